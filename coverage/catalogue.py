@@ -1,0 +1,62 @@
+"""Criteria by name, for files, configurations and the command line. Any imported subclass is found."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from .criterion import Criterion
+
+
+def criterion_names() -> tuple[str, ...]:
+    """The names of all criteria there are, those of imported third parties included."""
+    return tuple(sorted(cls.name for cls in _concrete(Criterion)))
+
+
+def make_criterion(name: str, **parameters: Any) -> Criterion:
+    """The criterion of that name. Raises ValueError for an unknown name, parameter or value."""
+    classes = {cls.name: cls for cls in _concrete(Criterion)}
+    if name not in classes:
+        close = difflib.get_close_matches(str(name), classes, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"expected a criterion among {', '.join(criterion_names())}, got {name!r}{hint}")
+    fields = {field.name: field for field in dataclasses.fields(classes[name])}  # type: ignore[arg-type]
+    for key, value in parameters.items():
+        if key not in fields:
+            raise ValueError(f"expected parameters of {name} among {', '.join(fields) or 'none'}, got {key!r}")
+        kind = type(fields[key].default)
+        if kind is float and type(value) is int:
+            parameters[key] = float(value)
+        elif type(value) is not kind:
+            raise ValueError(f"expected {key} of {name} to be {kind.__name__}, got {value!r}")
+    return classes[name](**parameters)
+
+
+def describe_criterion(criterion: Criterion) -> dict[str, Any]:
+    """{"name": ..., parameter: value, ...}: what `make_criterion` takes, in JSON types."""
+    return {"name": criterion.name, **dataclasses.asdict(criterion)}  # type: ignore[call-overload]
+
+
+def parse_criterion(text: str) -> Criterion:
+    """``multi_range(sections=8, cost=log)`` or ``single_range`` as a criterion. Raises ValueError for other text."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        if isinstance(tree, ast.Name):
+            return make_criterion(tree.id)
+        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.args:
+            pairs = [(keyword.arg, keyword.value) for keyword in tree.keywords if keyword.arg]
+            values = {key: v.id if isinstance(v, ast.Name) else ast.literal_eval(v) for key, v in pairs}
+            return make_criterion(tree.func.id, **values)
+    except SyntaxError:
+        pass
+    raise ValueError(f"expected a criterion such as 'multi_range(sections=8, cost=log)', got {text!r}")
+
+
+def _concrete(cls: type[Criterion]) -> Iterator[type[Criterion]]:
+    for sub in cls.__subclasses__():
+        if dataclasses.is_dataclass(sub):
+            yield sub
+        yield from _concrete(sub)

@@ -1,0 +1,163 @@
+"""The base of every criterion: it owns shapes, dtypes, NaN, unseen classes and repr."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from . import kernels
+from .signature import Signature
+
+Arrays = dict[str, np.ndarray]
+
+
+class Criterion(ABC):
+    """A way to summarise the neurons of trusted samples and to say how far a new sample lies outside.
+
+    A subclass is a frozen dataclass of its hyper-parameters and writes `_arrays`, `_observe`, `_merge`,
+    `_deviation` and, where comparing wants derived tables, `_prepare`. It may rely on: values (n, neurons) finite
+    C-contiguous float32 when observing, labels (n,) int64 within the classes, out (n,) float32.
+    """
+
+    name: ClassVar[str]
+    """The word for this criterion in files, configurations and on the command line."""
+
+    @final
+    def empty(self, neurons: int, classes: int) -> Signature:
+        """A signature that has seen nothing. Raises ValueError unless both numbers are at least 1."""
+        if neurons < 1 or classes < 1:
+            raise ValueError(f"expected at least 1 neuron and 1 class, got {neurons} and {classes}")
+        return Signature(repr(self), neurons, np.zeros(classes, np.int64), self._arrays(neurons, classes))
+
+    @final
+    def observe(self, signature: Signature, values: np.ndarray, labels: np.ndarray) -> None:
+        """Add trusted samples to `signature`, in place.
+
+        values: (n, neurons) float32, finite. labels: (n,) integers, the class of each sample.
+        Raises ValueError or TypeError and leaves the signature as it was when these do not hold.
+        """
+        self._check_owner(signature)
+        values, labels = self._check_batch(signature, values, labels)
+        row = kernels.first_non_finite_row(values)
+        if row >= 0:
+            raise ValueError(
+                f"expected finite values to learn from, got NaN or Inf in row {row}; leave that sample out"
+            )
+        if len(values):
+            self._observe(signature.arrays, signature.counts, values, labels)
+            np.add.at(signature.counts, labels, 1)
+            signature.forget_tables()
+
+    @final
+    def merge(self, a: Signature, b: Signature) -> Signature:
+        """The signature of both lots of samples together, as one pass over all would have left it."""
+        self._check_owner(a)
+        self._check_owner(b)
+        if (a.neurons, a.classes) != (b.neurons, b.classes):
+            raise ValueError(
+                f"expected signatures of the same size, got {a.neurons} neurons x {a.classes} classes"
+                f" and {b.neurons} x {b.classes}"
+            )
+        merged = a.copy()
+        self._merge(merged, b.copy())
+        merged.counts += b.counts
+        return merged
+
+    @final
+    def deviation(
+        self, signature: Signature, values: np.ndarray, labels: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """How far each sample lies outside what its class covered: (n,) float32, >= 0, larger = less covered.
+
+        values: (n, neurons) float32. labels: (n,) int64, the predicted class. A row with NaN or Inf, or of a class
+        that was never observed, deviates by +inf. `out` is written and returned where given.
+        """
+        self._check_owner(signature)
+        values, labels = self._check_batch(signature, values, labels)
+        if out is None:
+            out = np.empty(len(values), np.float32)
+        self._deviation(signature.tables(lambda: self._prepare(signature)), values, labels, out)
+        kernels.alarm_uncovered_rows(values, labels, signature.counts, out)
+        return out
+
+    @final
+    def prepare(self, signature: Signature) -> None:
+        """Derive the tables that `deviation` reads, so that the first call costs what the others do."""
+        self._check_owner(signature)
+        signature.tables(lambda: self._prepare(signature))
+
+    @final
+    def restore(self, neurons: int, counts: np.ndarray, arrays: Arrays) -> Signature:
+        """A signature from stored arrays. Raises ValueError where names, shapes or dtypes are not this criterion's."""
+        expected = {name: (array.shape, array.dtype) for name, array in self.layout(neurons, len(counts)).items()}
+        got = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        if expected != got:
+            raise ValueError(f"expected arrays {expected} for {self!r}, got {got}")
+        owned = {name: np.array(array, order="C") for name, array in arrays.items()}
+        return Signature(repr(self), neurons, np.array(counts, np.int64), owned)
+
+    @final
+    def layout(self, neurons: int, classes: int) -> Arrays:
+        """Arrays of the names, shapes and dtypes that a signature has, holding no memory of their own."""
+        return {
+            name: np.broadcast_to(np.zeros((), dtype), shape)
+            for name, (shape, dtype, _) in self._specification(neurons, classes).items()
+        }
+
+    @abstractmethod
+    def _specification(self, neurons: int, classes: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
+        """Name -> (shape, dtype, initial value) of the arrays of a signature."""
+
+    def _arrays(self, neurons: int, classes: int) -> Arrays:
+        return {
+            name: np.full(shape, start, dtype) if start else np.zeros(shape, dtype)
+            for name, (shape, dtype, start) in self._specification(neurons, classes).items()
+        }
+
+    @abstractmethod
+    def _observe(self, arrays: Arrays, counts: np.ndarray, values: np.ndarray, labels: np.ndarray) -> None:
+        """Add the samples to `arrays`; `counts` are those before these samples."""
+
+    @abstractmethod
+    def _merge(self, into: Signature, other: Signature) -> None:
+        """Add `other`, which may be changed, to the arrays of `into`; the counts are still those of before."""
+
+    def _prepare(self, signature: Signature) -> Any:
+        """Tables for `_deviation`; by default the arrays themselves."""
+        return signature.arrays
+
+    @abstractmethod
+    def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+        """Write the deviation of each row to `out`."""
+
+    @final
+    def _check_owner(self, signature: Signature) -> None:
+        if signature.criterion != repr(self):
+            raise ValueError(f"expected a signature of {self!r}, got one of {signature.criterion}")
+
+    @final
+    def _check_batch(
+        self, signature: Signature, values: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        values, labels = np.asarray(values), np.asarray(labels)
+        if values.dtype != np.float32:
+            raise TypeError(f"expected float32 values, got {values.dtype}; convert with values.astype(np.float32)")
+        if values.ndim != 2 or values.shape[1] != signature.neurons:
+            raise ValueError(f"expected values of shape (n, {signature.neurons}), got {values.shape}")
+        if labels.shape != values.shape[:1] or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"expected integer labels of shape ({len(values)},), got {labels.dtype} of shape {labels.shape}"
+            )
+        values = np.ascontiguousarray(values)
+        labels = np.ascontiguousarray(labels, np.int64)
+        if not kernels.labels_within(labels, signature.classes):
+            raise ValueError(f"expected labels in [0, {signature.classes}), got {labels.min()} to {labels.max()}")
+        return values, labels
+
+
+def require(condition: bool, expected: str, got: Any) -> None:
+    """Raise ValueError with the usual wording unless the hyper-parameter is right."""
+    if not condition:
+        raise ValueError(f"expected {expected}, got {got!r}")

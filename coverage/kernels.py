@@ -1,0 +1,394 @@
+"""All compiled loops: explicit signatures, no GIL, no fastmath, results written to the caller's buffers.
+
+Names: `values` (n, neurons) float32, `labels` (n,) int64 in [0, classes), `out` (n,) float32. Compiled when this
+module is imported (from numba's cache after the first time), so that nothing compiles in a loop and a wrong dtype
+or stride raises TypeError at once. Labels are not checked here: `labels_within` is for that.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import float32, int32, int64, njit, types, uint8, uint32, uint64
+
+
+def _read(dtype, dimensions: int) -> types.Array:
+    return types.Array(dtype, dimensions, "C", readonly=True)
+
+
+def _compile(*arguments, returns=types.void):
+    def decorate(function):
+        signature = returns(*arguments)
+        try:
+            return njit(signature, nogil=True, cache=True)(function)
+        except RuntimeError:  # numba finds no folder to cache in: a read-only image without HOME
+            return njit(signature, nogil=True)(function)
+
+    return decorate
+
+
+_VALUES, _LABELS, _OUT = _read(float32, 2), _read(int64, 1), float32[::1]
+_LOWEST_EXPONENT, _HIGHEST_EXPONENT = -125, 128
+
+
+@_compile(_LABELS, int64, returns=types.boolean)
+def labels_within(labels, classes):
+    """Whether every label lies in [0, classes)."""
+    for i in range(labels.shape[0]):
+        if labels[i] < 0 or labels[i] >= classes:
+            return False
+    return True
+
+
+@_compile(_VALUES, returns=int64)
+def first_non_finite_row(values):
+    """The index of the first row that holds NaN or Inf, or -1."""
+    for i in range(values.shape[0]):
+        bad = int32(0)
+        for j in range(values.shape[1]):
+            bad += int32(not (abs(values[i, j]) <= np.float32(3.4028235e38)))
+        if bad:
+            return i
+    return -1
+
+
+@_compile(_VALUES, _LABELS, _read(int64, 1), _OUT)
+def alarm_uncovered_rows(values, labels, counts, out):
+    """Set `out` to +inf where the row holds NaN or Inf or where its class was never observed."""
+    for i in range(values.shape[0]):
+        bad = int32(0)
+        for j in range(values.shape[1]):
+            bad += int32(not (abs(values[i, j]) <= np.float32(3.4028235e38)))
+        if bad or counts[labels[i]] == 0:
+            out[i] = np.inf
+
+
+@_compile(_VALUES, _LABELS, float32[:, ::1], float32[:, ::1])
+def range_observe(values, labels, low, high):
+    """Widen `low` and `high` (classes, neurons) by the values."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        for j in range(values.shape[1]):
+            v = values[i, j]
+            low[c, j] = min(low[c, j], v)
+            high[c, j] = max(high[c, j], v)
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _OUT)
+def range_outside(values, labels, low, high, out):
+    """Count the neurons outside [low, high] of the row's class; NaN is outside."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        outside = int32(0)
+        for j in range(values.shape[1]):
+            v = values[i, j]
+            outside += int32(not ((low[c, j] <= v) & (v <= high[c, j])))
+        out[i] = outside
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _OUT)
+def range_magnitude(values, labels, low, high, inverse_width, out):
+    """Sum over neurons how far they lie outside [low, high], times `inverse_width` (all (classes, neurons))."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        total = 0.0
+        for j in range(values.shape[1]):
+            v = values[i, j]
+            beyond = max(low[c, j] - v, v - high[c, j])
+            if beyond > 0:
+                total += beyond * inverse_width[c, j]
+        out[i] = total
+
+
+# Dyadic grids: sections of width 2**-e at multiples of that width, `scale` = 2**e, `base` = index of the first.
+# The grid is the finest of that kind that spans [low, high] in the given number of sections, so it depends on the
+# extremes alone, and coarsening it moves whole sections: counting is exact in one pass and in any order.
+
+
+@_compile(types.float64, types.float64, int64, returns=types.UniTuple(types.float64, 2))
+def dyadic_grid(low, high, sections):
+    """(scale, base) of the finest dyadic grid with at most `sections` sections over [low, high]."""
+    largest = max(abs(low), abs(high))
+    lowest = _LOWEST_EXPONENT
+    if largest > 0:
+        lowest = max(lowest, math.frexp(largest)[1] - 23)
+    exponent = lowest
+    if high > low:
+        exponent = max(lowest, math.frexp((high - low) / sections)[1] - 2)
+    while (
+        math.floor(math.ldexp(high, -exponent)) - math.floor(math.ldexp(low, -exponent)) >= sections
+        and exponent < _HIGHEST_EXPONENT  # bounds the loop where a damaged file brought in an infinity
+    ):
+        exponent += 1
+    scale = math.ldexp(1.0, -exponent)
+    return scale, math.floor(low * scale)
+
+
+@_compile(types.float64, types.float64, types.float64, int64, returns=int64)
+def _section(value, scale, base, sections):
+    return min(max(int64(math.floor(value * scale) - base), 0), sections - 1)
+
+
+@_compile(uint32[::1], types.float64, types.float64, types.float64, types.float64)
+def _move_counts(counts, scale, base, new_scale, new_base):
+    sections = counts.shape[0]
+    ratio = new_scale / scale
+    coarse_base = math.floor(base * ratio)
+    if ratio < 1:
+        for k in range(sections):
+            count = counts[k]
+            counts[k] = 0
+            counts[_section(base + k, ratio, coarse_base, sections)] += count
+    shift = int64(coarse_base - new_base)
+    if shift > 0:
+        for k in range(sections - 1, -1, -1):
+            counts[k] = counts[k - shift] if k >= shift else uint32(0)
+
+
+@_compile(uint8, types.float64, types.float64, types.float64, types.float64, returns=uint8)
+def _move_bits(bits, scale, base, new_scale, new_base):
+    ratio = new_scale / scale
+    moved = 0
+    for k in range(8):
+        if (bits >> k) & 1:
+            moved |= 1 << _section(base + k, ratio, new_base, 8)
+    return uint8(moved)
+
+
+@_compile(_VALUES, _LABELS, float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], uint32[:, :, ::1])
+def histogram_observe(values, labels, low, high, scale, base, counts):
+    """Count the values in a dyadic grid per class and neuron; `counts` is (classes, neurons, sections)."""
+    sections = counts.shape[2]
+    for i in range(values.shape[0]):
+        c = labels[i]
+        for j in range(values.shape[1]):
+            v = values[i, j]
+            if not ((low[c, j] <= v) & (v <= high[c, j])):
+                empty = low[c, j] > high[c, j]
+                low[c, j] = min(low[c, j], v)
+                high[c, j] = max(high[c, j], v)
+                new_scale, new_base = dyadic_grid(low[c, j], high[c, j], sections)
+                if not empty:
+                    _move_counts(counts[c, j], scale[c, j], base[c, j], new_scale, new_base)
+                scale[c, j] = new_scale
+                base[c, j] = new_base
+            counts[c, j, _section(v, scale[c, j], base[c, j], sections)] += uint32(1)
+
+
+@_compile(
+    float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], uint32[:, :, ::1],
+    _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 2), uint32[:, :, ::1],
+)  # fmt: skip
+def histogram_merge(low, high, scale, base, counts, other_low, other_high, other_scale, other_base, other_counts):
+    """Add the other histogram into the first; `other_counts` is left on the common grid."""
+    classes, neurons, sections = counts.shape
+    for c in range(classes):
+        for j in range(neurons):
+            if other_low[c, j] > other_high[c, j]:
+                continue
+            empty = low[c, j] > high[c, j]
+            low[c, j] = min(low[c, j], other_low[c, j])
+            high[c, j] = max(high[c, j], other_high[c, j])
+            new_scale, new_base = dyadic_grid(low[c, j], high[c, j], sections)
+            if not empty:
+                _move_counts(counts[c, j], scale[c, j], base[c, j], new_scale, new_base)
+            _move_counts(other_counts[c, j], other_scale[c, j], other_base[c, j], new_scale, new_base)
+            scale[c, j] = new_scale
+            base[c, j] = new_base
+            for k in range(sections):
+                counts[c, j, k] += other_counts[c, j, k]
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 3), _OUT)
+def sections_cost(values, labels, low, high, sections_per_unit, cost, out):
+    """Sum the cost of each neuron's section of [low, high]; `cost` is (classes, neurons, sections + 1), last: outside."""
+    sections = cost.shape[2] - 1
+    for i in range(values.shape[0]):
+        c = labels[i]
+        total = 0.0
+        for j in range(values.shape[1]):
+            v = values[i, j]
+            if (low[c, j] <= v) & (v <= high[c, j]):
+                q = int64(math.ceil((v - low[c, j]) * sections_per_unit[c, j])) - 1
+                total += cost[c, j, min(max(q, 0), sections - 1)]
+            else:
+                total += cost[c, j, sections]
+        out[i] = total
+
+
+@_compile(_VALUES, _LABELS, float32[::1], float32[::1], float32[::1], float32[::1], uint8[:, ::1], int64)
+def bitmap_observe(values, labels, low, high, scale, base, bits, sections):
+    """Set the bit of each value's section; the grid of a neuron, (neurons,), is shared by all classes."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        for j in range(values.shape[1]):
+            v = values[i, j]
+            if not ((low[j] <= v) & (v <= high[j])):
+                empty = low[j] > high[j]
+                low[j] = min(low[j], v)
+                high[j] = max(high[j], v)
+                new_scale, new_base = dyadic_grid(low[j], high[j], sections)
+                if not empty:
+                    for other in range(bits.shape[0]):
+                        bits[other, j] = _move_bits(bits[other, j], scale[j], base[j], new_scale, new_base)
+                scale[j] = new_scale
+                base[j] = new_base
+            bits[c, j] |= uint8(1 << _section(v, scale[j], base[j], sections))
+
+
+@_compile(
+    float32[::1], float32[::1], float32[::1], float32[::1], uint8[:, ::1],
+    _read(float32, 1), _read(float32, 1), _read(float32, 1), _read(float32, 1), _read(uint8, 2), int64,
+)  # fmt: skip
+def bitmap_merge(low, high, scale, base, bits, other_low, other_high, other_scale, other_base, other_bits, sections):
+    """Join the other bitmap into the first."""
+    for j in range(low.shape[0]):
+        if other_low[j] > other_high[j]:
+            continue
+        empty = low[j] > high[j]
+        low[j] = min(low[j], other_low[j])
+        high[j] = max(high[j], other_high[j])
+        new_scale, new_base = dyadic_grid(low[j], high[j], sections)
+        for c in range(bits.shape[0]):
+            mine = uint8(0)
+            if not empty:
+                mine = _move_bits(bits[c, j], scale[j], base[j], new_scale, new_base)
+            bits[c, j] = mine | _move_bits(other_bits[c, j], other_scale[j], other_base[j], new_scale, new_base)
+        scale[j] = new_scale
+        base[j] = new_base
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 1), _read(float32, 1), _read(uint8, 2), _OUT)
+def bitmap_outside(values, labels, scale, base, bits, out):
+    """Count the neurons in a section where their class has never been; NaN is outside."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        outside = int32(0)
+        for j in range(values.shape[1]):
+            t = math.floor(values[i, j] * scale[j]) - base[j]
+            within = (t >= np.float32(0)) & (t < np.float32(8))
+            k = int32(t if within else np.float32(0))
+            outside += int32(not (within & ((int32(bits[c, j]) >> k) & 1)))
+        out[i] = outside
+
+
+@_compile(_read(float32, 1), int64[::1])
+def _top_ranks(row, top):
+    """Fill `top` with the indices of the highest values, highest first; of equal ones the lower index first."""
+    held = 0
+    for j in range(row.shape[0]):
+        v = row[j]
+        if held == top.shape[0] and not v > row[top[held - 1]]:
+            continue
+        k = held if held < top.shape[0] else held - 1
+        while k > 0 and v > row[top[k - 1]]:
+            top[k] = top[k - 1]
+            k -= 1
+        top[k] = j
+        held = min(held + 1, top.shape[0])
+
+
+@_compile(_VALUES, _LABELS, uint32[:, ::1], int64)
+def rank_observe(values, labels, counts, top):
+    """Count per class and neuron (classes, neurons) in how many rows it is among the `top` highest."""
+    ranked = np.zeros(top, np.int64)
+    for i in range(values.shape[0]):
+        _top_ranks(values[i], ranked)
+        for j in ranked:
+            counts[labels[i], j] += uint32(1)
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 1), int64[::1], _OUT)
+def rank_cost(values, labels, cost, weights, ranked, out):
+    """Sum weights[rank] * cost[class, neuron] over the highest neurons; `ranked` is scratch of as many."""
+    for i in range(values.shape[0]):
+        _top_ranks(values[i], ranked)
+        total = 0.0
+        for rank in range(ranked.shape[0]):
+            total += weights[rank] * cost[labels[i], ranked[rank]]
+        out[i] = total
+
+
+@_compile(_VALUES, _read(float32, 1), uint64[:, ::1])
+def pack_above(values, reference, patterns):
+    """Pack the bits value > reference into `patterns` (n, ceil(neurons / 64)), lowest bit first."""
+    neurons = values.shape[1]
+    for i in range(values.shape[0]):
+        for w in range(patterns.shape[1]):
+            word = uint64(0)
+            for j in range(64 * w, min(64 * w + 64, neurons)):
+                word |= uint64(values[i, j] > reference[j]) << uint64(j - 64 * w)
+            patterns[i, w] = word
+
+
+@_compile(uint64, returns=int64)
+def _ones(word):
+    word -= (word >> uint64(1)) & uint64(0x5555555555555555)
+    word = (word & uint64(0x3333333333333333)) + ((word >> uint64(2)) & uint64(0x3333333333333333))
+    word = (word + (word >> uint64(4))) & uint64(0x0F0F0F0F0F0F0F0F)
+    return int64((word * uint64(0x0101010101010101)) >> uint64(56))
+
+
+@_compile(_read(uint64, 2), _LABELS, _read(uint64, 3), _read(int64, 1), int64[::1], _OUT)
+def nearest_distance(patterns, labels, stored, held, nearest, out):
+    """Hamming distance to the k-th nearest of the class's `held` patterns in `stored` (classes, capacity, words).
+
+    `nearest` is scratch of k entries. With fewer than k patterns held, the farthest of them counts.
+    """
+    for i in range(patterns.shape[0]):
+        c = labels[i]
+        found = 0
+        for row in range(held[c]):
+            distance = int64(0)
+            for w in range(patterns.shape[1]):
+                distance += _ones(patterns[i, w] ^ stored[c, row, w])
+            if found == nearest.shape[0] and distance >= nearest[found - 1]:
+                continue
+            k = found if found < nearest.shape[0] else found - 1
+            while k > 0 and distance < nearest[k - 1]:
+                nearest[k] = nearest[k - 1]
+                k -= 1
+            nearest[k] = distance
+            found = min(found + 1, nearest.shape[0])
+        out[i] = nearest[found - 1] if found else 64 * patterns.shape[1]
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _OUT)
+def whitened_distance(values, labels, mean, whitening, out):
+    """Norm of whitening @ (value - mean[class]); `whitening` is lower triangular, (neurons, neurons)."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        total = 0.0
+        for row in range(whitening.shape[0]):
+            s0 = s1 = s2 = s3 = np.float32(0)
+            whole = (row + 1) // 4 * 4
+            for j in range(0, whole, 4):
+                s0 += whitening[row, j] * (values[i, j] - mean[c, j])
+                s1 += whitening[row, j + 1] * (values[i, j + 1] - mean[c, j + 1])
+                s2 += whitening[row, j + 2] * (values[i, j + 2] - mean[c, j + 2])
+                s3 += whitening[row, j + 3] * (values[i, j + 3] - mean[c, j + 3])
+            for j in range(whole, row + 1):
+                s0 += whitening[row, j] * (values[i, j] - mean[c, j])
+            total += float32((s0 + s1) + (s2 + s3)) ** 2
+        out[i] = math.sqrt(total)
+
+
+@_compile(_VALUES, _OUT)
+def softmax_surprise(values, out):
+    """-log of the highest softmax of each row; a row that is a distribution already is taken as it is."""
+    for i in range(values.shape[0]):
+        highest = values[i, 0]
+        lowest = values[i, 0]
+        mass = 0.0
+        for j in range(values.shape[1]):
+            highest = max(highest, values[i, j])
+            lowest = min(lowest, values[i, j])
+            mass += values[i, j]
+        if lowest >= 0 and abs(mass - 1) < 1e-3:
+            out[i] = max(-math.log(highest), 0.0)
+            continue
+        total = 0.0
+        for j in range(values.shape[1]):
+            total += math.exp(values[i, j] - highest)
+        out[i] = math.log(total)

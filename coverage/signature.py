@@ -1,0 +1,51 @@
+"""What a criterion remembers of the trusted samples of one tap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+
+class Signature:
+    """Arrays that one criterion keeps per class for one tap, with the number of samples behind each class.
+
+    criterion: repr of the criterion that owns it. neurons: neurons of the tap. counts: (classes,) int64.
+    arrays: named arrays whose meaning is the criterion's.
+    """
+
+    def __init__(self, criterion: str, neurons: int, counts: np.ndarray, arrays: Mapping[str, np.ndarray]):
+        self.criterion = criterion
+        self.neurons = neurons
+        self.counts = counts
+        self.arrays = dict(arrays)
+        self._tables: Any = None
+
+    @property
+    def classes(self) -> int:
+        return len(self.counts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays in memory, which is what they take in a file."""
+        return self.counts.nbytes + sum(array.nbytes for array in self.arrays.values())
+
+    def copy(self) -> Signature:
+        """A copy that shares no memory with this one."""
+        arrays = {name: array.copy() for name, array in self.arrays.items()}
+        return Signature(self.criterion, self.neurons, self.counts.copy(), arrays)
+
+    def tables(self, make: Callable[[], Any]) -> Any:
+        """What the criterion derives from the arrays for comparing, made once until `forget_tables`."""
+        if self._tables is None:
+            self._tables = make()
+        return self._tables
+
+    def forget_tables(self) -> None:
+        """Drop the derived tables, since the arrays changed."""
+        self._tables = None
+
+    def __repr__(self) -> str:
+        samples = int(self.counts.sum())
+        return f"<Signature of {self.criterion}: {self.neurons} neurons, {self.classes} classes, {samples} samples>"
