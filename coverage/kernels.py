@@ -126,8 +126,13 @@ def dyadic_grid(low, high, sections):
 
 
 @_compile(types.float64, types.float64, types.float64, int64, returns=int64)
+def _moved(index, ratio, new_base, sections):
+    return min(max(int64(math.floor(index * ratio) - new_base), 0), sections - 1)
+
+
+@_compile(float32, float32, float32, int64, returns=int64)
 def _section(value, scale, base, sections):
-    return min(max(int64(math.floor(value * scale) - base), 0), sections - 1)
+    return int64(min(max(np.floor(value * scale) - base, np.float32(0)), np.float32(sections - 1)))
 
 
 @_compile(uint32[::1], types.float64, types.float64, types.float64, types.float64)
@@ -139,7 +144,7 @@ def _move_counts(counts, scale, base, new_scale, new_base):
         for k in range(sections):
             count = counts[k]
             counts[k] = 0
-            counts[_section(base + k, ratio, coarse_base, sections)] += count
+            counts[_moved(base + k, ratio, coarse_base, sections)] += count
     shift = int64(coarse_base - new_base)
     if shift > 0:
         for k in range(sections - 1, -1, -1):
@@ -152,7 +157,7 @@ def _move_bits(bits, scale, base, new_scale, new_base):
     moved = 0
     for k in range(8):
         if (bits >> k) & 1:
-            moved |= 1 << _section(base + k, ratio, new_base, 8)
+            moved |= 1 << _moved(base + k, ratio, new_base, 8)
     return uint8(moved)
 
 
@@ -266,7 +271,7 @@ def bitmap_outside(values, labels, scale, base, bits, out):
         c = labels[i]
         outside = int32(0)
         for j in range(values.shape[1]):
-            t = math.floor(values[i, j] * scale[j]) - base[j]
+            t = np.floor(values[i, j] * scale[j]) - base[j]
             within = (t >= np.float32(0)) & (t < np.float32(8))
             k = int32(t if within else np.float32(0))
             outside += int32(not (within & ((int32(bits[c, j]) >> k) & 1)))

@@ -16,8 +16,9 @@ from .signature import Signature
 class NeuronRank(Criterion):
     """NRC of Rossolini et al. (IEEE TSE 2022), a reconstruction from its idea.
 
-    f[class, j] is the share of the class's samples in which neuron j is among the layer's `top` highest. The
-    deviation is the mean of 1 - f over the `top` highest neurons of the sample, weighted by 1 / log2(1 + rank).
+    f[class, j] is the share of the class's samples in which neuron j is among the layer's `top` highest, at most a
+    quarter of the layer. The deviation is the mean of 1 - f over as many highest neurons of the sample, weighted by
+    1 / log2(1 + rank).
     """
 
     top: int = 32
@@ -30,16 +31,19 @@ class NeuronRank(Criterion):
         return {"ranked": ((classes, neurons), np.uint32, 0)}
 
     def _observe(self, arrays: Arrays, counts: np.ndarray, values: np.ndarray, labels: np.ndarray) -> None:
-        kernels.rank_observe(values, labels, arrays["ranked"], min(self.top, values.shape[1]))
+        kernels.rank_observe(values, labels, arrays["ranked"], self._ranks(values.shape[1]))
 
     def _merge(self, into: Signature, other: Signature) -> None:
         into.arrays["ranked"] += other.arrays["ranked"]
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         share = signature.arrays["ranked"] / np.maximum(signature.counts, 1)[:, None]
-        weights = 1 / np.log2(np.arange(2, min(self.top, signature.neurons) + 2))
+        weights = 1 / np.log2(np.arange(2, self._ranks(signature.neurons) + 2))
         return (1 - share).astype(np.float32), (weights / weights.sum()).astype(np.float32)
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         cost, weights = tables
         kernels.rank_cost(values, labels, cost, weights, np.zeros(len(weights), np.int64), out)
+
+    def _ranks(self, neurons: int) -> int:
+        return min(self.top, max(1, neurons // 4))

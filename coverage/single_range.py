@@ -69,5 +69,5 @@ def _inverse_width(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     for row, result in zip(width, inverse, strict=True):
         moved = np.isfinite(row) & (row > 0)
         if moved.any():
-            result[:] = 1 / np.where(moved, row, np.median(row[moved]))
+            result[:] = 1 / np.maximum(np.where(moved, row, np.median(row[moved])), np.finfo(np.float32).tiny)
     return inverse

@@ -1,0 +1,49 @@
+"""Is this input covered? Profile, calibrate, verdict, and the one file that carries them."""
+
+from __future__ import annotations
+
+from .calibration import Calibration, clopper_pearson, conformal_threshold, false_alarm_rate, needed_samples
+from .defaults import default_criteria
+from .errors import (
+    CalibrationError,
+    MismatchError,
+    NotReadyError,
+    OutriderError,
+    OutriderWarning,
+    ProfileError,
+)
+from .files import read_facts
+from .logic import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
+from .monitor import Monitor
+from .profile import Profile
+from .verdict import Status, Verdict, Verdicts
+
+__all__ = [
+    "Calibration",
+    "CalibrationError",
+    "Logic",
+    "MaxZ",
+    "MismatchError",
+    "Monitor",
+    "Normalised",
+    "NotReadyError",
+    "OutriderError",
+    "OutriderWarning",
+    "Profile",
+    "ProfileError",
+    "SmallestP",
+    "Status",
+    "Sum",
+    "Verdict",
+    "Verdicts",
+    "Votes",
+    "ZScore",
+    "clopper_pearson",
+    "conformal_threshold",
+    "default_criteria",
+    "describe_logic",
+    "false_alarm_rate",
+    "make_logic",
+    "needed_samples",
+    "read_facts",
+]

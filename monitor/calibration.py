@@ -1,0 +1,126 @@
+"""The threshold: set on held-out data, with a false-alarm rate that can be argued for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import CalibrationError
+from .logic import Scales
+
+LEAK = 0.6
+"""AUROC of profiled against held-out frames above which the profile is said to know its own data."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds and what they rest on.
+
+    false_alarm_rate: α asked for. thresholds: (classes,) float64; own: (classes,) bool, whether the class has a
+    threshold of its own (Mondrian) or the pooled one. n: held-out frames behind the thresholds; n_scales: others
+    that the detection logic took its scales from. realised: the share of the n above their threshold;
+    interval: its 95 % Clopper-Pearson interval. leak: AUROC of profiled frames against held-out ones, None if the
+    profile carries none; above 0.6 the profile separates its own data from new data. excluded: held-out frames
+    left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic learned. limits:
+    (columns,) float32, the deviation above which a column is said to speak.
+    """
+
+    false_alarm_rate: float
+    thresholds: np.ndarray
+    own: np.ndarray
+    n: int
+    n_scales: int
+    realised: float
+    interval: tuple[float, float]
+    leak: float | None
+    limits: np.ndarray
+    scales: Scales
+    excluded: dict[str, int] = field(default_factory=dict)
+    warning_rate: float | None = None
+    warning_thresholds: np.ndarray | None = None
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        lines = [
+            f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n} held-out"
+            f" frames (95 % interval {low:.4g} to {high:.4g})",
+            f"threshold {_span(self.thresholds)}, "
+            + (f"{self.own.sum()} of {len(self.own)} classes with their own" if self.own.any() else "one for all"),
+        ]
+        if self.leak is not None:
+            lines.append(f"profiled against held-out frames: AUROC {self.leak:.3f} (0.5 is ideal)")
+        lines += [f"{count} frames left out: {reason}" for reason, count in self.excluded.items() if count]
+        return "\n".join(lines)
+
+
+def _span(values: np.ndarray) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+
+
+def false_alarm_rate(fps: float, hours: float) -> float:
+    """The rate per frame that means one false alarm in `hours` at `fps` frames per second.
+
+    Raises ValueError unless both are positive and the rate is below 1.
+    """
+    if not (fps > 0 and hours > 0 and fps * hours * 3600 > 1):
+        raise ValueError(f"expected positive fps and hours of more than one frame, got {fps} and {hours}")
+    return 1 / (fps * hours * 3600)
+
+
+def needed_samples(rate: float) -> int:
+    """The held-out frames a split-conformal threshold needs for a false-alarm rate: n with ⌈(n+1)(1-α)⌉ <= n."""
+    return math.ceil(1 / rate - 1 - 1e-9)
+
+
+def conformal_threshold(scores: np.ndarray, rate: float) -> float:
+    """The ⌈(n+1)(1-α)⌉-th smallest score: an exchangeable new one exceeds it with probability at most α.
+
+    Split conformal prediction (Vovk et al., 2005). scores: (n,). Raises CalibrationError naming the n needed.
+    """
+    check_rate(rate)
+    n = len(scores)
+    k = math.ceil((n + 1) * (1 - rate) - 1e-9)
+    if k > n:
+        raise CalibrationError(
+            f"expected at least {needed_samples(rate)} held-out frames for a false-alarm rate of {rate:g}, got {n};"
+            " give more, or ask for a higher rate"
+        )
+    return float(np.partition(scores, k - 1)[k - 1])
+
+
+def check_rate(rate: float) -> None:
+    """Raise ValueError unless 0 < rate < 1."""
+    if not 0 < rate < 1:
+        raise ValueError(f"expected a false-alarm rate between 0 and 1, such as 0.01, got {rate!r}")
+
+
+def thresholds_by_class(
+    scores: np.ndarray, predictions: np.ndarray, classes: int, rate: float, per_class: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(classes,) thresholds, and whether each is the class's own: pooled where a class has too few samples."""
+    thresholds = np.full(classes, conformal_threshold(scores, rate))
+    own = np.zeros(classes, bool)
+    if per_class:
+        for c, count in enumerate(np.bincount(predictions, minlength=classes)):
+            if count >= needed_samples(rate):
+                thresholds[c] = conformal_threshold(scores[predictions == c], rate)
+                own[c] = True
+    return thresholds, own
+
+
+def clopper_pearson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a rate of which `count` of `n` were seen (Clopper and Pearson, 1934)."""
+    from scipy.stats import binomtest
+
+    low, high = binomtest(count, n).proportion_ci(level, method="exact")
+    return float(low), float(high)
+
+
+def auroc(low: np.ndarray, high: np.ndarray) -> float:
+    """The chance that a score of `high` exceeds one of `low`, ties counting half."""
+    from scipy.stats import mannwhitneyu
+
+    return float(mannwhitneyu(high, low).statistic / (len(low) * len(high)))

@@ -1,0 +1,34 @@
+"""What can go wrong with a monitor, drawn once. The rooms below raise ValueError, TypeError and ImportError.
+
+OutriderError
+├── NotReadyError      asked for a verdict before `profile` or `calibrate`
+├── ProfileError       a profile that cannot be made, written or read: truncated, hostile, of another format
+│   └── MismatchError  a whole profile, but of another network
+└── CalibrationError   a threshold that the held-out data cannot support
+"""
+
+from __future__ import annotations
+
+
+class OutriderError(Exception):
+    """The root of the tree."""
+
+
+class NotReadyError(OutriderError, RuntimeError):
+    """The monitor was not profiled or not calibrated yet."""
+
+
+class ProfileError(OutriderError, ValueError):
+    """A profile cannot be made, written or read."""
+
+
+class MismatchError(ProfileError):
+    """The profile belongs to another network."""
+
+
+class CalibrationError(OutriderError, ValueError):
+    """The held-out data cannot support the threshold that was asked for."""
+
+
+class OutriderWarning(UserWarning):
+    """Something a safety engineer should read: left-out frames, thin classes, a profile that knows its own data."""

@@ -1,0 +1,212 @@
+"""The profile file: safetensors, one JSON text of metadata, never a pickle. docs/profile-format.md specifies it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ..coverage import Signature, describe_criterion, make_criterion
+from .calibration import Calibration
+from .errors import ProfileError
+from .logic import Logic, describe_logic, make_logic
+from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet
+
+FORMAT = 1
+_KEY = "outrider"
+_CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds")
+
+
+def write_profile(
+    path: str | os.PathLike, profile: Profile, logic: Logic, calibration: Calibration | None = None
+) -> None:
+    """Write one file, whole or not at all: to a temporary file beside it, flushed, then renamed.
+
+    Raises ProfileError when it cannot be written; a file that was there before is then still there.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for i, signature in enumerate(profile.signatures):
+        tensors[f"column.{i}.count"] = signature.counts
+        tensors |= {f"column.{i}.{name}": array for name, array in signature.arrays.items()}
+    trusted = profile.trusted
+    tensors["trusted.per_class"] = trusted.per_class
+    if trusted.probe is not None:
+        tensors["trusted.probe"] = trusted.probe
+    if profile.spool.frames is not None:
+        tensors["trusted.frames"] = profile.spool.frames
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "complete": profile.complete,
+        "network": profile.network.to_dict(),
+        "columns": [
+            {"criterion": describe_criterion(column.criterion), "tap": column.tap, "group": column.group}
+            for column in profile.columns
+        ],
+        "logic": describe_logic(logic),
+        "trusted": {
+            "confidence": trusted.confidence,
+            "minimum_per_class": trusted.minimum_per_class,
+            "frames": trusted.frames,
+            "labelled": trusted.labelled,
+            "non_finite": trusted.non_finite,
+            "spooled": profile.spool.seen,
+        },
+        "calibration": None,
+    }
+    if calibration is not None:
+        tensors |= {f"scale.{name}": array for name, array in calibration.scales.items()}
+        for name in _CALIBRATION_ARRAYS:
+            if (array := getattr(calibration, name)) is not None:
+                tensors[f"calibration.{name}"] = array
+        facts["calibration"] = {
+            "false_alarm_rate": calibration.false_alarm_rate,
+            "n": calibration.n,
+            "n_scales": calibration.n_scales,
+            "realised": calibration.realised,
+            "interval": list(calibration.interval),
+            "leak": calibration.leak,
+            "excluded": calibration.excluded,
+            "warning_rate": calibration.warning_rate,
+        }
+    text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    _write_whole(Path(path), save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text}))
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise ProfileError(
+            f"{path}: expected to write {len(data)} bytes, got {error.strerror}; nothing that was there is lost"
+        ) from error
+
+
+def read_profile(path: str | os.PathLike) -> tuple[Profile, Logic, Calibration | None]:
+    """Read a file of `write_profile`. Raises ProfileError for anything else, before using any of it."""
+    facts = read_facts(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)
+        return _assemble(facts, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, SafetensorError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise ProfileError(f"{path}: expected a profile of format {FORMAT}, got a damaged one: {reason}") from error
+
+
+def read_facts(path: str | os.PathLike) -> dict[str, Any]:
+    """The metadata of a profile without its arrays, in JSON types. Raises ProfileError, FileNotFoundError."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a profile, got no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ProfileError(f"{path}: expected a profile, got a file that is truncated or none: {error}") from error
+    if _KEY not in metadata:
+        raise ProfileError(f"{path}: expected a profile, got a safetensors file without {_KEY!r} in its metadata")
+    try:
+        facts = json.loads(metadata[_KEY])
+    except (ValueError, RecursionError) as error:
+        raise ProfileError(f"{path}: expected JSON metadata, got {error}") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        got = facts.get("format") if isinstance(facts, dict) else facts
+        raise ProfileError(f"{path}: expected profile format {FORMAT}, got {got!r}; use the Outrider that wrote it")
+    return facts
+
+
+def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Profile, Logic, Calibration | None]:
+    network = NetworkFacts.from_dict(facts["network"])
+    classes = network.classes or 1
+    columns, signatures = [], []
+    for i, entry in enumerate(facts["columns"]):
+        column = Column(make_criterion(**entry["criterion"]), int(entry["tap"]), int(entry["group"]))
+        if not 0 <= column.tap < len(network.taps):
+            raise ValueError(f"column {i} is of tap {column.tap} of {len(network.taps)}")
+        columns.append(column)
+        signatures.append(_signature(column, network.taps[column.tap].size, classes, i, tensors))
+    groups = [column.group for column in columns]
+    if not columns or groups[0] != 0 or any(step not in (0, 1) for step in np.diff(groups)):
+        raise ValueError(f"columns are grouped as {groups}")
+    trusted = facts["trusted"]
+    per_class = _array(tensors, "trusted.per_class", (classes,), np.int64)
+    probe = tensors.get("trusted.probe")
+    if probe is not None:
+        probe = _array(tensors, "trusted.probe", (len(probe), len(columns)), np.float32)
+    profile = Profile(
+        network,
+        tuple(columns),
+        tuple(signatures),
+        TrustedSet(
+            float(trusted["confidence"]), int(trusted["minimum_per_class"]), per_class, int(trusted["frames"]),
+            bool(trusted["labelled"]), int(trusted["non_finite"]), probe,
+        ),
+        bool(facts["complete"]),
+        FrameSpool(tensors.get("trusted.frames"), int(trusted["spooled"])),
+    )  # fmt: skip
+    logic = make_logic(**facts["logic"])
+    return profile, logic, _calibration(facts["calibration"], tensors, classes, groups, logic)
+
+
+def _signature(column: Column, neurons: int, classes: int, i: int, tensors: dict[str, np.ndarray]) -> Signature:
+    counts = _array(tensors, f"column.{i}.count", (classes,), np.int64)
+    names = column.criterion.layout(neurons, classes)
+    return column.criterion.restore(neurons, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
+
+
+def _calibration(
+    facts: dict[str, Any] | None, tensors: dict[str, np.ndarray], classes: int, groups: list[int], logic: Logic
+) -> Calibration | None:
+    if facts is None:
+        return None
+    scales = {name[6:]: array for name, array in tensors.items() if name.startswith("scale.")}
+    example = logic.fit(np.zeros((2, len(groups)), np.float32), np.array(groups))
+    if {k: (v.ndim, v.shape[1:], v.dtype) for k, v in scales.items()} != {
+        k: (v.ndim, v.shape[1:], v.dtype) for k, v in example.items()
+    } or not all(np.isfinite(array).all() and len(array) for array in scales.values()):
+        raise ValueError(f"the scales are not those of {logic!r}")
+    warning = None
+    if facts["warning_rate"] is not None:
+        warning = _array(tensors, "calibration.warning_thresholds", (classes,), np.float64)
+    low, high = facts["interval"]
+    return Calibration(
+        float(facts["false_alarm_rate"]),
+        _array(tensors, "calibration.thresholds", (classes,), np.float64),
+        _array(tensors, "calibration.own", (classes,), np.bool_),
+        int(facts["n"]),
+        int(facts["n_scales"]),
+        float(facts["realised"]),
+        (float(low), float(high)),
+        None if facts["leak"] is None else float(facts["leak"]),
+        _array(tensors, "calibration.limits", (len(groups),), np.float32),
+        scales,
+        {str(reason): int(count) for reason, count in facts["excluded"].items()},
+        facts["warning_rate"],
+        warning,
+    )
+
+
+def _array(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    array = tensors[name]
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(f"{name}: expected numbers, got NaN")
+    if array.dtype.kind == "i" and (array < 0).any():
+        raise ValueError(f"{name}: expected counts, got negative numbers")
+    return array

@@ -1,0 +1,205 @@
+"""Detection logics: how the deviations of many columns become one score.
+
+A logic is a frozen dataclass of its settings. `fit` learns scales from held-out deviations, `score` applies them.
+Every score is >= 0 and larger = less covered, so that it can be read as the η of a confidence. Standard scores are
+shifted by a constant to keep that: Σ (η - mean)/std orders inputs as Σ η/std does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+Scales = dict[str, np.ndarray]
+_TAIL_SHARE = 0.05
+_TAIL_LEAST = 10
+_KNOTS = 512
+
+
+class Logic(ABC):
+    """Turns deviations (n, columns) into scores (n,); `groups` (columns,) says which criterion a column is of."""
+
+    name: ClassVar[str]
+    learns: ClassVar[bool] = True
+    """Whether `fit` looks at the deviations, so that the threshold wants data of its own."""
+
+    @final
+    def fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        """Scales from held-out deviations (n, columns), finite. Raises ValueError for fewer than 2 samples."""
+        if self.learns and len(deviations) < 2:
+            raise ValueError(f"expected at least 2 held-out samples to learn scales from, got {len(deviations)}")
+        return self._fit(np.asarray(deviations, np.float64), np.asarray(groups))
+
+    @final
+    def score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Scores (n,) float64, >= 0; +inf where any column deviates by +inf."""
+        deviations = np.asarray(deviations, np.float64)
+        score = self._score(scales, deviations, groups)
+        if not np.isfinite(deviations).all():
+            score = np.where(np.isfinite(deviations).all(axis=1), score, np.inf)
+        return score
+
+    @abstractmethod
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales: ...
+
+    @abstractmethod
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Sum(Logic):
+    """Σ η: the published form for one layer."""
+
+    name: ClassVar[str] = "sum"
+    learns: ClassVar[bool] = False
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        return {}
+
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return deviations.sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Normalised(Logic):
+    """Σ η / E[η], the mean over held-out data (Sastry and Oore, Gram matrices, ICML 2020)."""
+
+    name: ClassVar[str] = "normalised"
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        return {"scale": _positive(deviations.mean(axis=0))}
+
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return (deviations / scales["scale"]).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class ZScore(Logic):
+    """Σ of the columns' standard scores. log: of log(1 + η), which keeps one loud layer from drowning the others."""
+
+    log: bool = True
+    name: ClassVar[str] = "z"
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        return {"scale": _positive(_scaled(deviations, self.log).std(axis=0))}
+
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return (_scaled(deviations, self.log) / scales["scale"]).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class MaxZ(Logic):
+    """The largest of the columns' standard scores."""
+
+    log: bool = True
+    name: ClassVar[str] = "max_z"
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        values = _scaled(deviations, self.log)
+        scale = _positive(values.std(axis=0))
+        mean = values.mean(axis=0) / scale
+        return {"scale": scale, "shift": mean.max() - mean}
+
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return (_scaled(deviations, self.log) / scales["scale"] + scales["shift"]).max(axis=1)
+
+
+@dataclass(frozen=True)
+class Votes(Logic):
+    """Alarm when k of the columns exceed their own threshold; all thresholds are set at one common level.
+
+    k: the votes needed; 1 is "any", 0 stands for "all". The score is the k-th largest -log p of a column, p being
+    the share of held-out data that deviates at least as much.
+    """
+
+    k: int = 1
+    name: ClassVar[str] = "votes"
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise ValueError(f"expected k >= 1, or 0 for all, got {self.k}")
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        if self.k > deviations.shape[1]:
+            raise ValueError(f"expected at most {deviations.shape[1]} votes, one per column, got {self.k}")
+        return _fit_surprise(deviations)
+
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        surprise = _surprise(scales, deviations)
+        k = self.k or deviations.shape[1]
+        return np.sort(surprise, axis=1)[:, -k]
+
+
+@dataclass(frozen=True)
+class SmallestP(Logic):
+    """The smallest held-out p-value over criteria, each first joined over its own columns by `ZScore` (our variant).
+
+    The score is -log p. Beyond the upper 5 % of the held-out data p follows an exponential tail, so that scores
+    there still order inputs.
+    """
+
+    log: bool = True
+    name: ClassVar[str] = "smallest_p"
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        scale = _positive(_scaled(deviations, self.log).std(axis=0))
+        return {"scale": scale, **_fit_surprise(self._parts(scale, deviations, groups))}
+
+    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return _surprise(scales, self._parts(scales["scale"], deviations, groups)).max(axis=1)
+
+    def _parts(self, scale: np.ndarray, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        values = _scaled(deviations, self.log) / scale
+        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        return np.add.reduceat(values, starts, axis=1)
+
+
+def make_logic(name: str, **settings: Any) -> Logic:
+    """The logic of that name. Raises ValueError for an unknown name or setting."""
+    logics = {cls.name: cls for cls in Logic.__subclasses__()}
+    if name not in logics:
+        raise ValueError(f"expected a logic among {', '.join(sorted(logics))}, got {name!r}")
+    fields = {field.name: type(field.default) for field in dataclasses.fields(logics[name])}  # type: ignore[arg-type]
+    for key, value in settings.items():
+        if key not in fields or type(value) is not fields[key]:
+            raise ValueError(f"expected settings of {name} to be {fields}, got {key}={value!r}")
+    return logics[name](**settings)
+
+
+def describe_logic(logic: Logic) -> dict[str, Any]:
+    """{"name": ..., setting: value, ...}: what `make_logic` takes, in JSON types."""
+    return {"name": logic.name, **dataclasses.asdict(logic)}  # type: ignore[call-overload]
+
+
+def _scaled(deviations: np.ndarray, log: bool) -> np.ndarray:
+    return np.log1p(deviations) if log else deviations
+
+
+def _positive(scale: np.ndarray) -> np.ndarray:
+    """1 for a column that never moved on held-out data, so that its first move counts as it is."""
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _fit_surprise(values: np.ndarray) -> Scales:
+    """-log p as a curve per column: (knots, columns) `value` and (knots,) `surprise`, then an exponential tail."""
+    n = len(values)
+    ordered = np.sort(values, axis=0)
+    tail = min(max(int(_TAIL_SHARE * n), _TAIL_LEAST), n - 1)
+    rows = np.unique(np.round(np.linspace(0, n - 1 - tail, _KNOTS)).astype(int))
+    start = ordered[n - 1 - tail]
+    mean_excess = _positive((ordered[n - tail :] - start).mean(axis=0))
+    return {"value": ordered[rows], "surprise": -np.log((n - rows) / (n + 1)), "excess": mean_excess}
+
+
+def _surprise(curve: Scales, values: np.ndarray) -> np.ndarray:
+    knots, surprise, excess = curve["value"], curve["surprise"], curve["excess"]
+    result = np.empty(values.shape)
+    for j in range(values.shape[1]):
+        body = np.interp(values[:, j], knots[:, j], surprise)
+        beyond = np.maximum(values[:, j] - knots[-1, j], 0)
+        result[:, j] = body + beyond / excess[j]
+    return result

@@ -1,0 +1,168 @@
+"""What the offline pass leaves behind: signatures, taps and the facts of the trusted set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..coverage import Criterion, Signature
+from ..networks import Network, Tap
+
+_PROBE_FRAMES = 512
+_PROBE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What must be the same about a network for a profile to hold: `differences` names what is not."""
+
+    engine: str
+    fingerprint: str
+    classes: int | None
+    input_shape: tuple[int | None, ...]
+    taps: tuple[Tap, ...]
+    preprocessing: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, network: Network, taps: Iterable[Tap]) -> NetworkFacts:
+        preprocessing = network.preprocessing.to_dict() if network.preprocessing else None
+        shape = tuple(network.input_shape)
+        return cls(network.engine, network.fingerprint, network.classes, shape, tuple(taps), preprocessing)
+
+    def differences(self, other: NetworkFacts) -> list[str]:
+        """A line per fact in which `other`, the network at hand, is not the network of this profile."""
+        lines = [
+            f"{name}: expected {_short(mine)}, got {_short(theirs)}"
+            for name, mine, theirs in (
+                ("engine", self.engine, other.engine),
+                ("SHA-256", self.fingerprint, other.fingerprint),
+                ("classes", self.classes, other.classes),
+                ("input shape", self.input_shape, other.input_shape),
+            )
+            if mine != theirs
+        ]
+        if None not in (self.preprocessing, other.preprocessing) and self.preprocessing != other.preprocessing:
+            lines.append(f"preprocessing: expected {self.preprocessing}, got {other.preprocessing}")
+        there = {tap.id: tap for tap in other.taps}
+        for tap in self.taps:
+            if tap.id not in there:
+                lines.append(f"tap {tap.id}: expected {tap.shape}, got no such tap")
+            elif there[tap.id] != tap:
+                lines.append(f"tap {tap.id}: expected {tap.shape} {tap.dtype}, got {there[tap.id].shape}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts in JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> NetworkFacts:
+        """The facts from `to_dict`'s form. Raises KeyError, TypeError or ValueError for anything else."""
+        taps = tuple(Tap(**{**tap, "shape": tuple(map(int, tap["shape"]))}) for tap in facts["taps"])
+        shape = tuple(None if size is None else int(size) for size in facts["input_shape"])
+        classes = facts["classes"]
+        if not (classes is None or (isinstance(classes, int) and classes >= 1)):
+            raise ValueError(f"expected a number of classes, got {classes!r}")
+        texts = str(facts["engine"]), str(facts["fingerprint"])
+        return cls(*texts, classes, shape, taps, facts["preprocessing"])
+
+
+def _short(fact: Any) -> Any:
+    return f"{fact[:12]}…" if isinstance(fact, str) and len(fact) > 16 else fact
+
+
+@dataclass(frozen=True)
+class Column:
+    """One criterion on one tap: `group` counts the criteria, `tap` indexes the taps of the profile."""
+
+    criterion: Criterion
+    tap: int
+    group: int
+
+
+@dataclass
+class TrustedSet:
+    """Which frames were learned from.
+
+    frames: frames shown. labelled: whether labels decided. confidence: the softmax asked for, where labelled.
+    per_class: (classes,) frames trusted per class. non_finite: frames left out for NaN or Inf.
+    minimum_per_class: classes with fewer count as not covered. probe: (m, columns) float32 deviations of some of
+    the trusted frames from the finished profile.
+    """
+
+    confidence: float
+    minimum_per_class: int
+    per_class: np.ndarray
+    frames: int = 0
+    labelled: bool = False
+    non_finite: int = 0
+    probe: np.ndarray | None = None
+
+    @property
+    def trusted(self) -> int:
+        return int(self.per_class.sum())
+
+    @property
+    def covered(self) -> np.ndarray:
+        """(classes,) bool: whether enough was seen of the class for its signature to be used."""
+        return self.per_class >= self.minimum_per_class
+
+
+@dataclass
+class Profile:
+    """Signatures of one network, a column each, and what they were learned from."""
+
+    network: NetworkFacts
+    columns: tuple[Column, ...]
+    signatures: tuple[Signature, ...]
+    trusted: TrustedSet
+    complete: bool = False
+    spool: FrameSpool = field(default_factory=lambda: FrameSpool())
+
+    @property
+    def nbytes(self) -> int:
+        return sum(signature.nbytes for signature in self.signatures)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name per column: the tap and the criterion, e.g. "relu1:unit single_range"."""
+        return tuple(f"{self.network.taps[column.tap].id} {column.criterion.name}" for column in self.columns)
+
+
+class FrameSpool:
+    """A bounded random sample of the trusted frames, kept until the profile is finished (reservoir sampling)."""
+
+    def __init__(self, frames: np.ndarray | None = None, seen: int = 0):
+        self.frames = frames
+        self.seen = seen
+        self._capacity = 0 if frames is None else self._room(frames)
+
+    def add(self, frames: np.ndarray) -> None:
+        """Offer frames (n, ...); each of all that were ever offered is held with the same chance."""
+        if not len(frames):
+            return
+        random = np.random.default_rng(self.seen)
+        if self.frames is None:
+            self.frames = frames[:0].copy()
+            self._capacity = self._room(frames)
+        free = self._capacity - len(self.frames)
+        if free > 0:
+            self.frames = np.concatenate([self.frames, frames[:free]])
+        for i in range(max(free, 0), len(frames)):
+            place = random.integers(self.seen + i + 1)
+            if place < self._capacity:
+                self.frames[place] = frames[i]
+        self.seen += len(frames)
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """The frames held, at most `size` at a time."""
+        for start in range(0, 0 if self.frames is None else len(self.frames), size):
+            assert self.frames is not None
+            yield self.frames[start : start + size]
+
+    @staticmethod
+    def _room(frames: np.ndarray) -> int:
+        return min(_PROBE_FRAMES, max(1, _PROBE_BYTES // max(1, frames[:1].nbytes or frames.dtype.itemsize)))

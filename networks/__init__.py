@@ -1,0 +1,68 @@
+"""A network as a source of activations: adapters for PyTorch and ONNX Runtime, and data and networks to try them on.
+
+Names are loaded when they are first used, so that neither torch nor onnxruntime is imported needlessly.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
+    from .network import Network, Observation, probabilities
+    from .onnx_network import OnnxNetwork
+    from .preprocessing import Preprocessing
+    from .tap import Tap, Taps
+    from .torch_network import TorchNetwork
+    from .zoo import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
+
+__all__ = [
+    "ImageSet",
+    "LeNet",
+    "Network",
+    "Observation",
+    "OnnxNetwork",
+    "Preprocessing",
+    "SmallResNet",
+    "Tap",
+    "Taps",
+    "TorchNetwork",
+    "dataset_names",
+    "load_dataset",
+    "probabilities",
+    "read_idx",
+    "read_image",
+    "torchvision_classifier",
+    "trained",
+    "trained_names",
+    "untrained",
+]
+
+_MODULES = {
+    "datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
+    "network": ("Network", "Observation", "probabilities"),
+    "onnx_network": ("OnnxNetwork",),
+    "preprocessing": ("Preprocessing",),
+    "tap": ("Tap", "Taps"),
+    "torch_network": ("TorchNetwork",),
+    "zoo": ("LeNet", "SmallResNet", "torchvision_classifier", "trained", "trained_names", "untrained"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(f"{name} needs PyTorch: pip install 'outrider[torch]'") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,65 @@
+"""What every network looks like to a monitor, whichever engine runs it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .preprocessing import Preprocessing
+from .tap import Taps
+
+
+class Observation(NamedTuple):
+    """One batch through a network. Arrays are valid until the next call: an engine may use its buffers again.
+
+    output: exactly what the engine returns for the bare network, a tuple when there are several outputs.
+    logits: (batch, classes) float32, None for a network without classes.
+    activations: one C-contiguous (batch, tap.size) float32 per tap, in the order of the network's taps.
+    """
+
+    output: Any
+    logits: np.ndarray | None
+    activations: tuple[np.ndarray, ...]
+
+
+class Network(Protocol):
+    """A network as a source of activations.
+
+    classes is None for a network without classes (regression, segmentation). input_shape is that of one sample.
+    fingerprint is a SHA-256 in hexadecimal: another network has another.
+    """
+
+    taps: Taps
+    classes: int | None
+    input_shape: tuple[int | None, ...]
+    engine: str
+    fingerprint: str
+    preprocessing: Preprocessing | None
+
+    def observe(self, batch: Any) -> Observation:
+        """Run a batch, (n, *input_shape), and return the outputs with the activations at the taps."""
+        ...
+
+    def run(self, batch: Any) -> Any:
+        """Run a batch without looking inside."""
+        ...
+
+    def close(self) -> None:
+        """Release what the adapter holds; the network cannot be observed afterwards."""
+        ...
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Class scores (batch, classes) as probabilities, float32: softmax, unless the rows are probabilities already.
+
+    Rows that are all non-negative and sum to 1 within 1e-3 are taken as they are.
+    """
+    logits = np.asarray(logits, np.float32)
+    if logits.ndim != 2:
+        raise ValueError(f"expected class scores of shape (batch, classes), got {logits.shape}")
+    if (logits >= 0).all() and (np.abs(logits.sum(1) - 1) <= 1e-3).all():
+        return logits
+    with np.errstate(invalid="ignore"):
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
