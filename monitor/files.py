@@ -166,7 +166,10 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
 def _signature(column: Column, neurons: int, classes: int, i: int, tensors: dict[str, np.ndarray]) -> Signature:
     counts = _array(tensors, f"column.{i}.count", (classes,), np.int64)
     names = column.criterion.layout(neurons, classes)
-    return column.criterion.restore(neurons, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
+    signature = column.criterion.restore(neurons, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
+    with np.errstate(all="ignore"):
+        column.criterion.prepare(signature)
+    return signature
 
 
 def _calibration(
@@ -183,10 +186,14 @@ def _calibration(
     warning = None
     if facts["warning_rate"] is not None:
         warning = _array(tensors, "calibration.warning_thresholds", (classes,), np.float64)
+    thresholds = _array(tensors, "calibration.thresholds", (classes,), np.float64)
+    for array in (thresholds, *(() if warning is None else (warning,))):
+        if not (np.isfinite(array) & (array >= 0)).all():
+            raise ValueError("expected thresholds that are finite and not negative, got others")
     low, high = facts["interval"]
     return Calibration(
         float(facts["false_alarm_rate"]),
-        _array(tensors, "calibration.thresholds", (classes,), np.float64),
+        thresholds,
         _array(tensors, "calibration.own", (classes,), np.bool_),
         int(facts["n"]),
         int(facts["n_scales"]),

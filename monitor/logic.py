@@ -185,21 +185,26 @@ def _positive(scale: np.ndarray) -> np.ndarray:
 
 
 def _fit_surprise(values: np.ndarray) -> Scales:
-    """-log p as a curve per column: (knots, columns) `value` and (knots,) `surprise`, then an exponential tail."""
+    """-log p as a curve per column: (knots, columns) `value` and `surprise`, then an exponential tail.
+
+    p of a value is (1 + the number of held-out values at least as large) / (n + 1), so equal values share one p.
+    """
     n = len(values)
     ordered = np.sort(values, axis=0)
     tail = min(max(int(_TAIL_SHARE * n), _TAIL_LEAST), n - 1)
     rows = np.unique(np.round(np.linspace(0, n - 1 - tail, _KNOTS)).astype(int))
     start = ordered[n - 1 - tail]
     mean_excess = _positive((ordered[n - tail :] - start).mean(axis=0))
-    return {"value": ordered[rows], "surprise": -np.log((n - rows) / (n + 1)), "excess": mean_excess}
+    value = ordered[rows]
+    below = np.stack([np.searchsorted(*pair) for pair in zip(ordered.T, value.T, strict=True)], axis=1)
+    return {"value": value, "surprise": -np.log((1 + n - below) / (n + 1)), "excess": mean_excess}
 
 
 def _surprise(curve: Scales, values: np.ndarray) -> np.ndarray:
     knots, surprise, excess = curve["value"], curve["surprise"], curve["excess"]
     result = np.empty(values.shape)
     for j in range(values.shape[1]):
-        body = np.interp(values[:, j], knots[:, j], surprise)
+        body = np.interp(values[:, j], knots[:, j], surprise[:, j])
         beyond = np.maximum(values[:, j] - knots[-1, j], 0)
         result[:, j] = body + beyond / excess[j]
     return result

@@ -65,9 +65,6 @@ class Monitor:
         self._places = tuple(place[profile.network.taps[column.tap].id] for column in profile.columns)
         self._groups = np.array([column.group for column in profile.columns])
         self._covered = profile.trusted.covered
-        if profile.complete:
-            for column, signature in zip(profile.columns, profile.signatures, strict=True):
-                column.criterion.prepare(signature)
 
     @property
     def learned(self) -> Profile:
@@ -177,6 +174,8 @@ class Monitor:
                 f" frames ({counts}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm"
             )
         profile.complete = True
+        for column, signature in zip(profile.columns, profile.signatures, strict=True):
+            column.criterion.prepare(signature)
         self._assemble(self.network, profile, self.logic, None)
         probes = [self._deviations(frames)[2] for frames in profile.spool.batches(32)]
         trusted.probe = np.concatenate(probes)
