@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from ..coverage import CoverageBitmap, Criterion, Mahalanobis, MultiRange, SingleRange, Softmax
+from ..coverage import Criterion, Gaussian, Mahalanobis, SingleRange, Softmax
 from ..networks import Taps
 
-_MANY_NEURONS = 2048
+_RANGE_BYTES = 512 * 2**20
+_COVARIANCE_NEURONS = 1024
 
 
-def default_criteria(taps: Taps) -> dict[str, list[Criterion]]:
-    """Complementary parts over the taps there are, to be joined by `SmallestP`; keys are tap ids.
+def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[Criterion]]:
+    """Complementary parts, to be joined by `SmallestP` (our own choice, made on held-out training data).
 
-    Ranges on every tap of single units, which see adversarial noise; sections on every tap of channels; the distance
-    of the last hidden layer; and the network's own confidence, which sees inputs on a decision boundary. No part
-    learns from unsafe data. Channels of a network with very many classes are kept as bitmaps.
+    Ranges of the single units of the first spatial tap that has them, which see adversarial noise before it is
+    pooled away; the distance of the channels of every layer, which sees other scenes and sensors; the network's own
+    confidence, which sees inputs on a decision boundary. Nothing is learned from unsafe data.
+    Left out where they would not fit: ranges above 512 MiB for all classes, covariances above 1,024 channels (votes
+    of single neurons instead).
     """
     chosen: dict[str, list[Criterion]] = {}
-    hidden = [tap for tap in taps if tap.kind != "output"]
-    for tap in hidden:
-        spatial_unit = tap.neurons == "unit" and tap.layout != "NC"
-        chosen.setdefault(tap.id, []).append(SingleRange() if spatial_unit else MultiRange(32, "log"))
+    ranged = False
+    for tap in taps:
+        if tap.kind == "output":
+            if classes:
+                chosen[tap.id] = [Softmax()]
+        elif tap.neurons == "unit" and tap.layout != "NC":
+            if not ranged and 8 * tap.size * (classes or 1) <= _RANGE_BYTES:
+                chosen[tap.id] = [SingleRange()]
+                ranged = True
+        else:
+            chosen[tap.id] = [Mahalanobis() if tap.size <= _COVARIANCE_NEURONS else Gaussian()]
     return chosen

@@ -48,7 +48,7 @@ class Monitor:
     """
 
     def __init__(self, network: Network, criteria: Criteria | None = None, *, logic: Logic | None = None):
-        chosen = default_criteria(network.taps) if criteria is None else criteria
+        chosen = default_criteria(network.taps, network.classes) if criteria is None else criteria
         columns, taps = _columns(network, {"*": chosen} if isinstance(chosen, Criterion) else chosen)
         classes = network.classes or 1
         signatures = tuple(column.criterion.empty(taps[column.tap].size, classes) for column in columns)

@@ -77,9 +77,7 @@ class Preprocessing:
         if unknown:
             raise ValueError(f"expected the fields of a preprocessing, got {', '.join(map(repr, unknown))} too")
         try:
-            return cls(
-                **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-            )
+            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
         except TypeError as error:
             raise ValueError(f"expected a preprocessing, got {dict(values)}: {error}") from None
 

@@ -90,7 +90,9 @@ class Taps(tuple[Tap, ...]):
         self = super().__new__(cls, taps)
         ids = [tap.id for tap in self]
         if len(set(ids)) < len(ids):
-            raise ValueError(f"expected taps that differ, got {', '.join(sorted({i for i in ids if ids.count(i) > 1}))}")
+            raise ValueError(
+                f"expected taps that differ, got {', '.join(sorted({i for i in ids if ids.count(i) > 1}))}"
+            )
         return self
 
     def __str__(self) -> str:
@@ -153,8 +155,8 @@ def candidate(
 def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neurons: str | Sequence[str]) -> list[Tap]:
     """The taps that a user asks of an adapter, in the order of the candidates.
 
-    selectors: ``auto`` (every activation), a name, a glob over names, an ``@kind``, or several; each may carry its
-    own ``:neurons``. Globs and kinds pass over tensors that cannot be tapped; a name does not.
+    selectors: ``auto`` (every activation), ``first`` (the first of them), a name, a glob over names, an ``@kind``, or
+    several; each may carry its own ``:neurons``. Globs and kinds pass over tensors that cannot be tapped; a name does not.
     Raises ValueError for a selector that means none of the candidates.
     """
     ways = [neurons] if isinstance(neurons, str) else list(neurons)
@@ -172,11 +174,11 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
 
 
 def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
-    if pattern == "auto":
+    if pattern in ("auto", "first"):
         for kinds in (ACTIVATIONS, GATES):
             found = [i for i, c in enumerate(candidates) if c.kind in kinds and not c.obstacle]
             if found:
-                return found
+                return found if pattern == "auto" else found[:1]
         names = ", ".join(c.name for c in candidates if not c.obstacle)
         raise ValueError(f"expected activations to tap, got none; name tensors among: {names or 'none'}")
     exact = [i for i, c in enumerate(candidates) if c.name == pattern]
@@ -190,6 +192,12 @@ def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
     kinds = sorted({f"@{c.kind}" for c in candidates if not c.obstacle})
     hint = did_you_mean(pattern, [c.name for c in candidates])
     raise ValueError(f"expected the name of a tensor, a glob or a kind ({', '.join(kinds)}), got {pattern!r}{hint}")
+
+
+def stands_for(selector: str, name: str, kind: str) -> bool:
+    """Whether a selector of `choose` could mean a tensor, whatever its shape."""
+    pattern, _ = split_selector(selector)
+    return kind in ACTIVATIONS | GATES if pattern in ("auto", "first") else matches(pattern, name, kind)
 
 
 def matches(pattern: str, name: str, kind: str) -> bool:

