@@ -108,7 +108,7 @@ def range_magnitude(values, labels, low, high, inverse_width, out):
 
 @_compile(types.float64, types.float64, int64, returns=types.UniTuple(types.float64, 2))
 def dyadic_grid(low, high, sections):
-    """(scale, base) of the finest dyadic grid with at most `sections` sections over [low, high]."""
+    """(scale, base) of the finest dyadic grid with at most `sections` (2 or more) sections over [low, high]."""
     largest = max(abs(low), abs(high))
     lowest = _LOWEST_EXPONENT
     if largest > 0:

@@ -6,7 +6,7 @@ from ..coverage import Criterion, Gaussian, Mahalanobis, SingleRange, Softmax
 from ..networks import Taps
 
 _RANGE_BYTES = 512 * 2**20
-_COVARIANCE_NEURONS = 1024
+_COVARIANCE_NEURONS = 512
 
 
 def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[Criterion]]:
@@ -15,7 +15,7 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
     Ranges of the single units of the first spatial tap that has them, which see adversarial noise before it is
     pooled away; the distance of the channels of every layer, which sees other scenes and sensors; the network's own
     confidence, which sees inputs on a decision boundary. Nothing is learned from unsafe data.
-    Left out where they would not fit: ranges above 512 MiB for all classes, covariances above 1,024 channels (votes
+    Left out where they would not fit: ranges above 512 MiB for all classes, covariances above 512 neurons (votes
     of single neurons instead).
     """
     chosen: dict[str, list[Criterion]] = {}

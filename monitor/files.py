@@ -1,4 +1,4 @@
-"""The profile file: safetensors, one JSON text of metadata, never a pickle. docs/profile-format.md specifies it."""
+"""The profile file: safetensors, one JSON text of metadata, never a pickle. FORMAT.md specifies it."""
 
 from __future__ import annotations
 

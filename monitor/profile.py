@@ -11,7 +11,7 @@ import numpy as np
 from ..coverage import Criterion, Signature
 from ..networks import Network, Tap
 
-_PROBE_FRAMES = 512
+_PROBE_FRAMES = 256
 _PROBE_BYTES = 64 * 2**20
 
 

@@ -1,0 +1,170 @@
+"""Time: `python benchmarks/bench_time.py` prints what a deviation costs, then what a monitored inference costs.
+
+Medians of alternated runs in one process, one thread. The deviation of one frame is timed twice: the compiled loops
+alone, and the whole of `Criterion.deviation` with its checks.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import io
+import warnings
+
+import numpy as np
+import torch
+from tables import keep, paired, ratio, show
+
+from outrider.coverage import (
+    CoverageBitmap,
+    Criterion,
+    Gaussian,
+    Mahalanobis,
+    MultiRange,
+    NearestNeighbour,
+    NeuronRank,
+    Signature,
+    SingleRange,
+    kernels,
+)
+from outrider.monitor import Monitor, Sum, ZScore
+from outrider.networks import OnnxNetwork, torchvision_classifier
+
+CHANNELS, UNITS = 3_904, 1_000_000
+CRITERIA: dict[int, list[Criterion]] = {
+    CHANNELS: [
+        CoverageBitmap(),
+        SingleRange(),
+        SingleRange(magnitude=True),
+        MultiRange(32),
+        MultiRange(32, "log"),
+        NeuronRank(),
+        NearestNeighbour(capacity=256),
+        Gaussian(),
+        Mahalanobis(),
+    ],
+    UNITS: [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8), NeuronRank()],
+}
+
+
+def learned(criterion: Criterion, neurons: int) -> Signature:
+    signature = criterion.empty(neurons, 1)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        values = np.abs(rng.standard_normal((20, neurons), np.float32))
+        criterion.observe(signature, values, np.zeros(20, np.int64))
+    return signature
+
+
+def kernel_times() -> list[dict]:
+    results = []
+    for neurons, criteria in CRITERIA.items():
+        values = np.abs(np.random.default_rng(1).standard_normal((1, neurons), np.float32))
+        label, out = np.zeros(1, np.int64), np.empty(1, np.float32)
+        for criterion in criteria:
+            signature = learned(criterion, neurons)
+            tables = signature.tables(lambda c=criterion, s=signature: c._prepare(s))
+            counts = signature.counts
+
+            def loops(criterion=criterion, tables=tables, counts=counts):
+                criterion._deviation(tables, values, label, out)
+                kernels.alarm_uncovered_rows(values, label, counts, out)
+
+            times = paired(
+                {
+                    "sum": lambda: np.sum(values),
+                    "loops": loops,
+                    "whole": lambda c=criterion, s=signature: c.deviation(s, values, label, out),
+                },
+                rounds=2000 if neurons == CHANNELS else 200,
+            )
+            results.append(
+                {
+                    "neurons": neurons,
+                    "criterion": repr(criterion),
+                    "loops_us": float(np.median(times["loops"]) * 1e6),
+                    "whole_us": float(np.median(times["whole"]) * 1e6),
+                    "p99_9_us": float(np.quantile(times["loops"], 0.999) * 1e6),
+                    "times_sum": ratio(times, "loops", "sum"),
+                    "bytes": signature.nbytes,
+                }
+            )
+    return results
+
+
+def resnet18() -> bytes:
+    """ResNet-18 with random weights as ONNX, 224 x 224, batch 1."""
+    buffer = io.BytesIO()
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            torchvision_classifier("resnet18"), (torch.zeros(1, 3, 224, 224),), buffer, dynamo=False, input_names=["x"]
+        )
+    return buffer.getvalue()
+
+
+def inference_times(rounds: int) -> list[dict]:
+    """Bare and monitored inference, alternated; the bare one is a session of the untouched model."""
+    model = resnet18()
+    bare = OnnxNetwork(model, taps="auto", threads=1)
+    rng = np.random.default_rng(0)
+    frames = rng.random((60, 1, 3, 224, 224), np.float32)
+    monitors = {}
+    for name, taps, neurons, criteria, logic in (
+        ("CoverageBitmap, 17 layers, channel", "auto", "channel", CoverageBitmap(), Sum()),
+        ("SingleRange, 17 layers, channel", "auto", "channel", SingleRange(), Sum()),
+        ("MultiRange(32, 'log'), 17 layers, channel", "auto", "channel", MultiRange(32, "log"), ZScore()),
+        ("default criteria on 17 layers, channel", "auto", "channel", None, None),
+    ):
+        monitor = Monitor(OnnxNetwork(model, taps=taps, neurons=neurons, threads=1), criteria, logic=logic)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # random weights predict few of the 1,000 classes
+            monitor.profile(frames[:30])
+            monitor.calibrate(frames[30:], 0.1)
+        monitors[name] = monitor
+    frame = frames[0, 0]
+    calls = {"bare": lambda: bare.run(frame[None])}
+    calls |= {name: lambda m=monitor: m(frame) for name, monitor in monitors.items()}
+    times = paired(calls, rounds)
+    return [
+        {
+            "monitor": name,
+            "median_ms": float(np.median(times[name]) * 1e3),
+            "ratio": ratio(times, name, "bare"),
+        }
+        for name in calls
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=300, help="paired rounds of the inference table")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    kernel = kernel_times()
+    show(
+        "Deviation of one frame, one core",
+        ["criterion", "neurons", "loops µs", "p99.9 µs", "x numpy sum", "with checks µs", "bytes, 1 class"],
+        [
+            [
+                r["criterion"], f"{r['neurons']:,}", f"{r['loops_us']:.2f}", f"{r['p99_9_us']:.1f}",
+                f"{r['times_sum']:.2f}", f"{r['whole_us']:.2f}", f"{r['bytes']:,}",
+            ]
+            for r in kernel
+        ],
+    )  # fmt: skip
+    inference = inference_times(options.rounds)
+    show(
+        "ResNet-18, 224 x 224, ONNX Runtime, one thread: whole monitored inference",
+        ["monitor", "median ms", "x bare"],
+        [[r["monitor"], f"{r['median_ms']:.2f}", f"{r['ratio']:.3f}"] for r in inference],
+    )
+    keep("time", {"deviation": kernel, "inference": inference})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The compiled loops against plain numpy, on arrays that hypothesis makes up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from outrider.coverage import kernels
+
+CLASSES, NEURONS = 3, 7
+finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+rows = st.integers(1, 12)
+
+
+def values(elements=finite):
+    return rows.flatmap(lambda n: arrays(np.float32, (n, NEURONS), elements=elements))
+
+
+def labels(n):
+    return (np.arange(n) * 7 % CLASSES).astype(np.int64)
+
+
+def table(seed, shape, low=0.0, high=1.0):
+    return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
+
+
+@given(values(st.floats(width=32)))
+@settings(deadline=None)
+def test_rows_with_nan_or_inf(x):
+    bad = ~np.isfinite(x).all(axis=1)
+    assert kernels.first_non_finite_row(x) == (np.flatnonzero(bad)[0] if bad.any() else -1)
+    out, counts = np.zeros(len(x), np.float32), np.array([1, 0, 5])
+    kernels.alarm_uncovered_rows(x, labels(len(x)), counts, out)
+    np.testing.assert_array_equal(np.isposinf(out), bad | (labels(len(x)) == 1))
+
+
+@pytest.mark.parametrize(("given", "within"), [([0, 2], True), ([], True), ([3], False), ([0, -1], False)])
+def test_labels_within(given, within):
+    assert kernels.labels_within(np.array(given, np.int64), CLASSES) == within
+
+
+@given(values(st.floats(width=32)))
+@settings(deadline=None)
+def test_range_outside_and_magnitude(x):
+    low, high, inverse = table(0, (CLASSES, NEURONS), -5, 0), table(1, (CLASSES, NEURONS), 0, 5), table(2, (CLASSES, NEURONS))
+    c, out = labels(len(x)), np.empty(len(x), np.float32)
+    kernels.range_outside(x, c, low, high, out)
+    np.testing.assert_array_equal(out, (~((low[c] <= x) & (x <= high[c]))).sum(axis=1))
+    finite_rows = np.isfinite(x).all(axis=1)
+    kernels.range_magnitude(x, c, low, high, inverse, out)
+    with np.errstate(all="ignore"):
+        beyond = np.maximum(np.maximum(low[c] - x, x - high[c]), 0).astype(np.float64) * inverse[c]
+        expected = beyond.sum(axis=1).astype(np.float32)
+    np.testing.assert_allclose(out[finite_rows], expected[finite_rows], rtol=1e-4)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.integers(2, 300))
+def test_dyadic_grid_spans_the_range_and_no_finer_one_does(low, width, sections):
+    low, high = float(np.float32(low)), float(np.float32(low + width))
+    scale, base = kernels.dyadic_grid(low, high, sections)
+    assert math.frexp(scale)[0] == 0.5
+    assert base == math.floor(low * scale)
+    assert math.floor(high * scale) - base < sections
+    finest = max(-125, math.frexp(max(abs(low), abs(high)))[1] - 23 if low or high else -125)
+    if -math.log2(scale) > finest:
+        assert math.floor(high * scale * 2) - math.floor(low * scale * 2) >= sections
+
+
+def empty_histogram(sections):
+    shape = (CLASSES, NEURONS)
+    low, high = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
+    return low, high, np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros((*shape, sections), np.uint32)
+
+
+@given(values(), st.integers(2, 20))
+@settings(deadline=None)
+def test_histogram_counts_every_value_in_its_section(x, sections):
+    histogram = low, high, scale, base, counts = empty_histogram(sections)
+    c = labels(len(x))
+    for i in range(len(x)):
+        kernels.histogram_observe(x[i : i + 1], c[i : i + 1], *histogram)
+    for k in range(CLASSES):
+        for j in range(NEURONS):
+            own = x[c == k, j].astype(np.float64)
+            if not len(own):
+                assert counts[k, j].sum() == 0
+                continue
+            assert (low[k, j], high[k, j]) == (own.min(), own.max())
+            section = np.floor(own * float(scale[k, j])) - float(base[k, j])
+            np.testing.assert_array_equal(counts[k, j], np.bincount(section.astype(int), minlength=sections))
+
+
+@given(values(), st.integers(0, 12))
+@settings(deadline=None)
+def test_histograms_of_two_lots_add_up(x, cut):
+    whole, a, b = empty_histogram(6), empty_histogram(6), empty_histogram(6)
+    c = labels(len(x))
+    kernels.histogram_observe(x, c, *whole)
+    kernels.histogram_observe(x[:cut], c[:cut], *a)
+    kernels.histogram_observe(x[cut:], c[cut:], *b)
+    kernels.histogram_merge(*b, *a)
+    for got, expected in zip(b, whole, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@given(values(), st.integers(1, NEURONS))
+@settings(deadline=None)
+def test_ranks_are_those_of_a_stable_sort(x, top):
+    counts, c = np.zeros((CLASSES, NEURONS), np.uint32), labels(len(x))
+    kernels.rank_observe(x, c, counts, top)
+    order = np.argsort(-x, axis=1, kind="stable")[:, :top]
+    expected = np.zeros_like(counts)
+    for k, row in zip(c, order, strict=True):
+        expected[k, row] += 1
+    np.testing.assert_array_equal(counts, expected)
+    cost, weights, out = table(3, (CLASSES, NEURONS)), table(4, (top,)), np.empty(len(x), np.float32)
+    kernels.rank_cost(x, c, cost, weights, np.zeros(top, np.int64), out)
+    expected = [(weights * cost[k, row]).sum() for k, row in zip(c, order, strict=True)]
+    np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("neurons", [1, 63, 64, 65, 200])
+def test_bits_are_packed_lowest_first(neurons):
+    rng = np.random.default_rng(neurons)
+    x, reference = rng.random((4, neurons), np.float32), rng.random(neurons, np.float32)
+    patterns = np.zeros((4, -(-neurons // 64)), np.uint64)
+    kernels.pack_above(x, reference, patterns)
+    unpacked = np.unpackbits(patterns.view(np.uint8), axis=1, bitorder="little")[:, :neurons]
+    np.testing.assert_array_equal(unpacked, x > reference)
+
+
+def test_distance_to_the_farthest_held_pattern_when_fewer_than_k_are_held():
+    stored = np.array([[[0b1], [0b111], [2**63]], [[0], [0], [0]]], np.uint64)
+    out, held = np.empty(2, np.float32), np.array([2, 0])
+    kernels.nearest_distance(np.zeros((2, 1), np.uint64), np.array([0, 1]), stored, held, np.zeros(5, np.int64), out)
+    assert out.tolist() == [3, 64]
+
+
+@pytest.mark.parametrize("neurons", [1, 3, 4, 5, 17])
+def test_whitened_distance(neurons):
+    x, mean = table(0, (5, neurons), -3, 3), table(1, (CLASSES, neurons))
+    whitening, out = np.tril(table(2, (neurons, neurons), -1, 1)), np.empty(5, np.float32)
+    kernels.whitened_distance(x, labels(5), mean, whitening, out)
+    expected = np.linalg.norm((x - mean[labels(5)]).astype(np.float64) @ whitening.T.astype(np.float64), axis=1)
+    np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((2, NEURONS)), np.zeros((NEURONS, 2), np.float32).T, np.zeros(NEURONS, np.float32)],
+    ids=["float64", "strided", "one axis"],
+)
+def test_wrong_dtypes_and_strides_raise_at_once_and_compile_nothing(wrong):
+    before = len(kernels.range_outside.signatures)
+    bounds = np.zeros((CLASSES, NEURONS), np.float32)
+    with pytest.raises(TypeError, match="No matching definition"):
+        kernels.range_outside(wrong, np.zeros(2, np.int64), bounds, bounds, np.zeros(2, np.float32))
+    assert len(kernels.range_outside.signatures) == before
