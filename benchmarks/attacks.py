@@ -78,9 +78,7 @@ def carlini_wagner(count: int, stepsize: float) -> Attack:
 
     Black and white pixels lie at the flat ends of its tanh, so images with many of them need a large stepsize.
     """
-    method = foolbox.attacks.L2CarliniWagnerAttack(
-        binary_search_steps=5, steps=100, stepsize=stepsize, initial_const=1
-    )
+    method = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=5, steps=100, stepsize=stepsize, initial_const=1)
     return Attack("CW", method, None, count)
 
 
@@ -115,8 +113,10 @@ def evaluation_sets(
     """
     clean = load_dataset(dataset, "test")
     columns = [EvaluationSet("test", clean.floats())]
-    for name in OTHER_IMAGES[dataset]:
-        columns.append(EvaluationSet(name, fitted(load_dataset(name, "test")[:OTHERS], clean.images.shape[1:])))
+    columns += [
+        EvaluationSet(name, fitted(load_dataset(name, "test")[:OTHERS], clean.images.shape[1:]))
+        for name in OTHER_IMAGES[dataset]
+    ]
     columns.append(EvaluationSet("noise", uniform_noise(OTHERS, clean.images.shape[1:])))
     for attack in ATTACKS[dataset]:
         columns.append(attacked(module, clean, attack, folder))

@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -67,14 +68,14 @@ def profile_once(name: str, count: int) -> None:
 
 def peak_bytes() -> int:
     """The most memory this process ever held, in bytes."""
-    with open("/proc/self/status") as file:
-        line = next((line for line in file if line.startswith("VmHWM")), None)
+    status = Path("/proc/self/status").read_text().splitlines()
+    line = next((line for line in status if line.startswith("VmHWM")), None)
     return int(line.split()[1]) * 1024 if line else psutil.Process().memory_info().rss
 
 
 def peaks() -> list[dict]:
     results = []
-    for name in CRITERIA:
+    for name, criterion in CRITERIA.items():
         seen = []
         for count in COUNTS:
             command = [sys.executable, __file__, "--once", name, str(count)]
@@ -82,7 +83,7 @@ def peaks() -> list[dict]:
             seen.append(json.loads(done.stdout.splitlines()[-1]))
         results.append(
             {
-                "criterion": repr(CRITERIA[name]),
+                "criterion": repr(criterion),
                 "peak": [run["peak"] for run in seen],
                 "growth": seen[1]["peak"] / seen[0]["peak"],
                 "signature": seen[0]["signature"],

@@ -60,39 +60,38 @@ def learned(criterion: Criterion, neurons: int) -> Signature:
 
 
 def kernel_times() -> list[dict]:
-    results = []
-    for neurons, criteria in CRITERIA.items():
-        values = np.abs(np.random.default_rng(1).standard_normal((1, neurons), np.float32))
-        label, out = np.zeros(1, np.int64), np.empty(1, np.float32)
-        for criterion in criteria:
-            signature = learned(criterion, neurons)
-            tables = signature.tables(lambda c=criterion, s=signature: c._prepare(s))
-            counts = signature.counts
+    return [one_deviation(criterion, neurons) for neurons, criteria in CRITERIA.items() for criterion in criteria]
 
-            def loops(criterion=criterion, tables=tables, counts=counts):
-                criterion._deviation(tables, values, label, out)
-                kernels.alarm_uncovered_rows(values, label, counts, out)
 
-            times = paired(
-                {
-                    "sum": lambda: np.sum(values),
-                    "loops": loops,
-                    "whole": lambda c=criterion, s=signature: c.deviation(s, values, label, out),
-                },
-                rounds=2000 if neurons == CHANNELS else 200,
-            )
-            results.append(
-                {
-                    "neurons": neurons,
-                    "criterion": repr(criterion),
-                    "loops_us": float(np.median(times["loops"]) * 1e6),
-                    "whole_us": float(np.median(times["whole"]) * 1e6),
-                    "p99_9_us": float(np.quantile(times["loops"], 0.999) * 1e6),
-                    "times_sum": ratio(times, "loops", "sum"),
-                    "bytes": signature.nbytes,
-                }
-            )
-    return results
+def one_deviation(criterion: Criterion, neurons: int) -> dict:
+    """The deviation of one frame beside numpy's sum of the same array."""
+    values = np.abs(np.random.default_rng(1).standard_normal((1, neurons), np.float32))
+    label, out = np.zeros(1, np.int64), np.empty(1, np.float32)
+    signature = learned(criterion, neurons)
+    criterion.prepare(signature)
+    tables = signature.tables(dict)
+
+    def loops() -> None:
+        criterion._deviation(tables, values, label, out)  # noqa: SLF001 (the loops without their checks)
+        kernels.alarm_uncovered_rows(values, label, signature.counts, out)
+
+    times = paired(
+        {
+            "sum": lambda: np.sum(values),
+            "loops": loops,
+            "whole": lambda: criterion.deviation(signature, values, label, out),
+        },
+        rounds=2000 if neurons == CHANNELS else 200,
+    )
+    return {
+        "neurons": neurons,
+        "criterion": repr(criterion),
+        "loops_us": float(np.median(times["loops"]) * 1e6),
+        "whole_us": float(np.median(times["whole"]) * 1e6),
+        "p99_9_us": float(np.quantile(times["loops"], 0.999) * 1e6),
+        "times_sum": ratio(times, "loops", "sum"),
+        "bytes": signature.nbytes,
+    }
 
 
 def resnet18() -> bytes:

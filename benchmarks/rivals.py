@@ -7,6 +7,7 @@ All are fitted on the training split, with labels, without the calibration or ev
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from outrider.networks._torchvision import import_torchvision
-from outrider.networks.zoo import LeNet, SmallResNet
+from outrider.networks import LeNet, SmallResNet, import_torchvision
 
 import_torchvision()  # pytorch-ood imports torchvision, which needs our remedy where its compiled part is absent
 from pytorch_ood import detector as library  # noqa: E402
@@ -117,7 +117,9 @@ def detectors(p: Parts, classes: int) -> dict[str, tuple[str, library.Detector]]
         "GradUncertainty": library.GradUncertainty(p.whole),
         "Gram": library.Gram(p.head, p.stages, classes),
         "MahalanobisODIN": library.MahalanobisODIN(p.encoder),
-        "MultiMahalanobis": library.MultiMahalanobis([*p.stages, nn.Sequential(p.neck, nn.Unflatten(1, (width, 1, 1)))]),
+        "MultiMahalanobis": library.MultiMahalanobis(
+            [*p.stages, nn.Sequential(p.neck, nn.Unflatten(1, (width, 1, 1)))]
+        ),
         "NACUE": library.NACUE(p.whole, layers=[*p.stages, p.neck]),
         "ODIN": library.ODIN(p.whole),
     }
@@ -180,7 +182,7 @@ class _Loader:
             yield x.float() / 255, y
 
     def __len__(self) -> int:
-        return -(-len(self.images) // BATCH)
+        return math.ceil(len(self.images) / BATCH)
 
 
 def _through(reader: Callable[[Tensor], Tensor], batches: Iterable) -> Tensor:

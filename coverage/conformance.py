@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def _fails_safe(criterion: Criterion, rng: np.random.Generator) -> None:
         _expect(bool(np.isposinf(deviation[2])), f"{poison} in a neuron does not deviate by +inf", criterion)
         _expect(bool(np.isfinite(np.delete(deviation, 2)).all()), f"{poison} in one row spoils another", criterion)
         before = signature.copy()
-        _refuses(criterion, ValueError, lambda b=broken: criterion.observe(signature, b, labels[seen][:5]))
+        _refuses(criterion, ValueError, partial(criterion.observe, signature, broken, labels[seen][:5]))
         _expect(_same(signature, before), "a refused batch changed the signature", criterion)
     unseen = criterion.deviation(signature, values[:4], np.full(4, _CLASSES - 1))
     _expect(bool(np.isposinf(unseen).all()), "a class that was never seen does not deviate by +inf", criterion)
@@ -115,11 +116,11 @@ def _refuses_bad_batches(criterion: Criterion, rng: np.random.Generator) -> None
     values, labels = _data(rng)
     signature = _learn(criterion, values, labels)
     for function in (criterion.observe, criterion.deviation):
-        _refuses(criterion, TypeError, lambda f=function: f(signature, values.astype(np.float64), labels))
-        _refuses(criterion, ValueError, lambda f=function: f(signature, values[:, 1:], labels))
-        _refuses(criterion, ValueError, lambda f=function: f(signature, values, labels[1:]))
-        _refuses(criterion, ValueError, lambda f=function: f(signature, values, labels + _CLASSES))
-        _refuses(criterion, ValueError, lambda f=function: f(signature, values, labels - _CLASSES))
+        _refuses(criterion, TypeError, partial(function, signature, values.astype(np.float64), labels))
+        _refuses(criterion, ValueError, partial(function, signature, values[:, 1:], labels))
+        _refuses(criterion, ValueError, partial(function, signature, values, labels[1:]))
+        _refuses(criterion, ValueError, partial(function, signature, values, labels + _CLASSES))
+        _refuses(criterion, ValueError, partial(function, signature, values, labels - _CLASSES))
 
 
 def _refuses(criterion: Criterion, error: type[Exception], call: Callable[[], object]) -> None:

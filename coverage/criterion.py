@@ -16,7 +16,7 @@ Arrays = dict[str, np.ndarray]
 class Criterion(ABC):
     """A way to summarise the neurons of trusted samples and to say how far a new sample lies outside.
 
-    A subclass is a frozen dataclass of its hyper-parameters and writes `_arrays`, `_observe`, `_merge`,
+    A subclass is a frozen dataclass of its hyper-parameters and writes `_specification`, `_observe`, `_merge`,
     `_deviation` and, where comparing wants derived tables, `_prepare`. It may rely on: values (n, neurons) finite
     C-contiguous float32 when observing, labels (n,) int64 within the classes, out (n,) float32.
     """

@@ -89,16 +89,20 @@ class Mahalanobis(Criterion):
         kernels.whitened_distance(values, labels, *tables, out)
 
 
+Count = int | np.integer
+
 # Means and sums of squares of two lots join as in Chan, Golub and LeVeque (1979).
 
 
-def _join(arrays: Arrays, c: int, mine: int, theirs: int, mean: np.ndarray, squares: np.ndarray) -> None:
+def _join(
+    arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray, squares: np.ndarray
+) -> None:
     step = mean - arrays["mean"][c]
     arrays["mean"][c] += step * (theirs / (mine + theirs))
     arrays["squares"][c] += squares + np.square(step) * (mine * theirs / (mine + theirs))
 
 
-def _join_outer(arrays: Arrays, c: int, mine: int, theirs: int, mean: np.ndarray) -> None:
+def _join_outer(arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray) -> None:
     step = mean - arrays["mean"][c]
     arrays["mean"][c] += step * (theirs / (mine + theirs))
     if mine:

@@ -34,7 +34,7 @@ def merge_histograms(into: Arrays, other: Arrays) -> None:
     kernels.histogram_merge(*(into[name] for name in _GRID), *(other[name] for name in _GRID))
 
 
-def cumulative_share(arrays: Arrays, class_index: int, points: np.ndarray) -> np.ndarray:
+def cumulative_share(arrays: Arrays, class_index: int | np.integer, points: np.ndarray) -> np.ndarray:
     """The share of a class's samples at or below each point, linear inside a section.
 
     points: (neurons, p). Returns (neurons, p) float64. Off by at most the share inside the point's own section.
@@ -56,7 +56,7 @@ def quantile_range(arrays: Arrays, quantile: float) -> tuple[np.ndarray, np.ndar
     return low, high
 
 
-def _cumulative(arrays: Arrays, c: int) -> tuple[np.ndarray, np.ndarray]:
+def _cumulative(arrays: Arrays, c: int | np.integer) -> tuple[np.ndarray, np.ndarray]:
     counts = arrays["counts"][c].astype(np.float64)
     sections = counts.shape[1]
     scale, base = arrays["scale"][c].astype(np.float64), arrays["base"][c].astype(np.float64)

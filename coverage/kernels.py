@@ -207,7 +207,7 @@ def histogram_merge(low, high, scale, base, counts, other_low, other_high, other
 
 @_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 3), _OUT)
 def sections_cost(values, labels, low, high, sections_per_unit, cost, out):
-    """Sum the cost of each neuron's section of [low, high]; `cost` is (classes, neurons, sections + 1), last: outside."""
+    """Sum the cost of each neuron's section; the last entry of `cost`, (classes, neurons, sections + 1), is outside."""
     sections = cost.shape[2] - 1
     for i in range(values.shape[0]):
         c = labels[i]

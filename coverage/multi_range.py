@@ -43,7 +43,7 @@ class MultiRange(Criterion):
     def _merge(self, into: Signature, other: Signature) -> None:
         merge_histograms(into.arrays, other.arrays)
 
-    def shares(self, signature: Signature, class_index: int) -> np.ndarray:
+    def shares(self, signature: Signature, class_index: int | np.integer) -> np.ndarray:
         """λ of one class: (neurons, sections) float64, the share of its samples in each section."""
         low, high = (signature.arrays[name][class_index].astype(np.float64) for name in ("low", "high"))
         borders = low[:, None] + (high - low)[:, None] * np.arange(1, self.sections) / self.sections

@@ -43,11 +43,13 @@ class Calibration:
 
     def __str__(self) -> str:
         low, high = self.interval
+        whose = f"{self.own.sum()} of {len(self.own)} classes with their own" if self.own.any() else "one for all"
         lines = [
-            f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n} held-out"
-            f" frames (95 % interval {low:.4g} to {high:.4g})",
-            f"threshold {_span(self.thresholds)}, "
-            + (f"{self.own.sum()} of {len(self.own)} classes with their own" if self.own.any() else "one for all"),
+            (
+                f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n}"
+                f" held-out frames (95 % interval {low:.4g} to {high:.4g})"
+            ),
+            f"threshold {_span(self.thresholds)}, {whose}",
         ]
         if self.leak is not None:
             lines.append(f"profiled against held-out frames: AUROC {self.leak:.3f} (0.5 is ideal)")

@@ -20,7 +20,6 @@ from .calibration import (
     auroc,
     check_rate,
     clopper_pearson,
-    conformal_threshold,
     needed_samples,
     thresholds_by_class,
 )
@@ -126,7 +125,9 @@ class Monitor:
             profile, _, _ = read_profile(path)
             _refuse_another_network(path, profile, fresh.network)
             if [c.criterion for c in profile.columns] != [c.criterion for c in fresh.columns]:
-                raise ProfileError(f"{path}: expected the criteria of this monitor, got others; remove it to start anew")
+                raise ProfileError(
+                    f"{path}: expected the criteria of this monitor, got others; remove it to start anew"
+                )
             return profile
         classes = self.network.classes or 1
         signatures = tuple(
@@ -373,7 +374,7 @@ class Monitor:
             raise ProfileError(f"{path}: expected a finished profile, got one to resume; run profile again with it")
         _refuse_another_network(path, profile, NetworkFacts.of(network, network.taps))
         monitor = cls.__new__(cls)
-        monitor._assemble(network, profile, logic, calibration)
+        monitor._assemble(network, profile, logic, calibration)  # noqa: SLF001 (our own, made without __init__)
         return monitor
 
     def describe(self) -> dict[str, Any]:
@@ -442,7 +443,9 @@ def _columns(network: Network, criteria: Mapping[str, Criterion | Sequence[Crite
 def _refuse_another_network(path: str | os.PathLike, profile: Profile, network: NetworkFacts) -> None:
     differences = profile.network.differences(network)
     if differences:
-        raise MismatchError(f"{path}: expected the network it was learned from, got another:\n  " + "\n  ".join(differences))
+        raise MismatchError(
+            f"{path}: expected the network it was learned from, got another:\n  " + "\n  ".join(differences)
+        )
 
 
 def _after(batches: Batches, skip: int) -> Iterator[tuple[Any, np.ndarray | None]]:
@@ -481,6 +484,3 @@ def _without_batch(output: Any) -> Any:
 
 def _warn(message: str) -> None:
     warnings.warn(message, OutriderWarning, stacklevel=3)
-
-
-__all__ = ["Monitor", "conformal_threshold"]

@@ -120,7 +120,7 @@ class Profile:
     signatures: tuple[Signature, ...]
     trusted: TrustedSet
     complete: bool = False
-    spool: FrameSpool = field(default_factory=lambda: FrameSpool())
+    spool: FrameSpool = field(default_factory=lambda: FrameSpool())  # noqa: PLW0108 (the class stands below)
 
     @property
     def nbytes(self) -> int:
@@ -159,9 +159,9 @@ class FrameSpool:
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """The frames held, at most `size` at a time."""
-        for start in range(0, 0 if self.frames is None else len(self.frames), size):
-            assert self.frames is not None
-            yield self.frames[start : start + size]
+        frames = np.empty(0) if self.frames is None else self.frames
+        for start in range(0, len(frames), size):
+            yield frames[start : start + size]
 
     @staticmethod
     def _room(frames: np.ndarray) -> int:

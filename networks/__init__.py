@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._torchvision import import_torchvision
     from .datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
     from .network import Network, Observation, probabilities
     from .onnx_network import OnnxNetwork
@@ -29,6 +30,7 @@ __all__ = [
     "Taps",
     "TorchNetwork",
     "dataset_names",
+    "import_torchvision",
     "load_dataset",
     "probabilities",
     "read_idx",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_torchvision": ("import_torchvision",),
     "datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "Observation", "probabilities"),
     "onnx_network": ("OnnxNetwork",),

@@ -208,6 +208,6 @@ _READERS: dict[str, tuple[Callable[[Path, str], ImageSet], Callable[[], list[Pat
         _idx_reader("fashion-mnist", _FASHION),
         lambda: [Path("/usr/share/datasets/fashion-mnist")],
     ),
-    "mnist": (_idx_reader("mnist", tuple("0123456789")), lambda: []),
-    "cifar10": (_read_cifar10, lambda: []),
+    "mnist": (_idx_reader("mnist", tuple("0123456789")), list),
+    "cifar10": (_read_cifar10, list),
 }

@@ -165,10 +165,10 @@ def _messages() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="outrider/onnx.proto", package="outrider", syntax="proto2")
     for message, fields in _SCHEMA.items():
         declared = file.message_type.add(name=message)
-        for name, (number, kind) in fields.items():
-            label = field_types.LABEL_REPEATED if kind.endswith("*") else field_types.LABEL_OPTIONAL
+        for name, (number, spelled) in fields.items():
+            kind = spelled.rstrip("*")
+            label = field_types.LABEL_OPTIONAL if kind == spelled else field_types.LABEL_REPEATED
             field = declared.field.add(name=name, number=number, label=label)
-            kind = kind.rstrip("*")
             if kind in _SCHEMA:
                 field.type, field.type_name = field_types.TYPE_MESSAGE, f".outrider.{kind}"
             else:

@@ -6,14 +6,17 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .network import Observation
 from .onnx_graph import OnnxGraph
 from .preprocessing import Preprocessing
-from .tap import ACTIVATIONS, GATES, OUTPUT, Candidate, Tap, Taps, candidate, choose, reduce_to_neurons, stands_for
+from .tap import DEFAULT_TAPS, OUTPUT, Candidate, Tap, Taps, candidate, choose, reduce_to_neurons, stands_for
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _TRIAL = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
 _DTYPES = {
@@ -44,7 +47,7 @@ class OnnxNetwork:
         self,
         model: str | os.PathLike[str] | bytes,
         *,
-        taps: str | Sequence[str] = "auto",
+        taps: str | Sequence[str] = DEFAULT_TAPS,
         neurons: str | Sequence[str] = "channel",
         classes: int | str | None = "auto",
         logits: int | str = 0,
@@ -63,8 +66,9 @@ class OnnxNetwork:
         selectors = [taps] if isinstance(taps, str) else list(taps)
         wanted = [name for name, kind in graph.kinds.items() if any(stands_for(s, name, kind) for s in selectors)]
         trial = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
-        self._input, self.dtype, self._fixed, self.input_shape = _input(trial, input_shape)
-        zeros = np.zeros((self._fixed or _TRIAL, *self.input_shape), self.dtype)  # type: ignore[arg-type]
+        self._input, self.dtype, self._fixed, shape = _input(trial, input_shape)
+        self.input_shape: tuple[int | None, ...] = shape
+        zeros = np.zeros((self._fixed or _TRIAL, *shape), self.dtype)
         names = list(dict.fromkeys([*graph.outputs, *wanted]))
         seen = dict(zip(names, runtime.run(trial, names, {self._input: zeros}), strict=True))
 
@@ -113,7 +117,7 @@ class OnnxNetwork:
         """Release the session."""
         self._session = None
 
-    def __enter__(self) -> OnnxNetwork:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -156,7 +160,7 @@ class _Runtime:
 
     def __init__(self, providers: Sequence[str | tuple[str, dict[str, Any]]], threads: int) -> None:
         try:
-            import google.protobuf  # noqa: F401 - onnxruntime brings it; without it no model can be read
+            import google.protobuf  # noqa: F401 - what reads the models
             import onnxruntime
             from onnxruntime.capi import onnxruntime_pybind11_state as state
         except ImportError:
@@ -234,7 +238,7 @@ def _fingerprint(data: bytes, graph: OnnxGraph, folder: Path | None) -> str:
     return digest.hexdigest()
 
 
-def _input(session: Any, asked: Sequence[int] | None) -> tuple[str, str, int | None, tuple[int | None, ...]]:
+def _input(session: Any, asked: Sequence[int] | None) -> tuple[str, str, int | None, tuple[int, ...]]:
     """Name, dtype, fixed batch size or None, and shape of one sample, of a model's input."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
@@ -245,8 +249,8 @@ def _input(session: Any, asked: Sequence[int] | None) -> tuple[str, str, int | N
     if len(shape) < 2:
         raise ValueError(f"expected input {name!r} of shape (batch, ...), got {shape}")
     declared = tuple(size if isinstance(size, int) else None for size in shape)
-    sample = declared[1:] if asked is None else tuple(asked)
-    if None in sample:
+    sample = tuple(size for size in declared[1:] if size is not None) if asked is None else tuple(asked)
+    if asked is None and len(sample) + 1 < len(shape):
         raise ValueError(f"expected a shape for input {name!r}, got {shape}, which leaves sizes open; say input_shape=")
     if len(sample) + 1 != len(shape) or any(d not in (None, s) for d, s in zip(declared[1:], sample, strict=True)):
         raise ValueError(f"expected input_shape to fit input {name!r} of shape {shape}, got {sample}")

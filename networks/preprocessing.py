@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -33,8 +33,11 @@ class Preprocessing:
             raise ValueError(f"expected layout 'NCHW' or 'NHWC', got {self.layout!r}")
         if self.order not in _CHANNELS:
             raise ValueError(f"expected channel order 'RGB', 'BGR' or 'L', got {self.order!r}")
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+        size: Sequence[object] = (1, 1) if self.size is None else self.size
+        if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
             raise ValueError(f"expected size (height, width) in pixels, got {self.size}")
+        if not all(isinstance(number, (int, float)) for number in (self.scale, *self.mean, *self.std)):
+            raise ValueError(f"expected numbers, got scale {self.scale!r}, mean {self.mean}, std {self.std}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (0, _CHANNELS[self.order]):
                 raise ValueError(f"expected {_CHANNELS[self.order]} numbers in {name} for {self.order}, got {values}")
@@ -76,8 +79,9 @@ class Preprocessing:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise ValueError(f"expected the fields of a preprocessing, got {', '.join(map(repr, unknown))} too")
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         try:
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+            return cls(**plain)
         except TypeError as error:
             raise ValueError(f"expected a preprocessing, got {dict(values)}: {error}") from None
 

@@ -8,17 +8,24 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-ACTIVATIONS = frozenset(
-    "biasgelu celu clip elu fastgelu gelu hardswish leakyrelu mish prelu quickgelu relu relu6 rrelu selu silu softplus"
-    " swish thresholdedrelu threshold hardtanh".split()
-)
-GATES = frozenset("hardsigmoid logsigmoid sigmoid softsign tanh".split())
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ACTIVATIONS = frozenset((
+    "biasgelu", "celu", "clip", "elu", "fastgelu", "gelu", "hardswish", "hardtanh", "leakyrelu", "mish", "prelu",
+    "quickgelu", "relu", "relu6", "rrelu", "selu", "silu", "softplus", "swish", "threshold", "thresholdedrelu",
+))  # fmt: skip
+GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
 """Kinds that ``auto`` taps only where a network has none of `ACTIVATIONS`: most often they gate other values."""
 
 OUTPUT = "output"
+DEFAULT_TAPS = ("auto", "first:unit")
+"""Every activation as the adapter's `neurons` says, and the first of them unit by unit, where small noise is seen."""
+
 _RANKS = {"NC": 1, "NLC": 2, "NCHW": 3, "NHWC": 3}
 _NEURONS = re.compile(r"unit|channel|channel-max|grid[1-9][0-9]*")
 
@@ -86,7 +93,7 @@ class Taps(tuple[Tap, ...]):
 
     __slots__ = ()
 
-    def __new__(cls, taps: Iterable[Tap] = ()) -> Taps:
+    def __new__(cls, taps: Iterable[Tap] = ()) -> Self:
         self = super().__new__(cls, taps)
         ids = [tap.id for tap in self]
         if len(set(ids)) < len(ids):
@@ -97,8 +104,7 @@ class Taps(tuple[Tap, ...]):
 
     def __str__(self) -> str:
         rows = [("tap", "kind", "shape", "neurons", "taken by")]
-        for tap in self:
-            rows.append((tap.name, tap.kind, "x".join(map(str, tap.shape)), f"{tap.size:,}", tap.neurons))
+        rows += ((tap.name, tap.kind, "x".join(map(str, tap.shape)), f"{tap.size:,}", tap.neurons) for tap in self)
         return "\n".join(_aligned(rows, right=3))
 
     def select(self, selector: str) -> tuple[int, ...]:
@@ -156,7 +162,8 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
     """The taps that a user asks of an adapter, in the order of the candidates.
 
     selectors: ``auto`` (every activation), ``first`` (the first of them), a name, a glob over names, an ``@kind``, or
-    several; each may carry its own ``:neurons``. Globs and kinds pass over tensors that cannot be tapped; a name does not.
+    several; each may carry its own ``:neurons``. Globs and kinds pass over tensors that cannot be tapped; a name does
+    not.
     Raises ValueError for a selector that means none of the candidates.
     """
     ways = [neurons] if isinstance(neurons, str) else list(neurons)
@@ -189,9 +196,9 @@ def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
     if found:
         refused = candidates[found[0]]
         raise ValueError(f"{refused.name!r} cannot be tapped: {refused.obstacle}")
-    kinds = sorted({f"@{c.kind}" for c in candidates if not c.obstacle})
+    known = ", ".join(sorted({f"@{c.kind}" for c in candidates if not c.obstacle}))
     hint = did_you_mean(pattern, [c.name for c in candidates])
-    raise ValueError(f"expected the name of a tensor, a glob or a kind ({', '.join(kinds)}), got {pattern!r}{hint}")
+    raise ValueError(f"expected the name of a tensor, a glob or a kind ({known}), got {pattern!r}{hint}")
 
 
 def stands_for(selector: str, name: str, kind: str) -> bool:
@@ -215,7 +222,7 @@ def split_selector(selector: str) -> tuple[str, str | None]:
 
 def check_neurons(neurons: str) -> None:
     """Raise ValueError for an unknown way to become neurons."""
-    if not isinstance(neurons, str) or not _NEURONS.fullmatch(neurons):
+    if not _NEURONS.fullmatch(neurons):
         raise ValueError(f"expected neurons 'unit', 'channel', 'channel-max' or 'gridK' (grid4), got {neurons!r}")
 
 
@@ -242,7 +249,7 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
 
 
 def _grid_means(values: np.ndarray, k: int) -> np.ndarray:
-    """Adaptive average pooling of the axes after the second: window i of n values is [i n // k, ceil((i + 1) n / k))."""
+    """Adaptive average pooling of the axes from the third on: window i of n is i n // k to ceil((i + 1) n / k)."""
     for axis in range(2, values.ndim):
         n = values.shape[axis]
         windows = (slice(i * n // k, -((-i - 1) * n // k)) for i in range(k))

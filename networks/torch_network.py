@@ -7,7 +7,7 @@ import itertools
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +16,10 @@ from torch.nn import functional
 
 from .network import Observation
 from .preprocessing import Preprocessing
-from .tap import ACTIVATIONS, GATES, OUTPUT, Candidate, Tap, Taps, candidate, choose, split_selector
+from .tap import ACTIVATIONS, DEFAULT_TAPS, GATES, OUTPUT, Candidate, Tap, Taps, candidate, choose, split_selector
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _TRIAL = 2  # samples in the trial run: enough to tell the batch axis from one of length 1
 _OBSERVERS = "_outrider"
@@ -41,7 +44,7 @@ class TorchNetwork:
         module: nn.Module,
         input_shape: Sequence[int],
         *,
-        taps: str | Sequence[str] = "auto",
+        taps: str | Sequence[str] = DEFAULT_TAPS,
         neurons: str | Sequence[str] = "channel",
         classes: int | str | None = "auto",
         logits: int | str = 0,
@@ -60,7 +63,7 @@ class TorchNetwork:
         self.preprocessing = preprocessing
         self.fingerprint = _fingerprint(module)
 
-        zeros = torch.zeros((_TRIAL, *self.input_shape), dtype=self._dtype, device=self._device)
+        zeros = torch.zeros((_TRIAL, *input_shape), dtype=self._dtype, device=self._device)
         plain = _Trial(((name, part) for name, part in module.named_modules() if name), module, zeros)
         self.classes = _count_classes(plain.output, logits, classes)
         scores = []
@@ -105,7 +108,7 @@ class TorchNetwork:
         for handle in self._handles:
             handle.remove()
 
-    def __enter__(self) -> TorchNetwork:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -132,7 +135,9 @@ class TorchNetwork:
             raise TypeError(f"expected a batch of dtype float32, got {batch.dtype}; convert it and check its scale")
         if batch.shape[1:] != self.input_shape or len(batch) == 0:
             raise ValueError(f"expected a batch of shape {_batch_of(self.input_shape)}, got {tuple(batch.shape)}")
-        samples = torch.from_numpy(np.require(batch, requirements="CW")) if isinstance(batch, np.ndarray) else batch
+        samples = (
+            torch.from_numpy(np.require(batch, requirements=("C", "W"))) if isinstance(batch, np.ndarray) else batch
+        )
         return samples.to(self._device, self._dtype, copy=self._overwrites_input)
 
 
@@ -156,8 +161,8 @@ class _Recording:
         for name, runs in self._runs.items():
             if runs != len(self._sites[name]):
                 raise RuntimeError(
-                    f"expected {name!r} to run {len(self._sites[name])} times a batch, as in the trial run, got {runs}; "
-                    "what a network computes must not depend on the data"
+                    f"expected {name!r} to run {len(self._sites[name])} times a batch, as in the trial run, "
+                    f"got {runs}; which parts of a network run must not depend on the data"
                 )
         return [self._neurons[position] for position in range(len(self._neurons))]
 
@@ -372,9 +377,9 @@ def _observed(traced: fx.GraphModule) -> Iterator[tuple[str, nn.Module]]:
 
 def _drop_observers(traced: fx.GraphModule, keep: set[str]) -> None:
     for node in list(traced.graph.nodes):
-        if node.op == "call_module" and node.target.startswith(f"{_OBSERVERS}."):
-            if traced.get_submodule(node.target).name not in keep:
-                traced.graph.erase_node(node)
+        is_observer = node.op == "call_module" and node.target.startswith(f"{_OBSERVERS}.")
+        if is_observer and traced.get_submodule(node.target).name not in keep:
+            traced.graph.erase_node(node)
     traced.recompile()
 
 

@@ -47,7 +47,11 @@ def test_labels_within(given, within):
 @given(values(st.floats(width=32)))
 @settings(deadline=None)
 def test_range_outside_and_magnitude(x):
-    low, high, inverse = table(0, (CLASSES, NEURONS), -5, 0), table(1, (CLASSES, NEURONS), 0, 5), table(2, (CLASSES, NEURONS))
+    low, high, inverse = (
+        table(0, (CLASSES, NEURONS), -5, 0),
+        table(1, (CLASSES, NEURONS), 0, 5),
+        table(2, (CLASSES, NEURONS)),
+    )
     c, out = labels(len(x)), np.empty(len(x), np.float32)
     kernels.range_outside(x, c, low, high, out)
     np.testing.assert_array_equal(out, (~((low[c] <= x) & (x <= high[c]))).sum(axis=1))

@@ -90,9 +90,7 @@ def test_the_bytes_of_a_small_profile_stay_what_they_are(tmp_path):
     facts = json.loads(header.pop("__metadata__")["outrider"])
     assert facts == {
         "calibration": None,
-        "columns": [
-            {"criterion": {"magnitude": False, "name": "single_range", "quantile": 0.0}, "group": 0, "tap": 0}
-        ],
+        "columns": [{"criterion": {"magnitude": False, "name": "single_range", "quantile": 0.0}, "group": 0, "tap": 0}],
         "complete": True,
         "format": 1,
         "logic": {"name": "sum"},
@@ -129,11 +127,13 @@ GOLDEN_SHA256 = "326b1172185c465ebecf9916b4f233f63985073a84e5f9dc6c7b722243798af
 
 
 def test_nothing_but_finished_files_is_left_in_the_folder(path):
-    assert os.listdir(path.parent) == ["m.outrider"]
+    assert [file.name for file in path.parent.iterdir()] == ["m.outrider"]
 
 
 def test_another_network_is_refused_by_name_of_what_differs(path):
-    with pytest.raises(MismatchError, match=r"expected the network it was learned from, got another:\n  SHA-256: expected"):
+    with pytest.raises(
+        MismatchError, match=r"expected the network it was learned from, got another:\n  SHA-256: expected"
+    ):
         Monitor.load(path, NumpyNetwork(seed=7))
     with pytest.raises(MismatchError) as caught:
         Monitor.load(path, NumpyNetwork(classes=None))
@@ -274,11 +274,13 @@ def test_a_full_disk_loses_nothing_that_was_there(path, monitor, network, monkey
     with pytest.raises(ProfileError, match="got No space left on device; nothing that was there is lost"):
         monitor.save(path)
     assert path.read_bytes() == before
-    assert os.listdir(path.parent) == ["m.outrider"]
+    assert [file.name for file in path.parent.iterdir()] == ["m.outrider"]
 
 
 def test_a_folder_that_is_not_there_is_named(monitor, tmp_path):
-    with pytest.raises(ProfileError, match=r"none/m.outrider: expected to write \d+ bytes, got No such file or directory"):
+    with pytest.raises(
+        ProfileError, match=r"none/m.outrider: expected to write \d+ bytes, got No such file or directory"
+    ):
         monitor.save(tmp_path / "none" / "m.outrider")
 
 

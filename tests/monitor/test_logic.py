@@ -5,7 +5,18 @@ import pytest
 
 from outrider.monitor import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
 
-LOGICS = [Sum(), Normalised(), ZScore(), ZScore(log=False), MaxZ(), MaxZ(log=False), Votes(), Votes(2), Votes(0), SmallestP()]
+LOGICS = [
+    Sum(),
+    Normalised(),
+    ZScore(),
+    ZScore(log=False),
+    MaxZ(),
+    MaxZ(log=False),
+    Votes(),
+    Votes(2),
+    Votes(0),
+    SmallestP(),
+]
 GROUPS = np.array([0, 0, 1, 2])
 
 
@@ -72,7 +83,8 @@ def test_votes_alarm_when_k_columns_exceed_a_common_level():
         assert ((logic.score(scales, data, GROUPS) > level) == over).mean() > 0.995
     everyone = Votes(0)
     np.testing.assert_array_equal(
-        everyone.score(everyone.fit(data, GROUPS), data, GROUPS), Votes(4).score(Votes(4).fit(data, GROUPS), data, GROUPS)
+        everyone.score(everyone.fit(data, GROUPS), data, GROUPS),
+        Votes(4).score(Votes(4).fit(data, GROUPS), data, GROUPS),
     )
 
 
@@ -115,7 +127,10 @@ def test_every_logic_is_in_the_table_above():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: make_logic("median"), "expected a logic among max_z, normalised, smallest_p, sum, votes, z, got 'median'"),
+        (
+            lambda: make_logic("median"),
+            "expected a logic among max_z, normalised, smallest_p, sum, votes, z, got 'median'",
+        ),
         (lambda: make_logic("z", log=1), "expected settings of z to be"),
         (lambda: make_logic("votes", n=1), "expected settings of votes to be"),
         (lambda: Votes(-1), "expected k >= 1, or 0 for all, got -1"),

@@ -25,14 +25,18 @@ def test_threshold_is_the_conformal_order_statistic_or_is_refused_with_the_numbe
         assert n >= needed_samples(rate)
     else:
         assert n < needed_samples(rate)
-        message = f"expected at least {needed_samples(rate)} held-out frames for a false-alarm rate of {rate:g}, got {n}"
+        message = (
+            f"expected at least {needed_samples(rate)} held-out frames for a false-alarm rate of {rate:g}, got {n}"
+        )
         with pytest.raises(CalibrationError, match=message):
             conformal_threshold(scores, rate)
 
 
 def test_new_exchangeable_scores_exceed_the_threshold_no_more_often_than_asked():
     rng = np.random.default_rng(0)
-    rates = [(rng.exponential(size=200) > conformal_threshold(rng.exponential(size=99), 0.05)).mean() for _ in range(400)]
+    rates = [
+        (rng.exponential(size=200) > conformal_threshold(rng.exponential(size=99), 0.05)).mean() for _ in range(400)
+    ]
     assert 0.04 < np.mean(rates) <= 0.0525
 
 
