@@ -175,7 +175,7 @@ class _Loader:
     """Batches (float images, labels) of a training split held as uint8."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray):
-        self.images, self.labels = torch.from_numpy(images), torch.from_numpy(labels)
+        self.images, self.labels = torch.tensor(images), torch.tensor(labels)
 
     def __iter__(self):
         for x, y in zip(self.images.split(BATCH), self.labels.split(BATCH), strict=True):

@@ -75,12 +75,12 @@ class OnnxGraph:
         while node is not None:
             op = node.op_type.lower()
             if op in ("matmul", "gemm"):
-                return len(node.input) > 1 and node.input[1] not in self.kinds
+                return len(node.input) > 1 and node.input[1] not in self._moving
             if op == "layernormalization":
                 return True
             if op not in _POINTWISE:
                 return False
-            node = next((self._producers[name] for name in node.input if name in self.kinds), None)
+            node = self._producers.get(next((name for name in node.input if name in self._moving), ""))
         return False
 
     def unused_name(self, stem: str) -> str:
@@ -108,12 +108,12 @@ class OnnxGraph:
 
     def _walk(self, graph: Any) -> None:
         constants = {tensor.name for tensor in graph.initializer}
-        moving = {value.name for value in graph.input} - constants
+        self._moving = {value.name for value in graph.input} - constants
         for node in graph.node:
             for name in node.input:
                 self._users.setdefault(name, []).append(node)
-            if moving.intersection(node.input):
-                moving.update(node.output)
+            if self._moving.intersection(node.input):
+                self._moving.update(node.output)
                 for name in filter(None, node.output):
                     self.kinds[name] = node.op_type.lower()
                     self._producers[name] = node
@@ -140,11 +140,11 @@ class OnnxGraph:
     def _name_gelu(self, node: Any) -> None:
         """Name the end of x * (1 + erf(...)) / 2, in whichever order the factors come."""
         shifted = self._only_user(node.output[0], "Add")
-        if shifted is None or all(name in self.kinds for name in shifted.input):
+        if shifted is None or self._moving.issuperset(shifted.input):
             return
         end, factors = shifted.output[0], 0
         while (product := self._only_user(end, "Mul")) is not None:
-            factors += all(name in self.kinds for name in product.input)
+            factors += self._moving.issuperset(product.input)
             if factors > 1:
                 break
             end = product.output[0]

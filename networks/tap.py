@@ -186,7 +186,7 @@ def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
             found = [i for i, c in enumerate(candidates) if c.kind in kinds and not c.obstacle]
             if found:
                 return found if pattern == "auto" else found[:1]
-        names = ", ".join(c.name for c in candidates if not c.obstacle)
+        names = ", ".join(c.name for c in candidates if not c.obstacle and c.kind != OUTPUT)
         raise ValueError(f"expected activations to tap, got none; name tensors among: {names or 'none'}")
     exact = [i for i, c in enumerate(candidates) if c.name == pattern]
     found = exact or [i for i, c in enumerate(candidates) if matches(pattern, c.name, c.kind)]

@@ -1,0 +1,194 @@
+"""Taps, selectors, and the reduction of tensors to neurons, against plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from outrider.networks import Tap, Taps
+from outrider.networks.tap import Candidate, candidate, choose, reduce_to_neurons
+
+MAP = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "channel")
+UNITS = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "unit")
+LATER = Tap("layer2.gelu", "gelu", (4, 6), "NLC", "float32", "channel")
+DENSE = Tap("dense", "relu", (8,), "NC", "float32", "unit")
+SCORES = Tap("output", "output", (10,), "NC", "float32", "unit")
+TAPS = Taps([MAP, UNITS, LATER, DENSE, SCORES])
+
+
+@pytest.mark.parametrize(
+    ("selector", "indices"),
+    [
+        ("layer1.relu:channel", (0,)),
+        ("layer1.relu", (0, 1)),
+        ("layer1*:channel", (0,)),
+        ("layer*", (0, 1, 2)),
+        ("*:unit", (1, 3)),
+        ("*:channel", (0, 2, 3)),
+        ("dense:channel", (3,)),
+        ("*", (0, 1, 2, 3)),
+        ("*:*", (0, 1, 2, 3)),
+        ("@relu", (0, 1, 3)),
+        ("@relu:unit", (1, 3)),
+        ("@relu:grid4", (3,)),
+        ("@output", (4,)),
+        ("@output:unit", (4,)),
+        ("output", (4,)),
+        ("output:unit", (4,)),
+    ],
+)
+def test_a_selector_means_these_taps(selector, indices):
+    assert TAPS.select(selector) == indices
+
+
+def test_a_selector_without_a_match_names_itself_the_close_ones_and_the_taps():
+    with pytest.raises(ValueError, match=r"got 'layer1\.rleu' \(did you mean 'layer1\.relu'") as error:
+        TAPS.select("layer1.rleu")
+    assert str(TAPS) in str(error.value)
+
+
+@pytest.mark.parametrize("selector", ["outp*", "@tanh", "layer1.relu:grid2", "", ":"])
+def test_what_means_no_tap_is_refused(selector):
+    with pytest.raises(ValueError, match="expected a tap, a glob or an @kind"):
+        TAPS.select(selector)
+
+
+def test_names_with_colons_are_names():
+    taps = Taps([Tap("model/relu:0", "relu", (4,), "NC", "float32", "unit")])
+    assert taps.select("model/relu:0") == taps.select("model*:0") == taps.select("model/relu:0:channel") == (0,)
+
+
+def test_the_table_is_aligned():
+    assert str(TAPS).splitlines() == [
+        "tap          kind    shape  neurons  taken by",
+        "layer1.relu  relu    3x5x7        3  channel",
+        "layer1.relu  relu    3x5x7      105  unit",
+        "layer2.gelu  gelu    4x6          6  channel",
+        "dense        relu    8            8  unit",
+        "output       output  10          10  unit",
+    ]
+
+
+def test_two_taps_of_one_id_are_refused():
+    with pytest.raises(ValueError, match=r"expected taps that differ, got dense:unit"):
+        Taps([DENSE, DENSE])
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "neurons", "message"),
+    [
+        ((3, 5), "NCHW", "unit", r"layout among NC, NLC, NCHW, NHWC .* got 'NCHW' and \(3, 5\)"),
+        ((3,), "NCL", "unit", "got 'NCL'"),
+        ((3,), "NC", "channel", "expected neurons 'unit' for a dense tensor, got 'channel'"),
+        ((3, 5, 7), "NCHW", "grid", "expected neurons 'unit', 'channel', 'channel-max' or 'gridK'"),
+        ((3, 5, 7), "NCHW", "grid0", "got 'grid0'"),
+    ],
+)
+def test_a_tap_that_makes_no_sense_is_refused(shape, layout, neurons, message):
+    with pytest.raises(ValueError, match=message):
+        Tap("x", "relu", shape, layout, "float32", neurons)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NLC", "NC"])
+@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid9"])
+def test_neurons_equal_plain_loops(layout, neurons):
+    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NLC": (6, 3), "NC": (4,)}[layout]
+    if layout == "NC" and neurons != "unit":
+        pytest.skip("dense tensors have units only")
+    tap = Tap("x", "relu", shape, layout, "float32", neurons)
+    values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    found = reduce_to_neurons(tap, values)
+    assert found.shape == (2, tap.size)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, [by_hand(tap, sample) for sample in values], rtol=1e-5, atol=1e-6)
+
+
+def by_hand(tap, sample):
+    if tap.neurons == "unit":
+        return sample.ravel().tolist()
+    planes = sample if tap.layout == "NCHW" else np.moveaxis(sample, -1, 0)
+    if not tap.neurons.startswith("grid"):
+        largest = tap.neurons == "channel-max"
+        return [max(plane.ravel()) if largest else math.fsum(plane.ravel()) / plane.size for plane in planes]
+    cells = []
+    for plane in planes:
+        for window in np.ndindex((tap.grid,) * plane.ndim):
+            cut = tuple(
+                slice(math.floor(i * n / tap.grid), math.ceil((i + 1) * n / tap.grid))
+                for i, n in zip(window, plane.shape, strict=True)
+            )
+            cells.append(math.fsum(plane[cut].ravel()) / plane[cut].size)
+    return cells
+
+
+def test_nan_stays_where_it_is():
+    values = np.zeros((1, 2, 4, 4), np.float32)
+    values[0, 1, 0, 0] = np.nan
+    tap = Tap("x", "relu", (2, 4, 4), "NCHW", "float32", "grid2")
+    assert np.isnan(reduce_to_neurons(tap, values)).tolist() == [[False] * 4 + [True] + [False] * 3]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "obstacle"),
+    [
+        ((2, 3), "int64", "expected a floating-point tensor, got int64"),
+        ((6, 3), "float32", "expected 2 rows for a batch of 2, got shape (6, 3)"),
+        ((), "float32", "expected 2 rows"),
+        ((2, 3, 4, 5, 6), "float32", "got 5 axes: (2, 3, 4, 5, 6)"),
+        ((2,), "float32", "got 1 axes: (2,)"),
+    ],
+)
+def test_tensors_that_cannot_be_tapped_say_why(shape, dtype, obstacle):
+    assert obstacle in candidate("x", "relu", shape, dtype, batch=2).obstacle
+
+
+CANDIDATES = [
+    Candidate("conv", "conv2d", (3, 5, 5), "NCHW", "float32"),
+    Candidate("relu", "relu", (3, 5, 5), "NCHW", "float32"),
+    Candidate("gate", "sigmoid", (3,), "NC", "float32"),
+    Candidate("dense", "gelu", (8,), "NC", "float32"),
+    Candidate("pair", "relu", obstacle="expected a tensor, got tuple"),
+]
+
+
+@pytest.mark.parametrize(
+    ("selectors", "neurons", "ids"),
+    [
+        ("auto", "channel", ["relu:channel", "dense:unit"]),
+        ("first", "unit", ["relu:unit"]),
+        ("auto", ("unit", "channel"), ["relu:unit", "relu:channel", "dense:unit"]),
+        (("auto:grid2", "conv"), "channel", ["conv:channel", "relu:grid2", "dense:unit"]),
+        ("*", "channel", ["conv:channel", "relu:channel", "gate:unit", "dense:unit"]),
+        ("@relu", "unit", ["relu:unit"]),
+        (("relu:unit", "re*:channel-max"), "channel", ["relu:unit", "relu:channel-max"]),
+    ],
+)
+def test_choose(selectors, neurons, ids):
+    assert [tap.id for tap in choose(CANDIDATES, selectors, neurons)] == ids
+
+
+def test_gates_are_tapped_where_there_is_nothing_else():
+    assert [tap.name for tap in choose([CANDIDATES[0], CANDIDATES[2]], "auto", "unit")] == ["gate"]
+
+
+@pytest.mark.parametrize(
+    ("selectors", "neurons", "message"),
+    [
+        ("pair", "unit", "'pair' cannot be tapped: expected a tensor, got tuple"),
+        ("cnov", "unit", r"got 'cnov' \(did you mean 'conv'"),
+        ("@tanh", "unit", r"a kind \(@conv2d, @gelu, @relu, @sigmoid\), got '@tanh'"),
+        ("relu", "mean", "expected neurons 'unit', .* got 'mean'"),
+        ("relu", (), "expected one way or more"),
+    ],
+)
+def test_choose_refuses(selectors, neurons, message):
+    with pytest.raises(ValueError, match=message):
+        choose(CANDIDATES, selectors, neurons)
+
+
+def test_a_network_without_activations_lists_what_can_be_named():
+    with pytest.raises(ValueError, match="expected activations to tap, got none; name tensors among: conv"):
+        choose(CANDIDATES[:1], "auto", "unit")
