@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from .network import Network, Observation, probabilities
     from .onnx_network import OnnxNetwork
     from .preprocessing import Preprocessing
-    from .tap import Tap, Taps
+    from .tap import DEFAULT_TAPS, Tap, Taps
     from .torch_network import TorchNetwork
     from .zoo import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
 
 __all__ = [
+    "DEFAULT_TAPS",
     "ImageSet",
     "LeNet",
     "Network",
@@ -47,7 +48,7 @@ _MODULES = {
     "network": ("Network", "Observation", "probabilities"),
     "onnx_network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
-    "tap": ("Tap", "Taps"),
+    "tap": ("DEFAULT_TAPS", "Tap", "Taps"),
     "torch_network": ("TorchNetwork",),
     "zoo": ("LeNet", "SmallResNet", "torchvision_classifier", "trained", "trained_names", "untrained"),
 }

@@ -1,0 +1,55 @@
+"""The types of the command line's arguments, for argparse."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..coverage import Criterion, parse_criterion
+
+
+class Collect(argparse.Action):
+    """An option that may be given again: its values make a list."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, value: Any, _name: str | None = None) -> None:
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), value])
+
+
+def words(text: str) -> tuple[str, ...]:
+    """``unit,channel`` -> ("unit", "channel")."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """``0.485,0.456,0.406`` -> three floats."""
+    try:
+        return tuple(float(word) for word in words(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers joined by commas, got {text!r}") from None
+
+
+def rows(text: str) -> slice:
+    """``1000:2000``, ``1000:`` or ``:2000`` -> a slice."""
+    try:
+        start, stop = (int(bound) if bound else None for bound in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected START:STOP, got {text!r}") from None
+    return slice(start, stop)
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def criterion(text: str) -> tuple[str | None, Criterion]:
+    """``SELECTOR=CRITERION`` or ``CRITERION`` -> (selector or None, criterion)."""
+    selector, separator, rest = text.partition("=")
+    if not separator or "(" in selector:
+        selector, rest = "", text
+    try:
+        return selector or None, parse_criterion(rest)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

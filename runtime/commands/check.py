@@ -1,0 +1,102 @@
+"""Hold data against a calibrated profile: exit status 0 when all are covered, 1 when any is not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ...monitor import Monitor, Status, Verdict
+from .. import arguments
+from ..opening import add_network_arguments, open_monitor
+from ..progress import progress_bar
+from ..sources import Source, open_source
+
+_ROWS = 40
+_STYLES = {Status.OK: "green", Status.WARN: "yellow"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
+    add_network_arguments(parser)
+    parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of each")
+    parser.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
+
+
+def run(options: argparse.Namespace) -> int:
+    sources = [open_source(data)[options.rows] for data in options.data]
+    total = sum(map(len, sources))
+    alarms = 0
+    shown: list[tuple[str, Verdict]] = []
+    monitor = open_monitor(options)
+    with closing(monitor.network), progress_bar("checking", total, quiet=options.quiet) as progress:
+        for done, (name, verdict) in enumerate(_verdicts(monitor, sources, options.batch_size), 1):
+            alarms += verdict.alarm
+            if options.json:
+                sys.stdout.write(json.dumps(_json(name, verdict)) + "\n")
+            elif total <= _ROWS or (verdict.status != Status.OK and len(shown) < _ROWS):
+                shown.append((name, verdict))
+            progress(done)
+    if not options.json:
+        _print(shown, alarms, total)
+    return int(alarms > 0)
+
+
+def _verdicts(monitor: Monitor, sources: list[Source], batch_size: int) -> Iterator[tuple[str, Verdict]]:
+    for source in sources:
+        names = iter(source.names)
+        for batch in source.batches(monitor.network.preprocessing, batch_size):
+            _, verdicts = monitor.check(batch[0] if isinstance(batch, tuple) else batch)
+            yield from zip(names, verdicts, strict=False)
+
+
+def _json(name: str, verdict: Verdict) -> dict[str, Any]:
+    """Strict JSON: a number that is not finite is null."""
+    return {
+        "frame": name,
+        "status": verdict.status.name.lower(),
+        "alarm": verdict.alarm,
+        "score": _finite(verdict.score),
+        "threshold": _finite(verdict.threshold),
+        "confidence": _finite(verdict.confidence),
+        "prediction": verdict.prediction,
+        "layers": list(verdict.layers),
+        "reason": verdict.reason,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _print(shown: list[tuple[str, Verdict]], alarms: int, total: int) -> None:
+    console = Console()
+    if shown:
+        table = Table("frame", "status", "score", "threshold", "confidence", "class", "why", box=None, pad_edge=False)
+        table.columns[0].overflow = "fold"
+        for column in table.columns[1:6]:
+            column.no_wrap = True
+        for column in table.columns[2:6]:
+            column.justify = "right"
+        for name, verdict in shown:
+            table.add_row(
+                name,
+                f"[{_STYLES.get(verdict.status, 'bold red')}]{verdict.status.name}",
+                f"{verdict.score:.4g}",
+                f"{verdict.threshold:.4g}",
+                f"{verdict.confidence:.3f}",
+                str(verdict.prediction) if verdict.prediction >= 0 else "",
+                verdict.layers[0] if verdict.layers else verdict.reason,
+            )
+        console.print(table)
+    console.print(f"{total} frames, {alarms} alarms ({alarms / total:.2%})", highlight=False)

@@ -1,0 +1,93 @@
+"""Say what a profile holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..opening import describe_profile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` wrote")
+    parser.add_argument("--json", action="store_true", help="all of it as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    facts = describe_profile(options.profile)
+    if options.json:
+        Console().print_json(json.dumps(facts))
+    else:
+        print_profile(options.profile, facts)
+    return 0
+
+
+def print_profile(path: Path, facts: dict[str, Any]) -> None:
+    """Print `Monitor.describe()` for a reader."""
+    console = Console(highlight=False)
+    network, trusted, calibration = facts["network"], facts["trusted"], facts["calibration"]
+    summary = Table.grid("what", "value", padding=(0, 3))
+    summary.add_row("profile", f"{path}, {_bytes(path.stat().st_size)}")
+    classes = "no classes" if network["classes"] is None else f"{network['classes']} classes"
+    shape = " x ".join("?" if size is None else str(size) for size in network["input_shape"])
+    summary.add_row("network", f"{network['engine']}, input {shape}, {classes}, SHA-256 {network['fingerprint'][:12]}…")
+    if network["preprocessing"]:
+        given = {name: value for name, value in network["preprocessing"].items() if value not in (None, [])}
+        summary.add_row("pictures", ", ".join(f"{name} {_plain(value)}" for name, value in given.items()))
+    rule = f"right with softmax of at least {trusted['confidence']:g}" if trusted["labelled"] else "no labels: all"
+    summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
+    if network["classes"] is not None:
+        summary.add_row("per class", _per_class(trusted["per_class"], trusted["minimum_per_class"]))
+    logic = dict(facts["logic"])
+    summary.add_row("logic", logic.pop("name") + "".join(f", {name} {value}" for name, value in logic.items()))
+    summary.add_row("threshold", _calibration(calibration))
+    console.print(summary)
+    columns = Table("tap", "criterion", "neurons", "bytes", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for header in columns.columns[2:]:
+        header.justify = "right"
+    for column in facts["columns"]:
+        parameters = dict(column["criterion"])
+        name = parameters.pop("name")
+        settings = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        columns.add_row(column["tap"], f"{name}({settings})", f"{column['neurons']:,}", _bytes(column["bytes"]))
+    columns.add_row("", "", "", _bytes(facts["bytes"]), style="bold")
+    console.print()
+    console.print(columns)
+
+
+def _per_class(counts: list[int], minimum: int) -> str:
+    shown = ", ".join(f"{index}: {count:,}" for index, count in enumerate(counts[:20]))
+    more = f", … ({len(counts)} in all)" if len(counts) > 20 else ""
+    thin = sum(count < minimum for count in counts)
+    return shown + more + (f"; {thin} below {minimum} and so not covered" if thin else "")
+
+
+def _calibration(facts: dict[str, Any] | None) -> str:
+    if facts is None:
+        return "none yet: `outrider calibrate` sets it"
+    low, high = facts["interval"]
+    thresholds = sorted({f"{threshold:.4g}" for threshold in facts["thresholds"]})
+    value = thresholds[0] if len(thresholds) == 1 else f"per class, {thresholds[0]} to {thresholds[-1]}"
+    return (
+        f"{value}, for a false-alarm rate of {facts['false_alarm_rate']:g};"
+        f" {facts['realised']:.4g} seen on {facts['n']} held-out frames (95 % interval {low:.4g} to {high:.4g})"
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " x ".join(map(_plain, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,65 @@
+"""A YAML file in the place of flags: `false-alarm-rate: 0.01` says what `--false-alarm-rate 0.01` says."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import arguments
+
+
+def config_arguments(path: Path, options: Sequence[argparse.Action], argv: Sequence[str]) -> list[str]:
+    """The file's settings as command-line arguments, without those that `argv` gives itself.
+
+    Every value is read as text, so that the parser's own types judge it. Raises ValueError for a key that is no
+    option (naming near ones), for a value of the wrong form and for a file that is not a mapping in YAML.
+    """
+    known = {name[2:]: option for option in options for name in option.option_strings if name.startswith("--")}
+    for name in ("help", "config"):
+        known.pop(name, None)
+    given = {argument.split("=")[0] for argument in argv}
+    arguments: list[str] = []
+    for key, value in _read(path).items():
+        name = key.replace("_", "-")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
+            raise ValueError(f"{path}: unknown key {key!r}; {hint}")
+        if given.isdisjoint(known[name].option_strings):
+            arguments += _flag(path, key, known[name], value)
+    return arguments
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 (it knows text, lists and mappings only)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
+    if content is None or content == "":
+        return {}
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected lines of the form `flag: value`, got {type(content).__name__}")
+    return content
+
+
+def _flag(path: Path, key: str, option: argparse.Action, value: Any) -> list[str]:
+    flag = option.option_strings[-1]
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in values):
+        raise ValueError(f"{path}: {key}: expected a value or a list of values, got {value!r}")
+    if option.nargs == 0:
+        if value not in ("true", "false"):
+            raise ValueError(f"{path}: {key}: expected true or false, got {value!r}")
+        return [flag] if value == "true" else []
+    if isinstance(option, arguments.Collect):
+        return [f"{flag}={item}" for item in values]
+    if option.type in (arguments.words, arguments.numbers):
+        return [f"{flag}={','.join(values)}"]
+    if len(values) != (option.nargs or 1):
+        raise ValueError(f"{path}: {key}: expected {option.nargs or 'one'} value(s), got {value!r}")
+    return [flag, *values] if option.nargs else [f"{flag}={values[0]}"]

@@ -1,0 +1,132 @@
+"""The demo's page: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from . import charts
+from .experiment import ATTACKED, CORRUPTED, COVERED, FALSE_ALARM_RATE, STRANGE, Experiment, Outcome
+
+KINDS = {
+    COVERED: "Traffic lights",
+    STRANGE: "Something else",
+    CORRUPTED: "Traffic lights, spoiled",
+    ATTACKED: "Traffic lights, attacked",
+}
+_RARE = 30
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image and what was said of it. ratio: score in units of the threshold. truth: None where there is none."""
+
+    picture: str
+    prediction: str
+    truth: str | None
+    ratio: float
+    confidence: float
+    layers: tuple[str, ...]
+    reason: str
+
+    @property
+    def wrong(self) -> bool:
+        return self.truth not in (None, self.prediction)
+
+
+def render_page(experiment: Experiment) -> str:
+    """The page as HTML, with style, charts and images inside."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "picture": charts.picture, "column": _column}
+    test = experiment.test
+    trusted = zip(experiment.classes, experiment.profile["trusted"]["per_class"], strict=True)
+    return environment.get_template("page.html").render(
+        experiment=experiment,
+        test=test,
+        kinds=KINDS,
+        rate=FALSE_ALARM_RATE,
+        groups={kind: [o for o in experiment.outcomes if o.inputs.kind == kind] for kind in KINDS},
+        strange=_pooled(experiment, STRANGE),
+        histogram=charts.histogram,
+        roc=lambda outcome: charts.roc(test.verdicts.score, outcome.verdicts.score),
+        headers=[(*name, len(list(columns))) for name, columns in groupby(experiment.columns, _header)],
+        flagged=_cards(experiment, _some_flagged),
+        missed=_cards(experiment, lambda outcome: _missed(outcome)[:8]),
+        missed_and_wrong=lambda outcome: int(_wrong(outcome)[_missed(outcome)].sum()),
+        unmissed=[o.inputs.name for o in experiment.outcomes if o.verdicts.alarm.all()],
+        false_alarms=_cards(experiment, lambda outcome: np.flatnonzero(outcome.verdicts.alarm)[:24])(test),
+        errors=int(_wrong(test).sum()),
+        errors_flagged=int((_wrong(test) & test.verdicts.alarm).sum()),
+        rare=[(name, count) for name, count in trusted if count < _RARE],
+    )
+
+
+def percent(share: float) -> str:
+    """``4.7 %``, ``92 %``: a tenth where it matters, and no rounding to 0 or 100 that is not so."""
+    value = 100 * share
+    near_end = 0 < value < 10 or 99 < value < 100
+    return f"{value:.1f}".removesuffix(".0") + "\u202f%" if near_end else f"{value:.0f}\u202f%"
+
+
+def _header(column: str) -> tuple[str, str]:
+    tap, criterion = column.rsplit(" ", 1)
+    return criterion.replace("_", " "), tap.rsplit(":", 1)[1]
+
+
+def _column(column: str) -> str:
+    """``relu_2:unit single_range`` -> ``relu_2 single range``."""
+    return f"{column.split(':', maxsplit=1)[0]} {_header(column)[0]}"
+
+
+def _pooled(experiment: Experiment, kind: str) -> dict[str, float]:
+    """How many inputs of a kind there were, how many were flagged, and of how many the network was sure."""
+    outcomes = [outcome for outcome in experiment.outcomes if outcome.inputs.kind == kind]
+    count = sum(len(outcome.verdicts) for outcome in outcomes)
+    return {
+        "count": count,
+        "flagged": int(sum(outcome.verdicts.alarm.sum() for outcome in outcomes)),
+        "sure": sum(outcome.sure * len(outcome.verdicts) for outcome in outcomes) / count,
+    }
+
+
+def _some_flagged(outcome: Outcome) -> np.ndarray:
+    return np.random.default_rng(0).permutation(np.flatnonzero(outcome.verdicts.alarm))[:4]
+
+
+def _missed(outcome: Outcome) -> np.ndarray:
+    """The rows without an alarm: first where the network is wrong, then by score."""
+    missed = np.flatnonzero(~outcome.verdicts.alarm)
+    return missed[np.lexsort((outcome.verdicts.score[missed], ~_wrong(outcome)[missed]))]
+
+
+def _wrong(outcome: Outcome) -> np.ndarray:
+    """(n,) bool: whether the network is wrong, where there is a right answer."""
+    labels = outcome.inputs.labels
+    return np.zeros(len(outcome.verdicts), bool) if labels is None else outcome.verdicts.prediction != labels
+
+
+def _cards(experiment: Experiment, choose: Callable[[Outcome], np.ndarray]) -> Callable[[Outcome], list[Card]]:
+    def card(outcome: Outcome, row: int) -> Card:
+        verdict, labels = outcome.verdicts[row], outcome.inputs.labels
+        return Card(
+            charts.picture(outcome.inputs.images[row]),
+            experiment.classes[verdict.prediction],
+            None if labels is None else experiment.classes[labels[row]],
+            verdict.score / verdict.threshold,
+            verdict.confidence,
+            verdict.layers,
+            verdict.reason,
+        )
+
+    return lambda outcome: [card(outcome, int(row)) for row in choose(outcome)]

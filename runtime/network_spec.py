@@ -1,0 +1,145 @@
+"""A NETWORK argument -> a network: an ONNX file, one of the zoo's or torchvision's, or what a Python file makes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..monitor.profile import NetworkFacts
+from ..networks import DEFAULT_TAPS, Network, Preprocessing
+from .sources import Source
+
+
+def open_network(
+    spec: str,
+    source: Source,
+    pictures: Mapping[str, Any],
+    *,
+    taps: str | Sequence[str] = DEFAULT_TAPS,
+    neurons: str | Sequence[str] = "channel",
+    weights: Path | None = None,
+) -> Network:
+    """The network for a profile of `source`, its input shape that of the first sample.
+
+    spec: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
+    pictures: fields of `Preprocessing`; the others are chosen so that pictures become values in [0, 1], in the size
+    and layout that an ONNX model states, or in their own size.
+    Raises ValueError, FileNotFoundError or ImportError that say what was expected.
+    """
+    preprocessing = None
+    if pictures or not source.ready:
+        preprocessing = Preprocessing(**{**_defaults(spec, source, pictures), **pictures})
+    shape = source.sample(0, preprocessing).shape
+    options: dict[str, Any] = {"taps": taps, "neurons": neurons, "preprocessing": preprocessing}
+    if _is_onnx(spec):
+        return _onnx_network(spec, input_shape=shape, **options)
+    return _torch_network(_module(spec, weights), shape, **options)
+
+
+def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
+    """The network of a profile, tapped as the profile says.
+
+    Without `spec` it is the .onnx file beside the profile, or in the working folder, whose SHA-256 is the profile's:
+    a profile can name no program to run. Raises ValueError when there is none.
+    """
+    options: dict[str, Any] = {
+        "taps": [tap.id for tap in facts.taps if tap.kind != "output"],
+        "classes": facts.classes,
+        "preprocessing": None if facts.preprocessing is None else Preprocessing.from_dict(facts.preprocessing),
+    }
+    if spec is None:
+        spec = str(_onnx_of(profile, facts.fingerprint))
+    if _is_onnx(spec):
+        return _onnx_network(spec, input_shape=facts.input_shape, **options)
+    return _torch_network(_module(spec, weights), facts.input_shape, **options)
+
+
+def _defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `Preprocessing` that fit the model, or, where it says nothing, the first picture."""
+    if _is_onnx(spec) and "size" not in pictures:
+        try:
+            with closing(_onnx_network(spec)) as network:
+                return _fitting(network.input_shape)
+        except ValueError as error:
+            raise ValueError(f"{spec}: {error}; --size HEIGHT WIDTH says what becomes of pictures") from error
+    return {} if source.ready or len(source.read(0)) == 3 else {"order": "L"}
+
+
+def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return {"size": shape[1:], "layout": "NCHW", "order": "L" if shape[0] == 1 else "RGB"}
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return {"size": shape[:2], "layout": "NHWC", "order": "L" if shape[2] == 1 else "RGB"}
+    raise ValueError(f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape}")
+
+
+def _is_onnx(spec: str) -> bool:
+    return spec.endswith(".onnx")
+
+
+def _onnx_of(profile: Path, fingerprint: str) -> Path:
+    for folder in dict.fromkeys((profile.parent.resolve(), Path.cwd())):
+        for path in sorted(folder.glob("*.onnx")):
+            if hashlib.sha256(path.read_bytes()).hexdigest() == fingerprint:
+                return path
+    raise ValueError(
+        f"{profile}: expected its network beside it, got no .onnx file of SHA-256 {fingerprint[:12]}…;"
+        " name it with --network"
+    )
+
+
+def _onnx_network(spec: str, **options: Any) -> Network:
+    from ..networks import OnnxNetwork
+
+    path = Path(spec)
+    if not path.is_file():
+        raise FileNotFoundError(f"{spec}: expected an ONNX model, got no such file")
+    return OnnxNetwork(path, **options)
+
+
+def _torch_network(module: Any, shape: Any, **options: Any) -> Network:
+    from ..networks import TorchNetwork
+
+    return TorchNetwork(module, shape, **options)
+
+
+def _module(spec: str, weights: Path | None) -> Any:
+    """The PyTorch module, in eval mode."""
+    kind, _, name = spec.rpartition(":")
+    if kind == "zoo":
+        from ..networks import trained
+
+        return trained(name)
+    if kind == "torchvision":
+        from ..networks import torchvision_classifier
+
+        return torchvision_classifier(name, None if weights is None else str(weights))
+    if kind.endswith(".py"):
+        return _made(Path(kind), name, weights)
+    raise ValueError(f"expected NETWORK as model.onnx, zoo:NAME, torchvision:NAME or file.py:factory, got {spec!r}")
+
+
+def _made(path: Path, factory: str, weights: Path | None) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a Python file, got no such file")
+    loader = SourceFileLoader(path.stem, str(path))
+    code = ModuleType(path.stem)
+    code.__file__ = str(path)
+    try:
+        loader.exec_module(code)
+        module = getattr(code, factory)()
+    except Exception as error:
+        raise ValueError(f"{path}:{factory} raised {type(error).__name__}: {error}") from error
+    if weights is not None:
+        from safetensors.torch import load_file
+
+        try:
+            module.load_state_dict(load_file(weights))
+        except RuntimeError as error:
+            raise ValueError(f"{weights}: expected the weights of {path}:{factory}, got {error}") from None
+    return module.eval()

@@ -1,0 +1,95 @@
+"""A NETWORK argument, in every form it can take."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from outrider.runtime.network_spec import open_network
+from outrider.runtime.sources import Source
+
+needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
+FACTORY = """
+import torch
+
+def make():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+
+def fail():
+    raise KeyError("weights")
+"""
+
+
+@pytest.fixture
+def source():
+    pixels = np.zeros((3, 8, 8), np.uint8)
+    return Source(lambda _index: pixels, ["picture"])
+
+
+@pytest.fixture
+def factory(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "factory.py"
+    path.write_text(FACTORY)
+    return path
+
+
+def test_an_onnx_model_says_size_layout_and_channels(model, source):
+    with closing(open_network(str(model), source, {})) as network:
+        assert (network.engine, network.input_shape) == ("onnx", (1, 8, 8))
+        assert (network.preprocessing.size, network.preprocessing.order) == ((8, 8), "L")
+
+
+def test_what_the_user_says_of_pictures_wins(model, source):
+    with closing(open_network(str(model), source, {"scale": 1.0, "mean": (127.0,)})) as network:
+        assert (network.preprocessing.scale, network.preprocessing.size) == (1.0, (8, 8))
+
+
+def test_ready_samples_need_no_preprocessing(model):
+    ready = Source(lambda _index: np.zeros((1, 8, 8), np.float32), ["sample"], ready=True)
+    with closing(open_network(str(model), ready, {})) as network:
+        assert network.preprocessing is None
+
+
+def test_a_function_in_a_file(factory, source):
+    with closing(open_network(f"{factory}:make", source, {})) as network:
+        assert (network.engine, network.input_shape, network.classes) == ("torch", (3, 8, 8), 2)
+
+
+def test_weights_for_it(factory, source, tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    save_file({"1.weight": torch.zeros(2)}, tmp_path / "wrong.safetensors")
+    with pytest.raises(ValueError, match=r"wrong\.safetensors: expected the weights of .*factory\.py:make, got Error"):
+        open_network(f"{factory}:make", source, {}, weights=tmp_path / "wrong.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("fail", "factory.py:fail raised KeyError: 'weights'"), ("none", "factory.py:none raised AttributeError")],
+)
+def test_a_function_that_fails(factory, source, name, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is checked below)
+        open_network(f"{factory}:{name}", source, {})
+    assert message in str(caught.value)
+
+
+@needs_torchvision
+def test_a_classifier_of_torchvision(source):
+    with closing(open_network("torchvision:squeezenet1_1", source, {"size": (32, 32)})) as network:
+        assert (network.classes, network.input_shape) == (1000, (3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [("zoo:alexnet", "expected a network among"), ("torchvision:resnet19", "expected a torchvision classifier")],
+)
+@needs_torchvision
+def test_unknown_names(source, spec, message):
+    with pytest.raises(ValueError, match=message):
+        open_network(spec, source, {})
