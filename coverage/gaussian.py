@@ -94,9 +94,7 @@ Count = int | np.integer
 # Means and sums of squares of two lots join as in Chan, Golub and LeVeque (1979).
 
 
-def _join(
-    arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray, squares: np.ndarray
-) -> None:
+def _join(arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray, squares: np.ndarray) -> None:
     step = mean - arrays["mean"][c]
     arrays["mean"][c] += step * (theirs / (mine + theirs))
     arrays["squares"][c] += squares + np.square(step) * (mine * theirs / (mine + theirs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .calibration import Calibration, clopper_pearson, conformal_threshold, false_alarm_rate, needed_samples
 from .defaults import default_criteria
+from .describe import describe_profile
 from .errors import (
     CalibrationError,
     MismatchError,
@@ -42,6 +43,7 @@ __all__ = [
     "conformal_threshold",
     "default_criteria",
     "describe_logic",
+    "describe_profile",
     "false_alarm_rate",
     "make_logic",
     "needed_samples",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import Criterion, describe_criterion
+from ..coverage import Criterion
 from ..coverage.kernels import first_non_finite_row
 from ..networks import Network, Observation, probabilities
 from .calibration import (
@@ -24,9 +24,10 @@ from .calibration import (
     thresholds_by_class,
 )
 from .defaults import default_criteria
+from .describe import describe
 from .errors import CalibrationError, MismatchError, NotReadyError, OutriderWarning, ProfileError
-from .files import FORMAT, read_profile, write_profile
-from .logic import Logic, SmallestP, Sum, describe_logic
+from .files import read_profile, write_profile
+from .logic import Logic, SmallestP, Sum
 from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet
 from .verdict import Columns, Status, Verdict, Verdicts
 
@@ -64,6 +65,7 @@ class Monitor:
         self._places = tuple(place[profile.network.taps[column.tap].id] for column in profile.columns)
         self._groups = np.array([column.group for column in profile.columns])
         self._covered = profile.trusted.covered
+        self._checkpoint: Path | None = None
 
     @property
     def learned(self) -> Profile:
@@ -95,8 +97,8 @@ class Monitor:
         the class the network predicts. Classes with fewer than `minimum_per_class` trusted frames are named in a
         warning, and inputs predicted as one of them always alarm. Frames with NaN or Inf are left out and counted.
         progress: called with the number of frames seen, after each batch. checkpoint: a path that keeps what was
-        learned, every 30 seconds and when `progress` raises; called again with the same batches, `profile` goes on
-        behind the frames it holds.
+        learned, every 30 seconds and when `progress` raises, until `save`; called again with the same batches,
+        `profile` goes on behind the frames it holds.
         Raises ProfileError when no frame is trusted.
         """
         path = None if checkpoint is None else Path(checkpoint)
@@ -115,8 +117,7 @@ class Monitor:
                 write_profile(path, profile, self.logic)
                 saved = time.monotonic()
         self._finish(profile)
-        if path:
-            path.unlink(missing_ok=True)
+        self._checkpoint = path
         return profile
 
     def _start(self, confidence: float, minimum: int, path: Path | None) -> Profile:
@@ -127,6 +128,12 @@ class Monitor:
             if [c.criterion for c in profile.columns] != [c.criterion for c in fresh.columns]:
                 raise ProfileError(
                     f"{path}: expected the criteria of this monitor, got others; remove it to start anew"
+                )
+            before = profile.trusted.confidence, profile.trusted.minimum_per_class
+            if before != (confidence, minimum):
+                raise ProfileError(
+                    f"{path}: expected the trusted confidence and minimum per class it began with, {before},"
+                    f" got {(confidence, minimum)}; remove it to start anew"
                 )
             return profile
         classes = self.network.classes or 1
@@ -147,7 +154,8 @@ class Monitor:
         trusted = finite.copy()
         if labels is not None and seen.logits is not None:
             trusted &= predictions == labels
-            trusted &= probabilities(seen.logits).max(axis=1) >= profile.trusted.confidence
+            with np.errstate(invalid="ignore"):
+                trusted &= probabilities(seen.logits).max(axis=1) >= profile.trusted.confidence
             profile.trusted.labelled = True
         classes = predictions[trusted]
         for column, place, signature in zip(profile.columns, self._places, profile.signatures, strict=True):
@@ -362,6 +370,9 @@ class Monitor:
     def save(self, path: str | os.PathLike) -> None:
         """Write profile and calibration as one file. Raises ProfileError, NotReadyError; see `write_profile`."""
         write_profile(path, self.learned, self.logic, self.calibration)
+        if self._checkpoint:
+            self._checkpoint.unlink(missing_ok=True)
+            self._checkpoint = None
 
     @classmethod
     def load(cls, path: str | os.PathLike, network: Network) -> Monitor:
@@ -378,45 +389,8 @@ class Monitor:
         return monitor
 
     def describe(self) -> dict[str, Any]:
-        """What the monitor holds, in JSON types: network, taps, columns with their bytes, trusted set, threshold."""
-        profile, trusted = self._profile, self._profile.trusted
-        facts: dict[str, Any] = {
-            "format": FORMAT,
-            "network": profile.network.to_dict(),
-            "columns": [
-                {
-                    "tap": profile.network.taps[column.tap].id,
-                    "criterion": describe_criterion(column.criterion),
-                    "neurons": signature.neurons,
-                    "bytes": signature.nbytes,
-                }
-                for column, signature in zip(profile.columns, profile.signatures, strict=True)
-            ],
-            "bytes": profile.nbytes,
-            "logic": describe_logic(self.logic),
-            "trusted": {
-                "frames": trusted.frames,
-                "trusted": trusted.trusted,
-                "labelled": trusted.labelled,
-                "confidence": trusted.confidence,
-                "minimum_per_class": trusted.minimum_per_class,
-                "per_class": trusted.per_class.tolist(),
-                "non_finite": trusted.non_finite,
-            },
-            "calibration": None,
-        }
-        if (calibration := self.calibration) is not None:
-            facts["calibration"] = {
-                "false_alarm_rate": calibration.false_alarm_rate,
-                "thresholds": calibration.thresholds.tolist(),
-                "own": calibration.own.tolist(),
-                "n": calibration.n,
-                "realised": calibration.realised,
-                "interval": list(calibration.interval),
-                "leak": calibration.leak,
-                "excluded": calibration.excluded,
-            }
-        return facts
+        """What the monitor holds, in JSON types; see `describe_profile`."""
+        return describe(self._profile, self.logic, self.calibration)
 
     def __repr__(self) -> str:
         state = "calibrated" if self.calibration else "profiled" if self._profile.complete else "unfit"

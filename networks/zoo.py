@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -108,7 +109,7 @@ def trained(name: str) -> nn.Module:
     return module.eval()
 
 
-def torchvision_classifier(name: str, weights: str | None = None, **options) -> nn.Module:
+def torchvision_classifier(name: str, weights: str | None = None, **options: Any) -> nn.Module:
     """Any torchvision classifier, in eval mode; weights None, 'DEFAULT' or a path to a state dict in safetensors.
 
     Raises ImportError without torchvision, ValueError for a name it does not know.

@@ -55,7 +55,8 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
     if spec is None:
         spec = str(_onnx_of(profile, facts.fingerprint))
     if _is_onnx(spec):
-        return _onnx_network(spec, input_shape=facts.input_shape, **options)
+        scores = [tap.name for tap in facts.taps if tap.kind == "output"]
+        return _onnx_network(spec, input_shape=facts.input_shape, logits=scores[0] if scores else 0, **options)
     return _torch_network(_module(spec, weights), facts.input_shape, **options)
 
 

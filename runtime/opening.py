@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from ..monitor import Monitor, read_facts
 from ..monitor.profile import NetworkFacts
-from ..networks import Preprocessing, Taps
 from .network_spec import reopen_network
 
 
@@ -28,20 +25,6 @@ def open_monitor(options: argparse.Namespace) -> Monitor:
     except BaseException:
         network.close()
         raise
-
-
-def describe_profile(path: Path) -> dict[str, Any]:
-    """`Monitor.describe` of a file, without its network."""
-    facts = _network_facts(path)
-    remembered: Any = SimpleNamespace(
-        engine=facts.engine,
-        fingerprint=facts.fingerprint,
-        classes=facts.classes,
-        input_shape=facts.input_shape,
-        taps=Taps(facts.taps),
-        preprocessing=None if facts.preprocessing is None else Preprocessing.from_dict(facts.preprocessing),
-    )
-    return Monitor.load(path, remembered).describe()
 
 
 def _network_facts(path: Path) -> NetworkFacts:

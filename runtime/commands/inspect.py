@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..opening import describe_profile
+from ...monitor import describe_profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[TAPS=]CRITERION",
         help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
     )
-    what.add_argument("--taps", type=arguments.words, default=DEFAULT_TAPS, help="auto, first, or tensors by name, glob or @kind")
+    what.add_argument(
+        "--taps", type=arguments.words, default=DEFAULT_TAPS, help="auto, first, or tensors by name, glob or @kind"
+    )
     what.add_argument(
         "--neurons", type=arguments.words, default=("channel",), help="unit, channel, channel-max, gridK; or several"
     )

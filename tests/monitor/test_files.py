@@ -21,7 +21,15 @@ from outrider.coverage import (
     SingleRange,
     Softmax,
 )
-from outrider.monitor import MismatchError, Monitor, OutriderWarning, ProfileError, ZScore, read_facts
+from outrider.monitor import (
+    MismatchError,
+    Monitor,
+    OutriderWarning,
+    ProfileError,
+    ZScore,
+    describe_profile,
+    read_facts,
+)
 
 from .conftest import NumpyNetwork, batches, frames
 
@@ -308,9 +316,10 @@ def test_an_interrupted_profile_goes_on_where_it_stopped(tmp_path, network, stop
     resumed = Monitor(network, EVERY)
     resumed.profile(batches(data), checkpoint=checkpoint)
     assert network.calls - calls == 20 - stop_after + 256 // 32, "frames already seen are not run again"
-    assert not checkpoint.exists()
     whole.save(tmp_path / "whole.outrider")
+    assert checkpoint.exists(), "kept until the profile is safe on the disk"
     resumed.save(tmp_path / "resumed.outrider")
+    assert not checkpoint.exists()
     assert (tmp_path / "whole.outrider").read_bytes() == (tmp_path / "resumed.outrider").read_bytes()
 
 
@@ -326,9 +335,15 @@ def test_a_checkpoint_of_other_criteria_is_refused(tmp_path, network):
         Monitor(network, MultiRange()).profile(batches(frames(100)), checkpoint=checkpoint)
     with pytest.raises(MismatchError, match="SHA-256"):
         Monitor(NumpyNetwork(seed=3), SingleRange()).profile(batches(frames(100)), checkpoint=checkpoint)
+    with pytest.raises(ProfileError, match=r"trusted confidence and minimum per class it began with, \(0.9, 5\)"):
+        Monitor(network, SingleRange()).profile(batches(frames(100)), minimum_per_class=2, checkpoint=checkpoint)
 
 
 def test_facts_are_read_without_the_network(path):
     facts = read_facts(path)
     assert facts["network"]["classes"] == 3
     assert facts["calibration"]["false_alarm_rate"] == 0.05
+
+
+def test_a_profile_is_described_without_its_network(path, monitor):
+    assert describe_profile(path) == monitor.describe()

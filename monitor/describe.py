@@ -1,0 +1,64 @@
+"""What a profile holds, in JSON types: for `outrider inspect`, reports and records."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..coverage import describe_criterion
+from .calibration import Calibration
+from .files import FORMAT, read_profile
+from .logic import Logic, describe_logic
+from .profile import Profile
+
+
+def describe_profile(path: str | os.PathLike) -> dict[str, Any]:
+    """What a profile file holds: network, taps, columns with their bytes, trusted set, calibration or None.
+
+    Needs no network. Raises ProfileError for a damaged file, FileNotFoundError for none.
+    """
+    return describe(*read_profile(path))
+
+
+def describe(profile: Profile, logic: Logic, calibration: Calibration | None) -> dict[str, Any]:
+    """The same of the parts in memory."""
+    trusted = profile.trusted
+    return {
+        "format": FORMAT,
+        "complete": profile.complete,
+        "network": profile.network.to_dict(),
+        "columns": [
+            {
+                "tap": profile.network.taps[column.tap].id,
+                "criterion": describe_criterion(column.criterion),
+                "neurons": signature.neurons,
+                "bytes": signature.nbytes,
+            }
+            for column, signature in zip(profile.columns, profile.signatures, strict=True)
+        ],
+        "bytes": profile.nbytes,
+        "logic": describe_logic(logic),
+        "trusted": {
+            "frames": trusted.frames,
+            "trusted": trusted.trusted,
+            "labelled": trusted.labelled,
+            "confidence": trusted.confidence,
+            "minimum_per_class": trusted.minimum_per_class,
+            "per_class": trusted.per_class.tolist(),
+            "non_finite": trusted.non_finite,
+        },
+        "calibration": None if calibration is None else _calibration(calibration),
+    }
+
+
+def _calibration(calibration: Calibration) -> dict[str, Any]:
+    return {
+        "false_alarm_rate": calibration.false_alarm_rate,
+        "thresholds": calibration.thresholds.tolist(),
+        "own": calibration.own.tolist(),
+        "n": calibration.n,
+        "realised": calibration.realised,
+        "interval": list(calibration.interval),
+        "leak": calibration.leak,
+        "excluded": calibration.excluded,
+    }
