@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -132,9 +133,13 @@ class Criterion(ABC):
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         """Write the deviation of each row to `out`."""
 
+    @cached_property
+    def _text(self) -> str:
+        return repr(self)
+
     @final
     def _check_owner(self, signature: Signature) -> None:
-        if signature.criterion != repr(self):
+        if signature.criterion != self._text:
             raise ValueError(f"expected a signature of {self!r}, got one of {signature.criterion}")
 
     @final

@@ -157,8 +157,8 @@ class SmallestP(Logic):
 
     def _parts(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
         z = _scaled(deviations, self.log) / scales["scale"] - scales["centre"]
-        starts = np.flatnonzero(np.diff(groups, prepend=-1))
-        several = np.diff(starts, append=len(groups)) > 1
+        starts = np.concatenate([[0], np.flatnonzero(groups[1:] != groups[:-1]) + 1])
+        several = np.concatenate([starts[1:], [len(groups)]]) - starts > 1
         return np.hstack([np.add.reduceat(z, starts, axis=1), np.maximum.reduceat(z, starts, axis=1)[:, several]])
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -98,7 +99,7 @@ def test_the_suite_names_the_rule_that_a_broken_criterion_breaks(broken, rule):
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=repr)
 def test_text_form_of_the_command_line_makes_the_same_criterion(criterion):
-    settings = ", ".join(f"{key}={value!r}" for key, value in vars(criterion).items())
+    settings = ", ".join(f"{key}={value!r}" for key, value in dataclasses.asdict(criterion).items())
     assert parse_criterion(f"{criterion.name}({settings})") == criterion
 
 
