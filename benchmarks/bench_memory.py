@@ -1,7 +1,8 @@
 """Memory and size: `python benchmarks/bench_memory.py` prints the peak memory of profiling and the bytes of signatures.
 
 Each profile runs in a process of its own, on frames made one batch at a time; peak memory is the process's own
-maximum (VmHWM). The cost of the profile pass is measured against the bare forward passes on the same frames.
+maximum (VmHWM), with an allocator that gives freed blocks back at once, so that chance in its pools does not show
+(without that, runs of the same length differ by 10 %). The cost of the profile pass is measured against the bare forward passes on the same frames.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ CRITERIA: dict[str, Criterion] = {
 }
 COUNTS = (5_000, 50_000)
 BATCH = 250
+ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
 
 def batches(count: int) -> Iterator[np.ndarray]:
@@ -79,7 +81,8 @@ def peaks() -> list[dict]:
         seen = []
         for count in COUNTS:
             command = [sys.executable, __file__, "--once", name, str(count)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            environment = os.environ | ALLOCATOR
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             seen.append(json.loads(done.stdout.splitlines()[-1]))
         results.append(
             {
