@@ -1,8 +1,8 @@
 """Memory and size: `python benchmarks/bench_memory.py` prints the peak memory of profiling and the bytes of signatures.
 
 Each profile runs in a process of its own, on frames made one batch at a time; peak memory is the process's own
-maximum (VmHWM), with an allocator that gives freed blocks back at once, so that chance in its pools does not show
-(without that, runs of the same length differ by 10 %). The cost of the profile pass is measured against the bare forward passes on the same frames.
+maximum (VmHWM), with an allocator that gives freed blocks back at once: without that, equal runs differ by 10 %. The
+cost of the profile pass is measured against the bare forward passes on the same frames.
 """
 
 from __future__ import annotations
