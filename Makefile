@@ -32,7 +32,10 @@ format: .venv/.dev
 	$(IN_VENV)ruff format .
 
 bench: .venv/.bench
-	@for table in benchmarks/bench_*.py; do $(IN_VENV)python $$table || exit; done
+	$(IN_VENV)python benchmarks/bench_time.py
+	$(IN_VENV)python benchmarks/bench_memory.py
+	$(IN_VENV)python benchmarks/bench_detection.py fashion-mnist
+	$(IN_VENV)python benchmarks/bench_detection.py cifar10
 
 data:
 	$(PYTHON) benchmarks/fetch_data.py
