@@ -19,8 +19,8 @@ class Calibration:
     """Thresholds and what they rest on.
 
     false_alarm_rate: α asked for. thresholds: (classes,) float64; own: (classes,) bool, whether the class has a
-    threshold of its own (Mondrian) or the pooled one. n: held-out frames behind the thresholds; n_scales: others
-    that the detection logic took its scales from. realised: the share of the n above their threshold;
+    threshold of its own (Mondrian) or the pooled one. n: held-out frames that the thresholds were judged on; n_scales:
+    others that the detection logic took its scales from. realised: the share of the n that alarms, excluded ones too;
     interval: its 95 % Clopper-Pearson interval. leak: AUROC of profiled frames against held-out ones, None if the
     profile carries none; above 0.6 the profile separates its own data from new data. excluded: held-out frames
     left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic learned. limits:
@@ -83,6 +83,8 @@ def conformal_threshold(scores: np.ndarray, rate: float) -> float:
     Split conformal prediction (Vovk et al., 2005). scores: (n,). Raises CalibrationError naming the n needed.
     """
     check_rate(rate)
+    if np.isnan(scores).any():
+        raise CalibrationError("expected scores that are numbers, got NaN")
     n = len(scores)
     k = math.ceil((n + 1) * (1 - rate) - 1e-9)
     if k > n:

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from ..coverage import Signature, describe_criterion, make_criterion
 from .calibration import Calibration
 from .errors import ProfileError
-from .logic import Logic, describe_logic, make_logic
+from .logic import Logic, Scales, describe_logic, make_logic
 from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet
 
 FORMAT = 1
@@ -180,9 +180,7 @@ def _calibration(
         return None
     scales = {name[6:]: array for name, array in tensors.items() if name.startswith("scale.")}
     example = logic.fit(np.zeros((2, len(groups)), np.float32), np.array(groups))
-    if {k: (v.ndim, v.shape[1:], v.dtype) for k, v in scales.items()} != {
-        k: (v.ndim, v.shape[1:], v.dtype) for k, v in example.items()
-    } or not all(np.isfinite(array).all() and len(array) for array in scales.values()):
+    if not _scales_fit(scales, example):
         raise ValueError(f"the scales are not those of {logic!r}")
     warning = None
     if facts["warning_rate"] is not None:
@@ -207,6 +205,21 @@ def _calibration(
         facts["warning_rate"],
         warning,
     )
+
+
+def _scales_fit(scales: Scales, example: Scales) -> bool:
+    """Whether scales from a file have the form of an example and cannot make a score that is no number."""
+    forms = [{name: (a.shape[1:], a.dtype) for name, a in arrays.items()} for arrays in (scales, example)]
+    if forms[0] != forms[1]:
+        return False
+    for name, array in scales.items():
+        per_column = name not in ("value", "surprise")
+        rows = len(example[name]) if per_column else len(scales["value"])
+        if len(array) != rows or not len(array) or not np.isfinite(array).all():
+            return False
+    positive = [scales[name] for name in ("scale", "excess") if name in scales]
+    ordered = [scales[name] for name in ("value", "surprise") if name in scales]
+    return all((a > 0).all() for a in positive) and all((np.diff(a, axis=0) >= 0).all() for a in ordered)
 
 
 def _array(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -36,11 +36,12 @@ class Logic(ABC):
 
     @final
     def score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Scores (n,) float64, >= 0; +inf where any column deviates by +inf."""
+        """Scores (n,) float64, >= 0; +inf where any column deviates by +inf, and for a score that is no number."""
         deviations = np.asarray(deviations, np.float64)
-        score = self._score(scales, deviations, groups)
-        if not np.isfinite(deviations).all():
-            score = np.where(np.isfinite(deviations).all(axis=1), score, np.inf)
+        with np.errstate(invalid="ignore"):
+            score = self._score(scales, deviations, groups)
+        if not (np.isfinite(deviations).all() and np.isfinite(score).all()):
+            score = np.where(np.isfinite(deviations).all(axis=1) & np.isfinite(score), score, np.inf)
         return score
 
     @abstractmethod

@@ -125,7 +125,7 @@ class Monitor:
         if path and path.exists():
             profile, _, _ = read_profile(path)
             _refuse_another_network(path, profile, fresh.network)
-            if [c.criterion for c in profile.columns] != [c.criterion for c in fresh.columns]:
+            if (profile.columns, profile.network.taps) != (fresh.columns, fresh.network.taps):
                 raise ProfileError(
                     f"{path}: expected the criteria of this monitor, got others; remove it to start anew"
                 )
@@ -203,7 +203,8 @@ class Monitor:
 
         batches: as for `profile`; labels are not used. Where the logic learns scales, every other frame goes to
         them and the rest to the threshold (split conformal). per_class: a threshold of its own for each class with
-        enough frames. warning_rate: a second, higher rate whose threshold gives WARN.
+        enough frames. Frames predicted as a class without enough trusted frames alarm whatever the threshold: they do
+        not move it and are counted in the rate seen. warning_rate: a second, higher rate whose threshold gives WARN.
         Raises CalibrationError naming the number of frames needed, NotReadyError before `profile`. Warns when
         profiled and held-out frames are told apart (AUROC above 0.6).
         """
@@ -222,15 +223,16 @@ class Monitor:
             if count:
                 _warn(f"{count} of {len(finite)} held-out frames were left out: {reason}")
         kept = covered & finite
+        always = int((~kept).sum())
         deviations, predictions, sure = deviations[kept], predictions[kept], sure[kept]
         learning = np.arange(len(deviations)) % 2 == 0 if self.logic.learns else np.zeros(len(deviations), bool)
         n = int((~learning).sum())
-        rate = false_alarm_rate if warning_rate is None else min(false_alarm_rate, warning_rate)
-        if n < needed_samples(rate):
+        needed = needed_samples(false_alarm_rate)
+        if n < needed:
             share = "; half of the frames go to the scales of the logic" if self.logic.learns else ""
             raise CalibrationError(
-                f"expected at least {needed_samples(rate) * (2 if self.logic.learns else 1)} held-out frames for a"
-                f" false-alarm rate of {rate:g}, got {len(deviations)}{share}; give more, or ask for a higher rate"
+                f"expected at least {needed * (2 if self.logic.learns else 1)} held-out frames for a false-alarm rate"
+                f" of {false_alarm_rate:g}, got {len(deviations)}{share}; give more, or ask for a higher rate"
             )
         scales = self.logic.fit(deviations[learning], self._groups)
         scores = self.logic.score(scales, deviations[~learning], self._groups)
@@ -240,7 +242,9 @@ class Monitor:
         warning = None
         if warning_rate is not None:
             warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class)
-        false_alarms = int((scores > thresholds[predictions[~learning]]).sum())
+        excluded_here = round(always * n / max(len(deviations), 1))
+        false_alarms = int((scores > thresholds[predictions[~learning]]).sum()) + excluded_here
+        judged = n + excluded_here
         leak = None
         if trusted.probe is not None and sure[~learning].any():
             probes = self.logic.score(scales, trusted.probe, self._groups)
@@ -254,10 +258,10 @@ class Monitor:
             false_alarm_rate,
             thresholds,
             own,
-            n,
+            judged,
             int(learning.sum()),
-            false_alarms / n,
-            clopper_pearson(false_alarms, n),
+            false_alarms / judged,
+            clopper_pearson(false_alarms, judged),
             leak,
             np.quantile(deviations, 1 - false_alarm_rate, axis=0, method="higher").astype(np.float32),
             scales,
@@ -296,10 +300,9 @@ class Monitor:
         seen, predictions, deviations, broken = self._deviations(batch)
         score = self.logic.score(calibration.scales, deviations, self._groups)
         threshold = calibration.thresholds[predictions]
-        status = np.where(score > threshold, int(Status.ALARM), int(Status.OK))
+        status = np.where(score <= threshold, int(Status.OK), int(Status.ALARM))  # so that NaN alarms
         if calibration.warning_thresholds is not None:
             between = (status == Status.OK) & (score > calibration.warning_thresholds[predictions])
-            threshold = np.where(between, calibration.warning_thresholds[predictions], threshold)
             status[between] = Status.WARN
         reasons: dict[int, str] = {}
         if not np.isfinite(score).all():

@@ -126,9 +126,10 @@ class Verdicts(Sequence[Verdict]):
     def _reason(self, index: int, status: Status, layers: tuple[str, ...]) -> str:
         if index in self._reasons:
             return self._reasons[index]
-        bar = "threshold" if status == Status.ALARM else "warning level"
         where = f"; most in {layers[0]}" if layers else ""
-        return f"score {self.score[index]:.4g} is above the {bar} {self.threshold[index]:.4g}{where}"
+        if status == Status.WARN:
+            return f"score {self.score[index]:.4g} is above the warning level{where}"
+        return f"score {self.score[index]:.4g} is above the threshold {self.threshold[index]:.4g}{where}"
 
 
 def confidence(score: np.ndarray, threshold: np.ndarray) -> np.ndarray:

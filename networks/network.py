@@ -58,8 +58,9 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     logits = np.asarray(logits, np.float32)
     if logits.ndim != 2:
         raise ValueError(f"expected class scores of shape (batch, classes), got {logits.shape}")
-    if (logits >= 0).all() and (np.abs(logits.sum(1) - 1) <= 1e-3).all():
-        return logits
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        ready = (logits >= 0).all(1) & (np.abs(logits.sum(1) - 1) <= 1e-3)
+        if ready.all():
+            return logits
         powers = np.exp(logits - logits.max(1, keepdims=True))
-        return powers / powers.sum(1, keepdims=True)
+        return np.where(ready[:, None], logits, powers / powers.sum(1, keepdims=True))

@@ -54,10 +54,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _verdicts(monitor: Monitor, sources: list[Source], batch_size: int) -> Iterator[tuple[str, Verdict]]:
     for source in sources:
-        names = iter(source.names)
+        start = 0
         for batch in source.batches(monitor.network.preprocessing, batch_size):
             _, verdicts = monitor.check(batch[0] if isinstance(batch, tuple) else batch)
-            yield from zip(names, verdicts, strict=False)
+            yield from zip(source.names[start : start + len(verdicts)], verdicts, strict=True)
+            start += len(verdicts)
 
 
 def _json(name: str, verdict: Verdict) -> dict[str, Any]:

@@ -292,6 +292,31 @@ def test_a_folder_that_is_not_there_is_named(monitor, tmp_path):
         monitor.save(tmp_path / "none" / "m.outrider")
 
 
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [("scale", lambda a: a[:1]), ("excess", np.zeros_like), ("value", lambda a: a[:3]), ("value", lambda a: a[::-1])],
+)
+def test_scales_that_would_break_a_score_are_refused_at_once(path, monitor, network, name, spoil):
+    monitor.calibration.scales[name] = spoil(monitor.calibration.scales[name])
+    monitor.save(path)
+    with pytest.raises(ProfileError, match="the scales are not those of"):
+        Monitor.load(path, network)
+
+
+def test_a_checkpoint_is_not_resumed_with_criteria_on_other_taps(tmp_path, network):
+    checkpoint = tmp_path / "partial.outrider"
+
+    def progress(done):
+        raise _Stop
+
+    taps = {"hidden": SingleRange(), "@output": Gaussian()}
+    with pytest.raises(_Stop):
+        Monitor(network, taps).profile(batches(frames(100)), progress=progress, checkpoint=checkpoint)
+    swapped = {"@output": SingleRange(), "hidden": Gaussian()}
+    with pytest.raises(ProfileError, match="expected the criteria of this monitor, got others"):
+        Monitor(network, swapped).profile(batches(frames(100)), checkpoint=checkpoint)
+
+
 class _Stop(Exception):
     pass
 

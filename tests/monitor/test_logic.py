@@ -36,6 +36,13 @@ def test_scores_are_finite_not_negative_and_grow_with_every_deviation(logic):
     np.testing.assert_array_equal(logic.score(scales, new[:1], GROUPS), score[:1])
 
 
+def test_a_score_that_is_no_number_is_infinite():
+    logic = Votes(1)
+    scales = logic.fit(held_out(), GROUPS) | {"excess": np.zeros(4)}
+    top = scales["value"][-1:]
+    assert np.isposinf(logic.score(scales, top, GROUPS)).all()
+
+
 @pytest.mark.parametrize("logic", LOGICS, ids=repr)
 def test_one_infinite_column_is_an_infinite_score(logic):
     scales = logic.fit(held_out(), GROUPS)

@@ -134,6 +134,7 @@ def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
     with pytest.warns(OutriderWarning, match="held-out frames were left out: predicted as a class without enough"):
         calibration = monitor.calibrate(batches(frames(1000, seed=1)), 0.05)
     assert sum(calibration.excluded.values()) > 0
+    assert abs(calibration.realised - monitor.check(frames(4000, seed=9))[1].alarm.mean()) < 0.04
     _, verdicts = monitor.check(frames(200, seed=2))
     of_class = verdicts.prediction == 1
     assert verdicts.alarm[of_class].all()
@@ -214,6 +215,7 @@ def test_a_warning_rate_gives_warnings_below_alarms(network):
     assert not verdicts.alarm[verdicts.status == Status.WARN].any()
     warned = next(verdict for verdict in verdicts if verdict.status == Status.WARN)
     assert "above the warning level" in warned.reason
+    assert (verdicts.alarm == (verdicts.confidence < 0.5)).all()
     with pytest.raises(ValueError, match=r"expected a warning rate above 0.05"):
         monitor.calibrate(batches(frames(1000, seed=1)), 0.05, warning_rate=0.01)
 

@@ -59,6 +59,13 @@ def test_check_prints_a_table(outrider, calibrated, noise):
     assert "20 frames, 20 alarms (100.00%)" in result.out
 
 
+@pytest.mark.parametrize("size", ["1", "7", "64"])
+def test_every_frame_is_named_and_judged_whatever_the_batch_size(outrider, calibrated, noise, size):
+    result = outrider("check", calibrated, noise.name, "--batch-size", size, "--json")
+    names = [json.loads(line)["frame"] for line in result.out.splitlines()]
+    assert names == [f"noise.npy[{i}]" for i in range(20)]
+
+
 def test_a_long_table_lists_alarms_only(outrider, calibrated, monkeypatch):
     monkeypatch.setattr(check_command, "_ROWS", 5)
     result = outrider("check", calibrated, "digits:test")
