@@ -83,8 +83,8 @@ def our_scores(make: Callable[[], Monitor], seen: ImageSet, held_out: ImageSet, 
 
 def judged(scores: list[np.ndarray], threshold: float, columns: list[EvaluationSet]) -> dict:
     """False alarms on the test images, and AUROC and share flagged of every other column."""
-    test = np.nan_to_num(scores[0], posinf=np.finfo(np.float32).max)
-    flagged = int((scores[0] > threshold).sum())
+    test = np.nan_to_num(scores[0], nan=np.finfo(np.float32).max, posinf=np.finfo(np.float32).max)
+    flagged = int((~(scores[0] <= threshold)).sum())
     row: dict = {
         "false_alarms": flagged / len(test),
         "false_alarms_interval": clopper_pearson(flagged, len(test)),
@@ -92,8 +92,8 @@ def judged(scores: list[np.ndarray], threshold: float, columns: list[EvaluationS
     }
     for column, values in zip(columns[1:], scores[1:], strict=True):
         row["columns"][column.name] = {
-            "auroc": auroc(test, np.nan_to_num(values, posinf=np.finfo(np.float32).max)),
-            "flagged": float((values > threshold).mean()),
+            "auroc": auroc(test, np.nan_to_num(values, nan=np.finfo(np.float32).max, posinf=np.finfo(np.float32).max)),
+            "flagged": float((~(values <= threshold)).mean()),
         }
     row["mean_auroc"] = float(np.mean([cell["auroc"] for cell in row["columns"].values()]))
     return row

@@ -455,7 +455,8 @@ def _without_batch(output: Any) -> Any:
     if isinstance(output, Mapping):
         return {name: _without_batch(value) for name, value in output.items()}
     if isinstance(output, (tuple, list)):
-        return type(output)(_without_batch(value) for value in output)
+        items = [_without_batch(value) for value in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
     return output[0] if getattr(output, "ndim", 0) and len(output) == 1 else output
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -290,3 +292,20 @@ def test_votes_and_other_logics_can_be_chosen(network):
 def test_size_of_the_inputs_is_what_the_fixture_says(network):
     assert frames(3).shape == (3, INPUTS)
     assert network.observe(frames(3)).activations[0].shape == (3, HIDDEN)
+
+
+class _Named(NamedTuple):
+    scores: np.ndarray
+    boxes: list[np.ndarray]
+
+
+def test_a_frame_gets_its_outputs_in_the_form_the_network_gives_them(monitor, network, monkeypatch):
+    observe = network.observe
+    monkeypatch.setattr(
+        network, "observe", lambda batch: observe(batch)._replace(output=_Named(batch, [batch, {"sum": batch}]))
+    )
+    frame = frames(1)[0]
+    output, _ = monitor(frame)
+    assert type(output) is _Named
+    for value in (output.scores, output.boxes[0], output.boxes[1]["sum"]):
+        np.testing.assert_array_equal(value, frame)
