@@ -44,7 +44,7 @@ def _interrupt_later() -> Iterator[threading.Event]:
 
     def handle(*_: object) -> None:
         interrupted.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = signal.signal(signal.SIGINT, handle)
     try:
