@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._torchvision import import_torchvision
+    from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
     from .datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
     from .network import Network, Observation, probabilities
+    from .onnx_files import onnx_fingerprint
     from .onnx_network import OnnxNetwork
     from .preprocessing import Preprocessing
     from .tap import DEFAULT_TAPS, Tap, Taps
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_TAPS",
+    "Binding",
+    "BoundTap",
     "ImageSet",
     "LeNet",
     "Network",
@@ -30,10 +34,14 @@ __all__ = [
     "Tap",
     "Taps",
     "TorchNetwork",
+    "UnboundTap",
+    "bind",
     "dataset_names",
     "import_torchvision",
     "load_dataset",
+    "onnx_fingerprint",
     "probabilities",
+    "random_frames",
     "read_idx",
     "read_image",
     "torchvision_classifier",
@@ -44,8 +52,10 @@ __all__ = [
 
 _MODULES = {
     "_torchvision": ("import_torchvision",),
+    "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "Observation", "probabilities"),
+    "onnx_files": ("onnx_fingerprint",),
     "onnx_network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
     "tap": ("DEFAULT_TAPS", "Tap", "Taps"),

@@ -15,19 +15,24 @@ class Observation(NamedTuple):
 
     output: exactly what the engine returns for the bare network, a tuple when there are several outputs.
     logits: (batch, classes) float32, None for a network without classes.
-    activations: one C-contiguous (batch, tap.size) float32 per tap, in the order of the network's taps.
+    activations: one C-contiguous array per tap, in the order of the network's taps: (batch, tap.size) float32, for
+    neurons ``pixel`` (batch * places, tap.size), frame by frame and row by row. A quantised tap taken unit by unit
+    comes as its codes, uint8; int8 codes are shifted by 128, which keeps their order.
+    score_map: (batch, map_classes, height, width) floats, the class scores of every place, for a network that has them.
     """
 
     output: Any
     logits: np.ndarray | None
     activations: tuple[np.ndarray, ...]
+    score_map: np.ndarray | None = None
 
 
 class Network(Protocol):
     """A network as a source of activations.
 
     classes is None for a network without classes (regression, segmentation). input_shape is that of one sample.
-    fingerprint is a SHA-256 in hexadecimal: another network has another.
+    fingerprint is a SHA-256 in hexadecimal: another network has another. A network whose class scores are a map may
+    say how many classes that map tells apart, as `map_classes`; without it, it has none.
     """
 
     taps: Taps

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .network import Observation
+from .onnx_buffers import Buffers
+from .onnx_candidates import candidate_of, where_kept
+from .onnx_feeds import with_feeds
+from .onnx_files import check_external, fingerprint, read_model
 from .onnx_graph import OnnxGraph
+from .onnx_half import rounds_behind, warn_of_other_outputs
+from .onnx_pooling import add_neurons, join_neurons
+from .onnx_proto import Fragment
+from .onnx_session import Runtime
+from .onnx_trial import Seen, try_out
 from .preprocessing import Preprocessing
-from .tap import DEFAULT_TAPS, OUTPUT, Candidate, Tap, Taps, candidate, choose, reduce_to_neurons, stands_for
+from .tap import DEFAULT_TAPS, OUTPUT, Candidate, Tap, Taps, choose, reduce_to_neurons, stands_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_TRIAL = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    **{f"tensor({kind})": kind for kind in ("uint8", "int8", "uint16", "int16", "int32", "int64")},
-}
 
 
 class OnnxNetwork:
     """An ONNX model under ONNX Runtime, observed through outputs added to its graph.
 
-    model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file.
+    model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file,
+    and the paths of the modules that PyTorch's exporters keep in it mean what these modules return.
     Channels of NCHW maps are pooled in the graph, so that a few numbers leave it in place of the map; the outputs of
     the model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
-    None for a network without classes. logits: index or name of the output with the class scores. threads: inside one
-    operator; they do not spin. input_shape: of one sample, where the model leaves it open.
+    None for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), or of
+    another order that the graph tells. logits: index or name of the output with the class scores; a model with several
+    outputs has classes only where one of them is named so. threads: inside one operator; they do not spin. input_shape:
+    of one sample; sizes that the model leaves open, and None here, stay open, and then there are no taps unit by unit.
 
-    A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else.
+    feeds: values for all inputs but one, which are the same for every frame. buffers: batches of this many frames go
+    through arrays that are bound once; what `observe` then returns are views of them, in the same place every time and
+    valid until its next call, which must come from the same thread.
+
+    exact: tap what is asked. Otherwise a tap on a tensor that ONNX Runtime never computes, since it fuses the nodes
+    around it, stands on the next one that it does; `moved` and a UserWarning say so.
+
+    A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else. Weights in
+    files beside the model are read by the engine and, piece by piece, for the fingerprint.
     Raises FileNotFoundError without a file; ImportError without onnxruntime; ValueError for a file that is no model or
-    that ONNX Runtime cannot run, more than one input, an open input shape, and taps or providers that do not exist.
+    that ONNX Runtime cannot run, more than one input, and taps or providers that do not exist.
     """
 
     engine = "onnx"
@@ -50,72 +62,109 @@ class OnnxNetwork:
         taps: str | Sequence[str] = DEFAULT_TAPS,
         neurons: str | Sequence[str] = "channel",
         classes: int | str | None = "auto",
-        logits: int | str = 0,
+        logits: int | str | None = None,
         providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
         threads: int = 1,
         preprocessing: Preprocessing | None = None,
-        input_shape: Sequence[int] | None = None,
+        exact: bool = False,
+        input_shape: Sequence[int | None] | None = None,
+        feeds: Mapping[str, Any] | None = None,
+        buffers: int | None = None,
     ) -> None:
-        runtime = _Runtime(providers, threads)
-        data, folder = (model, None) if isinstance(model, bytes) else _read(Path(model))
-        graph = OnnxGraph(data)
-        self.fingerprint = _fingerprint(data, graph, folder)
+        runtime = Runtime(providers, threads)
+        folder = None if isinstance(model, bytes) else Path(model).parent.absolute()
+        data = model if isinstance(model, bytes) else read_model(Path(model))
+        graph = OnnxGraph(with_feeds(data, feeds or {}))
+        if "outrider" in graph.metadata:
+            raise ValueError("expected a bare model, got one that carries a monitor; give the one it was exported from")
+        if folder is not None:
+            check_external(graph.external_tensors, folder)
+        self.fingerprint = fingerprint(data, graph.external_tensors, folder)
         self.preprocessing = preprocessing
         self._outputs = list(graph.outputs)
 
         selectors = [taps] if isinstance(taps, str) else list(taps)
-        wanted = [name for name, kind in graph.kinds.items() if any(stands_for(s, name, kind) for s in selectors)]
-        trial = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
-        self._input, self.dtype, self._fixed, shape = _input(trial, input_shape)
-        self.input_shape: tuple[int | None, ...] = shape
-        zeros = np.zeros((self._fixed or _TRIAL, *shape), self.dtype)
-        names = list(dict.fromkeys([*graph.outputs, *wanted]))
-        seen = dict(zip(names, runtime.run(trial, names, {self._input: zeros}), strict=True))
+        wanted = [
+            name
+            for name, kind in graph.kinds.items()
+            if any(stands_for(s, name, kind, graph.paths.get(name, ())) for s in selectors)
+        ]
+        moves = {} if exact else {name: move for name in wanted if (move := graph.kept(name))}
+        wanted = list(dict.fromkeys([*wanted, *(move.taken for move in moves.values())]))
+        session = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
+        trial = try_out(runtime, session, list(dict.fromkeys([*graph.outputs, *wanted])), input_shape)
+        del session  # it holds the weights once more
+        self._input, self.dtype, self._fixed = trial.input, trial.dtype, trial.fixed
+        self.input_shape: tuple[int | None, ...] = trial.shape
 
         scores = _pick(graph.outputs, logits)
-        self.classes = _count_classes(seen[scores], len(zeros), classes)
-        self._splits = all(np.shape(seen[name])[:1] == zeros.shape[:1] for name in graph.outputs)
+        if logits is None and len(graph.outputs) > 1 and classes == "auto":
+            classes = None
+        self.classes = _count_classes(trial.tensors[scores], trial.batch, classes)
+        self.map_classes: int | None = None
+        self.logits: str | None = None
+        if classes == "pixel":
+            self._map_axis = graph.channel_axis(scores) or 1
+            self.map_classes = _count_map_classes(trial.tensors[scores], trial.batch, self._map_axis)
+            self.logits = scores
+        self._splits = all(trial.tensors[name].shape[:1] == (trial.batch,) for name in graph.outputs)
         candidates = [
-            _candidate(graph, name, seen.get(name), len(zeros))
-            for name in graph.kinds
-            if name != scores or self.classes is None
+            candidate_of(graph, name, trial) for name in graph.kinds if name != scores or self.classes is None
+        ]
+        candidates += [
+            Candidate(name, kind, obstacle=f"it lies inside {place}, and only tensors of the main graph can be fetched")
+            for name, (kind, place) in graph.inner.items()
+            if name not in graph.kinds
         ]
         if self.classes is not None:
-            candidates.append(Candidate(scores, OUTPUT, (self.classes,), "NC", str(seen[scores].dtype)))
+            paths = graph.paths.get(scores, ())
+            dtype = trial.tensors[scores].dtype
+            candidates.append(Candidate(scores, OUTPUT, (self.classes,), "NC", dtype, paths=paths))
+        if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
+            selectors.remove("first:unit")
         chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]
+        chosen, self.moved = where_kept(chosen, candidates, moves)
         if self.classes is not None:
             chosen.append(candidates[-1].tap("unit"))
         self.taps = Taps(chosen)
 
-        nodes, sources, reductions = _pooling(graph, self.taps)
-        self._fetched = list(dict.fromkeys([*graph.outputs, *sources]))
-        self._reads = [(self._fetched.index(name), tap) for name, tap in zip(sources, reductions, strict=True)]
-        self._session = runtime.session(graph.with_outputs(self._fetched, nodes), folder)
-        self._only_outputs = runtime.only_what_is_asked()
+        fragment, self._fetched, self._reads = _neurons_out(graph, self.taps)
+        self._session = runtime.session(graph.with_fragment(fragment), folder)
+        if risky := [tap for tap in self.taps if rounds_behind(tap)]:
+            bare = runtime.session(graph.with_outputs(()), folder)
+            warn_of_other_outputs(runtime, bare, self._session, trial, self._outputs, risky)
+        self._buffers = None if buffers is None else self._bound(buffers)
 
     def observe(self, batch: np.ndarray) -> Observation:
         """Run a batch, (n, *input_shape) of the model's dtype, and return the outputs with the activations at the taps.
 
         Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError after `close`.
         """
-        values = self._run(self._fetched, batch, None)
-        n = len(batch)
-        activations = tuple(
-            values[place].reshape(n, -1) if tap is None else reduce_to_neurons(tap, values[place])
-            for place, tap in self._reads
-        )
+        if self._buffers is not None and len(batch) == self._buffers.size:
+            return self._observe_bound(self._buffers, batch)
+        return self._observation(self._run(self._fetched, batch))
+
+    def _observation(self, values: list[Any]) -> Observation:
+        activations = tuple(read(values) for read in self._reads)
         outputs = len(self._outputs)
         output = values[0] if outputs == 1 else tuple(values[:outputs])
+        if self.logits is not None:
+            scores = values[self._outputs.index(self.logits)]
+            return Observation(output, None, activations, np.moveaxis(scores, self._map_axis, 1))
         return Observation(output, None if self.classes is None else activations[-1], activations)
 
     def run(self, batch: np.ndarray) -> Any:
-        """The outputs for a batch, (n, *input_shape) of the model's dtype: an array, or a tuple of several."""
-        values = self._run(self._outputs, batch, self._only_outputs)
+        """The outputs for a batch, (n, *input_shape) of the model's dtype: an array, or a tuple of several.
+
+        ONNX Runtime computes the taps here too, and leaves them where they are: its builds for inference run every
+        node of a session whatever is fetched.
+        """
+        values = self._run(self._outputs, batch)
         return values[0] if len(values) == 1 else tuple(values)
 
     def close(self) -> None:
-        """Release the session."""
-        self._session = None
+        """Release the session and its buffers."""
+        self._session = self._buffers = None
 
     def __enter__(self) -> Self:
         return self
@@ -126,22 +175,34 @@ class OnnxNetwork:
     def __repr__(self) -> str:
         return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
 
-    def _run(self, names: list[str], batch: np.ndarray, options: Any) -> list[Any]:
-        session = self._session
-        if session is None:
-            raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
-        if not isinstance(batch, np.ndarray):
-            raise TypeError(f"expected a numpy array, got {type(batch).__name__}")
-        if batch.dtype != self.dtype:
-            raise TypeError(
-                f"expected a batch of dtype {self.dtype}, got {batch.dtype}; convert it and check its scale"
-            )
-        if batch.shape[1:] != self.input_shape or len(batch) == 0:
-            raise ValueError(
-                f"expected a batch of shape ({', '.join(map(str, ('n', *self.input_shape)))}), got {batch.shape}"
-            )
+    def _bound(self, size: int) -> Buffers:
+        """Buffers for batches of one size, and the observation that they fill."""
+        if size < 1 or self._fixed not in (None, size):
+            raise ValueError(f"expected buffers for {self._fixed or '1 or more'} frames, got {size}")
+        shape = [side for side in self.input_shape if side is not None]
+        if len(shape) < len(self.input_shape):
+            raise ValueError(f"expected known input sizes for buffers, got {self.input_shape}; say input_shape=")
+        buffers = Buffers(self._session, self._input, self._fetched, np.zeros((size, *shape), self.dtype))
+        seen = self._observation(buffers.values)
+        self._copied = [
+            (array, read)
+            for array, read in zip(seen.activations, self._reads, strict=True)
+            if not any(np.shares_memory(array, value) for value in buffers.values)
+        ]
+        self._held = seen
+        return buffers
+
+    def _observe_bound(self, buffers: Buffers, batch: np.ndarray) -> Observation:
+        self._check(batch)
+        values = buffers.run(batch)
+        for array, read in self._copied:
+            np.copyto(array, read(values))
+        return self._held
+
+    def _run(self, names: list[str], batch: np.ndarray) -> list[Any]:
+        session = self._check(batch)
         if self._fixed in (None, len(batch)):
-            return session.run(names, {self._input: batch}, options)
+            return session.run(names, {self._input: batch})
         if not self._splits:
             raise ValueError(
                 f"expected a batch of {self._fixed}, which the model fixes, got {len(batch)}; "
@@ -151,113 +212,34 @@ class OnnxNetwork:
         for start in range(0, len(batch), self._fixed):
             piece = batch[start : start + self._fixed]
             padded = np.concatenate([piece, np.zeros((self._fixed - len(piece), *piece.shape[1:]), piece.dtype)])
-            pieces.append([value[: len(piece)] for value in session.run(names, {self._input: padded}, options)])
+            pieces.append([value[: len(piece)] for value in session.run(names, {self._input: padded})])
         return [np.concatenate(values) for values in zip(*pieces, strict=True)]
 
-
-class _Runtime:
-    """onnxruntime with the settings that every session of a network shares."""
-
-    def __init__(self, providers: Sequence[str | tuple[str, dict[str, Any]]], threads: int) -> None:
-        try:
-            import google.protobuf  # noqa: F401 - what reads the models
-            import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
-        except ImportError:
-            raise ImportError("ONNX models need onnxruntime and protobuf: pip install 'outrider[onnx]'") from None
-        self._ort = onnxruntime
-        self._errors = tuple(e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception))
-        self._providers = list(providers)
-        self._threads = threads
-        there = onnxruntime.get_available_providers()
-        missing = [name for name in self._provider_names() if name not in there]
-        if missing or not self._providers:
-            raise ValueError(f"expected providers among {', '.join(there)}, got {', '.join(missing) or 'none'}")
-        if threads < 1:
-            raise ValueError(f"expected 1 thread or more, got {threads}")
-
-    def session(self, data: bytes, folder: Path | None, *, optimised: bool = True) -> Any:
-        """A session on the bytes of a model whose weights may lie in files in a folder."""
-        options = self._ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors are raised; warnings about a user's model are not ours to print
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if folder is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-        if not optimised:
-            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            session = self._ort.InferenceSession(data, options, providers=self._providers)
-        except self._errors as error:
-            raise ValueError(f"expected a model that ONNX Runtime can load, got: {error}") from error
-        started = session.get_providers()
-        failed = [name for name in self._provider_names() if name not in started]
-        if failed:
-            raise ValueError(f"expected provider {failed[0]} to start, got {', '.join(started)}; check its libraries")
+    def _check(self, batch: np.ndarray) -> Any:
+        """The session, once the batch is one that it takes."""
+        session = self._session
+        if session is None:
+            raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
+        if not isinstance(batch, np.ndarray):
+            raise TypeError(f"expected a numpy array, got {type(batch).__name__}")
+        if batch.dtype != self.dtype:
+            raise TypeError(
+                f"expected a batch of dtype {self.dtype}, got {batch.dtype}; convert it and check its scale"
+            )
+        if not self._fits(batch.shape):
+            sizes = ("?" if size is None else str(size) for size in self.input_shape)
+            raise ValueError(f"expected a batch of shape ({', '.join(('n', *sizes))}), got {batch.shape}")
         return session
 
-    def run(self, session: Any, names: list[str], feeds: dict[str, np.ndarray]) -> list[Any]:
-        """The outputs named. Raises ValueError when the model cannot be run on what it is fed."""
-        try:
-            return session.run(names, feeds)
-        except self._errors as error:
-            shapes = ", ".join(str(value.shape) for value in feeds.values())
-            raise ValueError(f"expected a model that takes an input of shape {shapes}, got: {error}") from error
-
-    def only_what_is_asked(self) -> Any:
-        """Options for a run that skips the nodes behind outputs that are not fetched."""
-        options = self._ort.RunOptions()
-        options.only_execute_path_to_fetches = True
-        return options
-
-    def _provider_names(self) -> list[str]:
-        return [provider if isinstance(provider, str) else provider[0] for provider in self._providers]
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        if shape[1:] == self.input_shape:
+            return shape[0] > 0
+        sizes = zip(self.input_shape, shape[1:], strict=False)
+        return len(shape) == len(self.input_shape) + 1 and 0 not in shape and all(a in (None, b) for a, b in sizes)
 
 
-def _read(path: Path) -> tuple[bytes, Path]:
-    if not path.is_file():
-        raise FileNotFoundError(f"expected an ONNX model, found no file at {path}")
-    return path.read_bytes(), path.parent.absolute()
-
-
-def _fingerprint(data: bytes, graph: OnnxGraph, folder: Path | None) -> str:
-    """SHA-256 of the file, and of the files with weights beside it where it has some."""
-    digest = hashlib.sha256(data)
-    for location in graph.external:
-        if folder is None:
-            raise ValueError(
-                f"expected a path, got bytes of a model that keeps weights in a file beside it: {location}"
-            )
-        try:
-            with (folder / location).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"the model keeps weights in {folder / location}, where there is no file") from None
-    return digest.hexdigest()
-
-
-def _input(session: Any, asked: Sequence[int] | None) -> tuple[str, str, int | None, tuple[int, ...]]:
-    """Name, dtype, fixed batch size or None, and shape of one sample, of a model's input."""
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        raise ValueError(f"expected a model with one input, got {', '.join(i.name for i in inputs) or 'none'}")
-    name, shape = inputs[0].name, tuple(inputs[0].shape)
-    if inputs[0].type not in _DTYPES:
-        raise ValueError(f"expected input {name!r} to be a tensor of numbers, got {inputs[0].type}")
-    if len(shape) < 2:
-        raise ValueError(f"expected input {name!r} of shape (batch, ...), got {shape}")
-    declared = tuple(size if isinstance(size, int) else None for size in shape)
-    sample = tuple(size for size in declared[1:] if size is not None) if asked is None else tuple(asked)
-    if asked is None and len(sample) + 1 < len(shape):
-        raise ValueError(f"expected a shape for input {name!r}, got {shape}, which leaves sizes open; say input_shape=")
-    if len(sample) + 1 != len(shape) or any(d not in (None, s) for d, s in zip(declared[1:], sample, strict=True)):
-        raise ValueError(f"expected input_shape to fit input {name!r} of shape {shape}, got {sample}")
-    return name, _DTYPES[inputs[0].type], declared[0], sample
-
-
-def _pick(outputs: Sequence[str], key: int | str) -> str:
+def _pick(outputs: Sequence[str], key: int | str | None) -> str:
+    key = 0 if key is None else key
     if isinstance(key, int) and 0 <= key < len(outputs):
         return outputs[key]
     if key not in outputs:
@@ -265,57 +247,72 @@ def _pick(outputs: Sequence[str], key: int | str) -> str:
     return str(key)
 
 
-def _count_classes(scores: Any, batch: int, classes: int | str | None) -> int | None:
-    if classes is None:
+def _count_classes(scores: Seen, batch: int, classes: int | str | None) -> int | None:
+    if classes in (None, "pixel"):
         return None
-    shape = np.shape(scores)
-    is_scores = len(shape) == 2 and shape[0] == batch and np.issubdtype(scores.dtype, np.floating)
+    shape = scores.shape
+    is_scores = len(shape) == 2 and shape[0] == batch and "float" in scores.dtype
     if classes == "auto":
-        return shape[1] if is_scores and shape[1] >= 2 else None
+        return shape[1] if is_scores and (shape[1] or 0) >= 2 else None
     if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"expected classes 'auto', None or a number from 2, got {classes!r}")
+        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
     if not is_scores or shape[1] != classes:
         raise ValueError(f"expected class scores of shape {(batch, classes)} for a batch of {batch}, got {shape}")
     return classes
 
 
-def _candidate(graph: OnnxGraph, name: str, value: Any, batch: int) -> Candidate:
-    """What may be tapped of a tensor; without its value from the trial run, its name and kind only."""
-    kind = graph.kinds[name]
-    if value is None:
-        return Candidate(name, kind)
-    if not isinstance(value, np.ndarray):
-        return Candidate(name, kind, obstacle=f"expected a tensor, got {type(value).__name__}")
-    channels_last = graph.is_channels_last(name)
-    return candidate(name, kind, value.shape, str(value.dtype), batch=batch, channels_last=channels_last)
+def _count_map_classes(scores: Seen, batch: int, axis: int) -> int:
+    shape = scores.shape
+    classes = shape[axis] if len(shape) == 4 and shape[0] == batch and "float" in scores.dtype else None
+    if classes is None or classes < 2:
+        raise ValueError(
+            f"expected a map of the scores of 2 classes or more, ({batch}, classes, height, width), got {shape}"
+        )
+    return classes
 
 
-def _pooling(
-    graph: OnnxGraph, taps: Sequence[Tap]
-) -> tuple[list[tuple[str, str, str, dict[str, Sequence[int]]]], list[str], list[Tap | None]]:
-    """Nodes to add, the tensor to fetch for each tap, and the tap where its reduction is left to be done outside."""
-    prefix = graph.unused_name("outrider")
-    nodes, sources, reductions = [], [], []
-    for index, tap in enumerate(taps):
-        pool = _pool(tap)
-        sources.append(tap.name if pool is None else f"{prefix}{index}")
-        if pool is not None:
-            nodes.append((pool[0], tap.name, sources[-1], pool[1]))
-        ready = tap.dtype == "float32" and (pool is not None or tap.neurons == "unit")
-        reductions.append(None if ready else tap)
-    return nodes, sources, reductions
+@dataclass(frozen=True)
+class _Read:
+    """Where the neurons of a tap lie in what a run returns, and what is left to be done with them."""
+
+    tap: Tap
+    place: int
+    columns: slice | None = None
+
+    def __call__(self, values: list[np.ndarray]) -> np.ndarray:
+        value = values[self.place]
+        if self.columns is None:
+            return reduce_to_neurons(self.tap, value)
+        return np.ascontiguousarray(value[:, self.columns])
 
 
-def _pool(tap: Tap) -> tuple[str, dict[str, Sequence[int]]] | None:
-    """The operator and attributes that turn a map into neurons, or None where there is no such operator."""
-    if tap.layout != "NCHW" or tap.dtype != "float32" or tap.neurons == "unit":
-        return None
-    if tap.neurons == "channel":
-        return "GlobalAveragePool", {}
-    if tap.neurons == "channel-max":
-        return "GlobalMaxPool", {}
-    _, height, width = tap.shape
-    if height % tap.grid or width % tap.grid:
-        return None
-    window = (height // tap.grid, width // tap.grid)
-    return "AveragePool", {"kernel_shape": window, "strides": window}
+def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[str], list[_Read]]:
+    """What to put behind the graph, what to fetch of a run, and how to read each tap out of it."""
+    fragment = graph.fragment()
+    fetched = list(graph.outputs)
+    pooled = [tap for tap in taps if tap.neurons not in ("unit", "pixel")]
+    reads: dict[str, _Read] = {}
+    for tap in taps:
+        if tap not in pooled:
+            whole = _leaves_whole(tap)
+            name = tap.name if whole else add_neurons(fragment, tap)
+            if name not in fetched:
+                fetched.append(name)
+                fragment.output(name)
+            reads[tap.id] = _Read(tap, fetched.index(name), None if whole else slice(0, tap.size))
+    if pooled:
+        together, columns = join_neurons(fragment, pooled)
+        fragment.output(together)
+        fetched.append(together)
+        reads.update((tap.id, _Read(tap, -1, part)) for tap, part in zip(pooled, columns, strict=True))
+    return fragment, fetched, [reads[tap.id] for tap in taps]
+
+
+def _leaves_whole(tap: Tap) -> bool:
+    """Whether the tensor itself leaves the graph.
+
+    Hard swish does not: ONNX Runtime fuses it with the convolution before it only where its output stays in the graph.
+    """
+    if tap.neurons == "pixel":
+        return True
+    return tap.dtype in ("uint8", "int8") or (tap.dtype == "float32" and tap.kind != "hardswish")

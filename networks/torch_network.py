@@ -31,8 +31,9 @@ class TorchNetwork:
     module: takes one (batch, *input_shape) tensor, on any device. It is not changed, and its weights must not be while
     it is observed. taps, neurons: as `choose` says; a module that runs more than once has a tap per run, the second
     named ``relu#2``. Activations called as functions (``F.relu``) are found by tracing the module with torch.fx and
-    bear the names that it gives them. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
-    None for a network without classes. logits: index or name of the output with the class scores.
+    bear the names that it gives them. classes: how many, ``auto`` to take it from an output (batch, 2 or more), None
+    for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width). logits:
+    index or name of the output with the class scores.
 
     Raises ValueError for a module in training mode, an input shape that it does not take, and taps that do not exist.
     """
@@ -57,7 +58,7 @@ class TorchNetwork:
         weights = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
         self._device, self._dtype = weights.device, weights.dtype
         self._module = module
-        self._logits = logits
+        self.logits = logits
         self._closed = False
         self.input_shape: tuple[int | None, ...] = tuple(input_shape)
         self.preprocessing = preprocessing
@@ -66,6 +67,7 @@ class TorchNetwork:
         zeros = torch.zeros((_TRIAL, *input_shape), dtype=self._dtype, device=self._device)
         plain = _Trial(((name, part) for name, part in module.named_modules() if name), module, zeros)
         self.classes = _count_classes(plain.output, logits, classes)
+        self.map_classes = _count_map_classes(plain.output, logits) if classes == "pixel" else None
         scores = []
         if self.classes is not None:
             name = OUTPUT if OUTPUT not in plain.parts else f"{OUTPUT}#logits"
@@ -92,15 +94,18 @@ class TorchNetwork:
             finally:
                 self._recording = None
             activations = tuple(map(_numpy, recording.finish()))
+            if self.map_classes is not None:
+                return Observation(output, None, activations, _numpy(_pick(output, self.logits)))
             if self.classes is None:
                 return Observation(output, None, activations)
-            logits = _numpy(_pick(output, self._logits))
+            logits = _numpy(_pick(output, self.logits))
             return Observation(output, logits, (*activations, logits))
 
     def run(self, batch: np.ndarray | Tensor) -> Any:
         """What the module returns for a batch, (n, *input_shape) float32."""
-        with torch.inference_mode():
-            return self._module(self._samples(batch))
+        samples = self._samples(batch)
+        with self._lock, torch.inference_mode():  # the hooks would add this run to an observation under way
+            return self._module(samples)
 
     def close(self) -> None:
         """Remove the hooks."""
@@ -176,12 +181,19 @@ class _Reader:
         self._overwritten = overwritten
 
     def __call__(self, value: Tensor) -> Tensor:
-        """(batch, *tap.shape) to (batch, tap.size), a copy where a later operation overwrites the value."""
+        """(batch, *tap.shape) to (batch, tap.size), a copy where a later operation overwrites the value.
+
+        Pixels become (batch * places, tap.size).
+        """
         tap = self._tap
         if tap.neurons == "unit":
             return value.flatten(1).clone() if self._overwritten else value.flatten(1)
+        channels_last = tap.layout in ("NHWC", "NLC")
+        if tap.neurons == "pixel":
+            places = value if channels_last else value.movedim(1, -1)
+            return places.reshape(-1, tap.size).clone() if self._overwritten else places.reshape(-1, tap.size)
         value = value.float()
-        if tap.layout != "NCHW":
+        if channels_last:
             value = value.movedim(-1, 1)
         if tap.neurons == "channel":
             return value.mean(tuple(range(2, value.ndim)))
@@ -199,7 +211,7 @@ class _Trial:
         self.candidates: list[Candidate] = []
         self._runs: dict[str, list[str]] = {}
         self._versions: dict[str, tuple[Tensor, int]] = {}
-        self._channels_last: set[int] = set()
+        self._channels_last: dict[int, bool] = {}
         handles = []
         try:
             for name, part in parts:
@@ -245,18 +257,25 @@ class _Trial:
                 self.candidates.append(Candidate(runs[-1], kind, obstacle=obstacle))
                 return
             source = inputs[0] if inputs else None
-            if kind in _CHANNELS_LAST or (kind in _POINTWISE and id(source) in self._channels_last):
-                self._channels_last.add(id(value))
+            last = self._channels_last.get(id(source)) if kind in _POINTWISE else _channels_last(kind)
+            if last is not None:
+                self._channels_last[id(value)] = last
             self._versions[runs[-1]] = value, value._version  # noqa: SLF001
             dtype = str(value.dtype).removeprefix("torch.")
-            last = id(value) in self._channels_last
+            last = self._channels_last.get(id(value))
             self.candidates.append(candidate(runs[-1], kind, value.shape, dtype, batch=_TRIAL, channels_last=last))
 
         return hook
 
 
-_CHANNELS_LAST = frozenset(("linear", "layernorm"))  # these work on the last axis, so that is where channels are
 _POINTWISE = ACTIVATIONS | GATES | {"dropout", "identity"}
+
+
+def _channels_last(kind: str) -> bool | None:
+    """Where a kind of module has the channels of what it returns: on the last axis, behind the batch, or not told."""
+    if kind in ("linear", "layernorm"):
+        return True
+    return False if kind.startswith(("conv", "batchnorm", "instancenorm", "groupnorm")) else None
 
 
 def _plan(
@@ -384,7 +403,7 @@ def _drop_observers(traced: fx.GraphModule, keep: set[str]) -> None:
 
 
 def _count_classes(output: Any, logits: int | str, classes: int | str | None) -> int | None:
-    if classes is None:
+    if classes in (None, "pixel"):
         return None
     scores = _pick(output, logits)
     shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
@@ -392,10 +411,21 @@ def _count_classes(output: Any, logits: int | str, classes: int | str | None) ->
     if classes == "auto":
         return scores.shape[1] if is_scores and scores.shape[1] >= 2 else None
     if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"expected classes 'auto', None or a number from 2, got {classes!r}")
+        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
     if not is_scores or scores.shape[1] != classes:
         raise ValueError(f"expected class scores of shape {(_TRIAL, classes)} for a batch of {_TRIAL}, got {shape}")
     return classes
+
+
+def _count_map_classes(output: Any, logits: int | str) -> int:
+    scores = _pick(output, logits)
+    is_map = isinstance(scores, Tensor) and scores.ndim == 4 and scores.is_floating_point() and len(scores) == _TRIAL
+    if not is_map or scores.shape[1] < 2:
+        shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(
+            f"expected a map of the scores of 2 classes or more, ({_TRIAL}, classes, height, width), got {shape}"
+        )
+    return int(scores.shape[1])
 
 
 def _pick(output: Any, key: int | str) -> Any:

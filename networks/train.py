@@ -31,12 +31,14 @@ def fit(
     flip: bool = False,
     shift: int = 0,
     smoothing: float = 0.0,
+    bfloat16: bool = True,
     report=lambda _line: None,
 ) -> None:
-    """Train by SGD with a one-cycle schedule (Smith, 2018), in bfloat16 where the processor has it.
+    """Train by SGD with a one-cycle schedule (Smith, 2018).
 
-    images: (n, channels, height, width) uint8. labels: (n,) int64. flip mirrors at random; shift moves by up
-    to that many pixels; smoothing is that of the labels. The same seed gives the same network on the same machine.
+    images: (n, channels, height, width) uint8. labels: (n,) int64, or (n, classes) float32 shares. flip mirrors at
+    random; shift moves by up to that many pixels; smoothing is that of the labels. bfloat16: quicker on a processor
+    that has it, slower on others. The same seed gives the same network on the same machine.
     """
     torch.manual_seed(0)
     x = torch.from_numpy(np.array(images))
@@ -60,7 +62,7 @@ def fit(
         for start in range(0, len(x) - batch_size + 1, batch_size):
             rows = order[start : start + batch_size]
             batch = _augment(x[rows], flip, shift).float().div_(255).to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 loss = functional.cross_entropy(module(batch), y[rows], label_smoothing=smoothing)
             optimiser.zero_grad()
             loss.backward()

@@ -79,11 +79,17 @@ def test_two_taps_of_one_id_are_refused():
 @pytest.mark.parametrize(
     ("shape", "layout", "neurons", "message"),
     [
-        ((3, 5), "NCHW", "unit", r"layout among NC, NLC, NCHW, NHWC .* got 'NCHW' and \(3, 5\)"),
+        ((3, 5), "NCHW", "unit", r"layout among NC, NLC, NCL, NCHW, NHWC, NHLC, NLHC that .* got 'NCHW' and \(3, 5\)"),
         ((3,), "NCL", "unit", "got 'NCL'"),
+        ((3,), "CHW", "unit", "got 'CHW'"),
         ((3,), "NC", "channel", "expected neurons 'unit' for a dense tensor, got 'channel'"),
-        ((3, 5, 7), "NCHW", "grid", "expected neurons 'unit', 'channel', 'channel-max' or 'gridK'"),
+        ((3, 5, 7), "NCHW", "grid", r"expected neurons 'unit', .*'gridK' \(grid4\), 'head' or 'pixel', got 'grid'"),
         ((3, 5, 7), "NCHW", "grid0", "got 'grid0'"),
+        ((3, 5, 7), "NCHW", "head", "expected a layout among NHLC, NLHC for neurons 'head', got NCHW"),
+        ((3, 5, 7), "NHLC", "grid2", "expected a layout among NLC, NCL, NCHW, NHWC for neurons 'grid2', got NHLC"),
+        ((3, 5, 7), "NLHC", "pixel", "expected a layout among NLC, .* for neurons 'pixel', got NLHC"),
+        ((3, None, 7), "NCHW", "unit", r"expected known sizes for neurons 'unit', got 3x\?x7; fix the input shape"),
+        ((None, 5, 7), "NCHW", "channel", r"expected known sizes for neurons 'channel', got \?x5x7"),
     ],
 )
 def test_a_tap_that_makes_no_sense_is_refused(shape, layout, neurons, message):
@@ -91,10 +97,10 @@ def test_a_tap_that_makes_no_sense_is_refused(shape, layout, neurons, message):
         Tap("x", "relu", shape, layout, "float32", neurons)
 
 
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NLC", "NC"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NC"])
 @pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid9"])
 def test_neurons_equal_plain_loops(layout, neurons):
-    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NLC": (6, 3), "NC": (4,)}[layout]
+    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NC": (4,)}[layout]
     if layout == "NC" and neurons != "unit":
         pytest.skip("dense tensors have units only")
     tap = Tap("x", "relu", shape, layout, "float32", neurons)
@@ -109,7 +115,7 @@ def test_neurons_equal_plain_loops(layout, neurons):
 def by_hand(tap, sample):
     if tap.neurons == "unit":
         return sample.ravel().tolist()
-    planes = sample if tap.layout == "NCHW" else np.moveaxis(sample, -1, 0)
+    planes = sample if tap.layout in ("NCHW", "NCL") else np.moveaxis(sample, -1, 0)
     if not tap.neurons.startswith("grid"):
         largest = tap.neurons == "channel-max"
         return [max(plane.ravel()) if largest else math.fsum(plane.ravel()) / plane.size for plane in planes]
@@ -124,6 +130,64 @@ def by_hand(tap, sample):
     return cells
 
 
+@pytest.mark.parametrize("layout", ["NHLC", "NLHC"])
+@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "head"])
+def test_neurons_of_attention_heads_equal_plain_loops(layout, neurons):
+    by_head = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype(np.float32)  # batch, heads, tokens, channels
+    values = by_head if layout == "NHLC" else by_head.transpose(0, 2, 1, 3)
+    tap = Tap("x", "attention", values.shape[1:], layout, "float32", neurons)
+    expected = []
+    for sample in by_head:
+        columns = [head[:, channel].tolist() for head in sample for channel in range(4)]
+        expected.append({
+            "unit": values[len(expected)].ravel().tolist(),
+            "channel": [math.fsum(column) / 5 for column in columns],
+            "channel-max": [max(column) for column in columns],
+            "head": [math.sqrt(math.fsum(value * value for value in head.ravel()) / head.size) for head in sample],
+        }[neurons])  # fmt: skip
+    found = reduce_to_neurons(tap, values)
+    assert found.shape == (2, tap.size)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC"])
+def test_places_are_rows_of_channels(layout):
+    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3)}[layout]
+    tap = Tap("x", "relu", shape, layout, "float32", "pixel")
+    values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    last = [np.moveaxis(sample, 0, -1) if layout in ("NCHW", "NCL") else sample for sample in values]
+    rows = [sample[place] for sample in last for place in np.ndindex(sample.shape[:-1])]
+    np.testing.assert_array_equal(reduce_to_neurons(tap, values), rows)
+    assert tap.size == 3
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
+def test_codes_keep_their_order_and_begin_at_zero(dtype):
+    limits = np.iinfo(dtype)
+    values = np.array([[limits.min, limits.max, 0, 1]], dtype)
+    shift = -int(limits.min)
+    units = reduce_to_neurons(Tap("x", "relu", (4,), "NC", dtype, "unit"), values)
+    assert units.dtype == (np.uint8 if limits.bits == 8 else np.float32)
+    assert units.tolist() == [[0, limits.max + shift, shift, 1 + shift]]
+    mean = reduce_to_neurons(Tap("x", "relu", (1, 2, 2), "NCHW", dtype, "channel"), values.reshape(1, 1, 2, 2))
+    assert mean.dtype == np.float32
+    np.testing.assert_allclose(mean, [[values.astype(float).mean() + shift]])
+
+
+def test_sizes_may_be_open():
+    tap = Tap("x", "relu", (3, None, None), "NCHW", "float32", "grid2")
+    assert tap.size == 12
+    for sizes in ((4, 6), (5, 3)):
+        values = np.random.default_rng(0).normal(size=(2, 3, *sizes)).astype(np.float32)
+        whole = Tap("x", "relu", (3, *sizes), "NCHW", "float32", "grid2")
+        np.testing.assert_allclose(
+            reduce_to_neurons(tap, values), [by_hand(whole, sample) for sample in values], rtol=1e-5, atol=1e-6
+        )
+    heads = Tap("x", "attention", (2, None, 3), "NHLC", "float32", "head")
+    assert reduce_to_neurons(heads, np.ones((4, 2, 7, 3), np.float32)).tolist() == [[1, 1]] * 4
+    assert "3x?x?" in str(Taps([tap]))
+
+
 def test_nan_stays_where_it_is():
     values = np.zeros((1, 2, 4, 4), np.float32)
     values[0, 1, 0, 0] = np.nan
@@ -134,7 +198,10 @@ def test_nan_stays_where_it_is():
 @pytest.mark.parametrize(
     ("shape", "dtype", "obstacle"),
     [
-        ((2, 3), "int64", "expected a floating-point tensor, got int64"),
+        ((2, 3), "int64", "expected a tensor of floats or of quantised codes, got int64"),
+        ((2, 3), "bool", "expected a tensor of floats or of quantised codes, got bool"),
+        ((2, None), "float32", "expected a known number of channels, got shape ?; fix the input shape"),
+        ((2, None, 4, 4), "float32", "expected a known number of channels, got shape ?x4x4"),
         ((6, 3), "float32", "expected 2 rows for a batch of 2, got shape (6, 3)"),
         ((), "float32", "expected 2 rows"),
         ((2, 3, 4, 5, 6), "float32", "got 5 axes: (2, 3, 4, 5, 6)"),
@@ -187,6 +254,11 @@ def test_gates_are_tapped_where_there_is_nothing_else():
 def test_choose_refuses(selectors, neurons, message):
     with pytest.raises(ValueError, match=message):
         choose(CANDIDATES, selectors, neurons)
+
+
+def test_activations_that_cannot_be_tapped_say_why():
+    with pytest.raises(ValueError, match="got none; name tensors among: conv; 'pair' cannot be tapped: expected"):
+        choose([CANDIDATES[0], CANDIDATES[-1]], "auto", "unit")
 
 
 def test_a_network_without_activations_lists_what_can_be_named():

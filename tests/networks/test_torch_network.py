@@ -460,10 +460,29 @@ def test_classes(module, classes, expected):
 
 
 @pytest.mark.parametrize(
+    ("module", "shape", "size"),
+    [
+        (nn.Sequential(nn.Conv1d(3, 4, 1), nn.ReLU()), (3, 6), 4),
+        (nn.Sequential(nn.Linear(6, 5), nn.ReLU()), (3, 6), 5),
+        (nn.TransformerEncoderLayer(6, 2, 8, 0.0, batch_first=True, norm_first=True), (3, 6), 6),
+    ],
+    ids=["signal", "tokens", "tokens after a sum"],
+)
+def test_channels_of_sequences_lie_where_the_modules_have_them(module, shape, size):
+    with TorchNetwork(nn.Sequential(module).eval(), shape, taps="0", neurons="channel", classes=None) as network:
+        (tap,) = network.taps
+        batch = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+        seen = network.observe(batch)
+    assert tap.size == size
+    axis = 2 if tap.layout == "NCL" else 1
+    np.testing.assert_allclose(seen.activations[0], seen.output.numpy().mean(axis), atol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("classes", "message"),
     [
         (4, r"expected class scores of shape \(2, 4\) for a batch of 2, got \(2, 5\)"),
-        (1, "expected classes 'auto', None or a number from 2, got 1"),
+        (1, "expected classes 'auto', 'pixel', None or a number from 2, got 1"),
         ("ten", "got 'ten'"),
     ],
 )
@@ -587,3 +606,30 @@ def test_threads_do_not_mix_their_activations():
 
 def test_the_repr_is_short():
     assert repr(TorchNetwork(conv_net(), SHAPE, taps="auto")) == "TorchNetwork(Sequential, (3, 8, 8)): 3 taps"
+
+
+def test_a_run_does_not_come_between_an_observation():
+    """Both hold the lock while the module runs: its hooks would count a run from another thread."""
+    held = []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu = nn.ReLU()
+            self.network = None
+
+        def forward(self, x):
+            if self.network is not None:
+                held.append(self.network[0]._lock.locked())
+            return self.relu(x)
+
+    module = Watched().eval()
+    network = TorchNetwork(module, (4,), taps="relu")
+    module.network = (network,)
+    batch = images(2, (4,))
+    network.observe(batch)
+    network.run(batch)
+    assert held == [True, True]
+    with pytest.raises(ValueError, match="expected a batch of shape"):
+        network.run(batch[:, :3])
+    assert not network._lock.locked()
