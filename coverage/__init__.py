@@ -12,6 +12,7 @@ from .catalogue import criterion_names, describe_criterion, make_criterion, pars
 from .conformance import check_criterion
 from .criterion import Criterion
 from .gaussian import Gaussian, Mahalanobis
+from .joined import Joined, join
 from .multi_range import MultiRange
 from .nearest_neighbour import NearestNeighbour
 from .neuron_rank import NeuronRank
@@ -23,6 +24,7 @@ __all__ = [
     "CoverageBitmap",
     "Criterion",
     "Gaussian",
+    "Joined",
     "Mahalanobis",
     "MultiRange",
     "NearestNeighbour",
@@ -33,6 +35,7 @@ __all__ = [
     "check_criterion",
     "criterion_names",
     "describe_criterion",
+    "join",
     "make_criterion",
     "parse_criterion",
 ]

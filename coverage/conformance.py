@@ -20,7 +20,8 @@ def check_criterion(criterion: Criterion) -> None:
     The rules: it is made again from its description; merging shards equals one pass, in any order; deviations are
     float32, not negative, the same for a batch and for its rows, and +inf for NaN, Inf and unseen classes; bad
     shapes, dtypes and labels are refused and change nothing; a signature survives being stored; comparing leaves
-    the signature as it was; trusted samples deviate less than strange ones on the whole.
+    the signature as it was; trusted samples deviate less than strange ones on the whole; uint8 codes are learned and
+    compared as the same numbers in float32 are.
     """
     for rule in _RULES:
         rule(criterion, np.random.default_rng(0))
@@ -140,4 +141,20 @@ def _stored(criterion: Criterion, rng: np.random.Generator) -> None:
     _expect(same, "a stored signature gives other deviations", criterion)
 
 
-_RULES = (_made_again, _merges, _deviates, _fails_safe, _refuses_bad_batches, _stored)
+def _codes_are_numbers(criterion: Criterion, rng: np.random.Generator) -> None:
+    values, labels = _data(rng)
+    known = labels < _CLASSES - 1
+    for offset, scale in ((0, 40), (250, 2), (120, 0.3)):  # many codes, the last few, hardly any
+        codes = np.clip(np.round(values * scale) + offset, 0, 255).astype(np.uint8)
+        numbers = codes.astype(np.float32)
+        signature = _learn(criterion, numbers[known], labels[known])
+        same = _same(_learn(criterion, codes[known], labels[known]), signature)
+        _expect(same, "codes are not learned as the same numbers in float32", criterion)
+        strange = rng.integers(0, 256, codes.shape, np.uint8)
+        for new in (codes, strange):
+            expected = criterion.deviation(signature, new.astype(np.float32), labels)
+            got = criterion.deviation(signature, new, labels)
+            _expect(np.array_equal(got, expected), "codes deviate unlike the same numbers in float32", criterion)
+
+
+_RULES = (_made_again, _merges, _deviates, _fails_safe, _refuses_bad_batches, _stored, _codes_are_numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, final
 
@@ -20,10 +21,16 @@ class Criterion(ABC):
     A subclass is a frozen dataclass of its hyper-parameters and writes `_specification`, `_observe`, `_merge`,
     `_deviation` and, where comparing wants derived tables, `_prepare`. It may rely on: values (n, neurons) finite
     C-contiguous float32 when observing, labels (n,) int64 within the classes, out (n,) float32.
+
+    The neurons of a quantised network come as uint8 codes. They mean the same numbers as float32, to the last bit of
+    what is learned and of the deviation. A subclass that sets `takes_codes` gets them as they are, with the tables of
+    `_prepare_codes`; for any other they are converted here.
     """
 
     name: ClassVar[str]
     """The word for this criterion in files, configurations and on the command line."""
+    takes_codes: ClassVar[bool] = False
+    """Whether `_observe` and `_deviation` take uint8 values as well as float32."""
 
     @final
     def empty(self, neurons: int, classes: int) -> Signature:
@@ -36,12 +43,12 @@ class Criterion(ABC):
     def observe(self, signature: Signature, values: np.ndarray, labels: np.ndarray) -> None:
         """Add trusted samples to `signature`, in place.
 
-        values: (n, neurons) float32, finite. labels: (n,) integers, the class of each sample.
+        values: (n, neurons) float32, finite, or uint8 codes. labels: (n,) integers, the class of each sample.
         Raises ValueError or TypeError and leaves the signature as it was when these do not hold.
         """
         self._check_owner(signature)
         values, labels = self._check_batch(signature, values, labels)
-        row = kernels.first_non_finite_row(values)
+        row = -1 if values.dtype == np.uint8 else kernels.first_non_finite_row(values)
         if row >= 0:
             raise ValueError(
                 f"expected finite values to learn from, got NaN or Inf in row {row}; leave that sample out"
@@ -72,22 +79,38 @@ class Criterion(ABC):
     ) -> np.ndarray:
         """How far each sample lies outside what its class covered: (n,) float32, >= 0, larger = less covered.
 
-        values: (n, neurons) float32. labels: (n,) int64, the predicted class. A row with NaN or Inf, or of a class
-        that was never observed, deviates by +inf. `out` is written and returned where given.
+        values: (n, neurons) float32, or uint8 codes. labels: (n,) int64, the predicted class. A row with NaN or Inf,
+        or of a class that was never observed, deviates by +inf. `out` is written and returned where given.
         """
         self._check_owner(signature)
         values, labels = self._check_batch(signature, values, labels)
         if out is None:
             out = np.empty(len(values), np.float32)
-        self._deviation(signature.tables(lambda: self._prepare(signature)), values, labels, out)
-        kernels.alarm_uncovered_rows(values, labels, signature.counts, out)
+        self.compare(signature, values, labels, out)
         return out
 
     @final
-    def prepare(self, signature: Signature) -> None:
-        """Derive the tables that `deviation` reads, so that the first call costs what the others do."""
+    def compare(self, signature: Signature, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+        """`deviation` for a caller who vouches for the arrays: nothing is checked.
+
+        signature: of this criterion. values: (n, neurons) float32, or uint8 where `takes_codes`; labels: (n,) int64
+        within the classes; out: (n,) float32; all C-contiguous.
+        """
+        if values.dtype == np.uint8:
+            self._deviation(self._code_tables(signature), values, labels, out)
+            kernels.alarm_unseen_classes(labels, signature.counts, out)
+        else:
+            self._deviation(signature.tables(lambda: self._prepare(signature)), values, labels, out)
+            kernels.alarm_uncovered_rows(values, labels, signature.counts, out)
+
+    @final
+    def prepare(self, signature: Signature, codes: bool = False) -> None:
+        """Derive the tables that `deviation` reads of floats or of codes, so that its first call is like the others."""
         self._check_owner(signature)
-        signature.tables(lambda: self._prepare(signature))
+        if codes and self.takes_codes:
+            self._code_tables(signature)
+        else:
+            signature.tables(lambda: self._prepare(signature))
 
     @final
     def restore(self, neurons: int, counts: np.ndarray, arrays: Arrays) -> Signature:
@@ -129,6 +152,22 @@ class Criterion(ABC):
         """Tables for `_deviation`; by default the arrays themselves."""
         return signature.arrays
 
+    def _prepare_codes(self, signature: Signature) -> Any:
+        """Tables for `_deviation` of uint8 values; by default those of floats."""
+        return signature.tables(lambda: self._prepare(signature))
+
+    @final
+    def _code_tables(self, signature: Signature) -> Any:
+        return signature.tables(lambda: self._prepare_codes(signature), codes=True)
+
+    def joined_kernel(self) -> Callable[..., None] | None:
+        """The kernel that compares many columns at once, see `join`; by default there is none."""
+        return None
+
+    def joined_tables(self, tables: Any) -> Sequence[np.ndarray]:
+        """The tables of one column as that kernel takes them: neurons on the second axis, or the only one."""
+        return tables
+
     @abstractmethod
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         """Write the deviation of each row to `out`."""
@@ -147,14 +186,18 @@ class Criterion(ABC):
         self, signature: Signature, values: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         values, labels = np.asarray(values), np.asarray(labels)
-        if values.dtype != np.float32:
-            raise TypeError(f"expected float32 values, got {values.dtype}; convert with values.astype(np.float32)")
+        if values.dtype not in (np.float32, np.uint8):
+            raise TypeError(
+                f"expected float32 values or uint8 codes, got {values.dtype}; convert with values.astype(np.float32)"
+            )
         if values.ndim != 2 or values.shape[1] != signature.neurons:
             raise ValueError(f"expected values of shape (n, {signature.neurons}), got {values.shape}")
         if labels.shape != values.shape[:1] or labels.dtype.kind not in "iu":
             raise ValueError(
                 f"expected integer labels of shape ({len(values)},), got {labels.dtype} of shape {labels.shape}"
             )
+        if values.dtype == np.uint8 and not self.takes_codes:
+            values = values.astype(np.float32)
         values = np.ascontiguousarray(values)
         labels = np.ascontiguousarray(labels, np.int64)
         if not kernels.labels_within(labels, signature.classes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from . import kernels
 from .criterion import Arrays, Criterion, require
 from .signature import Signature
+from .single_range import bounds_of_codes
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Gaussian(Criterion):
 
     width: float = 2.0
     name: ClassVar[str] = "gaussian"
+    takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.width > 0, "width above 0", self.width)
@@ -42,8 +45,15 @@ class Gaussian(Criterion):
         mean = signature.arrays["mean"]
         return tuple((mean + side * self.width * deviation).astype(np.float32) for side in (-1, 1))
 
+    def _prepare_codes(self, signature: Signature) -> tuple[np.ndarray, ...]:
+        return bounds_of_codes(*self._prepare(signature))
+
+    def joined_kernel(self) -> Callable[..., None]:
+        return kernels.range_outside_of_columns
+
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        kernels.range_outside(values, labels, *tables, out)
+        kernel = kernels.range_outside_codes if values.dtype == np.uint8 else kernels.range_outside
+        kernel(values, labels, *tables, out)
 
 
 @dataclass(frozen=True)

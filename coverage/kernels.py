@@ -1,8 +1,9 @@
 """All compiled loops: explicit signatures, no GIL, no fastmath, results written to the caller's buffers.
 
-Names: `values` (n, neurons) float32, `labels` (n,) int64 in [0, classes), `out` (n,) float32. Compiled when this
-module is imported (from numba's cache after the first time), so that nothing compiles in a loop and a wrong dtype
-or stride raises TypeError at once. Labels are not checked here: `labels_within` is for that.
+Names: `values` (n, neurons) float32, `labels` (n,) int64 in [0, classes), `out` (n,) float32. Where a kernel has a
+second signature, `values` may be uint8, the codes of a quantised tap, and the result is that of the same numbers as
+float32. Compiled when this module is imported (from numba's cache after the first time), so that nothing compiles in
+a loop and a wrong dtype or stride raises TypeError at once. Labels are not checked here: `labels_within` is for that.
 """
 
 from __future__ import annotations
@@ -10,25 +11,30 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float32, int32, int64, njit, types, uint8, uint32, uint64
+from numba import float32, int32, int64, njit, types, uint8, uint16, uint32, uint64
 
 
 def _read(dtype, dimensions: int) -> types.Array:
     return types.Array(dtype, dimensions, "C", readonly=True)
 
 
-def _compile(*arguments, returns=types.void):
+def _compile(*arguments, returns=types.void, codes=()):
+    """Compile for the arguments given, and once more with the first of them replaced by `codes`."""
+
     def decorate(function):
-        signature = returns(*arguments)
+        signatures = [returns(*arguments)]
+        if codes:
+            signatures.append(returns(*codes, *arguments[len(codes) :]))
         try:
-            return njit(signature, nogil=True, cache=True)(function)
+            return njit(signatures, nogil=True, cache=True)(function)
         except RuntimeError:  # numba finds no folder to cache in: a read-only image without HOME
-            return njit(signature, nogil=True)(function)
+            return njit(signatures, nogil=True)(function)
 
     return decorate
 
 
 _VALUES, _LABELS, _OUT = _read(float32, 2), _read(int64, 1), float32[::1]
+_CODES = _read(uint8, 2)
 _LOWEST_EXPONENT, _HIGHEST_EXPONENT = -125, 128
 
 
@@ -64,13 +70,21 @@ def alarm_uncovered_rows(values, labels, counts, out):
             out[i] = np.inf
 
 
-@_compile(_VALUES, _LABELS, float32[:, ::1], float32[:, ::1])
+@_compile(_LABELS, _read(int64, 1), _OUT)
+def alarm_unseen_classes(labels, counts, out):
+    """Set `out` to +inf where the row's class was never observed: `alarm_uncovered_rows` for codes."""
+    for i in range(labels.shape[0]):
+        if counts[labels[i]] == 0:
+            out[i] = np.inf
+
+
+@_compile(_VALUES, _LABELS, float32[:, ::1], float32[:, ::1], codes=[_CODES])
 def range_observe(values, labels, low, high):
     """Widen `low` and `high` (classes, neurons) by the values."""
     for i in range(values.shape[0]):
         c = labels[i]
         for j in range(values.shape[1]):
-            v = values[i, j]
+            v = float32(values[i, j])
             low[c, j] = min(low[c, j], v)
             high[c, j] = max(high[c, j], v)
 
@@ -87,14 +101,14 @@ def range_outside(values, labels, low, high, out):
         out[i] = outside
 
 
-@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _OUT)
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _OUT, codes=[_CODES])
 def range_magnitude(values, labels, low, high, inverse_width, out):
     """Sum over neurons how far they lie outside [low, high], times `inverse_width` (all (classes, neurons))."""
     for i in range(values.shape[0]):
         c = labels[i]
         total = 0.0
         for j in range(values.shape[1]):
-            v = values[i, j]
+            v = float32(values[i, j])
             beyond = max(low[c, j] - v, v - high[c, j])
             if beyond > 0:
                 total += beyond * inverse_width[c, j]
@@ -161,14 +175,17 @@ def _move_bits(bits, scale, base, new_scale, new_base):
     return uint8(moved)
 
 
-@_compile(_VALUES, _LABELS, float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], uint32[:, :, ::1])
+@_compile(
+    _VALUES, _LABELS, float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], uint32[:, :, ::1],
+    codes=[_CODES],
+)  # fmt: skip
 def histogram_observe(values, labels, low, high, scale, base, counts):
     """Count the values in a dyadic grid per class and neuron; `counts` is (classes, neurons, sections)."""
     sections = counts.shape[2]
     for i in range(values.shape[0]):
         c = labels[i]
         for j in range(values.shape[1]):
-            v = values[i, j]
+            v = float32(values[i, j])
             if not ((low[c, j] <= v) & (v <= high[c, j])):
                 empty = low[c, j] > high[c, j]
                 low[c, j] = min(low[c, j], v)
@@ -205,7 +222,9 @@ def histogram_merge(low, high, scale, base, counts, other_low, other_high, other
                 counts[c, j, k] += other_counts[c, j, k]
 
 
-@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 3), _OUT)
+@_compile(
+    _VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 3), _OUT, codes=[_CODES]
+)  # fmt: skip
 def sections_cost(values, labels, low, high, sections_per_unit, cost, out):
     """Sum the cost of each neuron's section; the last entry of `cost`, (classes, neurons, sections + 1), is outside."""
     sections = cost.shape[2] - 1
@@ -213,7 +232,7 @@ def sections_cost(values, labels, low, high, sections_per_unit, cost, out):
         c = labels[i]
         total = 0.0
         for j in range(values.shape[1]):
-            v = values[i, j]
+            v = float32(values[i, j])
             if (low[c, j] <= v) & (v <= high[c, j]):
                 q = int64(math.ceil((v - low[c, j]) * sections_per_unit[c, j])) - 1
                 total += cost[c, j, min(max(q, 0), sections - 1)]
@@ -222,13 +241,15 @@ def sections_cost(values, labels, low, high, sections_per_unit, cost, out):
         out[i] = total
 
 
-@_compile(_VALUES, _LABELS, float32[::1], float32[::1], float32[::1], float32[::1], uint8[:, ::1], int64)
+@_compile(
+    _VALUES, _LABELS, float32[::1], float32[::1], float32[::1], float32[::1], uint8[:, ::1], int64, codes=[_CODES]
+)
 def bitmap_observe(values, labels, low, high, scale, base, bits, sections):
     """Set the bit of each value's section; the grid of a neuron, (neurons,), is shared by all classes."""
     for i in range(values.shape[0]):
         c = labels[i]
         for j in range(values.shape[1]):
-            v = values[i, j]
+            v = float32(values[i, j])
             if not ((low[j] <= v) & (v <= high[j])):
                 empty = low[j] > high[j]
                 low[j] = min(low[j], v)
@@ -278,7 +299,58 @@ def bitmap_outside(values, labels, scale, base, bits, out):
         out[i] = outside
 
 
-@_compile(_read(float32, 1), int64[::1])
+# Codes are compared as bytes, and counted in bytes over a block that cannot overflow one: 32 neurons an instruction.
+_BLOCK = 128
+
+
+@_compile(uint8, uint8, uint8, returns=uint8)
+def _is_outside(code, low, high):
+    return uint8(not ((low <= code) & (code <= high)))
+
+
+@_compile(_CODES, _LABELS, _CODES, _CODES, _OUT)
+def range_outside_codes(values, labels, low, high, out):
+    """`range_outside` for codes, with bounds in codes."""
+    whole = values.shape[1] // _BLOCK * _BLOCK
+    for i in range(values.shape[0]):
+        c = labels[i]
+        outside = int64(0)
+        for start in range(0, whole, _BLOCK):
+            some = uint8(0)
+            for j in range(start, start + _BLOCK):
+                some = uint8(some + _is_outside(values[i, j], low[c, j], high[c, j]))
+            outside += int64(some)
+        for j in range(whole, values.shape[1]):
+            outside += int64(_is_outside(values[i, j], low[c, j], high[c, j]))
+        out[i] = outside
+
+
+@_compile(uint8, uint8, uint8, uint8, returns=uint8)
+def _in_seen_section(code, shift, base, bits):
+    k = uint8(uint8(code >> uint8(shift & uint8(7))) - base)
+    bit = uint8(uint8(bits >> uint8(k & uint8(7))) & uint8(1))
+    return bit if k < uint8(8) else uint8(0)
+
+
+@_compile(_CODES, _LABELS, _read(uint8, 1), _read(uint8, 1), _CODES, _OUT)
+def bitmap_outside_codes(values, labels, shift, base, bits, out):
+    """`bitmap_outside` for codes: the section of a code is (code >> shift) - base. shift <= 7 and base <= 248."""
+    neurons = values.shape[1]
+    whole = neurons // _BLOCK * _BLOCK
+    for i in range(values.shape[0]):
+        c = labels[i]
+        inside = int64(0)
+        for start in range(0, whole, _BLOCK):
+            some = uint8(0)
+            for j in range(start, start + _BLOCK):
+                some = uint8(some + _in_seen_section(values[i, j], shift[j], base[j], bits[c, j]))
+            inside += int64(some)
+        for j in range(whole, neurons):
+            inside += int64(_in_seen_section(values[i, j], shift[j], base[j], bits[c, j]))
+        out[i] = neurons - inside
+
+
+@_compile(_read(float32, 1), int64[::1], codes=[_read(uint8, 1)])
 def _top_ranks(row, top):
     """Fill `top` with the indices of the highest values, highest first; of equal ones the lower index first."""
     held = 0
@@ -294,7 +366,7 @@ def _top_ranks(row, top):
         held = min(held + 1, top.shape[0])
 
 
-@_compile(_VALUES, _LABELS, uint32[:, ::1], int64)
+@_compile(_VALUES, _LABELS, uint32[:, ::1], int64, codes=[_CODES])
 def rank_observe(values, labels, counts, top):
     """Count per class and neuron (classes, neurons) in how many rows it is among the `top` highest."""
     ranked = np.zeros(top, np.int64)
@@ -304,7 +376,7 @@ def rank_observe(values, labels, counts, top):
             counts[labels[i], j] += uint32(1)
 
 
-@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 1), int64[::1], _OUT)
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 1), int64[::1], _OUT, codes=[_CODES])
 def rank_cost(values, labels, cost, weights, ranked, out):
     """Sum weights[rank] * cost[class, neuron] over the highest neurons; `ranked` is scratch of as many."""
     for i in range(values.shape[0]):
@@ -315,7 +387,7 @@ def rank_cost(values, labels, cost, weights, ranked, out):
         out[i] = total
 
 
-@_compile(_VALUES, _read(float32, 1), uint64[:, ::1])
+@_compile(_VALUES, _read(float32, 1), uint64[:, ::1], codes=[_CODES])
 def pack_above(values, reference, patterns):
     """Pack the bits value > reference into `patterns` (n, ceil(neurons / 64)), lowest bit first."""
     neurons = values.shape[1]
@@ -323,7 +395,7 @@ def pack_above(values, reference, patterns):
         for w in range(patterns.shape[1]):
             word = uint64(0)
             for j in range(64 * w, min(64 * w + 64, neurons)):
-                word |= uint64(values[i, j] > reference[j]) << uint64(j - 64 * w)
+                word |= uint64(float32(values[i, j]) > reference[j]) << uint64(j - 64 * w)
             patterns[i, w] = word
 
 
@@ -397,3 +469,87 @@ def softmax_surprise(values, out):
         for j in range(values.shape[1]):
             total += math.exp(values[i, j] - highest)
         out[i] = math.log(total)
+
+
+# Many columns in one call: `values` (n, neurons of all), `ends` (columns,) where the neurons of each end, `seen`
+# (classes, columns) whether the class was observed, `out` (n, columns). Deviations as above, +inf as in
+# `alarm_uncovered_rows`.
+_COLUMNS = (_read(int64, 1), _read(types.boolean, 2), float32[:, ::1])
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), *_COLUMNS)
+def range_outside_of_columns(values, labels, low, high, ends, seen, out):
+    """`range_outside` of many columns."""
+    for i in range(values.shape[0]):
+        c, start = labels[i], 0
+        for column in range(ends.shape[0]):
+            outside, bad = int32(0), int32(0)
+            for j in range(start, ends[column]):
+                v = values[i, j]
+                outside += int32(not ((low[c, j] <= v) & (v <= high[c, j])))
+                bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
+            out[i, column] = np.float32(outside) if bad == 0 and seen[c, column] else np.float32(np.inf)
+            start = ends[column]
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 1), _read(float32, 1), _read(uint8, 2), *_COLUMNS)
+def bitmap_outside_of_columns(values, labels, scale, base, bits, ends, seen, out):
+    """`bitmap_outside` of many columns."""
+    for i in range(values.shape[0]):
+        c, start = labels[i], 0
+        for column in range(ends.shape[0]):
+            outside, bad = int32(0), int32(0)
+            for j in range(start, ends[column]):
+                v = values[i, j]
+                t = np.floor(v * scale[j]) - base[j]
+                within = (t >= np.float32(0)) & (t < np.float32(8))
+                k = int32(t if within else np.float32(0))
+                outside += int32(not (within & ((int32(bits[c, j]) >> k) & 1)))
+                bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
+            out[i, column] = np.float32(outside) if bad == 0 and seen[c, column] else np.float32(np.inf)
+            start = ends[column]
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 3), *_COLUMNS)
+def sections_cost_of_columns(values, labels, low, high, sections_per_unit, cost, ends, seen, out):
+    """`sections_cost` of many columns."""
+    sections = cost.shape[2] - 1
+    for i in range(values.shape[0]):
+        c, start = labels[i], 0
+        for column in range(ends.shape[0]):
+            total, bad = 0.0, int32(0)
+            for j in range(start, ends[column]):
+                v = values[i, j]
+                if (low[c, j] <= v) & (v <= high[c, j]):
+                    q = int64(math.ceil((v - low[c, j]) * sections_per_unit[c, j])) - 1
+                    total += cost[c, j, min(max(q, 0), sections - 1)]
+                else:
+                    total += cost[c, j, sections]
+                    bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
+            out[i, column] = np.float32(total) if bad == 0 and seen[c, column] else np.float32(np.inf)
+            start = ends[column]
+
+
+def _frame_facts(words, exponent):
+    """Whether a frame holds NaN or Inf, whether all its values are one, and a 64-bit sum that tells frames apart.
+
+    words: the bits of the values, as unsigned integers of their size. exponent: the bits of the exponent, 0 for
+    integers.
+    """
+    first = words[0]
+    bad, differing, plain, mixed = int32(0), first ^ first, uint64(0), uint64(0)
+    for i in range(words.shape[0]):
+        word = words[i]
+        bad += int32((word & exponent) == exponent)
+        differing |= word ^ first
+        plain += uint64(word)
+        folded = uint32(word) ^ uint32(uint64(word) >> uint64(32)) ^ uint32(0x9E3779B9)
+        mixed += uint64(folded) * uint64(uint32(i) * uint32(0x85EBCA6B) | uint32(1))
+    return bad != 0 and exponent != 0, differing == 0, mixed ^ (plain << uint64(32))
+
+
+frame_facts = {
+    width: _compile(_read(word, 1), word, returns=types.Tuple((types.boolean, types.boolean, uint64)))(_frame_facts)
+    for width, word in ((1, uint8), (2, uint16), (4, uint32), (8, uint64))
+}
+"""`_frame_facts` by the size of a value in bytes."""

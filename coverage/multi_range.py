@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ class MultiRange(Criterion):
     sections: int = 32
     cost: str = "share"
     name: ClassVar[str] = "multi_range"
+    takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(1 <= self.sections <= 256, "1 to 256 sections", self.sections)
@@ -63,8 +65,14 @@ class MultiRange(Criterion):
                 never = 0.5 / signature.counts[c]
                 cost[c, :, -1] = never
                 cost[c] = -np.log(np.maximum(cost[c], never))
-        width = np.where(high > low, high - low, np.inf)
-        return low, high, np.where(width > 0, self.sections / width, 0).astype(np.float32), cost
+        with np.errstate(over="ignore"):
+            width = np.where(high > low, high - low, np.inf)
+            per_unit = (self.sections / width).astype(np.float32)
+        per_unit[np.isinf(per_unit)] = 0  # a width next to nothing is one section
+        return low, high, per_unit, cost
+
+    def joined_kernel(self) -> Callable[..., None]:
+        return kernels.sections_cost_of_columns
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         kernels.sections_cost(values, labels, *tables, out)

@@ -28,6 +28,7 @@ class NearestNeighbour(Criterion):
     k: int = 1
     capacity: int = 256
     name: ClassVar[str] = "nearest_neighbour"
+    takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(1 <= self.k <= self.capacity, "1 <= k <= capacity", (self.k, self.capacity))
@@ -76,5 +77,5 @@ class NearestNeighbour(Criterion):
 
 
 def _hash(row: np.ndarray) -> int:
-    digest = hashlib.blake2b(row.tobytes(), digest_size=8).digest()
+    digest = hashlib.blake2b(row.astype(np.float32, copy=False).tobytes(), digest_size=8).digest()
     return min(int.from_bytes(digest, "little"), int(_EMPTY) - 1)

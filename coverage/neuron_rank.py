@@ -23,6 +23,7 @@ class NeuronRank(Criterion):
 
     top: int = 32
     name: ClassVar[str] = "neuron_rank"
+    takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.top >= 1, "top of at least 1", self.top)

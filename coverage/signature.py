@@ -20,7 +20,7 @@ class Signature:
         self.neurons = neurons
         self.counts = counts
         self.arrays = dict(arrays)
-        self._tables: Any = None
+        self._tables: dict[bool, Any] = {}
 
     @property
     def classes(self) -> int:
@@ -36,15 +36,15 @@ class Signature:
         arrays = {name: array.copy() for name, array in self.arrays.items()}
         return Signature(self.criterion, self.neurons, self.counts.copy(), arrays)
 
-    def tables(self, make: Callable[[], Any]) -> Any:
-        """What the criterion derives from the arrays for comparing, made once until `forget_tables`."""
-        if self._tables is None:
-            self._tables = make()
-        return self._tables
+    def tables(self, make: Callable[[], Any], codes: bool = False) -> Any:
+        """What the criterion derives from the arrays to compare floats or codes, made once until `forget_tables`."""
+        if codes not in self._tables:
+            self._tables[codes] = make()
+        return self._tables[codes]
 
     def forget_tables(self) -> None:
         """Drop the derived tables, since the arrays changed."""
-        self._tables = None
+        self._tables.clear()
 
     def __repr__(self) -> str:
         samples = int(self.counts.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ class SingleRange(Criterion):
     quantile: float = 0.0
     magnitude: bool = False
     name: ClassVar[str] = "single_range"
+    takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 <= self.quantile < 0.5, "quantile in [0, 0.5)", self.quantile)
@@ -56,9 +58,27 @@ class SingleRange(Criterion):
             return low, high
         return low, high, _inverse_width(low, high)
 
+    def _prepare_codes(self, signature: Signature) -> tuple[np.ndarray, ...]:
+        tables = self._prepare(signature)
+        return tables if self.magnitude else bounds_of_codes(*tables)
+
+    def joined_kernel(self) -> Callable[..., None] | None:
+        return None if self.magnitude else kernels.range_outside_of_columns
+
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        kernel = kernels.range_magnitude if self.magnitude else kernels.range_outside
-        kernel(values, labels, *tables, out)
+        if self.magnitude:
+            kernels.range_magnitude(values, labels, *tables, out)
+        elif values.dtype == np.uint8:
+            kernels.range_outside_codes(values, labels, *tables, out)
+        else:
+            kernels.range_outside(values, labels, *tables, out)
+
+
+def bounds_of_codes(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest code in [low, high], uint8: (255, 0) where there is none, so that all are outside."""
+    first, last = np.ceil(np.maximum(low, 0)), np.floor(np.minimum(high, 255))
+    some = first <= last  # false for NaN too
+    return np.where(some, first, 255).astype(np.uint8), np.where(some, last, 0).astype(np.uint8)
 
 
 def _inverse_width(low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from .defaults import default_criteria
 from .describe import describe_profile
 from .errors import (
     CalibrationError,
+    ExportError,
     MismatchError,
     NotReadyError,
     OutriderError,
@@ -17,11 +18,13 @@ from .files import read_facts
 from .logic import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
 from .monitor import Monitor
 from .profile import Profile
+from .transfer import transfer
 from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
     "Calibration",
     "CalibrationError",
+    "ExportError",
     "Logic",
     "MaxZ",
     "MismatchError",
@@ -48,4 +51,5 @@ __all__ = [
     "make_logic",
     "needed_samples",
     "read_facts",
+    "transfer",
 ]

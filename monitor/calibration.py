@@ -12,6 +12,8 @@ from .logic import Scales
 
 LEAK = 0.6
 """AUROC of profiled against held-out frames above which the profile is said to know its own data."""
+LEAST_FOR_LEAK = 20
+"""Frames of either kind below which that AUROC says too little to be given."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Calibration:
     false_alarm_rate: α asked for. thresholds: (classes,) float64; own: (classes,) bool, whether the class has a
     threshold of its own (Mondrian) or the pooled one. n: held-out frames that the thresholds were judged on; n_scales:
     others that the detection logic took its scales from. realised: the share of the n that alarms, excluded ones too;
-    interval: its 95 % Clopper-Pearson interval. leak: AUROC of profiled frames against held-out ones, None if the
-    profile carries none; above 0.6 the profile separates its own data from new data. excluded: held-out frames
+    interval: its 95 % Clopper-Pearson interval. leak: AUROC of profiled frames against held-out ones, None where there
+    are fewer than 20 of either; above 0.6 the profile separates its own data from new data. excluded: held-out frames
     left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic learned. limits:
     (columns,) float32, the deviation above which a column is said to speak.
     """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..coverage import Criterion, Gaussian, Mahalanobis, SingleRange, Softmax
 from ..networks import Taps
+from .places import place_shape
 
 _RANGE_BYTES = 512 * 2**20
 _COVARIANCE_NEURONS = 512
+_WORK = 2**25
 
 
 def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[Criterion]]:
@@ -15,8 +17,9 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
     Ranges of the single units of the first spatial tap that has them, which see adversarial noise before it is
     pooled away; the distance of the channels of every layer, which sees other scenes and sensors; the network's own
     confidence, which sees inputs on a decision boundary. Nothing is learned from unsafe data.
-    Left out where they would not fit: ranges above 512 MiB for all classes, covariances above 512 neurons (votes
-    of single neurons instead).
+    Left out where they would not fit: ranges above 512 MiB for all classes, covariances above 512 neurons or, on taps
+    of pixels, where places times neurons squared exceed 2**25, some ten milliseconds a frame (votes of single neurons
+    instead).
     """
     chosen: dict[str, list[Criterion]] = {}
     ranged = False
@@ -29,5 +32,7 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
                 chosen[tap.id] = [SingleRange()]
                 ranged = True
         else:
-            chosen[tap.id] = [Mahalanobis() if tap.size <= _COVARIANCE_NEURONS else Gaussian()]
+            rows, columns = place_shape(tap) or (1, 1)
+            fits = tap.size <= _COVARIANCE_NEURONS and (tap.neurons != "pixel" or rows * columns * tap.size**2 <= _WORK)
+            chosen[tap.id] = [Mahalanobis() if fits else Gaussian()]
     return chosen

@@ -45,6 +45,7 @@ def describe(profile: Profile, logic: Logic, calibration: Calibration | None) ->
             "confidence": trusted.confidence,
             "minimum_per_class": trusted.minimum_per_class,
             "per_class": trusted.per_class.tolist(),
+            "per_map_class": None if trusted.per_map_class is None else trusted.per_map_class.tolist(),
             "non_finite": trusted.non_finite,
         },
         "calibration": None if calibration is None else _calibration(calibration),

@@ -4,7 +4,8 @@ OutriderError
 ├── NotReadyError      asked for a verdict before `profile` or `calibrate`
 ├── ProfileError       a profile that cannot be made, written or read: truncated, hostile, of another format
 │   └── MismatchError  a whole profile, but of another network
-└── CalibrationError   a threshold that the held-out data cannot support
+├── CalibrationError   a threshold that the held-out data cannot support
+└── ExportError        a model that cannot carry its monitor
 """
 
 from __future__ import annotations
@@ -32,3 +33,7 @@ class CalibrationError(OutriderError, ValueError):
 
 class OutriderWarning(UserWarning):
     """Something a safety engineer should read: left-out frames, thin classes, a profile that knows its own data."""
+
+
+class ExportError(OutriderError, ValueError):
+    """The monitor cannot be put into the graph of its model."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from safetensors.numpy import save
 
 from ..coverage import Signature, describe_criterion, make_criterion
 from .calibration import Calibration
-from .errors import ProfileError
+from .errors import OutriderError, ProfileError
 from .logic import Logic, Scales, describe_logic, make_logic
-from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet
+from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet, gives_codes
 
 FORMAT = 1
 _KEY = "outrider"
@@ -26,10 +27,7 @@ _CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds")
 def write_profile(
     path: str | os.PathLike, profile: Profile, logic: Logic, calibration: Calibration | None = None
 ) -> None:
-    """Write one file, whole or not at all: to a temporary file beside it, flushed, then renamed.
-
-    Raises ProfileError when it cannot be written; a file that was there before is then still there.
-    """
+    """Write one file, for its owner alone to read where it is a checkpoint, which holds frames; see `write_whole`."""
     tensors: dict[str, np.ndarray] = {}
     for i, signature in enumerate(profile.signatures):
         tensors[f"column.{i}.count"] = signature.counts
@@ -38,6 +36,8 @@ def write_profile(
     tensors["trusted.per_class"] = trusted.per_class
     if trusted.probe is not None:
         tensors["trusted.probe"] = trusted.probe
+    if trusted.per_map_class is not None:
+        tensors["trusted.per_map_class"] = trusted.per_map_class
     if profile.spool.frames is not None:
         tensors["trusted.frames"] = profile.spool.frames
     facts: dict[str, Any] = {
@@ -75,24 +75,28 @@ def write_profile(
             "warning_rate": calibration.warning_rate,
         }
     text = json.dumps(facts, sort_keys=True, allow_nan=False)
-    _write_whole(Path(path), save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text}))
+    data = save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
+    write_whole(Path(path), data, mode=0o600 if "trusted.frames" in tensors else 0o644)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = None
+def write_whole(path: Path, data: bytes, error_type: type[OutriderError] = ProfileError, *, mode: int = 0o644) -> None:
+    """Write one file, whole or not at all: to a temporary file beside it, flushed, then renamed.
+
+    mode: its permissions, of which the umask takes away. Raises `error_type` when it cannot be written; a file that
+    was there before is then still there.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
-        if temporary:
-            temporary.unlink(missing_ok=True)
-        raise ProfileError(
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
+        raise error_type(
             f"{path}: expected to write {len(data)} bytes, got {error.strerror}; nothing that was there is lost"
         ) from error
 
@@ -140,7 +144,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
         if not 0 <= column.tap < len(network.taps):
             raise ValueError(f"column {i} is of tap {column.tap} of {len(network.taps)}")
         columns.append(column)
-        signatures.append(_signature(column, network.taps[column.tap].size, classes, i, tensors))
+        signatures.append(_signature(column, network, i, tensors))
     groups = [column.group for column in columns]
     if not columns or groups[0] != 0 or any(step not in (0, 1) for step in np.diff(groups)):
         raise ValueError(f"columns are grouped as {groups}")
@@ -149,13 +153,16 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
     probe = tensors.get("trusted.probe")
     if probe is not None:
         probe = _array(tensors, "trusted.probe", (len(probe), len(columns)), np.float32)
+    per_map_class = None
+    if network.map_classes and any(network.taps[column.tap].neurons == "pixel" for column in columns):
+        per_map_class = _array(tensors, "trusted.per_map_class", (network.map_classes,), np.int64)
     profile = Profile(
         network,
         tuple(columns),
         tuple(signatures),
         TrustedSet(
             float(trusted["confidence"]), int(trusted["minimum_per_class"]), per_class, int(trusted["frames"]),
-            bool(trusted["labelled"]), int(trusted["non_finite"]), probe,
+            bool(trusted["labelled"]), int(trusted["non_finite"]), probe, per_map_class,
         ),
         bool(facts["complete"]),
         FrameSpool(tensors.get("trusted.frames"), int(trusted["spooled"])),
@@ -164,12 +171,13 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
     return profile, logic, _calibration(facts["calibration"], tensors, classes, groups, logic)
 
 
-def _signature(column: Column, neurons: int, classes: int, i: int, tensors: dict[str, np.ndarray]) -> Signature:
+def _signature(column: Column, network: NetworkFacts, i: int, tensors: dict[str, np.ndarray]) -> Signature:
+    tap, classes = network.taps[column.tap], network.classes_of(column.tap)
     counts = _array(tensors, f"column.{i}.count", (classes,), np.int64)
-    names = column.criterion.layout(neurons, classes)
-    signature = column.criterion.restore(neurons, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
+    names = column.criterion.layout(tap.size, classes)
+    signature = column.criterion.restore(tap.size, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
     with np.errstate(all="ignore"):
-        column.criterion.prepare(signature)
+        column.criterion.prepare(signature, codes=gives_codes(tap))
     return signature
 
 

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..coverage.kernels import first_non_finite_row
 from ..networks import Network, Observation, probabilities
 from .calibration import (
     LEAK,
+    LEAST_FOR_LEAK,
     Calibration,
     auroc,
     check_rate,
@@ -23,12 +24,14 @@ from .calibration import (
     needed_samples,
     thresholds_by_class,
 )
+from .comparison import Comparison
 from .defaults import default_criteria
 from .describe import describe
 from .errors import CalibrationError, MismatchError, NotReadyError, OutriderWarning, ProfileError
 from .files import read_profile, write_profile
 from .logic import Logic, SmallestP, Sum
-from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet
+from .places import Places, Shape, place_shape
+from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet, gives_codes
 from .verdict import Columns, Status, Verdict, Verdicts
 
 Batches = Iterable[Any]
@@ -44,16 +47,18 @@ class Monitor:
     network: what is watched. criteria: one criterion for all its taps, or {tap selector: criterion or several};
     by default `default_criteria`. logic: how the columns (a criterion on a tap each) become one score; by default
     `Sum` for a single column and `SmallestP` otherwise.
+
+    On a tap with neurons ``pixel`` the places of a frame are samples of one signature. They are of the class of the
+    frame or, for a network with a map of class scores, each of the class that the network sees there. The deviation of
+    a frame is that of its most deviating place: a high quantile would overlook what is smaller than its share of the
+    picture, and what a maximum lets through by chance is what calibration counts. `deviation_maps` shows the places.
     Raises ValueError for a selector that matches no tap.
     """
 
     def __init__(self, network: Network, criteria: Criteria | None = None, *, logic: Logic | None = None):
         chosen = default_criteria(network.taps, network.classes) if criteria is None else criteria
         columns, taps = _columns(network, {"*": chosen} if isinstance(chosen, Criterion) else chosen)
-        classes = network.classes or 1
-        signatures = tuple(column.criterion.empty(taps[column.tap].size, classes) for column in columns)
-        trusted = TrustedSet(0.0, 0, np.zeros(classes, np.int64))
-        profile = Profile(NetworkFacts.of(network, taps), columns, signatures, trusted)
+        profile = _fresh(NetworkFacts.of(network, taps), columns, 0.0, 0)
         self._assemble(network, profile, logic or (SmallestP() if len(columns) > 1 else Sum()), None)
 
     def _assemble(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> None:
@@ -62,9 +67,14 @@ class Monitor:
         self._profile = profile
         self.calibration = calibration
         place = {tap.id: i for i, tap in enumerate(network.taps)}
-        self._places = tuple(place[profile.network.taps[column.tap].id] for column in profile.columns)
+        self._taps = tuple(place[profile.network.taps[column.tap].id] for column in profile.columns)
+        self._shapes = tuple(place_shape(profile.network.taps[column.tap]) for column in profile.columns)
         self._groups = np.array([column.group for column in profile.columns])
         self._covered = profile.trusted.covered
+        self._covered_of_map = profile.trusted.covered_of_map
+        self._names = profile.names
+        self._speaking: Columns | None = None
+        self._comparison = Comparison(profile, self._taps)
         self._checkpoint: Path | None = None
 
     @property
@@ -77,7 +87,7 @@ class Monitor:
     @property
     def columns(self) -> tuple[str, ...]:
         """The name of each column of a deviation: its tap and criterion."""
-        return self._profile.names
+        return self._names
 
     # Offline: learn, then set the threshold.
 
@@ -94,17 +104,19 @@ class Monitor:
 
         batches: arrays (n, *input_shape), or pairs of such an array and labels (n,). With labels, a frame is trusted
         when the network is right with a softmax of at least `trusted_confidence`; without, every frame is, under
-        the class the network predicts. Classes with fewer than `minimum_per_class` trusted frames are named in a
-        warning, and inputs predicted as one of them always alarm. Frames with NaN or Inf are left out and counted.
+        the class the network predicts. For a network with a map of class scores, labels are (n, height, width) and
+        places are trusted by them, not frames. Classes with fewer than `minimum_per_class` trusted frames are named in
+        a warning, and inputs predicted as one of them, at any place, always alarm. Frames with NaN or Inf are left
+        out and counted.
         progress: called with the number of frames seen, after each batch. checkpoint: a path that keeps what was
         learned, every 30 seconds and when `progress` raises, until `save`; called again with the same batches,
         `profile` goes on behind the frames it holds.
-        Raises ProfileError when no frame is trusted.
+        Raises ProfileError when no frame is trusted, and when some batches have labels and others have none.
         """
         path = None if checkpoint is None else Path(checkpoint)
         profile = self._start(trusted_confidence, minimum_per_class, path)
         saved = time.monotonic()
-        for frames, labels in _after(batches, profile.trusted.frames):
+        for frames, labels in _after(batches, profile.trusted.frames, profile.network):
             self._learn(profile, frames, labels)
             try:
                 if progress:
@@ -136,34 +148,44 @@ class Monitor:
                     f" got {(confidence, minimum)}; remove it to start anew"
                 )
             return profile
-        classes = self.network.classes or 1
-        signatures = tuple(
-            column.criterion.empty(signature.neurons, classes)
-            for column, signature in zip(fresh.columns, fresh.signatures, strict=True)
-        )
-        trusted = TrustedSet(confidence, minimum, np.zeros(classes, np.int64))
-        return Profile(fresh.network, fresh.columns, signatures, trusted)
+        return _fresh(fresh.network, fresh.columns, confidence, minimum)
 
     def _learn(self, profile: Profile, frames: Any, labels: np.ndarray | None) -> None:
+        trusted = profile.trusted
+        _refuse_mixed_labels(trusted, profile.network, labels)
         seen = self.network.observe(frames)
         array = _array(frames)
         predictions = self._predictions(seen, len(array))
-        finite = _finite_rows(array)
-        for activations in (*seen.activations, *(() if seen.logits is None else (seen.logits,))):
-            finite &= _finite_rows(activations)
-        trusted = finite.copy()
-        if labels is not None and seen.logits is not None:
-            trusted &= predictions == labels
+        finite = _finite_rows(array, len(array))
+        for values in (*seen.activations, seen.logits, seen.score_map):
+            if values is not None:
+                finite &= _finite_rows(values, len(array))
+        places = Places(predictions, seen.score_map if trusted.per_map_class is not None else None)
+        chosen = finite.copy()
+        if labels is not None and seen.logits is not None and places.of_frames:
+            chosen &= predictions == labels
             with np.errstate(invalid="ignore"):
-                trusted &= probabilities(seen.logits).max(axis=1) >= profile.trusted.confidence
-            profile.trusted.labelled = True
-        classes = predictions[trusted]
-        for column, place, signature in zip(profile.columns, self._places, profile.signatures, strict=True):
-            column.criterion.observe(signature, seen.activations[place][trusted], classes)
-        profile.spool.add(array[trusted])
-        profile.trusted.per_class += np.bincount(classes, minlength=len(profile.trusted.per_class))
-        profile.trusted.non_finite += int((~finite).sum())
-        profile.trusted.frames += len(array)
+                chosen &= probabilities(seen.logits).max(axis=1) >= trusted.confidence
+        chosen_places: dict[Shape | None, np.ndarray] = {
+            shape: places.trusted(shape, chosen, labels, trusted.confidence) for shape in self._shapes if shape
+        }
+        if trusted.per_map_class is not None:
+            present = np.zeros((len(array), len(trusted.per_map_class)), bool)
+            for shape, rows in chosen_places.items():
+                present[places.frames(shape)[rows], places.classes(shape)[rows]] = True
+            trusted.per_map_class += present.sum(axis=0)
+            chosen &= present.any(axis=1)
+        chosen_places[None] = chosen
+        for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
+            values, shape = seen.activations[self._taps[i]], self._shapes[i]
+            rows, classes = chosen_places[shape], places.classes(shape)
+            if not rows.all():
+                values, classes = values[rows], classes[rows]
+            column.criterion.observe(signature, values, classes)
+        profile.spool.add(array[chosen])
+        trusted.per_class += np.bincount(predictions[chosen], minlength=len(trusted.per_class))
+        trusted.non_finite += int((~finite).sum())
+        trusted.frames += len(array)
 
     def _finish(self, profile: Profile) -> None:
         trusted = profile.trusted
@@ -175,18 +197,20 @@ class Monitor:
             )
         if trusted.non_finite:
             _warn(f"{trusted.non_finite} of {trusted.frames} frames hold or cause NaN or Inf and were left out")
-        thin = np.flatnonzero(~trusted.covered)
-        if len(thin):
-            counts = ", ".join(f"class {c}: {trusted.per_class[c]}" for c in thin[:10])
-            _warn(
-                f"{len(thin)} of {len(trusted.per_class)} classes have fewer than {trusted.minimum_per_class} trusted"
-                f" frames ({counts}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm"
-            )
+        of_map = () if trusted.per_map_class is None else (trusted.per_map_class,)
+        for per_class in (trusted.per_class, *of_map):
+            thin = np.flatnonzero(per_class < trusted.minimum_per_class)
+            if len(thin):
+                counts = ", ".join(f"class {c}: {per_class[c]}" for c in thin[:10])
+                _warn(
+                    f"{len(thin)} of {len(per_class)} classes have fewer than {trusted.minimum_per_class} trusted"
+                    f" frames ({counts}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm"
+                )
         profile.complete = True
         for column, signature in zip(profile.columns, profile.signatures, strict=True):
-            column.criterion.prepare(signature)
+            column.criterion.prepare(signature, codes=gives_codes(profile.network.taps[column.tap]))
         self._assemble(self.network, profile, self.logic, None)
-        probes = [self._deviations(frames)[2] for frames in profile.spool.batches(32)]
+        probes = [self._judge(frames).deviations for frames in profile.spool.batches(32)]
         trusted.probe = np.concatenate(probes)
         profile.spool = FrameSpool(seen=profile.spool.seen)
 
@@ -212,9 +236,8 @@ class Monitor:
         check_rate(false_alarm_rate)
         if warning_rate is not None and not false_alarm_rate < warning_rate < 1:
             raise ValueError(f"expected a warning rate above {false_alarm_rate:g} and below 1, got {warning_rate!r}")
-        deviations, predictions, sure = self._collect(batches, progress)
+        deviations, predictions, sure, covered = self._collect(batches, progress)
         finite = np.isfinite(deviations).all(axis=1)
-        covered = self._covered[predictions]
         excluded = {
             "predicted as a class without enough trusted frames": int((~covered).sum()),
             "NaN or Inf": int((covered & ~finite).sum()),
@@ -246,10 +269,12 @@ class Monitor:
         false_alarms = int((scores > thresholds[predictions[~learning]]).sum()) + excluded_here
         judged = n + excluded_here
         leak = None
-        if trusted.probe is not None and sure[~learning].any():
+        if trusted.probe is not None:
             probes = self.logic.score(scales, trusted.probe, self._groups)
-            leak = auroc(probes, scores[sure[~learning]])
-            if leak > LEAK:
+            alike = scores[sure[~learning]]
+            if min(len(probes), len(alike)) >= LEAST_FOR_LEAK:
+                leak = auroc(probes, alike)
+            if leak is not None and leak > LEAK:
                 _warn(
                     f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
                     " profile more samples, or take fewer neurons (channel in place of unit)"
@@ -271,23 +296,24 @@ class Monitor:
         )
         return self.calibration
 
-    def _collect(self, batches: Batches, progress: Progress | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(n, columns) deviations, (n,) predictions, and (n,) whether the network was as sure as trusted frames are."""
+    def _collect(self, batches: Batches, progress: Progress | None) -> tuple[np.ndarray, ...]:
+        """(n, columns) deviations, (n,) predictions, whether the network was as sure as trusted frames are, covered."""
         parts, done = [], 0
         for frames, _ in _after(batches, 0):
-            seen, predictions, deviations, _ = self._deviations(frames)
-            sure = np.ones(len(predictions), bool)
-            if self._profile.trusted.labelled and seen.logits is not None:
+            judged = self._judge(frames)
+            logits, n = judged.seen.logits, len(judged.predictions)
+            sure = np.ones(n, bool)
+            if self._profile.trusted.labelled and logits is not None:
                 with np.errstate(invalid="ignore"):
-                    sure = probabilities(seen.logits).max(axis=1) >= self._profile.trusted.confidence
-            parts.append((deviations, predictions, sure))
-            done += len(predictions)
+                    sure = probabilities(logits).max(axis=1) >= self._profile.trusted.confidence
+            covered = np.ones(n, bool) if judged.uncovered is None else judged.uncovered < 0
+            parts.append((judged.deviations, judged.predictions, sure, covered))
+            done += n
             if progress:
                 progress(done)
         if not parts:
             raise CalibrationError("expected held-out frames, got none")
-        deviations, predictions, sure = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return deviations, predictions, sure
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     # Online: a verdict with every output.
 
@@ -297,7 +323,7 @@ class Monitor:
         Raises NotReadyError before `calibrate`; whatever the network raises for a wrong shape or dtype.
         """
         calibration = self._calibrated()
-        seen, predictions, deviations, broken = self._deviations(batch)
+        seen, predictions, deviations, uncovered, broken = self._judge(batch)
         score = self.logic.score(calibration.scales, deviations, self._groups)
         threshold = calibration.thresholds[predictions]
         status = np.where(score <= threshold, int(Status.OK), int(Status.ALARM))  # so that NaN alarms
@@ -307,15 +333,16 @@ class Monitor:
         reasons: dict[int, str] = {}
         if not np.isfinite(score).all():
             for i in np.flatnonzero(~np.isfinite(score)):
-                reasons[int(i)] = self._why_infinite(predictions[i], deviations[i])
+                reasons[int(i)] = self._why_infinite(-1 if uncovered is None else uncovered[i], deviations[i])
         if broken is not None:
             score[broken] = np.inf
             status[broken] = Status.FAULT
             reasons |= {int(i): "the input holds NaN or Inf" for i in np.flatnonzero(broken)}
-        columns = Columns(self.columns, calibration.limits)
+        if self._speaking is None or self._speaking.limits is not calibration.limits:
+            self._speaking = Columns(self._names, calibration.limits)
         if self.network.classes is None:
             predictions = np.full(len(predictions), -1)
-        return seen.output, Verdicts(status, score, threshold, predictions, deviations, columns, reasons)
+        return seen.output, Verdicts(status, score, threshold, predictions, deviations, self._speaking, reasons)
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape), both without the batch axis."""
@@ -325,7 +352,21 @@ class Monitor:
     def deviations(self, batch: Any) -> np.ndarray:
         """η of a batch: (n, columns) float32, larger = less covered. Raises NotReadyError before `profile`."""
         self.learned  # noqa: B018
-        return self._deviations(batch)[2]
+        return self._judge(batch).deviations
+
+    def deviation_maps(self, batch: Any) -> dict[str, np.ndarray]:
+        """Where in each frame it deviates: {column: (n, rows, columns) float32} for the columns on taps of pixels.
+
+        A place belongs to the tapped map, which may be coarser than the input; sequences have one row. The largest
+        value of a frame is its deviation in that column. Raises NotReadyError before `profile`, ValueError when no
+        column is on a tap with neurons ``pixel``.
+        """
+        self.learned  # noqa: B018
+        if not any(self._shapes):
+            raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
+        maps: dict[str, np.ndarray] = {}
+        self._judge(batch, maps)
+        return maps
 
     def scores(self, batch: Any) -> np.ndarray:
         """The scores that `check` holds against the threshold: (n,) float64."""
@@ -337,34 +378,56 @@ class Monitor:
             raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
         return self.calibration
 
-    def _deviations(self, batch: Any) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray | None]:
-        """Observation, (n,) classes, (n, columns) deviations, and which rows came in broken (None: none)."""
+    def _judge(self, batch: Any, maps: dict[str, np.ndarray] | None = None) -> _Judged:
+        """What is to be said of a batch before the logic; the deviations of single places go to `maps`."""
         seen = self.network.observe(batch)
         array = _array(batch)
-        predictions = self._predictions(seen, len(array))
-        deviations = np.empty((len(array), len(self._places)), np.float32)
-        signatures = self._profile.signatures
-        for i, (column, place) in enumerate(zip(self._profile.columns, self._places, strict=True)):
-            deviations[:, i] = column.criterion.deviation(signatures[i], seen.activations[place], predictions)
-        covered = self._covered[predictions]
-        if not covered.all():
-            deviations[~covered] = np.inf
-        if seen.logits is not None and not np.isfinite(seen.logits).all():
-            deviations[~np.isfinite(seen.logits).all(axis=1)] = np.inf
-        if array.dtype.kind != "f" or np.isfinite(array).all():
-            return seen, predictions, deviations, None
-        return seen, predictions, deviations, ~_finite_rows(array)
+        n = len(array)
+        predictions = self._predictions(seen, n)
+        infinite, uncovered = np.zeros(n, bool), None
+        if not self._covered[predictions].all():
+            infinite |= ~self._covered[predictions]
+            uncovered = np.where(infinite, predictions, -1)
+        for scores in (seen.logits, seen.score_map):
+            if scores is not None and not _all_finite(scores):
+                infinite |= ~_finite_rows(scores, n)
+        deviations = np.empty((n, len(self._taps)), np.float32)
+        covered_of_map = self._covered_of_map
+        places = Places(predictions, None if covered_of_map is None else seen.score_map)
+        alone = self._comparison.compare(seen.activations, predictions, deviations)
+        for i in alone:
+            column, signature, shape = self._profile.columns[i], self._profile.signatures[i], self._shapes[i]
+            classes = places.classes(shape)
+            of_places = column.criterion.deviation(signature, seen.activations[self._taps[i]], classes)
+            if shape is None:
+                deviations[:, i] = of_places
+                continue
+            if covered_of_map is not None and not covered_of_map[classes].all():
+                strange = ~covered_of_map[classes]
+                of_places[strange] = np.inf
+                uncovered = np.full(n, -1) if uncovered is None else uncovered
+                uncovered[places.frames(shape)[strange]] = classes[strange]
+            of_places = of_places.reshape(n, *shape)
+            deviations[:, i] = of_places.max(axis=(1, 2))
+            if maps is not None:
+                of_places[infinite] = np.inf
+                maps[self._names[i]] = of_places
+        if infinite.any():
+            deviations[infinite] = np.inf
+        broken = None if _all_finite(array) else ~_finite_rows(array, n)
+        return _Judged(seen, predictions, deviations, uncovered, broken)
 
     def _predictions(self, seen: Observation, n: int) -> np.ndarray:
         if seen.logits is None:
             return np.zeros(n, np.int64)
         return seen.logits.argmax(axis=1)
 
-    def _why_infinite(self, prediction: int, deviation: np.ndarray) -> str:
-        if not self._covered[prediction]:
+    def _why_infinite(self, uncovered: int, deviation: np.ndarray) -> str:
+        if uncovered >= 0:
             trusted = self._profile.trusted
-            count = trusted.per_class[prediction]
-            return f"class {prediction} is not covered: {count} trusted frames, fewer than {trusted.minimum_per_class}"
+            per_class = trusted.per_class if trusted.per_map_class is None else trusted.per_map_class
+            few = f"{per_class[uncovered]} trusted frames, fewer than {trusted.minimum_per_class}"
+            return f"class {uncovered} is not covered: {few}"
         broken = [self.columns[i].split(" ")[0] for i in np.flatnonzero(np.isinf(deviation))]
         return f"NaN or Inf in the network, at {broken[0]}" if broken else "the score is not finite"
 
@@ -401,6 +464,44 @@ class Monitor:
         return f"Monitor[{state}]({criteria}; {self.logic!r}; {len(self.columns)} columns)"
 
 
+class _Judged(NamedTuple):
+    """What the network showed of a batch, and how far it deviates.
+
+    predictions: (n,) int64, 0 without classes. deviations: (n, columns) float32. uncovered: (n,) the class of the
+    frame, or of one of its places, that has too few trusted frames, -1 where there is none; None for a batch without.
+    broken: (n,) bool, whether the input holds NaN or Inf; None for a batch without.
+    """
+
+    seen: Observation
+    predictions: np.ndarray
+    deviations: np.ndarray
+    uncovered: np.ndarray | None
+    broken: np.ndarray | None
+
+
+def _fresh(network: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int) -> Profile:
+    """A profile that has seen nothing."""
+    signatures = tuple(
+        column.criterion.empty(network.taps[column.tap].size, network.classes_of(column.tap)) for column in columns
+    )
+    trusted = TrustedSet(confidence, minimum, np.zeros(network.classes or 1, np.int64))
+    if network.map_classes and any(network.taps[column.tap].neurons == "pixel" for column in columns):
+        trusted.per_map_class = np.zeros(network.map_classes, np.int64)
+    return Profile(network, columns, signatures, trusted)
+
+
+def _refuse_mixed_labels(trusted: TrustedSet, network: NetworkFacts, labels: np.ndarray | None) -> None:
+    """Note whether labels decide, which must be so for all batches of a profile or for none."""
+    decide = labels is not None and (network.classes is not None or trusted.per_map_class is not None)
+    if trusted.frames and decide != trusted.labelled:
+        with_, without = ("with", "without") if trusted.labelled else ("without", "with")
+        raise ProfileError(
+            f"expected batches {with_} labels like the first {trusted.frames} frames, got one {without};"
+            " which frames are trusted would not be one rule"
+        )
+    trusted.labelled = decide
+
+
 def _columns(network: Network, criteria: Mapping[str, Criterion | Sequence[Criterion]]) -> tuple[Any, Any]:
     pairs: dict[Criterion, list[int]] = {}
     for selector, several in criteria.items():
@@ -425,17 +526,26 @@ def _refuse_another_network(path: str | os.PathLike, profile: Profile, network: 
         )
 
 
-def _after(batches: Batches, skip: int) -> Iterator[tuple[Any, np.ndarray | None]]:
-    """Frames and labels of each batch, behind the first `skip` frames."""
+def _after(batches: Batches, skip: int, network: NetworkFacts | None = None) -> Iterator[tuple[Any, np.ndarray | None]]:
+    """Frames and labels of each batch, behind the first `skip` frames; labels are checked for a network."""
     for batch in batches:
         frames, labels = batch if isinstance(batch, (tuple, list)) and len(batch) == 2 else (batch, None)
         labels = None if labels is None else np.asarray(_array(labels))
-        if labels is not None and labels.shape != (len(frames),):
-            raise ValueError(f"expected a label per frame, shape ({len(frames)},), got {labels.shape}")
+        if labels is not None and network is not None:
+            _check_labels(labels, len(frames), network)
         passed = min(skip, len(frames))
         skip -= passed
         if passed < len(frames):
             yield frames[passed:], None if labels is None else labels[passed:]
+
+
+def _check_labels(labels: np.ndarray, n: int, network: NetworkFacts) -> None:
+    if network.map_classes:
+        if labels.ndim != 3 or len(labels) != n:
+            raise ValueError(f"expected labels of shape ({n}, height, width), got {labels.shape}")
+    elif labels.shape != (n,):
+        hint = "; labels of places need a network with classes='pixel'" if labels.ndim == 3 else ""
+        raise ValueError(f"expected a label per frame, shape ({n},), got {labels.shape}{hint}")
 
 
 def _array(batch: Any) -> np.ndarray:
@@ -443,9 +553,18 @@ def _array(batch: Any) -> np.ndarray:
     return batch.detach().cpu().numpy() if hasattr(batch, "detach") else np.asarray(batch)
 
 
-def _finite_rows(array: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether the row holds neither NaN nor Inf."""
-    flat = array.reshape(len(array), -1)
+def _all_finite(array: np.ndarray) -> bool:
+    """Whether there is neither NaN nor Inf."""
+    if array.dtype == np.float32 and array.flags.c_contiguous:
+        return first_non_finite_row(array.reshape(1, -1)) < 0
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _finite_rows(array: np.ndarray, n: int) -> np.ndarray:
+    """(n,) bool: whether the frame holds neither NaN nor Inf; the array has one row or more for each of the n."""
+    if array.dtype.kind != "f":
+        return np.ones(n, bool)
+    flat = array.reshape(n, -1)
     if flat.dtype == np.float32 and first_non_finite_row(np.ascontiguousarray(flat)) < 0:
         return np.ones(len(flat), bool)
     return np.isfinite(flat).all(axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,11 @@ _PROBE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What must be the same about a network for a profile to hold: `differences` names what is not."""
+    """What must be the same about a network for a profile to hold: `differences` names what is not.
+
+    map_classes: the classes that a map of class scores tells apart, None for a network without one. logits: which
+    output holds the class scores, where the network says so and no tap does.
+    """
 
     engine: str
     fingerprint: str
@@ -25,12 +29,21 @@ class NetworkFacts:
     input_shape: tuple[int | None, ...]
     taps: tuple[Tap, ...]
     preprocessing: dict[str, Any] | None = None
+    map_classes: int | None = None
+    logits: int | str | None = None
 
     @classmethod
     def of(cls, network: Network, taps: Iterable[Tap]) -> NetworkFacts:
         preprocessing = network.preprocessing.to_dict() if network.preprocessing else None
         shape = tuple(network.input_shape)
-        return cls(network.engine, network.fingerprint, network.classes, shape, tuple(taps), preprocessing)
+        of_map, logits = (getattr(network, name, None) for name in ("map_classes", "logits"))
+        same = network.engine, network.fingerprint, network.classes, shape, tuple(taps), preprocessing
+        return cls(*same, of_map, logits)
+
+    def classes_of(self, tap: int) -> int:
+        """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""
+        own = self.map_classes if self.taps[tap].neurons == "pixel" else None
+        return own or self.classes or 1
 
     def differences(self, other: NetworkFacts) -> list[str]:
         """A line per fact in which `other`, the network at hand, is not the network of this profile."""
@@ -40,38 +53,67 @@ class NetworkFacts:
                 ("engine", self.engine, other.engine),
                 ("SHA-256", self.fingerprint, other.fingerprint),
                 ("classes", self.classes, other.classes),
+                ("classes of the map", self.map_classes, other.map_classes),
                 ("input shape", self.input_shape, other.input_shape),
             )
             if mine != theirs
         ]
         if None not in (self.preprocessing, other.preprocessing) and self.preprocessing != other.preprocessing:
             lines.append(f"preprocessing: expected {self.preprocessing}, got {other.preprocessing}")
+        if None not in (self.logits, other.logits) and self.logits != other.logits:
+            lines.append(f"output with the class scores: expected {self.logits!r}, got {other.logits!r}")
         there = {tap.id: tap for tap in other.taps}
         for tap in self.taps:
             if tap.id not in there:
-                lines.append(f"tap {tap.id}: expected {tap.shape}, got no such tap")
-            elif there[tap.id] != tap:
-                lines.append(f"tap {tap.id}: expected {tap.shape} {tap.dtype}, got {there[tap.id].shape}")
+                others = ", ".join(t.neurons for t in other.taps if t.name == tap.name)
+                lines.append(f"tap {tap.id}: expected {tap.shape}, got {others or 'no such tap'}")
+            else:
+                lines += [f"tap {tap.id}: {difference}" for difference in _differences(tap, there[tap.id])]
         return lines
 
     def to_dict(self) -> dict[str, Any]:
         """The facts in JSON types."""
-        return asdict(self)
+        facts = asdict(self)
+        for name in ("map_classes", "logits"):
+            if facts[name] is None:
+                del facts[name]
+        for tap in facts["taps"]:
+            del tap["paths"]  # where the tensor came from is no fact that must stay the same
+        return facts
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> NetworkFacts:
         """The facts from `to_dict`'s form. Raises KeyError, TypeError or ValueError for anything else."""
-        taps = tuple(Tap(**{**tap, "shape": tuple(map(int, tap["shape"]))}) for tap in facts["taps"])
-        shape = tuple(None if size is None else int(size) for size in facts["input_shape"])
+        taps = tuple(Tap(**{**tap, "shape": _shape(tap["shape"])}) for tap in facts["taps"])
+        shape = _shape(facts["input_shape"])
         classes = facts["classes"]
         if not (classes is None or (isinstance(classes, int) and classes >= 1)):
             raise ValueError(f"expected a number of classes, got {classes!r}")
+        of_map, logits = facts.get("map_classes"), facts.get("logits")
+        if not (of_map is None or (isinstance(of_map, int) and of_map >= 2)):
+            raise ValueError(f"expected a map of 2 classes or more, got {of_map!r}")
+        if not (logits is None or isinstance(logits, (int, str))):
+            raise ValueError(f"expected the index or name of an output, got {logits!r}")
         texts = str(facts["engine"]), str(facts["fingerprint"])
-        return cls(*texts, classes, shape, taps, facts["preprocessing"])
+        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, logits)
+
+
+def _shape(sizes: list[Any]) -> tuple[int | None, ...]:
+    return tuple(None if size is None else int(size) for size in sizes)
+
+
+def _differences(mine: Tap, theirs: Tap) -> list[str]:
+    pairs = ((f.name, getattr(mine, f.name), getattr(theirs, f.name)) for f in fields(mine) if f.compare)
+    return [f"expected {name} {expected}, got {got}" for name, expected, got in pairs if expected != got]
 
 
 def _short(fact: Any) -> Any:
     return f"{fact[:12]}…" if isinstance(fact, str) and len(fact) > 16 else fact
+
+
+def gives_codes(tap: Tap) -> bool:
+    """Whether the neurons of a tap are uint8 codes."""
+    return tap.dtype in ("uint8", "int8") and tap.neurons == "unit"
 
 
 @dataclass(frozen=True)
@@ -90,7 +132,8 @@ class TrustedSet:
     frames: frames shown. labelled: whether labels decided. confidence: the softmax asked for, where labelled.
     per_class: (classes,) frames trusted per class. non_finite: frames left out for NaN or Inf.
     minimum_per_class: classes with fewer count as not covered. probe: (m, columns) float32 deviations of some of
-    the trusted frames from the finished profile.
+    the trusted frames from the finished profile. per_map_class: (map_classes,) frames with a trusted place of the
+    class, where signatures tell the classes of places apart.
     """
 
     confidence: float
@@ -100,6 +143,7 @@ class TrustedSet:
     labelled: bool = False
     non_finite: int = 0
     probe: np.ndarray | None = None
+    per_map_class: np.ndarray | None = None
 
     @property
     def trusted(self) -> int:
@@ -109,6 +153,11 @@ class TrustedSet:
     def covered(self) -> np.ndarray:
         """(classes,) bool: whether enough was seen of the class for its signature to be used."""
         return self.per_class >= self.minimum_per_class
+
+    @property
+    def covered_of_map(self) -> np.ndarray | None:
+        """(map_classes,) bool, the same of the classes of places; None where they are not told apart."""
+        return None if self.per_map_class is None else self.per_map_class >= self.minimum_per_class
 
 
 @dataclass

@@ -59,6 +59,7 @@ class _LargestValue(Criterion):
 
     broken: str = ""
     name: ClassVar[str] = "test_largest_value"
+    takes_codes: ClassVar[bool] = True
 
     def _specification(self, neurons, classes):
         return {"largest": ((classes,), np.float32, -np.inf)}
@@ -66,14 +67,20 @@ class _LargestValue(Criterion):
     def _observe(self, arrays, counts, values, labels):
         if self.broken == "order":
             arrays["largest"][labels[-1]] = values[-1].max()
-        np.maximum.at(arrays["largest"], labels, values.max(axis=1))
+        largest = values.max(axis=1)
+        if self.broken == "learns codes" and values.dtype == np.uint8:
+            largest = largest + np.uint8(20)
+        np.maximum.at(arrays["largest"], labels, largest)
 
     def _merge(self, into, other):
         if self.broken != "merge":
             np.maximum(into.arrays["largest"], other.arrays["largest"], out=into.arrays["largest"])
 
     def _deviation(self, tables, values, labels, out):
-        above = values.max(axis=1) - tables["largest"][labels]
+        largest = values.max(axis=1)
+        if self.broken == "compares codes" and values.dtype == np.uint8:
+            largest = largest + np.uint8(20)
+        above = largest - tables["largest"][labels]
         out[:] = above if self.broken == "sign" else np.maximum(above, 0)
         if self.broken == "changes":
             tables["largest"] += 1
@@ -90,6 +97,8 @@ def test_a_third_party_can_run_the_suite_on_its_own_criterion():
         ("order", "merging"),
         ("sign", "negative deviation"),
         ("changes", "comparing changed|treats a row alone"),
+        ("learns codes", "codes are not learned as the same numbers"),
+        ("compares codes", "codes deviate unlike the same numbers"),
     ],
 )
 def test_the_suite_names_the_rule_that_a_broken_criterion_breaks(broken, rule):

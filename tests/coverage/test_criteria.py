@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -259,6 +261,60 @@ def test_shards_of_any_data_add_up_to_one_pass(criterion, data, split, seed):
     for name, array in whole.arrays.items():
         np.testing.assert_array_equal(merged.arrays[name], array, err_msg=name)
     np.testing.assert_array_equal(merged.counts, whole.counts)
+
+
+CODED = [
+    SingleRange(), SingleRange(quantile=0.1), SingleRange(magnitude=True), MultiRange(4), MultiRange(3, "log"),
+    CoverageBitmap(), CoverageBitmap(2), CoverageBitmap(5), NeuronRank(2), NearestNeighbour(capacity=4), Gaussian(),
+    Mahalanobis(),
+]  # fmt: skip
+some_codes = arrays(np.uint8, st.tuples(st.integers(1, 12), st.just(NEURONS)), elements=st.integers(0, 255))
+
+
+@given(trusted=some_codes, new=some_codes)
+@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize("criterion", CODED, ids=repr)
+def test_codes_are_the_same_numbers_as_floats(criterion, trusted, new):
+    labels, new_labels = np.arange(len(trusted)) % CLASSES, np.arange(len(new)) % CLASSES
+    signature, expected = (learn(criterion, values, labels) for values in (trusted, trusted.astype(np.float32)))
+    for name, array in expected.arrays.items():
+        np.testing.assert_array_equal(signature.arrays[name], array, err_msg=name)
+    np.testing.assert_array_equal(
+        criterion.deviation(signature, new, new_labels),
+        criterion.deviation(expected, new.astype(np.float32), new_labels),
+    )
+
+
+@given(trusted=samples, new=some_codes, scale=st.sampled_from([1e-6, 1e-3, 1e-2]))
+@settings(deadline=None)
+@pytest.mark.parametrize(
+    "criterion", [SingleRange(), SingleRange(quantile=0.1), CoverageBitmap(), Gaussian()], ids=repr
+)
+def test_codes_against_bounds_that_are_no_codes(criterion, trusted, new, scale):
+    labels, new_labels = np.zeros(len(trusted), int), np.zeros(len(new), int)
+    signature = learn(criterion, (trusted * scale).astype(np.float32), labels)
+    np.testing.assert_array_equal(
+        criterion.deviation(signature, new, new_labels),
+        criterion.deviation(signature, new.astype(np.float32), new_labels),
+    )
+
+
+@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange(2)], ids=repr)
+def test_a_large_batch_of_codes_is_never_copied(criterion):
+    values, labels = np.zeros((1, 20_000), np.uint8), np.zeros(1, int)
+    signature = learn(criterion, values, labels, 1)
+    tracemalloc.start()
+    try:
+        criterion.observe(signature, values, labels)
+        _, observing = tracemalloc.get_traced_memory()
+        criterion.prepare(signature, codes=True)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        criterion.deviation(signature, values, labels)
+        _, comparing = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert max(observing, comparing - before) < values.nbytes
 
 
 def test_memory_does_not_grow_with_the_number_of_samples():

@@ -63,6 +63,49 @@ def test_range_outside_and_magnitude(x):
     np.testing.assert_allclose(out[finite_rows], expected[finite_rows], rtol=1e-4)
 
 
+codes = st.integers(1, 4).flatmap(lambda n: arrays(np.uint8, (n, 2 * 128 + NEURONS), fill=st.integers(0, 255)))
+
+
+def code_table(seed, shape, highest=255):
+    return np.random.default_rng(seed).integers(0, highest, shape, np.uint8, endpoint=True)
+
+
+@given(codes)
+@settings(deadline=None, max_examples=30)
+def test_codes_outside_their_bounds(x):
+    low, high = (code_table(seed, (CLASSES, x.shape[1])) for seed in (0, 1))
+    c, out = labels(len(x)), np.empty(len(x), np.float32)
+    kernels.range_outside_codes(x, c, low, high, out)
+    np.testing.assert_array_equal(out, (~((low[c] <= x) & (x <= high[c]))).sum(axis=1))
+
+
+@given(codes)
+@settings(deadline=None, max_examples=30)
+def test_codes_in_sections_never_seen(x):
+    neurons = x.shape[1]
+    shift, base, bits = code_table(2, neurons, 7), code_table(3, neurons, 248), code_table(4, (CLASSES, neurons))
+    c, out = labels(len(x)), np.empty(len(x), np.float32)
+    kernels.bitmap_outside_codes(x, c, shift, base, bits, out)
+    section = (x >> shift).astype(int) - base
+    seen = (section >= 0) & (section < 8) & ((bits[c].astype(int) >> section.clip(0, 7)) & 1 == 1)
+    np.testing.assert_array_equal(out, (~seen).sum(axis=1))
+
+
+def test_all_neurons_outside_are_counted_past_one_byte():
+    x, out = np.zeros((1, 1000), np.uint8), np.empty(1, np.float32)
+    c, ones = np.zeros(1, np.int64), np.ones((1, 1000), np.uint8)
+    kernels.range_outside_codes(x, c, ones, ones, out)
+    assert out == 1000
+    kernels.bitmap_outside_codes(x, c, x[0], x[0], x, out)
+    assert out == 1000
+
+
+def test_rows_of_classes_never_observed():
+    out = np.zeros(3, np.float32)
+    kernels.alarm_unseen_classes(np.array([0, 1, 2]), np.array([4, 0, 1]), out)
+    assert out.tolist() == [0, np.inf, 0]
+
+
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.integers(2, 300))
 def test_dyadic_grid_spans_the_range_and_no_finer_one_does(low, width, sections):
     low, high = float(np.float32(low)), float(np.float32(low + width))

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from outrider.monitor import (
     describe_profile,
     read_facts,
 )
+from outrider.networks import Taps
 
 from .conftest import NumpyNetwork, batches, frames
 
@@ -195,6 +197,8 @@ HOSTILE = {
     "network no object": (put("network", 3), "got a damaged one"),
     "negative classes": (put("network", "classes", -1), "expected a number of classes, got -1"),
     "huge classes": (put("network", "classes", 10**15), "got a damaged one"),
+    "a map of no class": (put("network", "map_classes", 0), "expected a map of 2 classes or more, got 0"),
+    "scores in a list": (put("network", "logits", [1]), r"expected the index or name of an output, got \[1\]"),
     "huge tap": (put("network", "taps", 0, "shape", [10**15]), "got a damaged one"),
     "tap of text": (put("network", "taps", 0, "shape", ["a"]), "got a damaged one"),
     "tap elsewhere": (put("columns", 0, "tap", 9), "column 0 is of tap 9 of 2"),
@@ -283,6 +287,65 @@ def test_a_full_disk_loses_nothing_that_was_there(path, monitor, network, monkey
         monitor.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["m.outrider"]
+
+
+def test_ctrl_c_in_the_middle_of_writing_leaves_nothing_behind(path, monitor, monkeypatch):
+    before = path.read_bytes()
+
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        monitor.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["m.outrider"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o027, 0o640)])
+def test_only_the_owner_may_read_a_checkpoint_that_holds_frames(tmp_path, network, umask, expected):
+    def progress(done):
+        raise _Stop
+
+    before = os.umask(umask)
+    try:
+        with pytest.raises(_Stop):
+            Monitor(network, SingleRange()).profile(
+                batches(frames(100)), progress=progress, checkpoint=tmp_path / "partial"
+            )
+        monitor = Monitor(network, SingleRange())
+        monitor.profile(batches(frames(100)), checkpoint=tmp_path / "partial")
+        partial = (tmp_path / "partial").stat().st_mode
+        monitor.save(tmp_path / "whole")
+    finally:
+        os.umask(before)
+    assert partial & 0o777 == 0o600
+    assert (tmp_path / "whole").stat().st_mode & 0o777 == expected
+
+
+def test_what_differs_of_a_tap_is_named(path, network):
+    hidden = network.taps[0]
+    network.taps = Taps([replace(hidden, kind="gelu", shape=(2, 8), layout="NLC"), network.taps[1]])
+    with pytest.raises(MismatchError) as caught:
+        Monitor.load(path, network)
+    for difference in ("kind relu, got gelu", "shape (16,), got (2, 8)", "layout NC, got NLC"):
+        assert f"tap hidden:unit: expected {difference}" in str(caught.value)
+    network.taps = Taps([replace(hidden, shape=(2, 8), layout="NLC", neurons="channel"), network.taps[1]])
+    with pytest.raises(MismatchError, match=r"tap hidden:unit: expected \(16,\), got channel"):
+        Monitor.load(path, network)
+
+
+def test_another_output_with_the_class_scores_is_another_network(tmp_path, network):
+    network.logits = "left"
+    monitor = Monitor(network, SingleRange())
+    monitor.profile(batches(frames(200)))
+    monitor.save(tmp_path / "m.outrider")
+    assert read_facts(tmp_path / "m.outrider")["network"]["logits"] == "left"
+    Monitor.load(tmp_path / "m.outrider", network)
+    network.logits = "right"
+    with pytest.raises(MismatchError, match="output with the class scores: expected 'left', got 'right'"):
+        Monitor.load(tmp_path / "m.outrider", network)
 
 
 def test_a_folder_that_is_not_there_is_named(monitor, tmp_path):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from outrider.coverage import MultiRange, SingleRange, Softmax
+from outrider.coverage import CoverageBitmap, Mahalanobis, MultiRange, SingleRange, Softmax
 from outrider.monitor import (
     CalibrationError,
     Monitor,
@@ -16,6 +17,7 @@ from outrider.monitor import (
     Sum,
     Votes,
 )
+from outrider.networks import Tap, Taps
 
 from .conftest import CLASSES, HIDDEN, INPUTS, NumpyNetwork, batches, frames
 
@@ -172,6 +174,34 @@ def test_a_profile_that_knows_its_own_data_is_warned_of(network):
     assert "profiled against held-out frames: AUROC" in str(calibration)
 
 
+@pytest.mark.parametrize(("profiled", "held_out", "given"), [(19, 100, False), (100, 19, False), (20, 20, True)])
+def test_the_leak_is_not_told_from_very_few_frames(network, profiled, held_out, given):
+    monitor = Monitor(network, SingleRange(), logic=Sum())
+    monitor.profile([frames(profiled)], minimum_per_class=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)
+        calibration = monitor.calibrate([frames(held_out, seed=1)], 0.1)
+    assert (calibration.leak is not None) == given
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_batches_with_and_without_labels_do_not_mix(network, first):
+    data = frames(100)
+    labelled = data, network.run(data).argmax(axis=1)
+    mixed = [labelled, data] if first else [data, labelled]
+    words = "with labels like the first 100 frames, got one without"
+    words = words if first else "without labels like the first 100 frames, got one with"
+    with pytest.raises(ProfileError, match=f"expected batches {words}"):
+        Monitor(network, SingleRange()).profile(mixed)
+
+
+def test_names_of_columns_are_built_once(monitor):
+    first, second = (monitor.check(frames(2, seed=s))[1].columns for s in (1, 2))
+    assert first is second
+    monitor.calibrate(batches(frames(400, seed=1)), 0.05)
+    assert monitor.check(frames(2))[1].columns is not first
+
+
 def test_too_few_held_out_frames_are_refused_with_the_number_needed(network):
     monitor = Monitor(network, {"hidden": SingleRange(), "@output": Softmax()})
     monitor.profile(batches(frames(500)))
@@ -231,6 +261,39 @@ def test_a_network_without_classes_is_monitored_as_one_class():
     assert output.shape == (30, 2)
     assert (verdicts.prediction == -1).all()
     assert verdicts.alarm.all()
+
+
+class QuantisedNetwork(NumpyNetwork):
+    """The hidden layer as codes, which another network dequantises."""
+
+    def __init__(self, codes):
+        super().__init__()
+        self.codes = codes
+        self.taps = Taps(
+            [Tap("hidden", "relu", (HIDDEN,), "NC", "uint8" if codes else "float32", "unit"), self.taps[1]]
+        )
+
+    def observe(self, batch):
+        seen = super().observe(batch)
+        hidden = np.clip(seen.activations[0] * 30, 0, 255).astype(np.uint8)
+        return seen._replace(activations=(hidden if self.codes else hidden.astype(np.float32), seen.logits))
+
+
+def test_codes_of_a_quantised_network_are_the_same_numbers():
+    criteria = {"hidden": [CoverageBitmap(), SingleRange(), MultiRange(4), Mahalanobis()], "@output": Softmax()}
+    verdicts = []
+    for codes in (False, True):
+        monitor = Monitor(QuantisedNetwork(codes), criteria)
+        monitor.profile(batches(frames(500)))
+        monitor.calibrate(batches(frames(400, seed=1)), 0.05)
+        new = np.concatenate([frames(20, seed=2), frames(5, seed=3, far=5)])
+        new[4, 1] = np.nan
+        with np.errstate(invalid="ignore"):
+            verdicts.append(monitor.check(new)[1])
+    floats, quantised = verdicts
+    np.testing.assert_array_equal(quantised.deviation, floats.deviation)
+    np.testing.assert_array_equal(quantised.score, floats.score)
+    assert list(quantised.status) == list(floats.status)
 
 
 def test_verdicts_before_profile_or_calibration_are_refused(network):

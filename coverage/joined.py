@@ -1,0 +1,48 @@
+"""Columns of one criterion, compared in one call: a call costs more than the channels of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .criterion import Criterion
+from .signature import Signature
+
+LARGEST_COLUMN = 16_384
+_LARGEST_TABLES = 64 * 2**20
+
+
+class Joined:
+    """Signatures of one criterion beside each other, for values (n, sum of their neurons).
+
+    Made by `join`. compare(values, labels, out): values float32 and labels int64 C-contiguous, labels within the
+    classes, out (n, columns) float32; nothing is checked and nothing allocated. The deviations are those of
+    `Criterion.deviation`, column by column.
+    """
+
+    def __init__(self, kernel: Callable[..., None], tables: Sequence[np.ndarray], signatures: Sequence[Signature]):
+        self._kernel = kernel
+        self._tables = tuple(tables)
+        self._ends = np.cumsum([signature.neurons for signature in signatures])
+        self._seen = np.stack([signature.counts > 0 for signature in signatures], axis=1)
+
+    def compare(self, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+        """Write the deviation of each row and column to `out`."""
+        self._kernel(values, labels, *self._tables, self._ends, self._seen, out)
+
+
+def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None:
+    """The signatures as one; None where the criterion has no such form, or copies of its tables would be large."""
+    kernel = criterion.joined_kernel()
+    if kernel is None or max(signature.neurons for signature in signatures) > LARGEST_COLUMN:
+        return None
+    tables: list[Sequence[np.ndarray]] = []
+    for signature in signatures:
+        criterion.prepare(signature)
+        tables.append(criterion.joined_tables(signature.tables(tuple)))
+    if sum(array.nbytes for arrays in tables for array in arrays) > _LARGEST_TABLES:
+        return None
+    joined: list[Any] = [np.concatenate(parts, axis=min(1, parts[0].ndim - 1)) for parts in zip(*tables, strict=True)]
+    return Joined(kernel, joined, signatures)

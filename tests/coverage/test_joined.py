@@ -1,0 +1,58 @@
+"""Many columns in one call against one call a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outrider.coverage import (
+    CoverageBitmap,
+    Gaussian,
+    Mahalanobis,
+    MultiRange,
+    NearestNeighbour,
+    SingleRange,
+    join,
+)
+from outrider.coverage.joined import LARGEST_COLUMN
+
+JOINABLE = [
+    SingleRange(), SingleRange(quantile=0.1), Gaussian(), CoverageBitmap(), MultiRange(4), MultiRange(8, "log"),
+]  # fmt: skip
+
+
+def learned(criterion, neurons, rng, classes=3):
+    signature = criterion.empty(neurons, classes)
+    values = rng.normal(size=(40, neurons)).astype(np.float32)
+    criterion.observe(signature, values, rng.integers(0, classes - 1, 40))  # the last class is never seen
+    return signature
+
+
+@pytest.mark.parametrize("criterion", JOINABLE, ids=repr)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**32), st.floats(width=32))
+@settings(max_examples=30)
+def test_columns_together_are_the_columns_one_by_one(criterion, sizes, seed, odd):
+    rng = np.random.default_rng(seed)
+    signatures = [learned(criterion, neurons, rng) for neurons in sizes]
+    values = rng.normal(size=(7, sum(sizes))).astype(np.float32)
+    values[rng.integers(7), rng.integers(sum(sizes))] = odd
+    labels = rng.integers(0, 3, 7)
+    out = np.full((7, len(sizes)), np.nan, np.float32)
+    join(criterion, signatures).compare(values, labels, out)
+    ends = np.cumsum(sizes)
+    for column, (signature, end) in enumerate(zip(signatures, ends, strict=True)):
+        part = np.ascontiguousarray(values[:, end - signature.neurons : end])
+        np.testing.assert_array_equal(out[:, column], criterion.deviation(signature, part, labels))
+
+
+@pytest.mark.parametrize("criterion", [Mahalanobis(), NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
+def test_what_has_no_joined_form_is_not_joined(criterion):
+    rng = np.random.default_rng(0)
+    assert join(criterion, [learned(criterion, 4, rng), learned(criterion, 3, rng)]) is None
+
+
+def test_large_columns_are_not_copied():
+    assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN + 1, 1)]) is None
+    assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN, 600)]) is None

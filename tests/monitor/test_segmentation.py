@@ -1,0 +1,125 @@
+"""A segmenter and a detector, made on the spot, watched place by place in both engines."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+
+from outrider.coverage import Mahalanobis
+from outrider.monitor import Monitor
+from outrider.networks import OnnxNetwork, TorchNetwork
+
+from .conftest import batches
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+SIDE = 16
+
+
+class Segmenter(nn.Module):
+    """Two halves of different brightness as two classes, at every pixel, from features of half the resolution."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv1, self.relu1 = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()
+        self.conv2, self.relu2 = nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.ReLU()
+        self.up = nn.Upsample(scale_factor=2)
+
+    def forward(self, x):
+        features = self.up(self.relu2(self.conv2(self.relu1(self.conv1(x)))))
+        brightness = x.mean(1, keepdim=True)
+        return torch.cat([brightness, -brightness], 1) + 0 * features[:, :2]
+
+
+class Detector(nn.Module):
+    """Boxes (n, 4, 4) and their scores (n, 4, 3)."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv, self.relu = nn.Conv2d(3, 7, 4, stride=4), nn.ReLU()
+
+    def forward(self, x):
+        found = self.relu(self.conv(x)).flatten(2).transpose(1, 2)[:, ::4]
+        return found[..., :4], found[..., 4:]
+
+
+def scenes(n, seed=0):
+    """The left half bright, the right half dark."""
+    data = np.random.default_rng(seed).normal(0, 0.2, (n, 3, SIDE, SIDE))
+    data += np.where(np.arange(SIDE) < SIDE // 2, 1, -1)
+    return data.astype(np.float32)
+
+
+def opened(engine, module, **options):
+    if engine == "torch":
+        return TorchNetwork(module.eval(), (3, SIDE, SIDE), **options)
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            module.eval(), (torch.zeros(2, 3, SIDE, SIDE),), buffer, dynamo=False,
+            input_names=["x"], dynamic_axes={"x": {0: "n"}},
+        )  # fmt: skip
+    return OnnxNetwork(buffer.getvalue(), **options)
+
+
+@pytest.fixture(params=["torch", "onnx"])
+def engine(request):
+    return request.param
+
+
+def calibrated(network, criteria=None):
+    monitor = Monitor(network, criteria)
+    monitor.profile(batches(scenes(150)))
+    monitor.calibrate(batches(scenes(200, seed=1)), 0.05)
+    return monitor
+
+
+@pytest.mark.parametrize("classes", [None, "pixel"])
+def test_a_foreign_patch_in_one_corner_is_found_there(engine, classes):
+    with opened(engine, Segmenter(), taps="auto", neurons="pixel", classes=classes) as network:
+        monitor = calibrated(network)
+        strange = scenes(6, seed=2)
+        strange[:, :, 12:, 12:] = np.random.default_rng(3).normal(0, 4, (6, 3, 4, 4))
+        output, verdicts = monitor.check(strange)
+        assert verdicts.alarm.all()
+        np.testing.assert_array_equal(np.asarray(output), np.asarray(network.run(strange)))
+        for deviations in monitor.deviation_maps(strange).values():
+            rows, columns = np.divmod(deviations.reshape(6, -1).argmax(axis=1), deviations.shape[2])
+            assert (rows >= deviations.shape[1] * 11 // 16).all()
+            assert (columns >= deviations.shape[2] * 11 // 16).all()
+        assert monitor.check(scenes(100, seed=4))[1].alarm.mean() < 0.2
+
+
+def test_what_is_usual_elsewhere_is_strange_where_another_class_is_seen(engine):
+    """Bright and dark places are both known; only their classes tell that the features of one stand for the other."""
+    with opened(engine, Segmenter(), taps="auto", neurons="pixel", classes="pixel") as network:
+        monitor = calibrated(network, {"*": Mahalanobis()})
+        assert monitor.learned.trusted.per_map_class.tolist() == [150, 150]
+        low, high = (monitor.learned.signatures[0].arrays["mean"][c] for c in (0, 1))
+        assert not np.allclose(low, high)
+        assert monitor.learned.signatures[0].counts.tolist() == [150 * SIDE * SIDE // 2] * 2
+
+
+def test_a_detector_with_several_outputs_is_watched_without_classes(engine):
+    with opened(engine, Detector(), neurons="pixel") as network:
+        assert network.classes is None
+        monitor = calibrated(network)
+        strange = scenes(4, seed=5)
+        strange[:, :, :4, 12:] = 9
+        output, verdicts = monitor.check(strange)
+        assert [np.shape(part) for part in output] == [(4, 4, 4), (4, 4, 3)]
+        assert verdicts.alarm.all()
+        assert (verdicts.prediction == -1).all()
+        name = next(name for name in monitor.columns if ":pixel" in name)
+        places = monitor.deviation_maps(strange)[name]
+        assert places.reshape(4, -1).argmax(axis=1).tolist() == [3] * 4
+        (boxes, scores), verdict = monitor(strange[0])
+        assert (boxes.shape, scores.shape, verdict.alarm) == ((4, 4), (4, 3), True)
