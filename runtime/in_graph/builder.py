@@ -1,0 +1,200 @@
+"""A monitor as a fragment behind a model: neurons, deviations, score, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from ...monitor import Calibration, Logic
+from ...monitor.profile import Profile
+from ...networks import Tap
+from ...networks.onnx_pooling import add_neurons, join_neurons
+from ...networks.onnx_proto import Fragment
+from . import criteria, logics
+from .operators import Operators
+
+OLDEST_OPSET = 9
+OUTPUTS = ("outrider_score", "outrider_confidence", "outrider_alarm", "outrider_layers")
+THRESHOLD = "outrider_threshold"
+NAMES = (*OUTPUTS, THRESHOLD)
+
+
+class Model(NamedTuple):
+    """What a monitor has to know of its model.
+
+    input, dtype, rank: of the frames. batch: its size, a name where it is open. scores: the tap of the class scores,
+    None for a network without classes. score_map: the tensor that holds the class scores of every place, or None.
+    """
+
+    input: str
+    dtype: str
+    rank: int
+    batch: int | str
+    scores: Tap | None
+    score_map: str | None = None
+
+
+def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
+    """Raise ValueError naming the column or the logic for which there are no nodes."""
+    for name, column in zip(profile.names, profile.columns, strict=True):
+        if not criteria.can_be_added(column.criterion):
+            possible = ", ".join(sorted(kind.name for kind in criteria.possible()))
+            raise ValueError(
+                f"column {name!r} cannot be computed inside a graph: expected a criterion among {possible}, got"
+                f" {column.criterion!r}; profile again without it, or keep the monitor outside"
+            )
+        if profile.network.taps[column.tap].neurons == "pixel":
+            raise ValueError(
+                f"column {name!r} cannot be computed inside a graph: expected one row of neurons per frame, got one per"
+                " place; profile again with channel or grid neurons, or keep the monitor outside"
+            )
+    if not logics.can_be_added(logic):
+        raise ValueError(f"expected a detection logic of Outrider's own, got {logic!r}, for which there are no nodes")
+
+
+def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration: Calibration, model: Model) -> None:
+    """Add the monitor to a fragment: the outputs `OUTPUTS` and the input `THRESHOLD` with its default."""
+    ops = Operators(fragment)
+    # ORT visits the inputs of a node from the last written to the first. So what hangs on the prediction is written
+    # before the neurons: each layer is then pooled while it is in the cache, not at the end.
+    broken_input = _broken_input(ops, model)
+    prediction, lost = _prediction(ops, model)
+    if (classes := _lost_classes(profile)).any():
+        row = criteria.row(ops, classes, prediction)
+        lost = row if lost is None else ops("Add", lost, row)
+    threshold = _threshold(ops, calibration, prediction)
+    neurons = _Neurons(ops, profile)
+    groups = [neurons.arranged(list(same)) for same in _groups(profile)]
+    prepared = []
+    for group in groups:
+        held = criteria.Group(profile.columns[group[0]].criterion, [profile.signatures[i] for i in group], prediction)
+        prepared.append(criteria.prepare(ops, held))
+    neurons.add()
+    deviations = ops.join([add(neurons.of(group)) for add, group in zip(prepared, groups, strict=True)])
+    deviations = _in_order(ops, deviations, [column for group in groups for column in group])
+    if lost is not None:
+        deviations = ops("Add", deviations, lost)
+    deviations = ops.settled(deviations, "outrider_layers")
+
+    whole = all(criteria.counts(column.criterion) for column in profile.columns)
+    layers = logics.Deviations(deviations, np.array([column.group for column in profile.columns]), whole)
+    score = logics.add_score(ops, logic, calibration.scales, layers)
+    if broken_input is not None:
+        score = ops("Add", score, broken_input)
+    _add_verdict(ops, threshold, score)
+    for name in OUTPUTS:
+        shape = (model.batch, len(profile.columns)) if name == "outrider_layers" else (model.batch,)
+        fragment.output(name, "bool" if name == "outrider_alarm" else "float32", shape)
+
+
+def default_thresholds(calibration: Calibration) -> np.ndarray:
+    """The default of `THRESHOLD`, float32: (1,) where all classes share one, else (classes,)."""
+    thresholds = calibration.thresholds.astype(np.float32)
+    return thresholds if (thresholds != thresholds[0]).any() else thresholds[:1]
+
+
+class _Neurons:
+    """The neurons of columns. Pooled taps leave their layers as one tensor, those taken unit by unit on their own."""
+
+    def __init__(self, ops: Operators, profile: Profile) -> None:
+        self._fragment = ops.fragment
+        self._ops = ops
+        self._taps = [profile.network.taps[column.tap] for column in profile.columns]
+        self._pooled = [tap for tap in profile.network.taps if tap.neurons != "unit" or tap.layout == "NC"]
+        self._together = ""
+        self._alone: dict[Tap, str] = {}
+        spans: list[slice] = []
+        if self._pooled:
+            _, spans = join_neurons(Fragment("trial", self._fragment.opset), self._pooled)
+        self._spans = dict(zip(self._pooled, spans, strict=True))
+
+    def arranged(self, columns: Sequence[int]) -> list[int]:
+        """Columns in the order in which their neurons lie beside each other."""
+        ends = {tap: span.stop for tap, span in self._spans.items()}
+        return sorted(columns, key=lambda column: ends.get(self._taps[column], np.inf))
+
+    def add(self) -> None:
+        """Add the nodes."""
+        if self._pooled:
+            self._together, _ = join_neurons(self._fragment, self._pooled)
+        for tap in dict.fromkeys(self._taps):
+            if tap not in self._spans:
+                self._alone[tap] = add_neurons(self._fragment, tap)
+
+    def of(self, columns: Sequence[int]) -> str:
+        """Name of (batch, sum of sizes) float32 for columns in the order of `arranged`."""
+        whole = sum(tap.size for tap in self._pooled)
+        pieces: list[str] = []
+        start = stop = 0
+        for tap in [*(self._taps[column] for column in columns), None]:
+            span = None if tap is None else self._spans.get(tap)
+            if span is not None and span.start == stop and stop > start:
+                stop = span.stop
+                continue
+            if stop > start:
+                pieces.append(self._together if stop - start == whole else self._ops.part(self._together, start, stop))
+            start, stop = (0, 0) if span is None else (span.start, span.stop)
+            if tap is not None and span is None:
+                pieces.append(self._alone[tap])
+        return self._ops.join(pieces)
+
+
+def _groups(profile: Profile) -> list[list[int]]:
+    """The columns of each criterion."""
+    columns = range(len(profile.columns))
+    return [list(same) for _, same in groupby(columns, lambda i: profile.columns[i].group)]
+
+
+def _in_order(ops: Operators, deviations: str, columns: Sequence[int]) -> str:
+    if list(columns) == sorted(columns):
+        return deviations
+    return ops("Gather", deviations, ops.constant(np.argsort(columns), np.int64), axis=1)
+
+
+def _prediction(ops: Operators, model: Model) -> tuple[str | None, str | None]:
+    """Names of (batch,) int64, the class, and (batch, 1) float32, NaN where class scores hold NaN or Inf, or None."""
+    if model.scores is None:
+        scores = None if model.score_map is None else ops("Flatten", ops.to_float(model.score_map), axis=1)
+    else:
+        scores = add_neurons(ops.fragment, model.scores)
+    lost = None if scores is None else ops.not_finite(ops.reduce("ReduceSum", scores))
+    if model.scores is None or scores is None:
+        return None, lost
+    return ops("ArgMax", scores, axis=1, keepdims=0), lost
+
+
+def _lost_classes(profile: Profile) -> np.ndarray:
+    """(classes, columns) float32: infinity where too little was seen of a class for its deviation to mean anything."""
+    seen = np.stack([signature.counts > 0 for signature in profile.signatures], axis=1)
+    return np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
+
+
+def _broken_input(ops: Operators, model: Model) -> str | None:
+    """Name of (batch,) float32 that is NaN where a frame holds NaN or Inf; None for whole numbers.
+
+    Tested on the sum of its values, so that it is read once: finite ones whose sum overflows count as broken.
+    """
+    if "float" not in model.dtype:
+        return None
+    values = model.input if model.dtype == "float32" else ops.to_float(model.input)
+    return ops.not_finite(ops.reduce("ReduceSum", values, *range(1, model.rank), keep=False))
+
+
+def _threshold(ops: Operators, calibration: Calibration, prediction: str | None) -> str:
+    default = default_thresholds(calibration)
+    threshold = ops.fragment.default(THRESHOLD, default)
+    return threshold if len(default) == 1 else ops("Gather", threshold, str(prediction), axis=0)
+
+
+def _add_verdict(ops: Operators, threshold: str, score: str) -> None:
+    """Score, confidence exp(-score ln 2 / threshold), and the alarm unless score <= threshold < infinity."""
+    finite = ops("Less", score, ops.constant(np.inf))
+    score = ops("Where", finite, score, ops.constant(np.inf), output="outrider_score")
+    above = ops("Greater", score, threshold)
+    ops("Or", above, ops("IsNaN", ops("Sub", score, threshold)), output="outrider_alarm")
+    share = ops("Exp", ops("Mul", ops("Div", score, threshold), ops.constant(-np.log(2))))
+    positive = ops("Where", ops("Greater", score, ops.constant(0)), share, ops.constant(1))
+    ops("Where", finite, positive, ops.constant(0), output="outrider_confidence")

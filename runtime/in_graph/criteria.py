@@ -1,0 +1,188 @@
+"""Criteria as nodes: the same arithmetic as in `outrider.coverage`, on the neurons of all taps of a criterion at once.
+
+A neuron that holds NaN or Inf loses its column: the sum over it is NaN, or `LOST` and more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...coverage import (
+    CoverageBitmap,
+    Criterion,
+    Gaussian,
+    Mahalanobis,
+    MultiRange,
+    Signature,
+    SingleRange,
+    Softmax,
+)
+from .operators import Operators
+
+Add = Callable[[str], str]
+"""From the name of neurons (batch, sum of sizes) float32 to that of deviations (batch, columns) float32."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns of one criterion. prediction: name of (batch,) int64, or None where there is one class for all."""
+
+    criterion: Criterion
+    signatures: Sequence[Signature]
+    prediction: str | None
+
+    @property
+    def sizes(self) -> list[int]:
+        return [signature.neurons for signature in self.signatures]
+
+    def tables(self) -> list[Any]:
+        """What the criterion compares with, a set of tables per column."""
+        for signature in self.signatures:
+            self.criterion.prepare(signature)
+        return [signature.tables(tuple) for signature in self.signatures]
+
+    def joined_tables(self) -> list[np.ndarray]:
+        """The same with the neurons of all columns beside each other, (classes, neurons, ...) each."""
+        return [np.concatenate(parts, axis=1) for parts in zip(*self.tables(), strict=True)]
+
+
+def prepare(ops: Operators, group: Group) -> Add:
+    """Add what needs the prediction alone, and return what adds the rest."""
+    return _BUILDERS[type(group.criterion)](ops, group)
+
+
+def row(ops: Operators, table: np.ndarray, prediction: str | None) -> str:
+    """The predicted class's row of a (classes, ...) table: (batch, ...), or (1, ...) where there is one class."""
+    if prediction is None:
+        return ops.constant(table[:1], table.dtype)
+    return ops("Gather", ops.constant(table, table.dtype), prediction, axis=0)
+
+
+def can_be_added(criterion: Criterion) -> bool:
+    """Whether there are nodes for a criterion."""
+    return type(criterion) in possible()
+
+
+def possible() -> tuple[type[Criterion], ...]:
+    """The criteria for which there are nodes."""
+    return tuple(_BUILDERS)
+
+
+def counts(criterion: Criterion) -> bool:
+    """Whether the deviations are whole numbers."""
+    return isinstance(criterion, (CoverageBitmap, Gaussian)) or criterion == SingleRange(
+        getattr(criterion, "quantile", 0)
+    )
+
+
+def _range(ops: Operators, group: Group) -> Add:
+    low, high, *inverse_width = (row(ops, table, group.prediction) for table in group.joined_tables())
+
+    def add(values: str) -> str:
+        if inverse_width:
+            beyond = ops("Max", ops("Sub", low, values), ops("Sub", values, high))
+            outside = ops("Mul", ops("Relu", beyond), inverse_width[0])
+        else:
+            outside = ops.to_float(ops("Or", ops("Less", values, low), ops("Greater", values, high)))
+        return ops.column_sums(outside, group.sizes, values)
+
+    return add
+
+
+def _sections(ops: Operators, group: Group) -> Add:
+    *ranges, cost = group.joined_tables()
+    last = cost.shape[2] - 1
+    low, high, per_unit = (row(ops, table, group.prediction) for table in ranges)
+    index = np.int32 if cost.size < 2**31 else np.int64
+    first = ops.constant([np.arange(cost.shape[1]) * (last + 1)], index)
+    if group.prediction is None:
+        cost = cost[:1]
+    else:
+        of_class = ops("Mul", group.prediction, ops.constant(cost[0].size, np.int64))
+        first = ops("Add", first, ops.to_index(ops.reshape(of_class, -1, 1), index))
+    costs = ops.constant(cost.ravel())
+
+    def add(values: str) -> str:
+        beyond = ops("Or", ops("Less", values, low), ops("Greater", values, high))
+        outside = ops("Or", beyond, ops("IsNaN", values))
+        place = ops("Sub", ops("Ceil", ops("Mul", ops("Sub", values, low), per_unit)), ops.constant(1))
+        place = ops("Where", ops("Greater", place, ops.constant(0)), place, ops.constant(0))  # NaN is 0, as for us
+        place = ops.clip(place, 0, last - 1)
+        place = ops.to_index(ops("Where", outside, ops.constant(last), place), index)
+        found = ops("Gather", costs, ops("Add", place, first), axis=0)
+        return ops.column_sums(found, group.sizes, values)
+
+    return add
+
+
+def _bitmap(ops: Operators, group: Group) -> Add:
+    scale, base, bits = (np.concatenate([t[name] for t in group.tables()], -1) for name in ("scale", "base", "bits"))
+    byte = ops.to_float(row(ops, bits, group.prediction))
+
+    def add(values: str) -> str:
+        section = ops("Sub", ops("Floor", ops("Mul", values, ops.constant(scale[None]))), ops.constant(base[None]))
+        # Bit k of byte b is floor(b / 2^k) modulo 2: 0 in sections before the first, as b * 2 is even, and from 8 on,
+        # as b / 256 is below 1. b / 2^k has steps of 1 / 128 or more, so that 1 / 512 makes up for Exp's rounding.
+        power = ops("Exp", ops("Mul", ops.clip(section, -1, 8), ops.constant(-np.log(2))))
+        shifted = ops("Floor", ops("Add", ops("Mul", byte, power), ops.constant(1 / 512)))
+        even = ops("Mul", ops("Floor", ops("Mul", shifted, ops.constant(0.5))), ops.constant(2))
+        covered = ops("Sub", even, shifted)
+        return ops("Add", ops.column_sums(covered, group.sizes, values), ops.constant([group.sizes]))
+
+    return add
+
+
+def _distance(ops: Operators, group: Group) -> Add:
+    means, whitenings = zip(*group.tables(), strict=True)
+    mean = row(ops, np.concatenate(means, axis=1), group.prediction)
+
+    def add(values: str) -> str:
+        parts = _parts(ops, ops("Sub", values, mean), group.sizes)
+        whitened = ops.join([ops("MatMul", p, ops.constant(w.T)) for p, w in zip(parts, whitenings, strict=True)])
+        return ops("Sqrt", ops.settled(ops.column_sums(ops("Mul", whitened, whitened), group.sizes)))
+
+    return add
+
+
+def _surprise(ops: Operators, group: Group) -> Add:
+    def add(values: str) -> str:
+        parts = zip(_parts(ops, values, group.sizes), group.sizes, strict=True)
+        return ops.join([_surprise_of(ops, scores, classes) for scores, classes in parts])
+
+    return add
+
+
+def _parts(ops: Operators, values: str, sizes: Sequence[int]) -> list[str]:
+    if len(sizes) == 1:
+        return [values]
+    ends = np.cumsum(sizes).tolist()
+    return [ops.part(values, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _surprise_of(ops: Operators, scores: str, classes: int) -> str:
+    """-log of the highest softmax; small ones keep their digits, since the highest itself is left out of the sum."""
+    highest, lowest = ops.reduce("ReduceMax", scores), ops.reduce("ReduceMin", scores)
+    lower = ops.to_float(ops("Less", scores, highest))
+    powers = ops("Exp", ops("Sub", scores, highest))
+    ties = ops("Sub", ops.constant(classes - 1), ops.reduce("ReduceSum", lower))
+    of_scores = ops.log1p(ops("Add", ops.reduce("ReduceSum", ops("Mul", powers, lower)), ties))
+    mass = ops.reduce("ReduceSum", scores)
+    off = ops("Abs", ops("Sub", mass, ops.constant(1)))
+    negative = ops("Less", lowest, ops.constant(0))
+    is_distribution = ops("And", ops("Not", negative), ops("Less", off, ops.constant(1e-3)))
+    of_shares = ops("Relu", ops("Neg", ops("Log", highest)))
+    return ops("Add", ops("Where", is_distribution, of_shares, of_scores), ops.not_finite(mass))
+
+
+_BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
+    SingleRange: _range,
+    Gaussian: _range,
+    MultiRange: _sections,
+    CoverageBitmap: _bitmap,
+    Mahalanobis: _distance,
+    Softmax: _surprise,
+}

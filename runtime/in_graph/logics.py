@@ -1,0 +1,127 @@
+"""Detection logics as nodes: the formulas of `outrider.monitor.logic` in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...monitor.logic import Logic, MaxZ, Normalised, Scales, SmallestP, Sum, Votes, ZScore
+from .operators import Operators
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """Deviations (batch, columns) by name. groups: the criterion of each column. whole: whether they are counts."""
+
+    name: str
+    groups: np.ndarray
+    whole: bool = False
+
+
+def add_score(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    """Name of (batch,) float32: not finite where a column deviates by infinity."""
+    score = _BUILDERS[type(logic)](ops, logic, scales, deviations)
+    if isinstance(logic, (Sum, Normalised, ZScore)):
+        return score
+    highest = ops.reduce("ReduceMax", deviations.name, keep=False)
+    return ops("Add", score, ops.not_finite(highest))
+
+
+def can_be_added(logic: Logic) -> bool:
+    """Whether there are nodes for a logic."""
+    return type(logic) in _BUILDERS
+
+
+def _sum(ops: Operators, _logic: Logic, _scales: Scales, deviations: Deviations) -> str:
+    return ops.reduce("ReduceSum", deviations.name, keep=False)
+
+
+def _normalised(ops: Operators, _logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    return ops.reduce("ReduceSum", ops("Div", deviations.name, ops.constant(scales["scale"][None])), keep=False)
+
+
+def _z(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    return ops.reduce("ReduceSum", _standard(ops, logic, scales, deviations), keep=False)
+
+
+def _max_z(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    shifted = ops("Add", _standard(ops, logic, scales, deviations), ops.constant(scales["shift"][None]))
+    return ops.reduce("ReduceMax", shifted, keep=False)
+
+
+def _votes(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -> str:
+    surprise = _curve(ops, deviations.name, scales["value"], scales["surprise"], scales["excess"])
+    columns = len(deviations.groups)
+    k = logic.k or columns
+    if k in (1, columns):
+        return ops.reduce("ReduceMax" if k == 1 else "ReduceMin", surprise, keep=False)
+    # The k-th largest is the largest of those that at least k are not below.
+    below = ops("Less", ops.reshape(surprise, 0, 1, -1), ops.reshape(surprise, 0, -1, 1))
+    not_below = ops("Sub", ops.constant(columns), ops.reduce("ReduceSum", ops.to_float(below), 2, keep=False))
+    enough = ops("Greater", not_below, ops.constant(k - 0.5))
+    return ops.reduce("ReduceMax", ops("Where", enough, surprise, ops.constant(0)), keep=False)
+
+
+def _smallest_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    # Sums are compared with their centre added to the curve: small ones keep their digits.
+    z, groups = _standard(ops, logic, scales, deviations), deviations.groups
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    several = [columns for columns in members if len(columns) > 1]
+    centre = scales["centre"]
+    parts = [_sum_of(ops, z, columns, len(groups)) for columns in members]
+    shifts = [centre[columns].sum() for columns in members] + [0.0] * len(several)
+    if several:
+        centred = ops("Sub", z, ops.constant(centre[None]))
+        parts += [ops.reduce("ReduceMax", _part(ops, centred, columns, len(groups))) for columns in several]
+    knots = scales["value"] + np.array(shifts)
+    return ops.reduce(
+        "ReduceMax", _curve(ops, ops.join(parts), knots, scales["surprise"], scales["excess"]), keep=False
+    )
+
+
+def _standard(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -> str:
+    scaled = ops.log1p(deviations.name, whole=deviations.whole) if logic.log else deviations.name
+    return ops("Div", scaled, ops.constant(scales["scale"][None]))
+
+
+def _part(ops: Operators, source: str, columns: np.ndarray, all_columns: int) -> str:
+    whole = len(columns) == all_columns
+    return source if whole else ops.part(source, int(columns[0]), int(columns[-1]) + 1)
+
+
+def _sum_of(ops: Operators, source: str, columns: np.ndarray, all_columns: int) -> str:
+    part = _part(ops, source, columns, all_columns)
+    return part if len(columns) == 1 else ops.reduce("ReduceSum", part)
+
+
+def _curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray, excess: np.ndarray) -> str:
+    """Linear between the knots (knots, columns), level before the first, and rising by 1 / excess after the last.
+
+    values: name of (batch, columns). The knot before a value is found by counting those above it.
+    """
+    count, columns = knots.shape
+    knots = knots.astype(np.float32).astype(np.float64)
+    steps = np.diff(knots, axis=0)
+    rises = np.diff(surprise, axis=0) / np.where(steps > 0, steps, np.inf)
+    slopes = np.concatenate([rises, 1 / excess[None]])
+    above = ops("Less", ops.reshape(values, 0, -1, 1), ops.constant(knots.T[None]))
+    passed = ops("Sub", ops.constant(count - 1), ops.reduce("ReduceSum", ops.to_float(above), 2, keep=False))
+    first = ops("Add", ops("Relu", passed), ops.constant([np.arange(columns) * count]))
+    place = ops.to_index(first, np.int32)
+    knot, height, slope = (
+        ops("Gather", ops.constant(table.T.ravel()), place, axis=0) for table in (knots, surprise, slopes)
+    )
+    return ops("Add", height, ops("Mul", slope, ops("Relu", ops("Sub", values, knot))))
+
+
+_BUILDERS: dict[type[Logic], Callable[[Operators, Any, Scales, Deviations], str]] = {
+    Sum: _sum,
+    Normalised: _normalised,
+    ZScore: _z,
+    MaxZ: _max_z,
+    Votes: _votes,
+    SmallestP: _smallest_p,
+}
