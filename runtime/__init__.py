@@ -1,1 +1,36 @@
-"""The monitor at work: the command line, where its data come from, and the demo."""
+"""The monitor at work: the command line, where its data come from, a model that carries its monitor, and the demo.
+
+Names are loaded when they are first used, so that importing the room imports no engine.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .guard import Guard
+    from .guarded_model import export, guard_facts
+    from .watchdog import Heartbeat, Watchdog
+
+__all__ = ["Guard", "Heartbeat", "Watchdog", "export", "guard_facts"]
+
+_HOMES = {
+    "Guard": "guard",
+    "Heartbeat": "watchdog",
+    "Watchdog": "watchdog",
+    "export": "guarded_model",
+    "guard_facts": "guarded_model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -44,6 +44,15 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def classes(text: str) -> int | str | None:
+    """``auto``, ``pixel``, ``none`` or a number from 2, as the networks take it."""
+    if text in ("auto", "pixel"):
+        return text
+    if text != "none" and (not text.isdecimal() or int(text) < 2):
+        raise argparse.ArgumentTypeError(f"expected auto, pixel, none or a number from 2, got {text!r}")
+    return None if text == "none" else int(text)
+
+
 def criterion(text: str) -> tuple[str | None, Criterion]:
     """``SELECTOR=CRITERION`` or ``CRITERION`` -> (selector or None, criterion)."""
     selector, separator, rest = text.partition("=")

@@ -1,4 +1,4 @@
-"""The command `outrider`: profile, calibrate, check, inspect, demo."""
+"""The command `outrider`: profile, calibrate, check, export, inspect, compare, report, demo."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..monitor import OutriderWarning
-from .commands import calibrate, check, demo, inspect, profile
+from .commands import calibrate, check, compare, demo, export, inspect, profile, report
 from .config import config_arguments
 
 ERROR, INTERRUPTED = 2, 130
-_COMMANDS = (profile, calibrate, check, inspect, demo)
+_COMMANDS = (profile, calibrate, check, export, inspect, compare, report, demo)
 
 
 class _Parser(argparse.ArgumentParser):

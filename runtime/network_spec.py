@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from importlib.machinery import SourceFileLoader
@@ -11,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ..monitor.profile import NetworkFacts
-from ..networks import DEFAULT_TAPS, Network, Preprocessing
+from ..networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
 from .sources import Source
 
 
@@ -23,21 +22,29 @@ def open_network(
     taps: str | Sequence[str] = DEFAULT_TAPS,
     neurons: str | Sequence[str] = "channel",
     weights: Path | None = None,
+    classes: int | str | None = "auto",
+    exact: bool = False,
 ) -> Network:
     """The network for a profile of `source`, its input shape that of the first sample.
 
     spec: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
+    classes, exact: as the network classes take them.
     pictures: fields of `Preprocessing`; the others are chosen so that pictures become values in [0, 1], in the size
     and layout that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
     """
     preprocessing = None
     if pictures or not source.ready:
-        preprocessing = Preprocessing(**{**_defaults(spec, source, pictures), **pictures})
+        preprocessing = Preprocessing(**{**picture_defaults(spec, source, pictures), **pictures})
     shape = source.sample(0, preprocessing).shape
-    options: dict[str, Any] = {"taps": taps, "neurons": neurons, "preprocessing": preprocessing}
-    if _is_onnx(spec):
-        return _onnx_network(spec, input_shape=shape, **options)
+    options: dict[str, Any] = {
+        "taps": taps,
+        "neurons": neurons,
+        "preprocessing": preprocessing,
+        "classes": classes,
+    }
+    if is_onnx(spec):
+        return _onnx_network(spec, input_shape=shape, exact=exact, **options)
     return _torch_network(_module(spec, weights), shape, **options)
 
 
@@ -49,20 +56,23 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
     """
     options: dict[str, Any] = {
         "taps": [tap.id for tap in facts.taps if tap.kind != "output"],
-        "classes": facts.classes,
+        "classes": "pixel" if facts.map_classes else facts.classes,
         "preprocessing": None if facts.preprocessing is None else Preprocessing.from_dict(facts.preprocessing),
     }
     if spec is None:
         spec = str(_onnx_of(profile, facts.fingerprint))
-    if _is_onnx(spec):
-        scores = [tap.name for tap in facts.taps if tap.kind == "output"]
-        return _onnx_network(spec, input_shape=facts.input_shape, logits=scores[0] if scores else 0, **options)
+    options["logits"] = facts.logits or 0
+    if is_onnx(spec):
+        for tap in facts.taps:
+            if tap.kind == "output":
+                options["logits"] = tap.name
+        return _onnx_network(spec, input_shape=facts.input_shape, exact=True, **options)
     return _torch_network(_module(spec, weights), facts.input_shape, **options)
 
 
-def _defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
+def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `Preprocessing` that fit the model, or, where it says nothing, the first picture."""
-    if _is_onnx(spec) and "size" not in pictures:
+    if is_onnx(spec) and "size" not in pictures:
         try:
             with closing(_onnx_network(spec)) as network:
                 return _fitting(network.input_shape)
@@ -72,6 +82,8 @@ def _defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[st
 
 
 def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
+    if None in shape:
+        raise ValueError(f"expected a network that says the size of its pictures, got input shape {shape}")
     if len(shape) == 3 and shape[0] in (1, 3):
         return {"size": shape[1:], "layout": "NCHW", "order": "L" if shape[0] == 1 else "RGB"}
     if len(shape) == 3 and shape[2] in (1, 3):
@@ -79,15 +91,19 @@ def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
     raise ValueError(f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape}")
 
 
-def _is_onnx(spec: str) -> bool:
+def is_onnx(spec: str) -> bool:
+    """Whether a NETWORK argument names an ONNX file."""
     return spec.endswith(".onnx")
 
 
 def _onnx_of(profile: Path, fingerprint: str) -> Path:
     for folder in dict.fromkeys((profile.parent.resolve(), Path.cwd())):
         for path in sorted(folder.glob("*.onnx")):
-            if hashlib.sha256(path.read_bytes()).hexdigest() == fingerprint:
-                return path
+            try:
+                if onnx_fingerprint(path) == fingerprint:
+                    return path
+            except (ValueError, OSError):  # no model, or its weights are not beside it: not the one that is sought
+                continue
     raise ValueError(
         f"{profile}: expected its network beside it, got no .onnx file of SHA-256 {fingerprint[:12]}…;"
         " name it with --network"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -19,8 +22,8 @@ class Source:
     """Samples in order.
 
     read: index -> one picture, (channels, height, width) uint8, or, where `ready`, one float32 sample as the network
-    takes it. names: what each sample is called in a report. labels: (n,) int64, or None. classes: the names behind
-    the labels, where they are known.
+    takes it. names: what each sample is called in a report. labels: (n,) int64, (n, height, width) where they are of
+    places, or None. classes: the names behind the labels, where they are known.
     """
 
     read: Callable[[int], np.ndarray]
@@ -134,23 +137,32 @@ def _folder(folder: Path) -> Source:
 
 
 def _load(path: Path, **options: Any) -> Any:
-    try:
+    with _readable(path):
         return np.load(path, allow_pickle=False, **options)
-    except (ValueError, EOFError, OSError) as error:
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What cannot be read of a file is told with its path; archives are read member by member."""
+    try:
+        yield
+    except (ValueError, EOFError, OSError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: expected a NumPy file of numbers, got {error}") from None
 
 
 def _npz(path: Path) -> Source:
-    content = _load(path)
+    with _readable(path), path.open("rb") as file:  # np.load leaves a file open that it cannot read
+        content = np.load(file, allow_pickle=False)
+        names = [] if isinstance(content, np.ndarray) else list(content)
+        images, labels = (
+            next((content[name] for name in known if name in names), None)
+            for known in (("images", "x", "arr_0"), ("labels", "y", "arr_1"))
+        )
     if isinstance(content, np.ndarray):
         raise ValueError(f"{path}: expected a .npz archive, got a single array; name it .npy")
-    with content:
-        images = next((name for name in ("images", "x", "arr_0") if name in content), None)
-        if images is None:
-            got = ", ".join(content) or "nothing"
-            raise ValueError(f"{path}: expected an array named images, x or arr_0, got {got}")
-        labels = next((content[name] for name in ("labels", "y", "arr_1") if name in content), None)
-        return _array(path, content[images], labels)
+    if images is None:
+        raise ValueError(f"{path}: expected an array named images, x or arr_0, got {', '.join(names) or 'nothing'}")
+    return _array(path, images, labels)
 
 
 def _idx(path: Path) -> Source:
@@ -163,7 +175,7 @@ def _array(path: Path, values: np.ndarray, labels: np.ndarray | None) -> Source:
     names = [f"{path}[{row}]" for row in range(len(values) if values.ndim else 0)]
     if labels is not None:
         labels = np.asarray(labels)
-        if labels.shape != (len(names),) or labels.dtype.kind not in "iu":
+        if labels.shape[:1] != (len(names),) or labels.ndim not in (1, 3) or labels.dtype.kind not in "iu":
             raise ValueError(
                 f"{path}: expected {len(names)} integer labels, got {labels.dtype} of shape {labels.shape}"
             )

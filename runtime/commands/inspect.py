@@ -1,4 +1,4 @@
-"""Say what a profile holds."""
+"""Say what a profile holds, or the monitor inside a guarded model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,57 @@ from ...monitor import describe_profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` wrote")
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` or `export` wrote")
     parser.add_argument("--json", action="store_true", help="all of it as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    facts = describe_profile(options.profile)
+    is_model = options.profile.suffix == ".onnx"
+    facts = _guarded(options.profile) if is_model else describe_profile(options.profile)
     if options.json:
         Console().print_json(json.dumps(facts))
+    elif is_model:
+        print_guarded(options.profile, facts)
     else:
         print_profile(options.profile, facts)
     return 0
+
+
+def _guarded(path: Path) -> dict[str, Any]:
+    from ..guarded_model import guard_facts
+
+    facts = guard_facts(path)
+    if facts is None:
+        raise ValueError(f"{path}: expected a model with a monitor inside, got a bare one; `outrider export` adds it")
+    return facts
+
+
+def print_guarded(path: Path, facts: dict[str, Any]) -> None:
+    """Print the facts of a guarded model for a reader."""
+    summary = Table.grid("what", "value", padding=(0, 3))
+    summary.add_row("guarded model", f"{path}, {_bytes(path.stat().st_size)}")
+    classes = "no classes" if facts["classes"] is None else f"{facts['classes']} classes"
+    shape = " x ".join("?" if size is None else str(size) for size in facts["input_shape"])
+    summary.add_row("model", f"input {shape}, {classes}, SHA-256 {facts['fingerprint'][:12]}…")
+    summary.add_row("profile", f"SHA-256 {facts['profile'][:12]}…")
+    if facts["uncovered_classes"]:
+        summary.add_row("not covered", f"{len(facts['uncovered_classes'])} classes, which always alarm")
+    summary.add_row("logic", _logic(facts["logic"]))
+    summary.add_row("threshold", _calibration(facts))
+    summary.add_row("outputs", "outrider_score, outrider_confidence, outrider_alarm, outrider_layers")
+    console = Console(highlight=False)
+    console.print(summary)
+    columns = Table("column", "speaks above", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    columns.columns[1].justify = "right"
+    for name, limit in zip(facts["columns"], facts["limits"], strict=True):
+        columns.add_row(name, f"{limit:.4g}")
+    console.print()
+    console.print(columns)
+
+
+def _logic(facts: dict[str, Any]) -> str:
+    settings = dict(facts)
+    return settings.pop("name") + "".join(f", {name} {value}" for name, value in settings.items())
 
 
 def print_profile(path: Path, facts: dict[str, Any]) -> None:
@@ -34,6 +74,8 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("profile", f"{path}, {_bytes(path.stat().st_size)}")
     classes = "no classes" if network["classes"] is None else f"{network['classes']} classes"
+    if network.get("map_classes"):
+        classes = f"{network['map_classes']} classes of places"
     shape = " x ".join("?" if size is None else str(size) for size in network["input_shape"])
     summary.add_row("network", f"{network['engine']}, input {shape}, {classes}, SHA-256 {network['fingerprint'][:12]}…")
     if network["preprocessing"]:
@@ -43,8 +85,9 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
     if network["classes"] is not None:
         summary.add_row("per class", _per_class(trusted["per_class"], trusted["minimum_per_class"]))
-    logic = dict(facts["logic"])
-    summary.add_row("logic", logic.pop("name") + "".join(f", {name} {value}" for name, value in logic.items()))
+    if trusted["per_map_class"] is not None:
+        summary.add_row("with class", _per_class(trusted["per_map_class"], trusted["minimum_per_class"]))
+    summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(calibration))
     console.print(summary)
     columns = Table("tap", "criterion", "neurons", "bytes", box=None, pad_edge=False, padding=(0, 3, 0, 0))

@@ -15,6 +15,7 @@ from ...monitor import Monitor
 from ...networks import DEFAULT_TAPS, Network
 from .. import arguments
 from ..network_spec import open_network
+from ..opening import add_picture_arguments, pictures
 from ..progress import progress_bar
 from ..sources import Source, open_source
 from .inspect import print_profile
@@ -38,7 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--taps", type=arguments.words, default=DEFAULT_TAPS, help="auto, first, or tensors by name, glob or @kind"
     )
     what.add_argument(
-        "--neurons", type=arguments.words, default=("channel",), help="unit, channel, channel-max, gridK; or several"
+        "--neurons",
+        type=arguments.words,
+        default=("channel",),
+        help="unit, channel, channel-max, gridK, pixel; or several",
+    )
+    what.add_argument(
+        "--classes",
+        type=arguments.classes,
+        default="auto",
+        help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
     )
     what.add_argument("--trusted-confidence", type=float, default=0.9, metavar="P", help="softmax that earns trust")
     what.add_argument("--minimum-per-class", type=arguments.positive, default=5, metavar="N")
@@ -47,12 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
     how.add_argument("--no-labels", action="store_true", help="class folders and label files mean nothing")
     how.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
-    how.add_argument("--size", type=arguments.positive, nargs=2, metavar=("HEIGHT", "WIDTH"))
-    how.add_argument("--scale", type=float, help="times the pixel values, by default 1/255")
-    how.add_argument("--mean", type=arguments.numbers, metavar="M,M,M", help="subtracted after --scale")
-    how.add_argument("--std", type=arguments.numbers, metavar="S,S,S", help="divided by after --mean")
-    how.add_argument("--layout", choices=("NCHW", "NHWC"))
-    how.add_argument("--order", choices=("RGB", "BGR", "L"))
+    add_picture_arguments(how)
 
     parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
@@ -72,13 +77,14 @@ def run(options: argparse.Namespace) -> int:
     network = open_network(
         options.network,
         source,
-        _pictures(options),
+        pictures(options),
         taps=options.taps,
         neurons=options.neurons,
         weights=options.weights,
+        classes=options.classes,
     )
     with closing(network):
-        _check_labels(source, network)
+        source = _with_labels_for(network, source)
         monitor = Monitor(network, _criteria(options.criterion))
         try:
             with progress_bar("profiling", len(source), quiet=options.quiet) as progress:
@@ -100,13 +106,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pictures(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `Preprocessing` that were given."""
-    names = ("size", "scale", "mean", "std", "layout", "order")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-
-
 def _criteria(given: list[tuple[str | None, Any]] | None) -> dict[str, list[Any]] | None:
     if given is None:
         return None
@@ -116,12 +115,17 @@ def _criteria(given: list[tuple[str | None, Any]] | None) -> dict[str, list[Any]
     return criteria
 
 
-def _check_labels(source: Source, network: Network) -> None:
-    if source.labels is None or network.classes is None:
-        return
+def _with_labels_for(network: Network, source: Source) -> Source:
+    """The source with labels that the network can be held against, without those that it cannot."""
+    if source.labels is None:
+        return source
+    if network.classes is None:
+        of_places = getattr(network, "map_classes", None) is not None and source.labels.ndim == 3
+        return source if of_places else replace(source, labels=None)
     if source.labels.max() >= network.classes or (source.classes and len(source.classes) != network.classes):
         got = len(source.classes) if source.classes else int(source.labels.max()) + 1
         raise ValueError(
             f"expected labels of {network.classes} classes, as the network has, got {got}; class folders named"
             " 0, 1, 2… give the numbers themselves, --no-labels ignores them"
         )
+    return source

@@ -93,3 +93,28 @@ def test_a_classifier_of_torchvision(source):
 def test_unknown_names(source, spec, message):
     with pytest.raises(ValueError, match=message):
         open_network(spec, source, {})
+
+
+def test_the_network_beside_a_profile_is_found_by_model_and_weights(outrider, model, tmp_path):
+    """A model whose weights lie in another file, beside others of the same model file and of none."""
+    onnx = pytest.importorskip("onnx")
+    for name, factor in (("a", 2), ("b", 1)):
+        copy = onnx.load(model)
+        for tensor in copy.graph.initializer:
+            values = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        (tmp_path / name).mkdir()
+        where = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+        onnx.save(copy, tmp_path / name / "net.onnx", **where)
+    (tmp_path / "b" / "damaged.onnx").write_bytes(b"no model")
+    (tmp_path / "b" / "lost.onnx").write_bytes(
+        (tmp_path / "b" / "net.onnx").read_bytes().replace(b"ghts.bin", b"none.bin")
+    )
+    assert (tmp_path / "a" / "net.onnx").read_bytes() == (tmp_path / "b" / "net.onnx").read_bytes()
+    assert outrider("profile", "b/net.onnx", "digits:train", "--rows", ":1000", "-o", "b/net.outrider").code == 0
+    calibrate = ("calibrate", "b/net.outrider", "digits:train", "--rows", "1000:")
+    assert outrider(*calibrate).code == 0  # found beside it
+    (tmp_path / "a" / "net.outrider").write_bytes((tmp_path / "b" / "net.outrider").read_bytes())
+    result = outrider("check", "a/net.outrider", "digits:test")
+    assert result.code == 2
+    assert "got no .onnx file of SHA-256" in result.err

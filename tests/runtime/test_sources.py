@@ -178,6 +178,29 @@ def test_errors(tmp_path, name, content, message):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("place", [45, 60, -60])
+def test_an_archive_that_is_damaged_within_is_named(tmp_path, place):
+    path = tmp_path / "pictures.npz"
+    np.savez_compressed(path, images=np.arange(4 * 64, dtype=np.float32).reshape(4, 64), labels=np.arange(4))
+    data = bytearray(path.read_bytes())
+    data[place : place + 20] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"pictures\.npz: expected a NumPy file of numbers, got "):
+        open_source(str(path))
+
+
+def test_objects_in_an_archive_are_refused_by_name(tmp_path):
+    np.savez(tmp_path / "objects.npz", images=np.array([{}]))
+    with pytest.raises(ValueError, match=r"objects\.npz: expected a NumPy file of numbers, got Object arrays"):
+        open_source(str(tmp_path / "objects.npz"))
+
+
+def test_labels_of_places(tmp_path):
+    labels = np.arange(2 * 3 * 3).reshape(2, 3, 3)
+    np.savez(tmp_path / "maps.npz", x=np.zeros((2, 1, 3, 3), np.float32), y=labels)
+    np.testing.assert_array_equal(open_source(str(tmp_path / "maps.npz"))[1:].labels, labels[1:])
+
+
 def test_an_empty_folder(tmp_path):
     with pytest.raises(ValueError, match="expected at least one sample, got none"):
         open_source(str(tmp_path))

@@ -1,0 +1,34 @@
+"""Make the HTML page of a drive from its event log."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..report import drive_statistics, read_drive, render_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log", nargs="+", type=Path, metavar="LOG", help="event logs; older files of one come with it")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
+    parser.add_argument("--json", action="store_true", help="print the numbers; the page only with -o")
+    parser.add_argument("--salvage", action="store_true", help="leave out broken lines, and name them")
+
+
+def run(options: argparse.Namespace) -> int:
+    drive = read_drive(options.log, salvage=options.salvage)
+    output = options.output or (None if options.json else Path("report.html"))
+    statistics = drive_statistics(drive)
+    if output:
+        output.write_text(render_report(drive, statistics), encoding="utf-8")
+    if options.json:
+        sys.stdout.write(json.dumps(statistics, indent=2, allow_nan=False) + "\n")
+    else:
+        alarms = statistics["rates"]["alarms"]
+        sys.stdout.write(
+            f"{statistics['log']['events']} events, {alarms['count']} alarms in {alarms['n']} frames;"
+            f" the page is {output}\n"
+        )
+    return 0

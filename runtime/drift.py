@@ -1,0 +1,146 @@
+"""Does the calibration still hold? A test of the alarm rate that may be looked at after every frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+_BETS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+
+class DriftTest:
+    """Tests, frame after frame, that clean frames alarm at most at the calibrated rate.
+
+    A test by betting. For each of a few rates q above `rate`, the likelihood ratio of q against `rate` begins anew with
+    every tested frame, with weights w_t that sum to 1, so that a rate which rises late is found almost as soon as one
+    that was high from the start:
+
+        S_q <- (S_q + w_t) * (q / rate if alarmed else (1 - q) / (1 - rate)),    w_t = c_(t-1) - c_t
+        E = mean of S_q over q, + c_t,                                            c_t = log 2 / log(t + 2)
+
+    E is a non-negative supermartingale from 1 while P(alarm | frames tested before) <= rate, so the chance that E ever
+    reaches 1 / level is at most `level` (Ville, 1939), however long the drive and however often one looks. The mixture
+    over beginnings is that of e-detectors (Shin, Ramdas and Rinaldo, 2024) with weights that keep it a test.
+
+    Neighbouring frames of a video are alike, and so are their alarms: after one, the next is likely whatever the rate.
+    Therefore only one frame in `stride` is tested. The promise assumes that frames `stride` apart alarm no more often
+    than `rate` given those before: choose it as long as a scene lasts (30 is one second at 30 fps). Which frames are
+    believed clean is the caller's word; a real hazard that alarms for long counts as drift.
+
+    rate: the calibrated false-alarm rate. level: the chance of a false report. Raises ValueError out of range.
+    """
+
+    def __init__(self, rate: float, level: float = 0.01, stride: int = 30) -> None:
+        if not (0 < rate < 1 and 0 < level < 1 and stride >= 1):
+            raise ValueError(
+                f"expected 0 < rate < 1, 0 < level < 1 and stride >= 1, got {rate!r}, {level!r} and {stride!r}"
+            )
+        self.rate, self.level, self.stride = rate, level, stride
+        odds = rate / (1 - rate)
+        rates = [bet * odds / (1 + bet * odds) for bet in _BETS]
+        self._if_alarmed = [q / rate for q in rates]
+        self._if_clean = [(1 - q) / (1 - rate) for q in rates]
+        self._bets = range(len(rates))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: after a new calibration."""
+        self.tested = self.alarmed = self._skipped = 0
+        self.evidence = 1.0
+        self.rejected = False
+        self._capital = [0.0] * len(_BETS)
+        self._kept = 1.0
+
+    def update(self, alarmed: bool) -> bool:
+        """Take in one frame believed clean, of which one in `stride` is tested: True at the one that rejects.
+
+        After that the evidence stands still; `rejected` stays True until `reset`.
+        """
+        self._skipped += 1
+        if self._skipped < self.stride:
+            return False
+        self._skipped = 0
+        self.tested += 1
+        self.alarmed += bool(alarmed)
+        if self.rejected:
+            return False
+        kept = math.log(2) / math.log(self.tested + 2)
+        weight = self._kept - kept
+        self._kept = kept
+        factors = self._if_alarmed if alarmed else self._if_clean
+        capital, total = self._capital, 0.0
+        for bet in self._bets:
+            capital[bet] = grown = (capital[bet] + weight) * factors[bet]
+            total += grown
+        self.evidence = total / len(capital) + kept
+        self.rejected = self.evidence * self.level >= 1
+        return self.rejected
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The rate of tested frames, as a confidence sequence: all its intervals hold at once, but for `level`."""
+        return confidence_sequence(self.alarmed, self.tested, self.level)
+
+    @property
+    def message(self) -> str:
+        """One sentence on how the calibration does."""
+        if not self.tested:
+            return "the calibration is not tested yet"
+        low, high = self.interval
+        seen = (
+            f"{self.alarmed} of {self.tested} tested frames alarmed, {self.alarmed / self.tested:.3g}"
+            f" ({1 - self.level:.4g} confidence sequence {low:.3g} to {high:.3g}) where {self.rate:.3g} was calibrated"
+        )
+        if self.rejected:
+            return f"calibration no longer holds: {seen}; evidence {self.evidence:.3g}, {1 / self.level:.4g} needed"
+        return f"no sign against the calibration: {seen}; evidence {self.evidence:.3g} of {1 / self.level:.4g}"
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state in JSON types."""
+        names = ("rate", "level", "stride", "tested", "alarmed", "evidence", "rejected")
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        return f"DriftTest(rate={self.rate:g}, level={self.level:g}, stride={self.stride}: {self.message})"
+
+
+def confidence_sequence(count: int, n: int, level: float) -> tuple[float, float]:
+    """Bounds of a rate of which `count` of `n` were seen, valid for all n at once with probability 1 - level.
+
+    Robbins' method of mixtures (1970): the rates p whose likelihood ratio against a Beta(1/2, 1/2) mixture stays below
+    1 / level. Raises ValueError unless 0 <= count <= n and 0 < level < 1.
+    """
+    if not (0 <= count <= n and 0 < level < 1):
+        raise ValueError(f"expected 0 <= count <= n and 0 < level < 1, got {count}, {n} and {level}")
+    if n == 0:
+        return 0.0, 1.0
+    mixture = _log_beta(count + 0.5, n - count + 0.5) - _log_beta(0.5, 0.5)
+    allowed = mixture + math.log(level)
+
+    def excluded(p: float) -> bool:
+        return count * _log(p) + (n - count) * _log(1 - p) <= allowed
+
+    mean = count / n
+    return _edge(excluded, mean, 0.0), _edge(excluded, mean, 1.0)
+
+
+def _edge(excluded: Callable[[float], bool], inside: float, outside: float) -> float:
+    """Where, between a rate that is not excluded and an end that may be, exclusion begins."""
+    if not excluded(outside):
+        return outside
+    for _ in range(60):
+        middle = (inside + outside) / 2
+        if excluded(middle):
+            outside = middle
+        else:
+            inside = middle
+    return outside
+
+
+def _log(p: float) -> float:
+    return math.log(p) if p > 0 else -math.inf
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

@@ -1,0 +1,287 @@
+"""Counters of the loop, and their text for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..monitor import Status
+from .drift import DriftTest
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+_OCTAVES = 27
+_MARGINS, _MARGIN_STEPS = 64, 16
+
+
+@dataclass(slots=True)
+class Counters:
+    """Plain integers, raised by one thread, read by any.
+
+    frames: that came in. warnings, alarms, faults, stale: those whose own status was WARN, ALARM, FAULT, STALE, before
+    hysteresis, which is what the calibrated rate speaks of. episodes: times that the loop went into alarm.
+    deadline_misses: frames slower than the deadline. dropped_events: lost by the event log.
+    """
+
+    frames: int = 0
+    warnings: int = 0
+    alarms: int = 0
+    faults: int = 0
+    stale: int = 0
+    episodes: int = 0
+    deadline_misses: int = 0
+    dropped_events: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Frames with a verdict on their content: neither FAULT nor STALE."""
+        return max(0, self.frames - self.faults - self.stale)
+
+
+class Histogram:
+    """Counts of microseconds: each from 0 to 7, then four buckets to an octave, up to 134 s and beyond.
+
+    counts: array of int64, one for each of `upper`. upper: (buckets,) the first whole microsecond above each, the last
+    infinite. sum, largest: in microseconds.
+    """
+
+    def __init__(self) -> None:
+        octaves = [step << shift for shift in range(_OCTAVES - 2) for step in (5, 6, 7, 8)]
+        self.upper: tuple[float, ...] = (1, 2, 3, 4, *octaves, float("inf"))
+        self.counts = array("q", bytes(8 * len(self.upper)))
+        self.sum = self.largest = 0.0
+        self._last = len(self.upper) - 1
+
+    def add(self, microseconds: float) -> None:
+        """Count one; NaN and what is below 0 count as 0."""
+        if not microseconds > 0:
+            microseconds = 0.0
+        if microseconds > self.largest:  # noqa: PLR1730 (half the time of max)
+            self.largest = microseconds
+        self.sum += microseconds
+        if microseconds < 8:
+            self.counts[int(microseconds)] += 1
+        elif microseconds < 1 << _OCTAVES:
+            whole = int(microseconds)
+            shift = whole.bit_length() - 3
+            self.counts[4 * shift + (whole >> shift)] += 1
+        else:
+            self.counts[self._last] += 1
+
+    def buckets(self) -> list[tuple[float, int]]:
+        """(first microsecond above, count) of the buckets that hold any."""
+        return [(upper, count) for upper, count in zip(self.upper, self.counts, strict=True) if count]
+
+
+class Margins:
+    """Counts of score / threshold in sixteenths from 0 to 4, and beyond: 1 is at the threshold."""
+
+    def __init__(self) -> None:
+        self.counts = array("q", bytes(8 * (_MARGINS + 1)))
+
+    def add(self, score: float, threshold: float) -> None:
+        """Count one; where it is no number, as beyond."""
+        steps = score * _MARGIN_STEPS / threshold if threshold > 0 else 0.0 if score == 0 else _MARGINS
+        self.counts[int(steps) if 0 <= steps < _MARGINS else _MARGINS] += 1
+
+    def buckets(self) -> list[tuple[float, int]]:
+        """(upper end, count) of the buckets that hold any."""
+        return [
+            ((place + 1) / _MARGIN_STEPS if place < _MARGINS else float("inf"), count)
+            for place, count in enumerate(self.counts)
+            if count
+        ]
+
+
+class Metrics:
+    """Everything that is counted of one loop, by its one thread; others read it as it stands.
+
+    false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
+    calibration, fed by the loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        false_alarm_rate: float | None = None,
+        deadline_us: float | None = None,
+        drift: DriftTest | None = None,
+    ) -> None:
+        self.false_alarm_rate, self.deadline_us, self.drift = false_alarm_rate, deadline_us, drift
+        self.counters = Counters()
+        self.latency = Histogram()
+        self.margins = Margins()
+        self.started_ns = time.monotonic_ns()
+
+    def record(self, status: Status, score: float, threshold: float, latency_us: float) -> None:
+        """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
+        counters = self.counters
+        counters.frames += 1
+        if status < Status.FAULT:
+            self.margins.add(score, threshold)
+            if status == Status.ALARM:
+                counters.alarms += 1
+            elif status == Status.WARN:
+                counters.warnings += 1
+        elif status == Status.FAULT:
+            counters.faults += 1
+        else:
+            counters.stale += 1
+        self.latency.add(latency_us)
+        if self.deadline_us is not None and latency_us > self.deadline_us:
+            counters.deadline_misses += 1
+
+    @property
+    def availability(self) -> float:
+        """The share of frames with a verdict that is neither FAULT nor STALE; NaN before the first frame."""
+        counters = self.counters
+        return counters.judged / counters.frames if counters.frames else float("nan")
+
+    @property
+    def hours(self) -> float:
+        """Since the metrics were made, by the monotonic clock."""
+        return (time.monotonic_ns() - self.started_ns) / 3.6e12
+
+    @property
+    def alarms_per_hour(self) -> float:
+        """Frames that alarmed per hour so far."""
+        return self.counters.alarms / max(self.hours, 1e-12)
+
+    @property
+    def calibrated_alarms_per_hour(self) -> float | None:
+        """What the calibrated rate comes to at the frames judged per hour; None without that rate."""
+        if self.false_alarm_rate is None:
+            return None
+        return self.false_alarm_rate * self.counters.judged / max(self.hours, 1e-12)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All of it in JSON types: the values of a summary line.
+
+        counters; latency_us and margin: pairs (upper end, count) of the buckets in use; latency_sum_us,
+        latency_largest_us, deadline_us, and drift: `DriftTest.snapshot`, or None.
+        """
+        return {
+            "counters": asdict(self.counters),
+            "latency_us": self.latency.buckets(),
+            "latency_sum_us": self.latency.sum,
+            "latency_largest_us": self.latency.largest,
+            "margin": self.margins.buckets(),
+            "deadline_us": self.deadline_us,
+            "drift": None if self.drift is None else self.drift.snapshot(),
+        }
+
+
+class MetricsServer:
+    """Prometheus text at http://address:port/metrics, from a thread of its own. port: the one it listens at."""
+
+    def __init__(self, metrics: Metrics | Mapping[str, Metrics], port: int, address: str) -> None:
+        prometheus = _prometheus()
+        registry = prometheus.CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(metrics))
+        self._server, self._thread = prometheus.start_http_server(port, address, registry)
+        self.port: int = self._server.server_port
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def serve_metrics(
+    metrics: Metrics | Mapping[str, Metrics], port: int = 9464, address: str = "127.0.0.1"
+) -> MetricsServer:
+    """Serve one loop's metrics, or several by name. Other machines see them with another address; port 0: a free one.
+
+    Raises ImportError naming the extra `metrics`, OSError for a port in use.
+    """
+    return MetricsServer(metrics, port, address)
+
+
+def metrics_text(metrics: Metrics | Mapping[str, Metrics]) -> str:
+    """The same as text. Raises ImportError naming the extra `metrics`."""
+    prometheus = _prometheus()
+    registry = prometheus.CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(metrics))
+    return str(prometheus.generate_latest(registry).decode())
+
+
+class _Collector:
+    """Reads the counters when Prometheus asks for them."""
+
+    def __init__(self, metrics: Metrics | Mapping[str, Metrics]) -> None:
+        self._loops = {"": metrics} if isinstance(metrics, Metrics) else dict(metrics)
+
+    def collect(self) -> Iterable[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        for name, about in _COUNTERS.items():
+            family = CounterMetricFamily(f"outrider_{name}", about, labels=["guard"])
+            for guard, metrics in self._loops.items():
+                family.add_metric([guard], getattr(metrics.counters, name))
+            yield family
+        latency = HistogramMetricFamily("outrider_frame_seconds", "From frame to verdict", labels=["guard"])
+        for guard, metrics in self._loops.items():
+            latency.add_metric([guard], _octaves(metrics.latency), metrics.latency.sum / 1e6)
+        yield latency
+        for name, about in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"outrider_{name}", about, labels=["guard"])
+            for guard, metrics in self._loops.items():
+                value = _gauge(metrics, name)
+                if value is not None and value == value:  # noqa: PLR0124 (NaN: nothing to tell yet)
+                    gauge.add_metric([guard], value)
+            yield gauge
+
+
+_COUNTERS = {
+    "frames": "Frames that came in",
+    "warnings": "Frames above the warning level",
+    "alarms": "Frames with a score above the threshold, before hysteresis",
+    "faults": "Frames that ended in FAULT",
+    "stale": "Frames that ended in STALE",
+    "episodes": "Times that the loop went into alarm",
+    "deadline_misses": "Frames slower than the deadline",
+    "dropped_events": "Events lost by the event log",
+}
+_GAUGES = {
+    "availability_ratio": "Share of frames with a verdict that is neither FAULT nor STALE",
+    "alarms_per_hour": "Frames that alarmed per hour since the start",
+    "calibrated_alarms_per_hour": "What the calibrated false-alarm rate comes to at this frame rate",
+    "drift_evidence": "Evidence that the calibration no longer holds (an e-value; 1 is none)",
+    "calibration_holds": "1 until the drift test rejects",
+}
+
+
+def _gauge(metrics: Metrics, name: str) -> float | None:
+    if name == "availability_ratio":
+        return metrics.availability
+    if name in ("drift_evidence", "calibration_holds"):
+        drift = metrics.drift
+        return None if drift is None else drift.evidence if name == "drift_evidence" else float(not drift.rejected)
+    value: float | None = getattr(metrics, name)
+    return value
+
+
+def _octaves(histogram: Histogram) -> list[tuple[str, float]]:
+    """(upper end in seconds, frames up to it), one bucket to an octave from 8 µs on."""
+    counts = tuple(histogram.counts)
+    buckets, total = [], 0.0
+    for upper, count in zip(histogram.upper, counts, strict=True):
+        total += count
+        if upper == float("inf"):
+            buckets.append(("+Inf", total))
+        elif upper >= 8 and int(upper) & (int(upper) - 1) == 0:
+            buckets.append((repr(upper / 1e6), total))
+    return buckets
+
+
+def _prometheus() -> Any:
+    try:
+        import prometheus_client
+    except ImportError:
+        raise ImportError("metrics for Prometheus need one more package: pip install 'outrider[metrics]'") from None
+    return prometheus_client

@@ -1,0 +1,166 @@
+"""The figures of a report, as SVG that stands in the page and takes its colours."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ...monitor import Status
+from ..events import Event
+from .drive import Run
+from .statistics import pairs, quantile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CEILING = 4.0
+"""Scores are drawn up to so many thresholds; what is higher, at the edge."""
+_POINTS = 1500
+# What matplotlib draws in these colours takes the page's own, light or dark.
+_INK, _MUTED, _LINE, _ZONE, _BAND = "#010101", "#020202", "#030303", "#040404", "#050505"
+_COLOURS = {
+    Status.OK: "#060606",
+    Status.WARN: "#070707",
+    Status.ALARM: "#080808",
+    Status.FAULT: "#090909",
+    Status.STALE: "#0a0a0a",
+}
+_PAGE = {_INK: "ink", _MUTED: "muted", _LINE: "line", _ZONE: "zone", _BAND: "band"} | {
+    colour: status.name.lower() for status, colour in _COLOURS.items()
+}
+
+
+def timeline(run: Run, name: str) -> str:
+    """Score against threshold over the minutes of a run, and its status below. name: distinguishes it on the page."""
+    with _figure(9.6, 3.1, rows=(5, 1)) as (figure, axes):
+        above, below = axes
+        above.axhspan(1, CEILING * 1.06, color=_ZONE, linewidth=0)
+        above.axhline(1, color=_INK, linewidth=1, dashes=(3, 2))
+        _draw_margins(above, run)
+        for status in (Status.OK, Status.WARN, Status.ALARM):
+            chosen = [event for event in run.events if event.status == status and not math.isnan(event.score)]
+            chosen = _loudest(chosen)
+            if chosen:
+                above.plot(
+                    [run.at(event.monotonic_ns) / 60 for event in chosen],
+                    [min(margin(event), CEILING) for event in chosen],
+                    linestyle="", marker="o", markersize=2.6, markeredgewidth=0, color=_COLOURS[status], clip_on=False,
+                )  # fmt: skip
+        above.set_ylim(0, CEILING * 1.06)
+        above.set_ylabel("score / threshold", color=_MUTED)
+        above.tick_params(labelbottom=False)
+        for start, end, status in sorted(run.spans(), key=lambda span: span[2]):
+            below.axvspan(start / 60, end / 60, color=_COLOURS[status], linewidth=0.6)  # so that short ones are seen
+        below.set_yticks([])
+        below.set_ylabel("status", color=_MUTED, rotation=0, ha="right", va="center")
+        below.set_xlabel("minutes", color=_MUTED)
+        below.set_xlim(0, max(run.seconds, 1e-3) / 60)
+        return _svg(figure, name)
+
+
+def latency_histogram(buckets: list[tuple[float, int]], deadline: float | None, name: str) -> str:
+    """Frames over milliseconds, both on a logarithmic scale. buckets: (upper end in µs, frames), ascending."""
+    with _figure(9.6, 2.4) as (figure, (axes,)):
+        for upper, count in buckets:
+            low = _below(upper)
+            width = min(upper, 1.25 * low) - low
+            status = Status.OK if deadline is None or low < deadline else Status.ALARM
+            axes.bar(low / 1e3, count, width / 1e3, align="edge", linewidth=0, color=_COLOURS[status])
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
+        low, high = axes.get_xlim()
+        ticks = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
+        axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlabel("milliseconds from frame to verdict", color=_MUTED)
+        axes.set_ylabel("frames", color=_MUTED)
+        if deadline is not None:
+            axes.axvline(deadline / 1e3, color=_INK, linewidth=1, dashes=(3, 2))
+        return _svg(figure, name)
+
+
+def _below(upper: float) -> float:
+    """The lower end, in µs, of the bucket of `Histogram` with this upper end; 1/2 for 0, on a logarithmic scale."""
+    if upper == math.inf:
+        return float(1 << 27)
+    return max(0.5, upper - (1 << max(0, (math.ceil(upper) - 1).bit_length() - 3)))
+
+
+def margin(event: Event) -> float:
+    """The score in units of its threshold; infinite where that says nothing."""
+    ratio = event.score / event.threshold if event.threshold > 0 else math.inf
+    return math.inf if math.isnan(ratio) else ratio
+
+
+def _draw_margins(axes: Axes, run: Run) -> None:
+    """Between two summaries, where the middle and the highest twentieth of the scores lay."""
+    before: dict[float, int] = {}
+    edges, middles, highs = [0.0], [], []
+    for summary in run.summaries:
+        counts = dict(pairs(summary, "margin"))
+        new = sorted((upper, count - before.get(upper, 0)) for upper, count in counts.items())
+        middle, high = quantile(new, 0.5), quantile(new, 0.95)
+        if middle is not None and high is not None and run.at(summary.monotonic_ns) > edges[-1]:
+            middles.append(min(middle, CEILING))
+            highs.append(min(high, CEILING))
+            edges.append(run.at(summary.monotonic_ns))
+            before = counts
+    if middles:
+        minutes = [edge / 60 for edge in edges]
+        axes.fill_between(minutes, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
+        axes.stairs(middles, minutes, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
+
+
+def _loudest(events: list[Event]) -> list[Event]:
+    """At most so many of the events, of each stretch the one with the highest score."""
+    if len(events) <= _POINTS:
+        return events
+    edges = [round(place * len(events) / _POINTS) for place in range(_POINTS + 1)]
+    return [max(events[start:end], key=margin) for start, end in pairwise(edges)]
+
+
+@contextmanager
+def _figure(width: float, height: float, rows: tuple[int, ...] = (1,)) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure without pyplot, so that no state is left and any thread may draw."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("a report needs matplotlib and jinja2: pip install 'outrider[report]'") from None
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "font.size": 9,
+        "axes.edgecolor": _MUTED,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "xtick.color": _MUTED,
+        "ytick.color": _MUTED,
+        "text.color": _MUTED,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)
+        yield figure, list(axes[:, 0])
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an SVG element. Colours become the page's, identifiers begin with `name`."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"#(0[1-9a])\1\1\b", lambda match: f"var(--{_PAGE[match[0]]})", svg)
+    svg = re.sub(r"font: (\d+(?:\.\d+)?)px [^;\"]*", r"font: \1px system-ui, sans-serif", svg)
+    return re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)

@@ -1,0 +1,173 @@
+"""The page of a drive: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...monitor import Status
+from ..events import Event, iso
+from ..thumbnails import viewable
+from . import figures
+from .drive import Drive, Run
+from .statistics import latency_buckets
+
+_RUNS, _CARDS, _EVENTS, _SPANS = 12, 24, 300, 40
+_MOST_BYTES = 2_000_000
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One alarmed frame: its picture as an inline address, and what was said of it, None where the log has no line."""
+
+    picture: str
+    frame: int
+    run: Run
+    event: Event | None
+
+
+def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
+    """The page as HTML, style, figures and pictures inside. Raises ImportError naming the extra `report`."""
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError:
+        raise ImportError("a report needs matplotlib and jinja2: pip install 'outrider[report]'") from None
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "share": share,
+        "duration": duration,
+        "figure": figure,
+        "milliseconds": lambda us: f"{figure(us / 1e3)}\u202fms",
+        "moment": lambda wall_ns: (iso(wall_ns) or "?")[:19].replace("T", " "),
+        "margin": figures.margin,
+    }
+    environment.filters.update(filters)
+    shown = drive.runs[-_RUNS:]
+    buckets = latency_buckets(drive)
+    deadline = statistics["latency_us"]["deadline"]
+    timelines = [(run, figures.timeline(run, f"t{place}")) for place, run in enumerate(shown)]
+    histogram = figures.latency_histogram(buckets, deadline, "latency") if buckets else None
+    events = [(run, event) for run in drive.runs for event in run.events]
+    return environment.get_template("page.html").render(
+        drive=drive,
+        numbers=statistics,
+        title=_title(statistics),
+        alarms=statistics["rates"]["alarms"],
+        timelines=timelines,
+        hidden_runs=len(drive.runs) - len(shown),
+        spans=lambda run: run.spans()[:_SPANS],
+        span_count=lambda run: len(run.spans()),
+        kinds=lambda run: Counter(event.kind for event in run.events).most_common(),
+        histogram=histogram,
+        buckets=buckets,
+        ceiling=figures.CEILING,
+        cards=_cards(drive),
+        events=events[-_EVENTS:],
+        event_count=len(events),
+        Status=Status,
+    )
+
+
+def share(value: float | None) -> str:
+    """``1.2 %``, ``0.013 %``; a dash for None, and no rounding to 0 or 100 that is not so."""
+    if value is None:
+        return "–"
+    per_cent = 100 * value
+    if 99 < per_cent < 100:
+        return f"{math.floor(per_cent * 1000) / 1000:g}\u202f%"
+    return f"{per_cent:.2g}\u202f%" if per_cent < 10 else f"{per_cent:.3g}\u202f%"
+
+
+def figure(value: float | None) -> str:
+    """Three digits, without an exponent where it can be: ``0.0123``, ``4.56``, ``12,300``; a dash for None."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """``850 ms``, ``42 s``, ``12 min 5 s``, ``3 h 20 min``."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1e3:.0f}\u202fms"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}\u202fs"
+    if whole < 3600:
+        return f"{whole // 60}\u202fmin" + (f" {whole % 60}\u202fs" if whole % 60 else "")
+    return f"{whole // 3600}\u202fh" + (f" {whole % 3600 // 60}\u202fmin" if whole % 3600 >= 60 else "")
+
+
+def _title(statistics: dict[str, Any]) -> str:
+    seconds = sum(run["seconds"] for run in statistics["runs"])
+    counts = statistics["counts"]
+    if not counts["frames"]:
+        return f"{statistics['log']['events']:,} events in {duration(seconds)}; the frames were not counted."
+    alarmed = f"{counts['alarms']:,} of {counts['frames']:,} frames alarmed in {duration(seconds)}"
+    broken = counts["faults"] + counts["stale"]
+    return f"{alarmed}; {broken:,} ended in a fault or came too late." if broken else f"{alarmed}; none was faulty."
+
+
+def _cards(drive: Drive) -> list[Card]:
+    runs = {run.header.run: run for run in drive.runs}
+    newest = islice(reversed(drive.pictures.items()), _CARDS)
+    wanted = dict(newest)
+    said: dict[tuple[str, int], Event] = {}
+    for run in drive.runs:
+        for event in run.events:
+            if (run.header.run, event.frame) in wanted and event.status >= Status.ALARM:
+                said.setdefault((run.header.run, event.frame), event)
+    found = []
+    for (run_id, frame), path in reversed(wanted.items()):
+        picture = _picture(path)
+        if picture:
+            found.append(Card(picture, frame, runs[run_id], said.get((run_id, frame))))
+    return found
+
+
+def _picture(path: Path) -> str | None:
+    """The address of an inline picture; None for a file that is no picture, or too large for one."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        data, kind = path.read_bytes(), _TYPES.get(path.suffix)
+        if kind is None:
+            data, kind = _as_png(data), "image/png"
+        elif not data.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+            return None
+    except (OSError, ValueError):
+        return None
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _as_png(npy: bytes) -> bytes:
+    """A picture saved where Pillow was missing. Raises ValueError for anything else."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ValueError("expected Pillow, to show an array as a picture") from None
+    pixels = np.load(io.BytesIO(npy), allow_pickle=False)
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
+        raise ValueError("expected a picture")
+    pixels = viewable(pixels)
+    file = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,219 @@
+"""The numbers of a drive."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import asdict
+from typing import Any, TypeGuard
+
+from ...monitor import Status, clopper_pearson
+from ..drift import confidence_sequence
+from ..events import Event, Summary, iso
+from ..metrics import Counters
+from .drive import Drive, Run
+
+_NAMES = tuple(asdict(Counters()))
+_QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
+
+
+def drive_statistics(drive: Drive) -> dict[str, Any]:
+    """Everything the page says, in JSON types; a rate that cannot be stated is None.
+
+    Counts come from the last summary of each run, which holds for the time until then: `hours`. rates: count, of n
+    frames, share with its 95 % Clopper-Pearson interval, the same per hour at the frame rate of the drive, and for
+    alarms what was calibrated. latency_us: upper bounds, from buckets at most 25 % wide.
+    """
+    counts = {name: sum(_counter(run, name) for run in drive.runs) for name in _NAMES}
+    judged = {run.header.run: _judged(run) for run in drive.runs}
+    seconds = sum(_counted_seconds(run) for run in drive.runs)
+    hours = seconds / 3600
+    latency = latency_buckets(drive)
+    events = [event for run in drive.runs for event in run.events]
+    return {
+        "runs": [_run(run) for run in drive.runs],
+        "files": [str(file) for file in drive.files],
+        "hours": hours,
+        "frames_per_second": counts["frames"] / seconds if seconds else None,
+        "counts": counts | {"judged": sum(judged.values())},
+        "availability": sum(judged.values()) / counts["frames"] if counts["frames"] else None,
+        "rates": {
+            "alarms": _rate(counts["alarms"], sum(judged.values()), hours) | _calibrated(drive, judged, hours),
+            "faults": _rate(counts["faults"], counts["frames"], hours),
+            "stale": _rate(counts["stale"], counts["frames"], hours),
+            "deadline_misses": _rate(counts["deadline_misses"], counts["frames"], hours),
+        },
+        "latency_us": _latency(drive, latency),
+        "seconds_by_status": _seconds_by_status(drive),
+        "reasons": _reasons(events),
+        "columns": _columns(events),
+        "drift": _drift(drive),
+        "log": {
+            "events": len(events),
+            "dropped": sum(run.dropped for run in drive.runs),
+            "problems": list(drive.problems),
+            "clock_steps": [
+                {"run": run.header.run, "at_seconds": at, "by_seconds": by}
+                for run in drive.runs
+                for at, by in run.steps
+            ],
+        },
+    }
+
+
+def latency_buckets(drive: Drive) -> list[tuple[float, int]]:
+    """(upper end in µs, frames) over all runs, ascending."""
+    total: Counter[float] = Counter()
+    for run in drive.runs:
+        for summary in run.summaries[-1:]:
+            total.update(dict(pairs(summary, "latency_us")))
+    return sorted(total.items())
+
+
+def pairs(summary: Summary, name: str) -> list[tuple[float, int]]:
+    """(upper end, count) of a histogram in a summary; what is not of that form is left out."""
+    found = summary.values.get(name)
+    return [
+        (float(item[0]), item[1])
+        for item in (found if isinstance(found, list) else [])
+        if isinstance(item, list) and len(item) == 2 and _is_number(item[0]) and _is_count(item[1])
+    ]
+
+
+def quantile(buckets: list[tuple[float, int]], share: float) -> float | None:
+    """The upper end of the bucket that holds a quantile of ascending buckets; None without any count."""
+    needed = share * sum(count for _, count in buckets)
+    for upper, count in buckets:
+        needed -= count
+        if needed <= 0 < count:
+            return upper
+    return None
+
+
+def _counter(run: Run, name: str) -> int:
+    for summary in run.summaries[-1:]:
+        counters = summary.values.get("counters")
+        if isinstance(counters, dict) and _is_count(counters.get(name)):
+            return int(counters[name])
+    return 0
+
+
+def _judged(run: Run) -> int:
+    return max(0, _counter(run, "frames") - _counter(run, "faults") - _counter(run, "stale"))
+
+
+def _counted_seconds(run: Run) -> float:
+    return max(0.0, run.at(run.summaries[-1].monotonic_ns)) if run.summaries else 0.0
+
+
+def _run(run: Run) -> dict[str, Any]:
+    header = run.header
+    return {
+        "run": header.run,
+        "started": iso(header.started_wall_ns),
+        "seconds": run.seconds,
+        "outrider": header.outrider,
+        "network": header.network,
+        "profile": header.profile,
+        "false_alarm_rate": header.false_alarm_rate,
+        "frames": _counter(run, "frames") if run.summaries else None,
+    }
+
+
+def _rate(count: int, n: int, hours: float) -> dict[str, Any]:
+    if not 0 <= count <= n or n == 0:
+        return {"count": count, "n": n, "share": None, "interval": None, "per_hour": None, "per_hour_interval": None}
+    low, high = clopper_pearson(count, n)
+    per_hour = n / hours if hours else None
+    return {
+        "count": count,
+        "n": n,
+        "share": count / n,
+        "interval": [low, high],
+        "per_hour": None if per_hour is None else count / n * per_hour,
+        "per_hour_interval": None if per_hour is None else [low * per_hour, high * per_hour],
+    }
+
+
+def _calibrated(drive: Drive, judged: dict[str, int], hours: float) -> dict[str, float | None]:
+    rates = [(run.header.false_alarm_rate, judged[run.header.run]) for run in drive.runs]
+    n = sum(count for _, count in rates)
+    known = [rate * count for rate, count in rates if rate is not None]
+    if len(known) < len(rates) or not n:
+        return {"calibrated": None, "calibrated_per_hour": None}
+    return {"calibrated": sum(known) / n, "calibrated_per_hour": sum(known) / hours if hours else None}
+
+
+def _latency(drive: Drive, buckets: list[tuple[float, int]]) -> dict[str, float | None]:
+    sums = [summary.values for run in drive.runs for summary in run.summaries[-1:]]
+    frames = sum(count for _, count in buckets)
+    total = sum(_number(values.get("latency_sum_us")) or 0.0 for values in sums)
+    deadlines = {_number(values.get("deadline_us")) for values in sums}
+    largest = max((_number(values.get("latency_largest_us")) or 0.0 for values in sums), default=None)
+    uppers = {name: quantile(buckets, share) for name, share in _QUANTILES.items()}
+    quantiles = {
+        name: _number(None if upper is None else min(upper, largest or upper)) for name, upper in uppers.items()
+    }
+    return quantiles | {
+        "mean": total / frames if frames else None,
+        "largest": largest,
+        "deadline": deadlines.pop() if len(deadlines) == 1 else None,
+    }
+
+
+def _seconds_by_status(drive: Drive) -> dict[str, float]:
+    total = dict.fromkeys((status.name.lower() for status in Status), 0.0)
+    for run in drive.runs:
+        for start, end, status in run.spans():
+            total[status.name.lower()] += end - start
+    return total
+
+
+def _reasons(events: list[Event]) -> list[dict[str, Any]]:
+    """Why frames ended in FAULT or STALE, the most frequent first. Figures in a reason count as the same."""
+    found: dict[tuple[Status, str], dict[str, Any]] = {}
+    for event in events:
+        if event.status >= Status.FAULT:
+            key = event.status, "".join("#" if letter.isdigit() else letter for letter in event.reason)
+            entry = {"status": event.status.name.lower(), "reason": event.reason, "events": 0, "first": event.frame}
+            found.setdefault(key, entry)["events"] += 1
+    return sorted(found.values(), key=lambda entry: -entry["events"])
+
+
+def _columns(events: list[Event]) -> dict[str, int]:
+    """In how many alarms each column spoke loudest."""
+    loudest = Counter(event.layers[0] for event in events if event.status == Status.ALARM and event.layers)
+    return dict(loudest.most_common())
+
+
+def _drift(drive: Drive) -> list[dict[str, Any]]:
+    """The last state of each run's test of the calibration."""
+    found = []
+    for run in drive.runs:
+        for summary in run.summaries[-1:]:
+            state = summary.values.get("drift")
+            if not isinstance(state, dict):
+                continue
+            tested, alarmed, level = state.get("tested"), state.get("alarmed"), _number(state.get("level"))
+            if not (_is_count(tested) and _is_count(alarmed) and alarmed <= tested and level and 0 < level < 1):
+                continue
+            numbers = {name: _number(state.get(name)) for name in ("rate", "level", "stride", "evidence")}
+            found.append(
+                {"run": run.header.run, "tested": tested, "alarmed": alarmed, "rejected": state.get("rejected") is True}
+                | numbers
+                | {"confidence_sequence": list(confidence_sequence(alarmed, tested, level))}
+            )
+    return found
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) or value == "inf"
+
+
+def _number(value: Any) -> float | None:
+    """A finite float, None for anything else."""
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None

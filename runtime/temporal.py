@@ -1,0 +1,124 @@
+"""Logics over time: when single alarms become an alarm of the loop, and when that ends."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class TemporalLogic(Protocol):
+    """Joins the frames of a stream. `active` is the state after the last `update`."""
+
+    active: bool
+
+    def update(self, alarmed: bool, confidence: float) -> bool:
+        """Take in one frame, whether it alarmed and its confidence in [0, 1]; the new `active`."""
+        ...
+
+    def force(self) -> None:
+        """Become active at once: a fault waits for no second frame."""
+        ...
+
+    def acknowledge(self) -> None:
+        """End a latched alarm; it clears by its own rule from here on."""
+        ...
+
+    def reset(self) -> None:
+        """Forget every frame."""
+        ...
+
+
+class KOfN:
+    """Alarm when k of the last n frames alarm; return when k' of the last n' do not.
+
+    alarm: (k, n). clear: (k', n'), counted since the alarm began. latch: stay until `acknowledge`.
+    Raises ValueError unless 1 <= k <= n <= 4096 for both.
+    """
+
+    active: bool
+    _latched: bool
+    _alarms: int
+    _clean: int
+
+    def __init__(self, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1), latch: bool = False) -> None:
+        for name, (k, n) in (("alarm", alarm), ("clear", clear)):
+            if not 1 <= k <= n <= 4096:
+                raise ValueError(f"expected {name} as (k, n) with 1 <= k <= n <= 4096, got {(k, n)}")
+        self._alarm, self._alarm_window = alarm[0], (1 << alarm[1]) - 1
+        self._clear, self._clear_window = clear[0], (1 << clear[1]) - 1
+        self._latch = latch
+        self._text = f"KOfN(alarm={alarm}, clear={clear}, latch={latch})"
+        self.reset()
+
+    def update(self, alarmed: bool, confidence: float) -> bool:
+        if self.active:
+            self._clean = ((self._clean << 1) | (not alarmed)) & self._clear_window
+            if not self._latched and self._clean.bit_count() >= self._clear:
+                self.reset()
+        else:
+            self._alarms = ((self._alarms << 1) | alarmed) & self._alarm_window
+            if self._alarms.bit_count() >= self._alarm:
+                self.force()
+        return self.active
+
+    def force(self) -> None:
+        self.active = True
+        self._latched = self._latch
+        self._clean = 0
+
+    def acknowledge(self) -> None:
+        self._latched = False
+
+    def reset(self) -> None:
+        self.active = self._latched = False
+        self._alarms = self._clean = 0
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class Cusum:
+    """One-sided CUSUM on the confidence (Page, 1954): S = max(0, S + reference - confidence), alarm when S > limit.
+
+    It returns when S is back at 0. reference: the confidence that neither raises nor lowers S; 1/2 is that of a score
+    at its threshold. limit: in units of confidence times frames. latch: stay until `acknowledge`.
+    Raises ValueError unless 0 < reference < 1 and limit > 0.
+    """
+
+    active: bool
+    _latched: bool
+    sum: float
+
+    def __init__(self, reference: float = 0.5, limit: float = 1.0, latch: bool = False) -> None:
+        if not (0 < reference < 1 and limit > 0):
+            raise ValueError(f"expected 0 < reference < 1 and limit > 0, got {reference} and {limit}")
+        self._reference, self._limit, self._latch = reference, limit, latch
+        self.reset()
+
+    def update(self, alarmed: bool, confidence: float) -> bool:
+        step = self._reference - (confidence if confidence == confidence else 0.0)  # noqa: PLR0124 (NaN)
+        if alarmed and step < 0:
+            step = 0.0
+        self.sum = min(max(0.0, self.sum + step), 2 * self._limit)
+        if self.sum > self._limit:
+            self._start()
+        elif self.active and not self._latched and self.sum == 0:
+            self.active = False
+        return self.active
+
+    def force(self) -> None:
+        self.sum = 2 * self._limit
+        self._start()
+
+    def acknowledge(self) -> None:
+        self._latched = False
+
+    def reset(self) -> None:
+        self.active = self._latched = False
+        self.sum = 0.0
+
+    def _start(self) -> None:
+        if not self.active:
+            self.active, self._latched = True, self._latch
+
+    def __repr__(self) -> str:
+        return f"Cusum(reference={self._reference}, limit={self._limit}, latch={self._latch})"

@@ -1,0 +1,94 @@
+"""Small pictures of alarmed frames: a bounded ring of files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+SIDE = 192
+"""Pixels that the longer side of a picture has at most."""
+_CHANNELS = (1, 3, 4)
+_SMALL = 64
+
+
+def shrink(frame: np.ndarray) -> np.ndarray:
+    """A copy of every n-th pixel of a frame, (height, width, channels), its longer side at most `SIDE`.
+
+    frame: (h, w), (c, h, w) or (h, w, c) with 1, 3 or 4 channels, each also behind an axis of length 1. Where both
+    ends could be channels, they are the first. Raises ValueError for other shapes.
+    """
+    image = frame[0] if frame.ndim == 4 and len(frame) == 1 else frame
+    if image.ndim == 2:
+        image = image[:, :, None]
+    elif image.ndim == 3 and image.shape[0] in _CHANNELS:
+        image = image.transpose(1, 2, 0)
+    if image.ndim != 3 or image.shape[2] not in _CHANNELS or not image.size:
+        raise ValueError(f"expected a picture of 1, 3 or 4 channels, got shape {frame.shape}")
+    step = -(-max(image.shape[:2]) // SIDE)
+    return np.array(image[::step, ::step], order="C")
+
+
+def viewable(image: np.ndarray) -> np.ndarray:
+    """uint8 pixels of a picture: bytes as they are, floats of [0, 1] times 255, other numbers from least to greatest.
+
+    NaN and Inf become black. image: (h, w, c) of any number type.
+    """
+    if image.dtype == np.uint8:
+        return image
+    values = image.astype(np.float64)
+    finite = np.isfinite(values)
+    values[~finite] = 0
+    low, high = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
+    if image.dtype.kind == "f" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    scaled[~finite] = 0
+    return np.round(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8)
+
+
+class Thumbnails:
+    """The newest `keep` pictures in a folder: PNG or JPEG with Pillow, otherwise .npy.
+
+    Names are `<run>-<frame>.<type>`. Other files in the folder are left alone.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder, self._keep = folder, keep
+        self._ring = list_thumbnails(folder)
+
+    def save(self, run: str, frame: int, image: np.ndarray) -> Path:
+        """Write one picture, (h, w, c), and remove the oldest beyond `keep`. Raises OSError, ValueError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        pixels = viewable(image)
+        try:
+            from PIL import Image
+        except ImportError:
+            path = self.folder / f"{run}-{frame:010d}.npy"
+            np.save(path, pixels, allow_pickle=False)
+        else:
+            picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            small = max(pixels.shape[:2]) <= _SMALL or pixels.shape[2] == 4
+            path = self.folder / f"{run}-{frame:010d}.{'png' if small else 'jpg'}"
+            picture.save(path, compress_level=1, quality=85)  # quick, for the encoder keeps other threads waiting
+        self._ring = [other for other in self._ring if other != path] + [path]
+        while len(self._ring) > self._keep:
+            self._ring[0].unlink(missing_ok=True)
+            del self._ring[0]
+        return path
+
+
+def list_thumbnails(folder: Path) -> list[Path]:
+    """The pictures in a folder, oldest first; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    name = re.compile(r"[0-9a-f]{32}-\d{10,}\.(png|jpg|npy)")
+    found = [(path.stat().st_mtime_ns, path.name, path) for path in folder.iterdir() if name.fullmatch(path.name)]
+    return [path for *_, path in sorted(found)]
+
+
+def folder_of(log: Path) -> Path:
+    """Where the thumbnails of a log stand: ``events.jsonl`` -> ``events.frames/``."""
+    return log.with_name(f"{log.stem}.frames")

@@ -1,0 +1,599 @@
+"""The event log against full, slow and vanishing disks, crashes and clocks: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from outrider.monitor import OutriderWarning, Status
+from outrider.runtime import event_log, log_file
+from outrider.runtime.event_log import EventLog, file_sha256
+from outrider.runtime.event_reader import read_events, read_records
+from outrider.runtime.events import Dropped, Event, Header, Summary, encode, number
+from outrider.runtime.log_file import older_files
+from outrider.runtime.metrics import Metrics
+from outrider.runtime.thumbnails import list_thumbnails
+
+WRITE, SYNC, TRUNCATE = os.write, os.fsync, os.ftruncate
+EVENT = Event("alarm", 0, 10**18, 10**9, Status.ALARM, Status.OK, 1.5, 1.0, 0.35, 3, ("relu1:unit",), "high", 812.5)
+
+
+def event(frame):
+    return replace(EVENT, frame=frame, wall_ns=EVENT.wall_ns + frame, monotonic_ns=EVENT.monotonic_ns + frame)
+
+
+def frames(path):
+    """The frame ids in a log, the rotated files first."""
+    files = [*(old for _, old in older_files(path)), path]
+    return [found.frame for file in files for found in read_events(file)]
+
+
+def records(path, kind):
+    return [record for _, record in read_records(path) if isinstance(record, kind)]
+
+
+def until(condition, seconds=60.0):
+    """Wait for a condition that another thread brings about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.002)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """On a busy machine the writer may take longer than a user waits."""
+    monkeypatch.setattr(EventLog.flush, "__defaults__", (60.0,))
+    monkeypatch.setattr(EventLog.close, "__defaults__", (60.0,))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "events.jsonl"
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What `os.write` of a log does: swap `disk.write` and `disk.sync`."""
+
+    functions = SimpleNamespace(write=WRITE, sync=SYNC)
+
+    def write(file, data):
+        return functions.write(file, data)
+
+    def sync(file):
+        return functions.sync(file)
+
+    monkeypatch.setattr(log_file.os, "write", write)
+    monkeypatch.setattr(log_file.os, "fsync", sync)
+    monkeypatch.setattr(event_log, "_RETRY_SECONDS", (0.005, 0.02))
+    return functions
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_was_put_is_written_in_order_under_a_header(path):
+    with EventLog(path, network="n" * 64, profile="p" * 64, false_alarm_rate=0.01) as log:
+        assert all(log.put(event(frame)) for frame in range(50))
+        assert log.flush()
+        health = log.health()
+        assert (health.ok, health.written, health.synced, health.queued, health.dropped) == (True, 50, 50, 0, 0)
+        assert "50 written, 0 dropped" in repr(log)
+    assert frames(path) == list(range(50))
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [line["seq"] for line in lines] == list(range(51))
+    assert (lines[0]["type"], lines[0]["format"], lines[0]["run"]) == ("header", "outrider-events/1", log.run)
+    assert {(line["network"], line["profile"]) for line in lines} == {("n" * 64, "p" * 64)}
+
+
+def test_a_drive_without_events_leaves_a_header(path):
+    with EventLog(path) as log:
+        assert log.flush()
+        assert log.run == records(path, Header)[0].run
+    assert [type(record) for _, record in read_records(path)] == [Header]
+
+
+def test_flushes_that_fail_take_no_place_in_the_queue(path, disk):
+    log = EventLog(path, capacity=20)
+    assert log.flush()
+    disk.write = full
+    for frame in range(20):
+        assert log.put(event(frame))
+        assert not log.flush(0.001)
+    disk.write = WRITE
+    assert log.flush()
+    assert log.close()
+    assert frames(path) == list(range(20))
+
+
+def test_close_drains_and_says_so(path):
+    log = EventLog(path)
+    for frame in range(500):
+        log.put(event(frame))
+    assert log.close()
+    assert log.close()
+    assert not log.put(event(500))
+    assert log.health().dropped == 1
+    assert log.flush()
+    assert frames(path) == list(range(500))
+
+
+def test_files_are_rotated_without_losing_a_line(path):
+    with EventLog(path, max_bytes=4096, keep=100) as log:
+        for frame in range(200):
+            assert log.put(event(frame))
+        assert log.flush()
+    files = [*(old for _, old in older_files(path)), path]
+    assert len(files) > 10
+    assert all(file.stat().st_size <= 4096 for file in files)
+    assert frames(path) == list(range(200))
+    read = [list(read_records(file)) for file in files]
+    assert [lines[0][1].part for lines in read] == list(range(len(files)))
+    assert [seq for lines in read for seq, _ in lines] == list(range(200 + len(files)))
+
+
+def test_only_so_many_older_files_are_kept(path):
+    with EventLog(path, max_bytes=4096, keep=2) as log:
+        for frame in range(200):
+            log.put(event(frame))
+        assert log.flush()
+    numbers = [number for number, _ in older_files(path)]
+    assert len(numbers) == 2
+    assert numbers[1] == numbers[0] + 1
+    assert frames(path) == list(range(frames(path)[0], 200))
+
+
+def test_a_restart_goes_on_behind_the_last_number(path):
+    for start in (0, 100):
+        with EventLog(path, max_bytes=4096, keep=100) as log:
+            for frame in range(start, start + 100):
+                log.put(event(frame))
+    assert frames(path) == list(range(200))
+    assert log.health().failures == 0
+
+
+def test_a_rotation_that_fails_goes_on_in_the_same_file(path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "no renaming today")
+
+    monkeypatch.setattr(log_file.Path, "rename", refuse)
+    with EventLog(path, max_bytes=4096) as log:
+        for frame in range(100):
+            log.put(event(frame))
+        assert log.flush()
+        health = log.health()
+    assert frames(path) == list(range(100))
+    assert health.dropped == 0
+    assert health.failures >= 1
+    assert "no renaming today" in health.error
+
+
+def test_a_new_file_that_cannot_be_opened_leaves_the_old_one(path, monkeypatch):
+    log = EventLog(path, max_bytes=4096)
+    assert log.flush()
+
+    def refuse(_):
+        raise PermissionError(errno.EACCES, "no new file")
+
+    monkeypatch.setattr(log_file, "_open", refuse)
+    for frame in range(100):
+        log.put(event(frame))
+    assert log.flush()
+    assert log.close()
+    assert older_files(path) == []
+    assert frames(path) == list(range(100))
+
+
+def test_a_full_disk_reaches_nobody_and_costs_nothing_that_fits_the_queue(path, disk):
+    log = EventLog(path)
+    assert log.flush()
+    disk.write = full
+    assert all(log.put(event(frame)) for frame in range(100))
+    until(lambda: log.health().failures > 2)
+    health = log.health()
+    assert not health.ok
+    assert health.error == "OSError: [Errno 28] No space left on device"
+    assert (health.written, health.queued, health.dropped) == (0, 100, 0)
+    assert not log.flush(0.05)
+    disk.write = WRITE
+    assert log.flush()
+    assert log.health().ok
+    assert log.close()
+    assert frames(path) == list(range(100))
+
+
+def test_a_disk_that_fills_in_mid_line_leaves_no_half_line(path, disk):
+    log = EventLog(path)
+    assert log.put(event(0))
+    assert log.flush()
+
+    def half(file, data):
+        disk.write = full
+        return WRITE(file, data[: len(data) // 2])
+
+    disk.write = half
+    log.put(event(1))
+    until(lambda: log.health().failures > 1)
+    assert [found.frame for found in read_events(path)] == [0]
+    disk.write = WRITE
+    assert log.flush()
+    log.close()
+    assert frames(path) == [0, 1]
+
+
+def test_half_a_line_that_could_not_be_undone_is_undone_later(path, disk, monkeypatch):
+    log = EventLog(path)
+    assert log.flush()
+
+    def half(file, data):
+        disk.write = full
+        return WRITE(file, data[: len(data) // 2])
+
+    monkeypatch.setattr(log_file.os, "ftruncate", full)
+    disk.write = half
+    log.put(event(0))
+    until(lambda: log.health().failures > 1)
+    with pytest.warns(OutriderWarning, match="the last line is cut off after"):
+        assert list(read_events(path)) == []
+    monkeypatch.setattr(log_file.os, "ftruncate", TRUNCATE)
+    disk.write = WRITE
+    assert log.flush()
+    log.close()
+    assert frames(path) == [0]
+
+
+def test_what_a_full_queue_drops_is_counted_in_the_log(path, disk):
+    log = EventLog(path, capacity=10)
+    assert log.flush()
+    disk.write = full
+    log.put(event(0))
+    until(lambda: not log.health().ok)
+    taken = [log.put(event(frame)) for frame in range(1, 40)]
+    dropped = taken.count(False)
+    assert dropped >= 20
+    assert log.health().dropped == dropped
+    disk.write = WRITE
+    assert log.flush()
+    assert log.close()
+    assert sum(record.count for record in records(path, Dropped)) == dropped
+    assert records(path, Dropped)[-1].total == dropped
+    assert len(frames(path)) == 40 - dropped
+
+
+def test_a_slow_disk_holds_nobody_up(path, disk):
+    going, gate = threading.Event(), threading.Event()
+
+    def slow(file, data):
+        going.set()
+        assert gate.wait(60)
+        return WRITE(file, data)
+
+    log = EventLog(path, capacity=16)
+    assert log.flush()
+    disk.write = slow
+    log.put(event(0))
+    assert going.wait(60)
+    taken = sum(log.put(event(frame)) for frame in range(1, 1000))
+    assert taken == 16
+    assert not log.close(0.02)
+    assert log.health().queued == 17
+    gate.set()
+    assert log.close()
+    assert frames(path) == list(range(17))
+    assert log.health().dropped == 1000 - 17
+    assert records(path, Dropped)[-1].total == 1000 - 17
+
+
+def test_close_on_a_full_disk_gives_up_and_counts(path, disk):
+    log = EventLog(path)
+    assert log.put(event(0))
+    assert log.flush()
+    disk.write = full
+    for frame in range(1, 30):
+        log.put(event(frame))
+    assert not log.close()
+    health = log.health()
+    assert (health.written, health.queued, health.dropped, health.ok) == (1, 0, 29, False)
+    assert frames(path) == [0]
+
+
+def test_a_failed_sync_is_not_forgotten(path, disk):
+    log = EventLog(path)
+    assert log.flush()
+
+    def fail(_):
+        disk.sync = SYNC
+        raise OSError(errno.EIO, "the disk is dying")
+
+    disk.sync = fail
+    log.put(event(0))
+    assert not log.flush()
+    log.put(event(1))
+    until(lambda: log.health().synced == 1)
+    health = log.health()
+    assert (health.written, health.synced, health.failures) == (2, 1, 1)
+    assert health.error == "OSError: [Errno 5] the disk is dying"
+    assert not log.close()
+    assert frames(path) == [0, 1]
+
+
+def test_a_clock_that_steps_back_changes_nothing(path):
+    steps = [replace(event(frame), wall_ns=10**18 - frame * 3600 * 10**9) for frame in range(20)]
+    with EventLog(path) as log:
+        assert all(map(log.put, steps))
+    assert list(read_events(path)) == steps
+    assert log.health().failures == 0
+
+
+def test_an_event_made_of_the_wrong_things_is_lost_alone(path):
+    with EventLog(path) as log:
+        for frame, wrong in enumerate([{"score": "high"}, {"layers": 5}, {"status": 99}, {"reason": None}, {}]):
+            assert log.put(replace(event(frame), **wrong))
+        assert log.put(None)
+        assert log.put(replace(event(5), score=np.float32(2), frame=np.int64(5), prediction=np.int32(1)))
+        assert log.flush()
+        assert log.health().dropped == 5
+        assert log.health().failures == 5
+    assert frames(path) == [4, 5]
+    assert records(path, Dropped)[-1].total == 5
+
+
+def test_a_second_writer_is_refused_until_the_first_is_done(path):
+    with EventLog(path), pytest.raises(BlockingIOError, match="expected to be the only writer of this event log"):
+        EventLog(path)
+    EventLog(path).close()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file") as error:
+        EventLog(tmp_path / "file" / "events.jsonl")
+    assert error.value.filename is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is allowed to root")
+def test_a_folder_without_permission_is_refused_at_once(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match=r"events.jsonl"):
+        EventLog(tmp_path / "events.jsonl")
+
+
+def test_something_other_than_a_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "folder"):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        with pytest.raises(OSError, match="expected a file or a free name for the event log, got something else"):
+            EventLog(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"root:x:0:0\n", b"some text", b'{"seq":0,"type":"event"}\n', b"\n"])
+def test_a_file_of_another_kind_is_refused_and_left_alone(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="expected an event log or a free name, got a file of another kind"):
+        EventLog(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "setting", [{"capacity": 0}, {"max_bytes": 100}, {"keep": -1}, {"thumbnails": -1}, {"false_alarm_rate": 1.0}]
+)
+def test_a_setting_out_of_range_is_refused(path, setting):
+    with pytest.raises(ValueError, match="expected "):
+        EventLog(path, **setting)
+    assert not path.exists()
+
+
+def test_a_restart_repairs_a_line_cut_anywhere(path):
+    with EventLog(path) as log:
+        log.put(event(0))
+    whole, last = path.read_bytes(), number(encode(event(1)), 2)
+    for cut in [*range(1, len(last), 37), len(last) - 1]:
+        path.write_bytes(whole + last[:cut])
+        with EventLog(path) as log:
+            log.put(event(2))
+        assert frames(path) == [0, 2]
+        headers = records(path, Header)
+        assert [header.repaired_bytes for header in headers] == [0, cut]
+        assert headers[1].run == log.run
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"seq":0,"type":"head', b"\0" * 5000])
+def test_a_file_torn_in_its_first_line_begins_anew(path, torn):
+    path.write_bytes(torn)
+    with EventLog(path) as log:
+        log.put(event(0))
+    assert frames(path) == [0]
+    assert records(path, Header)[0].repaired_bytes == len(torn)
+
+
+def test_a_file_removed_by_others_is_made_again(path):
+    with EventLog(path) as log:
+        log.put(event(0))
+        assert log.flush()
+        path.unlink()
+        log.put(event(1))
+        assert log.flush()
+        assert "removed or shortened by others" in log.health().error
+    assert records(path, Header)[0].part == 1
+    assert frames(path) == [1]
+
+
+def test_another_file_in_its_place_is_left_alone(path, disk):
+    log = EventLog(path)
+    assert log.flush()
+    path.unlink()
+    path.write_text("not ours\n")
+    log.put(event(0))
+    until(lambda: log.health().failures > 2)
+    assert "expected an event log or a free name" in log.health().error
+    assert path.read_text() == "not ours\n"
+    path.unlink()
+    assert log.flush()
+    assert log.close()
+    assert frames(path) == [0]
+
+
+def test_a_file_shortened_by_others_stays_readable(path):
+    with EventLog(path) as log:
+        log.put(event(0))
+        log.put(event(1))
+        assert log.flush()
+        os.truncate(path, path.stat().st_size - 10)
+        log.put(event(2))
+        assert log.flush()
+        assert "removed or shortened by others" in log.health().error
+    assert frames(path) == [0, 2]
+    assert [header.part for header in records(path, Header)] == [0, 1]
+
+
+EVENTS = """
+import sys
+from dataclasses import replace
+from outrider.monitor import Status
+from outrider.runtime.event_log import EventLog
+from outrider.runtime.events import Event
+
+event = Event("alarm", 0, 10**18, 10**9, Status.ALARM, Status.OK, 1.5, 1.0, .35, 3, ("relu1",), "r" * 300, 812.5)
+"""
+WRITER = """
+log = EventLog(sys.argv[1], max_bytes=20_000, keep=1000)
+frame = int(sys.argv[2])
+while True:
+    if log.put(replace(event, frame=frame)):
+        frame += 1
+    if frame % 7 == 0:
+        log.flush(0.05)
+        print(int(sys.argv[2]) + log.health().written, flush=True)
+"""
+LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, resource.RLIM_INFINITY))
+log = EventLog(sys.argv[1])
+taken = 0
+while not log.health().failures:
+    taken += log.put(replace(event, frame=taken))
+print(log.health().error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(taken)
+"""
+
+
+def test_nothing_acknowledged_is_lost_to_kill_9(path):
+    start = 0
+    for round_ in range(2):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", EVENTS + WRITER, str(path), str(start)], stdout=subprocess.PIPE, text=True
+        )
+        with writer:
+            for _ in range(5 + 60 * round_):
+                acknowledged = int(writer.stdout.readline())
+            with pytest.raises(BlockingIOError, match="expected to be the only writer"):
+                EventLog(path)
+            writer.send_signal(signal.SIGKILL)
+            for line in writer.stdout.read().splitlines(keepends=True):
+                if line.endswith("\n"):
+                    acknowledged = int(line)
+        EventLog(path).close()
+        found = frames(path)
+        assert found == list(range(len(found)))
+        assert len(found) >= acknowledged > start
+        start = len(found)
+
+
+def test_the_kernel_refuses_and_the_interpreter_ends_without_a_close(path):
+    """A limit on the size of files stands for a full disk; when it is lifted, what was accepted is still there."""
+    code = [sys.executable, "-c", EVENTS + LIMITED, str(path)]
+    error, taken = subprocess.run(code, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert error == "OSError: [Errno 27] File too large"
+    assert int(taken) > 10
+    assert frames(path) == list(range(int(taken)))
+
+
+def test_several_threads_may_put(path):
+    with EventLog(path, capacity=10_000) as log:
+        threads = [
+            threading.Thread(target=lambda k=k: [log.put(event(1000 * k + i)) for i in range(300)]) for k in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert log.flush()
+    assert sorted(frames(path)) == sorted(1000 * k + i for k in range(4) for i in range(300))
+
+
+def test_summaries_come_by_themselves_and_at_the_end(path):
+    metrics = Metrics(false_alarm_rate=0.01)
+    with EventLog(path) as log:
+        log.attach(metrics, 0.01)
+        metrics.record(Status.OK, 0.5, 1.0, 100.0)
+        until(lambda: path.exists() and len(records(path, Summary)) > 1)
+        metrics.record(Status.ALARM, 1.5, 1.0, 100.0)
+        with pytest.raises(ValueError, match="expected seconds above 0, got 0"):
+            log.attach(metrics, 0)
+    assert records(path, Summary)[-1].values["counters"]["frames"] == 2
+    assert records(path, Summary)[-1].values["counters"]["alarms"] == 1
+
+
+def test_a_summary_can_be_handed_over(path):
+    with EventLog(path) as log:
+        assert log.summary(Metrics())
+        assert not log.summary(None)
+        assert "AttributeError" in log.health().error
+    assert records(path, Summary)[0].values["latency_us"] == []
+
+
+def test_broken_metrics_do_not_keep_events_from_the_disk(path):
+    with EventLog(path) as log:
+        log.attach(None)
+        log._metrics = object()
+        log._summary_at = 0.0
+        log.put(event(0))
+        assert log.flush()
+        assert "AttributeError" in log.health().error
+    assert frames(path) == [0]
+
+
+def test_thumbnails_are_kept_at_most_every_so_often(path):
+    picture = np.random.default_rng(0).random((3, 40, 50), np.float32)
+    with EventLog(path, thumbnails=3, thumbnail_seconds=3600) as log:
+        assert log.thumbnail(7, picture)
+        assert not log.thumbnail(8, picture)
+    (kept,) = list_thumbnails(path.with_name("events.frames"))
+    assert kept.name == f"{log.run}-0000000007.png"
+
+
+def test_a_thumbnail_that_is_no_picture_reaches_nobody(path):
+    with EventLog(path, thumbnail_seconds=0) as log:
+        assert not log.thumbnail(0, np.zeros(10))
+        assert log.health().error == "ValueError: expected a picture of 1, 3 or 4 channels, got shape (10,)"
+        (path.with_name("events.frames")).write_text("in the way")
+        assert log.thumbnail(1, np.zeros((4, 4)))
+        until(lambda: log.health().failures == 2)
+        assert log.put(event(0))
+    assert frames(path) == [0]
+    assert log.health().dropped == 0
+
+
+def test_no_thumbnails_are_kept_when_none_are_wanted(path):
+    with EventLog(path, thumbnails=0) as log:
+        assert not log.thumbnail(0, np.zeros((4, 4)))
+    assert not path.with_name("events.frames").exists()
+
+
+def test_the_hash_of_a_file(path):
+    path.write_bytes(b"abc")
+    assert file_sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,90 @@
+"""What is said of a frame before the network sees it, against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from outrider.coverage.kernels import frame_facts
+from outrider.monitor import Status
+from outrider.runtime.frame_check import FrameCheck
+
+DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int32", "int64"]
+frames = st.sampled_from(DTYPES).flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3)))
+
+
+def picture(dtype="float32", seed=0):
+    return (np.random.default_rng(seed).random((3, 8, 6)) * 100).astype(dtype)
+
+
+@given(frames)
+def test_non_finite_and_constant_frames_are_those_that_numpy_finds(frame):
+    status, reason = FrameCheck(frame.shape, str(frame.dtype)).judge(frame)
+    words = frame.view(f"u{frame.dtype.itemsize}")
+    if not np.isfinite(frame).all():
+        assert (status, reason) == (Status.FAULT, "the frame holds NaN or Inf")
+    elif (words == words.flat[0]).all():
+        assert status == Status.FAULT
+        assert "of one value throughout" in reason
+    else:
+        assert (status, reason) == (Status.OK, "")
+
+
+@given(arrays.arrays("uint8", 24), st.integers(0, 23), st.integers(1, 255))
+def test_frames_that_differ_in_one_value_have_other_digests(frame, place, change):
+    other = frame.copy()
+    other[place] ^= change
+    assert frame_facts[1](frame, np.uint8(0))[2] != frame_facts[1](other, np.uint8(0))[2]
+    wide, wider = frame.view("u4"), other.view("u4")
+    assert frame_facts[4](wide, np.uint32(0))[2] != frame_facts[4](wider, np.uint32(0))[2]
+
+
+def test_two_values_that_change_places_have_another_digest():
+    frame = np.arange(24, dtype=np.uint32)
+    other = frame.copy()
+    other[[3, 20]] = other[[20, 3]]
+    assert frame_facts[4](frame, np.uint32(0))[2] != frame_facts[4](other, np.uint32(0))[2]
+
+
+def test_a_frozen_picture_is_stale_until_it_moves():
+    check = FrameCheck((3, 8, 6), "float32", frozen=3)
+    still = picture()
+    assert [check.judge(still.copy())[0] for _ in range(2)] == [Status.OK] * 2
+    assert check.judge(still) == (Status.STALE, "the picture is frozen: the same bytes 3 frames in a row")
+    assert check.judge(still)[1].endswith("4 frames in a row")
+    assert check.judge(picture(seed=1))[0] == Status.OK
+    assert check.judge(still)[0] == Status.OK
+    check.reset()
+    assert check.judge(still)[0] == Status.OK
+
+
+def test_frames_of_any_memory_order_are_judged():
+    check = FrameCheck((6, 8, 3), "float32")
+    frame = picture().transpose(2, 1, 0)
+    assert check.judge(frame)[0] == Status.OK
+    frame[1, 1, 1] = np.inf
+    assert check.judge(frame)[0] == Status.FAULT
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        ([[1.0]], "expected a numpy array, got list"),
+        (picture("float64"), "expected a frame of dtype float32, got float64"),
+        (picture()[:, :, :5], r"expected a frame of shape (3, None, 6), got (3, 8, 5)"),
+        (picture()[0], r"expected a frame of shape (3, None, 6), got (8, 6)"),
+        (picture()[:, :0], r"expected a frame of shape (3, None, 6), got (3, 0, 6)"),
+        (picture(), ""),
+        (picture()[:, :4], ""),
+    ],
+)
+def test_frames_the_network_cannot_take_are_refused(frame, reason):
+    assert FrameCheck((3, None, 6), "float32").refusal(frame) == reason
+
+
+def test_a_frozen_count_that_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match="expected frozen as None or a number of frames from 2, got 1"):
+        FrameCheck((3, 8, 6), "float32", frozen=1)
