@@ -3,21 +3,26 @@
 PYTHON ?= python3
 REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 IN_VENV = .venv/bin/
+# npm's ONNX Runtime, native and WebAssembly, and the package for Unity of which we take the headers.
+ONNXRUNTIME = 1.30.0
+UNITY = 0.4.9
 
-.PHONY: help demo test lint format bench data clean
+.PHONY: help demo test lint format bench data languages clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo    train or load a small network, monitor it on real images, write demo.html'
-	@echo 'make test    run the tests'
-	@echo 'make lint    ruff and mypy'
-	@echo 'make format  let ruff rewrite the files'
-	@echo 'make bench   print the tables of benchmarks/ (run make data first)'
-	@echo 'make data    fetch Fashion-MNIST, MNIST and CIFAR-10 into the cache'
-	@echo 'make clean   remove .venv and what was built'
+	@echo 'make demo       a car whose camera fails, then photographs and attacks: writes drive.html and demo.html'
+	@echo 'make test       run the tests'
+	@echo 'make lint       ruff and mypy'
+	@echo 'make format     let ruff rewrite the files'
+	@echo 'make bench      print the tables of benchmarks/ (run make data first)'
+	@echo 'make data       fetch Fashion-MNIST, MNIST, CIFAR-10 and three trained networks into the cache'
+	@echo 'make languages  fetch ONNX Runtime for JavaScript and C, so that make test runs guarded models there too'
+	@echo 'make clean      remove .venv and what was built'
 
 demo: .venv/.demo
-	$(IN_VENV)outrider demo
+	$(IN_VENV)outrider demo drive
+	$(IN_VENV)outrider demo pictures
 
 test: .venv/.dev
 	$(IN_VENV)python -m pytest $(ARGS)
@@ -34,11 +39,14 @@ format: .venv/.dev
 bench: .venv/.bench
 	$(IN_VENV)python benchmarks/bench_time.py
 	$(IN_VENV)python benchmarks/bench_memory.py
+	$(IN_VENV)python benchmarks/bench_onnx.py
 	$(IN_VENV)python benchmarks/bench_detection.py fashion-mnist
 	$(IN_VENV)python benchmarks/bench_detection.py cifar10
 
-data:
-	$(PYTHON) benchmarks/fetch_data.py
+data: | .venv/bin/python
+	$(IN_VENV)python benchmarks/fetch_data.py
+
+languages: build/languages/.$(ONNXRUNTIME)-$(UNITY)
 
 clean:
 	rm -rf .venv build dist outrider.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
@@ -55,3 +63,20 @@ clean:
 build/typed:
 	mkdir -p $@/outrider
 	ln -s ../../../networks ../../../coverage ../../../monitor ../../../runtime $@/outrider/
+
+# The library for C lies in onnxruntime-node; what its install script would fetch is for GPUs. No official package has
+# the C header, so it comes from the iOS framework in a package for Unity: 1.29, and the C API of a later library only
+# has more at its end.
+HEADERS = package/Plugins/iOS~/onnxruntime.xcframework/ios-arm64/onnxruntime.framework/Headers
+build/languages/.$(ONNXRUNTIME)-$(UNITY):
+	@node --version >/dev/null 2>&1 && npm --version >/dev/null 2>&1 || { \
+	    echo 'make languages: expected node and npm, got none; install Node.js 18 or newer' >&2; exit 1; }
+	rm -rf $(@D)
+	mkdir -p $(@D)/include
+	npm install --prefix $(@D) --ignore-scripts --no-save --no-audit --no-fund \
+	    onnxruntime-node@$(ONNXRUNTIME) onnxruntime-web@$(ONNXRUNTIME)
+	cd $(@D) && npm pack --silent com.github.asus4.onnxruntime@$(UNITY)
+	tar -xzf $(@D)/com.github.asus4.onnxruntime-$(UNITY).tgz -C $(@D)/include --strip-components=7 \
+	    $(HEADERS)/onnxruntime_c_api.h $(HEADERS)/onnxruntime_ep_c_api.h $(HEADERS)/onnxruntime_error_code.h
+	rm $(@D)/com.github.asus4.onnxruntime-$(UNITY).tgz
+	@touch $@

