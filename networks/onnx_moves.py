@@ -9,7 +9,8 @@ from typing import Any
 from .onnx_nodes import Nodes, operands, operator
 
 _WHOLE = frozenset(("gelu", "layernormalization", "quickgelu", "silu"))
-_BEHIND_CONV = frozenset(("clip", "hardsigmoid", "hardswish", "leakyrelu", "relu", "sigmoid", "tanh"))
+BEHIND_CONV = frozenset(("clip", "hardsigmoid", "hardswish", "leakyrelu", "relu", "sigmoid", "tanh"))
+"""Kinds of activation that ONNX Runtime makes one node with the convolution before them."""
 _BEHIND_GEMM = frozenset((
     "elu", "hardsigmoid", "leakyrelu", "relu", "sigmoid", "softplus", "softsign", "tanh", "thresholdedrelu",
 ))  # fmt: skip
@@ -69,7 +70,7 @@ def _fuses(nodes: Nodes, node: Any, reader: Any, tensor: str) -> bool:
     others = [name for name in operands(reader) if name and name != tensor]
     constant = not nodes.moving.intersection(others)
     if conv := _is_conv(nodes, tensor):
-        return following in _BEHIND_CONV or (
+        return following in BEHIND_CONV or (
             conv == 1 and (following == "add" or (following in ("batchnormalization", "mul") and constant))
         )
     if op == "gemm":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -119,6 +119,13 @@ class Tap:
         return self.shape[:1] if self.layout in _FIRST else self.shape[-1:]
 
     @property
+    def map_sizes(self) -> tuple[int | None, ...]:
+        """The sizes of a map that are pooled; none for dense tensors and attention heads."""
+        if self.layout not in _MAPS:
+            return ()
+        return self.shape[1:] if self.layout in _FIRST else self.shape[:-1]
+
+    @property
     def grid(self) -> int:
         """K of ``gridK``. Raises ValueError for other neurons."""
         return int(self.neurons.removeprefix("grid"))
@@ -223,8 +230,9 @@ def candidate(
 def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neurons: str | Sequence[str]) -> list[Tap]:
     """The taps that a user asks of an adapter, in the order of the candidates.
 
-    selectors: ``auto`` (every activation), ``first`` (the first of them), a name, a module path where the file tells
-    it, a glob over both, an ``@kind``, or several; each may carry its own ``:neurons``. Globs and kinds pass over
+    selectors: ``auto`` (every activation), ``first`` (the first of them), ``stages`` (the last of each size of map), a
+    name, a module path where the file tells it, a glob over both, an ``@kind``, or several; each may carry its own
+    ``:neurons``. Globs and kinds pass over
     tensors that cannot be tapped; a name does not. A name that is also a path means the tensor of that name.
     Raises ValueError for a selector that means none of the candidates.
     """
@@ -243,11 +251,11 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
 
 
 def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
-    if pattern in ("auto", "first"):
+    if pattern in _OF_ACTIVATIONS:
         for kinds in (ACTIVATIONS, GATES):
             found = [i for i, c in enumerate(candidates) if c.kind in kinds and not c.obstacle]
             if found:
-                return found if pattern == "auto" else found[:1]
+                return _OF_ACTIVATIONS[pattern](candidates, found)
         names = ", ".join(c.name for c in candidates if not c.obstacle and c.kind != OUTPUT)
         hidden = [c for c in candidates if c.obstacle and c.kind in ACTIVATIONS | GATES][:1]
         why = "".join(f"; {c.name!r} cannot be tapped: {c.obstacle}" for c in hidden)
@@ -268,10 +276,31 @@ def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
     raise ValueError(f"expected the name of a tensor, a glob or a kind ({known}), got {pattern!r}{hint}")
 
 
+def _last_of_each_size(candidates: Sequence[Candidate], found: Sequence[int]) -> list[int]:
+    """Maps of a single place are of one size with dense tensors. Raises ValueError for sizes left open."""
+    last = {}
+    for index in found:
+        c = candidates[index]
+        if None in c.shape:
+            raise ValueError(
+                f"expected known sizes to tell the stages of the network apart, got {_shown(c.shape)} at {c.name!r};"
+                " fix the input shape, or name the taps"
+            )
+        last[tuple(size for size in c.tap("channel").map_sizes if size != 1)] = index
+    return sorted(last.values())
+
+
+_OF_ACTIVATIONS: dict[str, Callable[[Sequence[Candidate], list[int]], list[int]]] = {
+    "auto": lambda _, found: found,
+    "first": lambda _, found: found[:1],
+    "stages": _last_of_each_size,
+}
+
+
 def stands_for(selector: str, name: str, kind: str, paths: Sequence[str] = ()) -> bool:
     """Whether a selector of `choose` could mean a tensor, whatever its shape."""
     pattern, _ = split_selector(selector)
-    if pattern in ("auto", "first"):
+    if pattern in _OF_ACTIVATIONS:
         return kind in ACTIVATIONS | GATES
     return any(matches(pattern, own, kind) for own in (name, *paths))
 

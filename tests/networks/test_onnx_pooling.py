@@ -144,12 +144,12 @@ def test_taps_of_many_forms_leave_as_one_tensor():
 
 
 @pytest.mark.parametrize("neurons", ["channel", "channel-max", "grid3", "grid4"])
-@pytest.mark.parametrize("form", ["maps", "codes", "tokens"])
+@pytest.mark.parametrize("form", ["maps", "maps, then dense", "large maps", "codes", "tokens"])
 def test_each_layer_is_pooled_before_the_next_but_one_is_computed(form, neurons, tmp_path):
     """While it is in the cache: a matter of the order in which nodes are written."""
     rng = np.random.default_rng(0)
     layers, nodes, constants, taps = 6, [], [], []
-    shape = (9, 16) if form == "tokens" else (16, 9, 9)
+    shape = {"tokens": (9, 16), "large maps": (16, 48, 48)}.get(form, (16, 9, 9))
     before = "x"
     for i in range(layers):
         weights = rng.normal(size=(16, 16) if form == "tokens" else (16, 16, 3, 3)).astype(np.float32)
@@ -167,6 +167,12 @@ def test_each_layer_is_pooled_before_the_next_but_one_is_computed(form, neurons,
             before = f"d{i}"
             tap = dataclasses.replace(tap, name=f"q{i}", dtype="uint8")
         taps.append(tap)
+    if form == "maps, then dense":  # ONNX Runtime makes hard swish anew, of two nodes
+        nodes.append(helper.make_node("GlobalMaxPool", [before], ["p"], "pool"))
+        nodes.append(helper.make_node("Flatten", ["p"], ["f"], "flatten"))
+        nodes.append(helper.make_node("HardSwish", ["f"], ["h"], "dense"))
+        before = "h"
+        taps.append(Tap(before, "hardswish", (16,), "NC", "float32", "unit"))
     nodes.append(helper.make_node("Neg", [before], ["y"]))
     constants.append(numpy_helper.from_array(np.float32(0.1), "scale"))
     constants.append(numpy_helper.from_array(np.uint8(0), "zero"))
@@ -198,8 +204,18 @@ def test_each_layer_is_pooled_before_the_next_but_one_is_computed(form, neurons,
         elif event["args"]["op_name"] in pools:
             pooled_by_then.append(computed)
     assert computed == layers
-    assert len(pooled_by_then) == layers
-    assert all(then <= i + 2 for i, then in enumerate(pooled_by_then))
+    steps = 2 if form == "large maps" and neurons == "channel" else 1
+    assert len(pooled_by_then) == layers * steps
+    assert all(then <= i // steps + 2 for i, then in enumerate(pooled_by_then))
+
+
+@pytest.mark.parametrize("size", [(48, 50), (56, 56), (49, 63), (53, 59), (112, 112)])
+def test_means_of_large_maps(size):
+    """Taken in two steps where the sizes have divisors."""
+    shape = (16, *size)
+    values = samples("float32", shape) + np.float32(3)
+    tap = Tap("t", "relu", shape, "NCHW", "float32", "channel")
+    check(pooled(tap, values, (2, *shape)), tap, values)
 
 
 def test_means_of_codes_are_exact():

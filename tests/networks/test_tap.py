@@ -237,6 +237,28 @@ def test_choose(selectors, neurons, ids):
     assert [tap.id for tap in choose(CANDIDATES, selectors, neurons)] == ids
 
 
+def test_stages_are_the_last_activations_of_each_size():
+    maps = [
+        Candidate("a", "relu", (8, 32, 32), "NCHW", "float32"),
+        Candidate("b", "relu", (4, 32, 32), "NCHW", "float32"),
+        Candidate("c", "relu", (32, 16, 8), "NHWC", "float32"),
+        Candidate("d", "relu", (16, 16, 32), "NHWC", "float32"),
+        Candidate("squeeze", "relu", (4, 1, 1), "NCHW", "float32"),
+        Candidate("tokens", "gelu", (16, 64), "NLC", "float32"),
+        Candidate("dense", "relu", (9,), "NC", "float32"),
+        Candidate("e", "relu", (64, 16, 16), "NCHW", "float32"),
+    ]
+    chosen = choose(maps, "stages", "channel")
+    assert [tap.name for tap in chosen] == ["b", "c", "tokens", "dense", "e"]
+    assert [tap.name for tap in choose([maps[4]], "stages", "channel")] == ["squeeze"]
+
+
+def test_stages_need_known_sizes():
+    maps = [Candidate("a", "relu", (8, None, 32), "NCHW", "float32")]
+    with pytest.raises(ValueError, match=r"expected known sizes to tell the stages .* apart, got 8x\?x32 at 'a'"):
+        choose(maps, "stages", "channel")
+
+
 def test_gates_are_tapped_where_there_is_nothing_else():
     assert [tap.name for tap in choose([CANDIDATES[0], CANDIDATES[2]], "auto", "unit")] == ["gate"]
 
