@@ -272,9 +272,8 @@ class _Networks:
         return self._class_free
 
     def _network(self, classes: str | None) -> OnnxNetwork:
-        return OnnxNetwork(
-            self._model.path, taps="auto", neurons="channel", classes=classes, threads=1, **self._model.options
-        )
+        options = {"taps": "auto"} | self._model.options
+        return OnnxNetwork(self._model.path, neurons="channel", classes=classes, threads=1, **options)
 
 
 def session(path: Path) -> Any:

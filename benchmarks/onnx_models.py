@@ -135,6 +135,11 @@ def _settled(module: Any) -> Any:
     return module.eval()
 
 
+def same_as(name: str, path: Path) -> None:
+    """Another row's model."""
+    shutil.copy(made(MODELS[name]), path)
+
+
 def fetched(name: str, file: str) -> Path:
     """A file that `make data` fetches. Raises FileNotFoundError where it did not."""
     path = cache_folder() / name / file
@@ -315,6 +320,12 @@ def _models() -> Iterator[Model]:
     needs = "mobilenet-v2"
     base = "mobilenet_v2-torchscript"
     yield Model(base, "torchscript", "float32", partial(torchscript, trained_mobilenet), needs=needs)
+    few = {"taps": "stages"}
+    for name in (base, "mobilenet_v3_small-torchscript", "mobilenet_v3_large-torchscript"):
+        yield Model(
+            name.replace("torchscript", "stages"), "torchscript", "float32", partial(same_as, name),
+            needs=needs if name == base else None, options=few,
+        )  # fmt: skip
     yield Model("mobilenet_v2-dynamo", "dynamo", "float32", partial(dynamo, trained_mobilenet), needs=needs)
     yield Model("mobilenet_v2-int8-qdq", "onnxruntime", "int8 QDQ", partial(int8, base), needs=needs)
     build = partial(int8, base, form="QOperator")

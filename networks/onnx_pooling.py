@@ -45,7 +45,11 @@ def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[sli
         groups.setdefault(part.group, []).append((index, part))
     joined, columns, start = [], {}, 0
     for group, members in sorted(groups.items(), key=lambda item: -min(index for index, _ in item[1])):
-        joined.append(_join(fragment, group, [part for _, part in members]))
+        tensor = _join(fragment, group, [part for _, part in members])
+        if tensor == taps[members[0][0]].name and len(groups) > 1:
+            # Of the model itself: where ONNX Runtime makes anew what it comes from, it would be followed back first.
+            tensor = fragment.node("Flatten", tensor, axis=1)
+        joined.append(tensor)
         for index, _ in members:
             columns[index] = slice(start, start + taps[index].size)
             start += taps[index].size
@@ -269,8 +273,7 @@ def _join(fragment: Fragment, group: _Group, parts: Sequence[_Part]) -> str:
             name = fragment.node("Add", name, fragment.constant(group.shift, np.float32))
     if rows and group.cells > 1:
         name = fragment.node("Transpose", name, perm=(0, 2, 1))
-    # A tensor of the model itself gets a node too: one that ONNX Runtime makes anew would be followed back first.
-    return fragment.node("Flatten", name, axis=1) if group.rank > 2 or name == parts[0].tensor else name
+    return fragment.node("Flatten", name, axis=1) if group.rank > 2 else name
 
 
 def _reduced(fragment: Fragment, op: str, source: str, axes: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The command `outrider`: profile, calibrate, check, export, inspect, compare, report, demo."""
+"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, report, demo."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..monitor import OutriderWarning
-from .commands import calibrate, check, compare, demo, export, inspect, profile, report
+from .commands import calibrate, check, compare, demo, export, inspect, profile, report, watch
 from .config import config_arguments
 
 ERROR, INTERRUPTED = 2, 130
-_COMMANDS = (profile, calibrate, check, export, inspect, compare, report, demo)
+_COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, report, demo)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,7 +60,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         module.add_arguments(command)
         command.add_argument("--config", type=Path, metavar="FILE", help="YAML file of flags; those given here win")
-        command.add_argument("--quiet", action="store_true", help="no progress bars")
+        command.add_argument("--quiet", action="store_true", help="no progress bars, no live view")
         command.add_argument("--debug", action="store_true", help="show where an error came from")
         command.set_defaults(run=module.run)
         parsers[name] = command

@@ -22,7 +22,7 @@ def progress_bar(title: str, total: int, *, quiet: bool = False) -> Iterator[Cal
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     silent = quiet or not console.is_terminal
     with (
-        _interrupt_later() as interrupted,
+        interrupt_later() as interrupted,
         Progress(*columns, console=console, transient=True, disable=silent) as progress,
     ):
         task = progress.add_task(title, total=total)
@@ -36,7 +36,8 @@ def progress_bar(title: str, total: int, *, quiet: bool = False) -> Iterator[Cal
 
 
 @contextmanager
-def _interrupt_later() -> Iterator[threading.Event]:
+def interrupt_later() -> Iterator[threading.Event]:
+    """While the block runs, Ctrl-C sets the event; a second one raises KeyboardInterrupt at once."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted

@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "runtime": {"coverage", "networks", "monitor"},
 }
 OPTIONAL = (
-    "PIL", "google.protobuf", "gymnasium", "jinja2", "matplotlib", "onnx", "onnxruntime", "prometheus_client",
-    "sklearn", "torch", "torchattacks", "torchvision", "transformers",
+    "PIL", "av", "cyclonedds", "google.protobuf", "gymnasium", "jinja2", "matplotlib", "mcap", "onnx", "onnxruntime",
+    "prometheus_client", "rerun", "rosbags", "sklearn", "torch", "torchattacks", "torchvision", "transformers",
 )  # fmt: skip
 UNSAFE = {"cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         for done, (name, verdict) in enumerate(_verdicts(monitor, sources, options.batch_size), 1):
             alarms += verdict.alarm
             if options.json:
-                sys.stdout.write(json.dumps(_json(name, verdict)) + "\n")
+                sys.stdout.write(json.dumps(frame_json(name, verdict)) + "\n")
             elif total <= _ROWS or (verdict.status != Status.OK and len(shown) < _ROWS):
                 shown.append((name, verdict))
             progress(done)
@@ -61,8 +61,8 @@ def _verdicts(monitor: Monitor, sources: list[Source], batch_size: int) -> Itera
             start += len(verdicts)
 
 
-def _json(name: str, verdict: Verdict) -> dict[str, Any]:
-    """Strict JSON: a number that is not finite is null."""
+def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
+    """What `--json` says of a frame. Strict JSON: a number that is not finite is null."""
     return {
         "frame": name,
         "status": verdict.status.name.lower(),

@@ -261,7 +261,7 @@ def test_debug_shows_where(outrider):
     assert "Traceback" in result.err
 
 
-@pytest.mark.parametrize("command", ["profile", "calibrate", "check", "inspect", "demo"])
+@pytest.mark.parametrize("command", ["profile", "calibrate", "check", "watch", "inspect", "demo"])
 def test_help(outrider, command):
     result = outrider(command, "--help")
     assert result.code == 0

@@ -1,0 +1,9 @@
+"""What a ROS 2 node expects to hear of a guard, over DDS and without ROS: see ROS2.md."""
+
+from __future__ import annotations
+
+from .names import domain_id, topic_name
+from .publisher import Ros2Publisher
+from .statements import LEVELS
+
+__all__ = ["LEVELS", "Ros2Publisher", "domain_id", "topic_name"]

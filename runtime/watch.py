@@ -1,0 +1,98 @@
+"""Frames of a stream through a guard, and those who look on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from ..monitor import Status, Verdict
+from ..networks import Preprocessing
+from .events import Event
+from .guard import Guard
+from .streams import Frame
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .event_log import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A frame and what the guard said of it.
+
+    number: as in the event log. seconds: since the first frame, by the clock of the source. latency: seconds from the
+    picture to the verdict, preprocessing included.
+    """
+
+    number: int
+    seconds: float
+    frame: Frame
+    verdict: Verdict
+    latency: float
+
+
+class View(Protocol):
+    """Somebody who looks on, from entering it as a context manager to leaving it."""
+
+    def seen(self, seen: Seen) -> None:
+        """One frame more."""
+        ...
+
+    def idle(self, status: Status) -> None:
+        """No frame for a while. status: of the loop now."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Watch:
+    """Judges frame after frame: `step`.
+
+    guard: entered by the caller. preprocessing: of the profile. log: gets an event "unreadable" for a frame without a
+    picture, which is FAULT. frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
+    """
+
+    def __init__(
+        self, guard: Guard, preprocessing: Preprocessing, views: Sequence[View], log: EventLog | None = None
+    ) -> None:
+        self.frames = 0
+        self.alarmed = False
+        self._guard, self._preprocessing, self._views, self._log = guard, preprocessing, views, log
+        self._start: float | None = None
+
+    def step(self, frame: Frame | None) -> None:
+        """Judge a frame; None: none came for a while."""
+        if frame is None:
+            status = self._guard.status
+            self.alarmed |= status >= Status.ALARM
+            for view in self._views:
+                view.idle(status)
+            return
+        began = time.monotonic()
+        sample = None if frame.picture is None else self._preprocessing(frame.picture)
+        _, verdict = self._guard(sample, began if frame.captured is None else frame.captured)
+        latency = time.monotonic() - began
+        number = self._guard.heartbeat.count
+        if frame.problem:
+            verdict = replace(verdict, reason=frame.problem)
+            self._write_down(number, verdict, latency)
+        self.frames += 1
+        self.alarmed |= verdict.alarm
+        self._start = frame.time if self._start is None else self._start
+        seen = Seen(number, frame.time - self._start, frame, verdict, latency)
+        for view in self._views:
+            view.seen(seen)
+
+    def _write_down(self, number: int, verdict: Verdict, latency: float) -> None:
+        if self._log is not None:
+            self._log.put(
+                Event(
+                    "unreadable", number, time.time_ns(), time.monotonic_ns(), verdict.status, verdict.status,
+                    verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers,
+                    verdict.reason, latency * 1e6,
+                )
+            )  # fmt: skip
