@@ -27,6 +27,8 @@ from .check import frame_json
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..ros2 import Ros2Publisher
+
 _CAMERA_SILENCE, _PATIENCE = 1.0, 10
 """Seconds without a picture that are silence of a camera, and how many times that until it is given up."""
 
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     guard.add_argument("--clear", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
     guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
 
+    parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
     kept = parser.add_argument_group("what is kept")
     kept.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
     kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
@@ -123,6 +126,16 @@ def _views(options: argparse.Namespace, guard: Guard) -> list[View]:
         from ..recording import Recording
 
         views.append(Recording(options.record, title))
+    if options.ros2:
+        from ..ros2 import Ros2Publisher
+
+        views.append(
+            _Ros2(
+                Ros2Publisher(
+                    guard, options.ros2, network=guard.monitor.network.fingerprint, profile=file_sha256(options.profile)
+                )
+            )
+        )
     console = Console(highlight=False)
     if options.json:
         views.append(_JsonLines())
@@ -156,6 +169,27 @@ class _JsonLines:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class _Ros2:
+    """Hands every verdict on. Of a loop without frames the publisher knows from the guard."""
+
+    def __init__(self, publisher: Ros2Publisher) -> None:
+        self._publisher = publisher
+
+    def seen(self, seen: Seen) -> None:
+        captured = seen.frame.captured
+        age_ns = 0 if captured is None else time.monotonic_ns() - round(captured * 1e9)
+        self._publisher.verdict(seen.verdict, time.time_ns() - age_ns)
+
+    def idle(self, status: Status) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._publisher.close()
 
 
 def _print(options: argparse.Namespace, guard: Guard, seconds: float) -> None:

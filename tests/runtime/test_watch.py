@@ -70,6 +70,32 @@ def error_of(result):
     return result.err.removeprefix("outrider: error: ").strip()
 
 
+def test_verdicts_go_to_ros_2(outrider, calibrated, broken, monkeypatch):
+    heard = []
+
+    class Publisher:
+        def __init__(self, guard, name, **options):
+            self.name, self.options = name, options
+
+        def verdict(self, verdict, wall_ns):
+            heard.append((verdict.status, wall_ns))
+
+        def close(self):
+            heard.append((self.name, self.options))
+
+    monkeypatch.setattr("outrider.runtime.ros2.Ros2Publisher", Publisher)
+    before = time.time_ns()
+    result = outrider("watch", calibrated, broken, "--ros2", "front camera")
+    assert result.code == 1
+    *verdicts, (name, hashes) = heard
+    assert [status == Status.ALARM for status, _ in verdicts] == [False] * 10 + [True] * 6 + [False] * 10
+    times = [wall_ns for _, wall_ns in verdicts]
+    assert before < times[0] <= times[-1] < time.time_ns()
+    assert times == sorted(times)
+    assert name == "front camera"
+    assert {key: len(value) for key, value in hashes.items()} == {"network": 64, "profile": 64}
+
+
 def test_covered_frames_end_with_0(outrider, calibrated, covered):
     result = outrider("watch", calibrated, covered)
     assert (result.code, result.err) == (0, "")
