@@ -171,7 +171,7 @@ def _first_windows(tap: Tap) -> list[int] | None:
     ONNX Runtime sums the places of a whole map one after the other, each waiting for the last, but six windows at a
     time: in half the time, where the map is large and in its blocked layout.
     """
-    blocked = tap.layout == "NCHW" and tap.dtype == "float32" and tap.kind in BEHIND_CONV and tap.shape[0] % _BLOCK == 0
+    blocked = tap.layout == "NCHW" and tap.dtype == "float32" and tap.kind in BEHIND_CONV and tap.size % _BLOCK == 0
     if tap.neurons != "channel" or not blocked or math.prod(size or 0 for size in tap.map_sizes) < _LARGE:
         return None
     windows = [_divisor(size or 0, largest) for size, largest in zip(tap.map_sizes, (16, 4), strict=True)]

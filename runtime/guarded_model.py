@@ -309,9 +309,13 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _differences(got: Mapping[str, np.ndarray], verdicts: Verdicts) -> Iterator[str]:
-    """A sentence for each output that is off by more than the tolerance; for alarms, where the score is not close."""
+    """A sentence for each output that is off by more than the tolerance; for alarms, where the score is not close.
+
+    In the graph a frame that is lost is so in every column.
+    """
+    lost = np.isinf(verdicts.score)[:, None]
     for name, expected in (
-        ("layers", verdicts.deviation),
+        ("layers", np.where(lost, np.float32(np.inf), verdicts.deviation)),
         ("score", verdicts.score),
         ("confidence", verdicts.confidence),
     ):

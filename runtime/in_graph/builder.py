@@ -56,34 +56,38 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
 
 
 def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration: Calibration, model: Model) -> None:
-    """Add the monitor to a fragment: the outputs `OUTPUTS` and the input `THRESHOLD` with its default."""
+    """Add the monitor to a fragment: the outputs `OUTPUTS` and the input `THRESHOLD` with its default.
+
+    A frame is lost, and deviates by infinity in every column, that holds NaN or Inf or causes them in the class scores
+    or at a tap. They are looked for in sums, which read each number once: finite ones whose sum overflows count too.
+    """
     ops = Operators(fragment)
     # ORT visits the inputs of a node from the last written to the first. So what hangs on the prediction is written
     # before the neurons: each layer is then pooled while it is in the cache, not at the end.
-    broken_input = _broken_input(ops, model)
-    prediction, lost = _prediction(ops, model)
-    if (classes := _lost_classes(profile)).any():
-        row = criteria.row(ops, classes, prediction)
-        lost = row if lost is None else ops("Add", lost, row)
+    sums = _sums_of_input(ops, model)
+    prediction, of_scores = _prediction(ops, model)
+    sums += of_scores
+    lost_classes = _lost_classes(profile)
+    lost_class = criteria.row(ops, lost_classes, prediction) if lost_classes.any() else None
     threshold = _threshold(ops, calibration, prediction)
     neurons = _Neurons(ops, profile)
     groups = [neurons.arranged(list(same)) for same in _groups(profile)]
     prepared = []
     for group in groups:
-        held = criteria.Group(profile.columns[group[0]].criterion, [profile.signatures[i] for i in group], prediction)
+        order = None if group == sorted(group) else np.argsort(np.argsort(group)).tolist()
+        signatures = [profile.signatures[i] for i in group]
+        held = criteria.Group(profile.columns[group[0]].criterion, signatures, prediction, order)
         prepared.append(criteria.prepare(ops, held))
-    neurons.add()
+    sums += neurons.add()
     deviations = ops.join([add(neurons.of(group)) for add, group in zip(prepared, groups, strict=True)])
-    deviations = _in_order(ops, deviations, [column for group in groups for column in group])
-    if lost is not None:
-        deviations = ops("Add", deviations, lost)
+    lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
+    for row in filter(None, (lost, lost_class)):
+        deviations = ops("Add", deviations, row)
     deviations = ops.settled(deviations, "outrider_layers")
 
     whole = all(criteria.counts(column.criterion) for column in profile.columns)
     layers = logics.Deviations(deviations, np.array([column.group for column in profile.columns]), whole)
     score = logics.add_score(ops, logic, calibration.scales, layers)
-    if broken_input is not None:
-        score = ops("Add", score, broken_input)
     _add_verdict(ops, threshold, score)
     for name in OUTPUTS:
         shape = (model.batch, len(profile.columns)) if name == "outrider_layers" else (model.batch,)
@@ -116,13 +120,15 @@ class _Neurons:
         ends = {tap: span.stop for tap, span in self._spans.items()}
         return sorted(columns, key=lambda column: ends.get(self._taps[column], np.inf))
 
-    def add(self) -> None:
-        """Add the nodes."""
+    def add(self) -> list[str]:
+        """Add the nodes; names of (batch, 1) float32, the sums of all neurons."""
         if self._pooled:
             self._together, _ = join_neurons(self._fragment, self._pooled)
         for tap in dict.fromkeys(self._taps):
             if tap not in self._spans:
                 self._alone[tap] = add_neurons(self._fragment, tap)
+        names = [self._together] if self._pooled else []
+        return [self._ops.reduce("ReduceSum", name) for name in (*names, *self._alone.values())]
 
     def of(self, columns: Sequence[int]) -> str:
         """Name of (batch, sum of sizes) float32 for columns in the order of `arranged`."""
@@ -148,22 +154,16 @@ def _groups(profile: Profile) -> list[list[int]]:
     return [list(same) for _, same in groupby(columns, lambda i: profile.columns[i].group)]
 
 
-def _in_order(ops: Operators, deviations: str, columns: Sequence[int]) -> str:
-    if list(columns) == sorted(columns):
-        return deviations
-    return ops("Gather", deviations, ops.constant(np.argsort(columns), np.int64), axis=1)
-
-
-def _prediction(ops: Operators, model: Model) -> tuple[str | None, str | None]:
-    """Names of (batch,) int64, the class, and (batch, 1) float32, NaN where class scores hold NaN or Inf, or None."""
+def _prediction(ops: Operators, model: Model) -> tuple[str | None, list[str]]:
+    """Names of (batch,) int64, the class or None, and of (batch, 1) float32, the sum of the class scores or none."""
     if model.scores is None:
         scores = None if model.score_map is None else ops("Flatten", ops.to_float(model.score_map), axis=1)
     else:
         scores = add_neurons(ops.fragment, model.scores)
-    lost = None if scores is None else ops.not_finite(ops.reduce("ReduceSum", scores))
+    sums = [] if scores is None else [ops.reduce("ReduceSum", scores)]
     if model.scores is None or scores is None:
-        return None, lost
-    return ops("ArgMax", scores, axis=1, keepdims=0), lost
+        return None, sums
+    return ops("ArgMax", scores, axis=1, keepdims=0), sums
 
 
 def _lost_classes(profile: Profile) -> np.ndarray:
@@ -172,15 +172,13 @@ def _lost_classes(profile: Profile) -> np.ndarray:
     return np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
 
 
-def _broken_input(ops: Operators, model: Model) -> str | None:
-    """Name of (batch,) float32 that is NaN where a frame holds NaN or Inf; None for whole numbers.
-
-    Tested on the sum of its values, so that it is read once: finite ones whose sum overflows count as broken.
-    """
+def _sums_of_input(ops: Operators, model: Model) -> list[str]:
+    """Name of (batch, 1) float32, the sums of frames; none for whole numbers."""
     if "float" not in model.dtype:
-        return None
+        return []
     values = model.input if model.dtype == "float32" else ops.to_float(model.input)
-    return ops.not_finite(ops.reduce("ReduceSum", values, *range(1, model.rank), keep=False))
+    flat = values if model.rank == 2 else ops("Flatten", values, axis=1)
+    return [ops.reduce("ReduceSum", flat)]
 
 
 def _threshold(ops: Operators, calibration: Calibration, prediction: str | None) -> str:

@@ -1,6 +1,6 @@
 """Criteria as nodes: the same arithmetic as in `outrider.coverage`, on the neurons of all taps of a criterion at once.
 
-A neuron that holds NaN or Inf loses its column: the sum over it is NaN, or `LOST` and more.
+What becomes of a neuron that holds NaN or Inf is left open: a frame with one is lost as a whole, see `builder`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...coverage import (
     SingleRange,
     Softmax,
 )
-from .operators import Operators
+from .operators import Operators, in_order
 
 Add = Callable[[str], str]
 """From the name of neurons (batch, sum of sizes) float32 to that of deviations (batch, columns) float32."""
@@ -29,11 +29,15 @@ Add = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Group:
-    """Columns of one criterion. prediction: name of (batch,) int64, or None where there is one class for all."""
+    """Columns of one criterion. prediction: name of (batch,) int64, or None where there is one class for all.
+
+    order: which column of the deviations each of them becomes, None for the order in which they are.
+    """
 
     criterion: Criterion
     signatures: Sequence[Signature]
     prediction: str | None
+    order: Sequence[int] | None = None
 
     @property
     def sizes(self) -> list[int]:
@@ -85,10 +89,9 @@ def _range(ops: Operators, group: Group) -> Add:
     def add(values: str) -> str:
         if inverse_width:
             beyond = ops("Max", ops("Sub", low, values), ops("Sub", values, high))
-            outside = ops("Mul", ops("Relu", beyond), inverse_width[0])
-        else:
-            outside = ops.to_float(ops("Or", ops("Less", values, low), ops("Greater", values, high)))
-        return ops.column_sums(outside, group.sizes, values)
+            return ops.column_sums(ops("Mul", ops("Relu", beyond), inverse_width[0]), group.sizes, group.order)
+        outside = ops.to_float(ops("Or", ops("Less", values, low), ops("Greater", values, high)))
+        return ops.column_sums(outside, group.sizes, group.order, counts=True)
 
     return add
 
@@ -107,14 +110,13 @@ def _sections(ops: Operators, group: Group) -> Add:
     costs = ops.constant(cost.ravel())
 
     def add(values: str) -> str:
-        beyond = ops("Or", ops("Less", values, low), ops("Greater", values, high))
-        outside = ops("Or", beyond, ops("IsNaN", values))
+        outside = ops("Or", ops("Less", values, low), ops("Greater", values, high))
         place = ops("Sub", ops("Ceil", ops("Mul", ops("Sub", values, low), per_unit)), ops.constant(1))
         place = ops("Where", ops("Greater", place, ops.constant(0)), place, ops.constant(0))  # NaN is 0, as for us
         place = ops.clip(place, 0, last - 1)
         place = ops.to_index(ops("Where", outside, ops.constant(last), place), index)
         found = ops("Gather", costs, ops("Add", place, first), axis=0)
-        return ops.column_sums(found, group.sizes, values)
+        return ops.column_sums(found, group.sizes, group.order)
 
     return add
 
@@ -131,7 +133,9 @@ def _bitmap(ops: Operators, group: Group) -> Add:
         shifted = ops("Floor", ops("Add", ops("Mul", byte, power), ops.constant(1 / 512)))
         even = ops("Mul", ops("Floor", ops("Mul", shifted, ops.constant(0.5))), ops.constant(2))
         covered = ops("Sub", even, shifted)
-        return ops("Add", ops.column_sums(covered, group.sizes, values), ops.constant([group.sizes]))
+        sizes = np.empty((1, len(group.sizes)))
+        sizes[0, slice(None) if group.order is None else group.order] = group.sizes
+        return ops("Add", ops.column_sums(covered, group.sizes, group.order, counts=True), ops.constant(sizes))
 
     return add
 
@@ -143,7 +147,7 @@ def _distance(ops: Operators, group: Group) -> Add:
     def add(values: str) -> str:
         parts = _parts(ops, ops("Sub", values, mean), group.sizes)
         whitened = ops.join([ops("MatMul", p, ops.constant(w.T)) for p, w in zip(parts, whitenings, strict=True)])
-        return ops("Sqrt", ops.settled(ops.column_sums(ops("Mul", whitened, whitened), group.sizes)))
+        return ops("Sqrt", ops.settled(ops.column_sums(ops("Mul", whitened, whitened), group.sizes, group.order)))
 
     return add
 
@@ -151,7 +155,7 @@ def _distance(ops: Operators, group: Group) -> Add:
 def _surprise(ops: Operators, group: Group) -> Add:
     def add(values: str) -> str:
         parts = zip(_parts(ops, values, group.sizes), group.sizes, strict=True)
-        return ops.join([_surprise_of(ops, scores, classes) for scores, classes in parts])
+        return ops.join(in_order([_surprise_of(ops, scores, classes) for scores, classes in parts], group.order))
 
     return add
 

@@ -306,6 +306,42 @@ def test_what_is_broken_or_not_covered_alarms(bare, tmp_path):
     assert np.isinf(got["outrider_layers"][:2]).all()
 
 
+@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange()], ids=repr)
+def test_infinity_at_a_tap_alone_loses_the_frame(criterion, tmp_path):
+    """Finite frames, finite class scores: the logarithm of zero lies between them."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Log", ["f"], ["odd"]),
+        helper.make_node("Clip", ["odd", "low", "high"], ["tame"]),
+        helper.make_node("Add", ["tame", "f"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 4, 4])],
+        [helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(np.float32(v), name) for name, v in (("low", -1), ("high", 1))],
+    )
+    bare = tmp_path / "bare.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), bare)
+    trusted = np.random.default_rng(0).uniform(0.5, 1, (400, 3, 4, 4)).astype(np.float32)
+    monitor = Monitor(OnnxNetwork(bare, taps="odd"), {"odd:unit": criterion, "scores": SingleRange()}, logic=Sum())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)
+        monitor.profile([trusted[:200]])
+        monitor.calibrate([trusted[200:]], 0.1)
+    monitor.save(tmp_path / "p.outrider")
+    export(bare, tmp_path / "p.outrider", tmp_path / "guarded.onnx")
+    batch = trusted[:3].copy()
+    batch[1, 2] = 0
+    got = run(tmp_path / "guarded.onnx", batch)
+    assert np.isfinite(got["scores"]).all()
+    assert got["outrider_alarm"][1]
+    assert np.isinf(got["outrider_layers"]).all(axis=1).tolist() == [False, True, False]
+    np.testing.assert_array_equal(got["outrider_alarm"], monitor.check(batch)[1].alarm)
+
+
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 def test_quantised_models(form, bare, tmp_path):
     quantization = pytest.importorskip("onnxruntime.quantization")
