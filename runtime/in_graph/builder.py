@@ -63,10 +63,9 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     """
     ops = Operators(fragment)
     # ORT visits the inputs of a node from the last written to the first. So what hangs on the prediction is written
-    # before the neurons: each layer is then pooled while it is in the cache, not at the end.
-    sums = _sums_of_input(ops, model)
-    prediction, of_scores = _prediction(ops, model)
-    sums += of_scores
+    # before the neurons: each layer is then pooled while it is in the cache, not at the end. The frame itself is
+    # summed first of all, and fetched into the cache for the first layer.
+    prediction, sums = _prediction(ops, model)
     lost_classes = _lost_classes(profile)
     lost_class = criteria.row(ops, lost_classes, prediction) if lost_classes.any() else None
     threshold = _threshold(ops, calibration, prediction)
@@ -79,6 +78,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
         held = criteria.Group(profile.columns[group[0]].criterion, signatures, prediction, order)
         prepared.append(criteria.prepare(ops, held))
     sums += neurons.add()
+    sums += _sums_of_input(ops, model)
     deviations = ops.join([add(neurons.of(group)) for add, group in zip(prepared, groups, strict=True)])
     lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
     for row in filter(None, (lost, lost_class)):

@@ -131,11 +131,9 @@ def _bitmap(ops: Operators, group: Group) -> Add:
         # as b / 256 is below 1. b / 2^k has steps of 1 / 128 or more, so that 1 / 512 makes up for Exp's rounding.
         power = ops("Exp", ops("Mul", ops.clip(section, -1, 8), ops.constant(-np.log(2))))
         shifted = ops("Floor", ops("Add", ops("Mul", byte, power), ops.constant(1 / 512)))
-        even = ops("Mul", ops("Floor", ops("Mul", shifted, ops.constant(0.5))), ops.constant(2))
-        covered = ops("Sub", even, shifted)
-        sizes = np.empty((1, len(group.sizes)))
-        sizes[0, slice(None) if group.order is None else group.order] = group.sizes
-        return ops("Add", ops.column_sums(covered, group.sizes, group.order, counts=True), ops.constant(sizes))
+        half = ops("Mul", shifted, ops.constant(0.5))
+        outside = ops("Less", ops("Sub", half, ops("Floor", half)), ops.constant(0.25))
+        return ops.column_sums(ops.to_float(outside), group.sizes, group.order, counts=True)
 
     return add
 
