@@ -39,6 +39,8 @@ format: .venv/.dev
 bench: .venv/.bench
 	$(IN_VENV)python benchmarks/bench_time.py
 	$(IN_VENV)python benchmarks/bench_memory.py
+	$(IN_VENV)python benchmarks/bench_guard.py --keep
+	$(IN_VENV)python benchmarks/bench_soak.py --keep
 	$(IN_VENV)python benchmarks/bench_onnx.py
 	$(IN_VENV)python benchmarks/bench_detection.py fashion-mnist
 	$(IN_VENV)python benchmarks/bench_detection.py cifar10

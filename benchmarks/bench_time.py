@@ -29,7 +29,6 @@ from outrider.coverage import (
     NeuronRank,
     Signature,
     SingleRange,
-    kernels,
 )
 from outrider.monitor import Monitor, Sum, ZScore
 from outrider.networks import OnnxNetwork, torchvision_classifier
@@ -76,20 +75,11 @@ def one_deviation(criterion: Criterion, neurons: int, codes: bool = False) -> di
     floats = values.astype(np.float32)
     label, out = np.zeros(1, np.int64), np.empty(1, np.float32)
     signature = learned(criterion, neurons, codes)
-    criterion.prepare(signature, codes)
-    tables = signature.tables(dict, codes)
-
-    def loops() -> None:
-        criterion._deviation(tables, values, label, out)  # noqa: SLF001 (the loops without their checks)
-        if codes:
-            kernels.alarm_unseen_classes(label, signature.counts, out)
-        else:
-            kernels.alarm_uncovered_rows(values, label, signature.counts, out)
-
+    compare = criterion.comparer(signature, 1, codes)
     times = paired(
         {
             "sum": lambda: np.sum(floats),
-            "loops": loops,
+            "loops": lambda: compare(values, label, out),
             "whole": lambda: criterion.deviation(signature, values, label, out),
         },
         rounds=2000 if neurons == CHANNELS else 200,

@@ -12,7 +12,7 @@ from .catalogue import criterion_names, describe_criterion, make_criterion, pars
 from .conformance import check_criterion
 from .criterion import Criterion
 from .gaussian import Gaussian, Mahalanobis
-from .joined import Joined, join
+from .joined import Joined, join, neuron_parts
 from .multi_range import MultiRange
 from .nearest_neighbour import NearestNeighbour
 from .neuron_rank import NeuronRank
@@ -37,5 +37,6 @@ __all__ = [
     "describe_criterion",
     "join",
     "make_criterion",
+    "neuron_parts",
     "parse_criterion",
 ]

@@ -26,6 +26,7 @@ class CoverageBitmap(Criterion):
     sections: int = 8
     name: ClassVar[str] = "bitmap"
     takes_codes: ClassVar[bool] = True
+    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(2 <= self.sections <= 8, "2 to 8 sections", self.sections)

@@ -13,6 +13,8 @@ from . import kernels
 from .signature import Signature
 
 Arrays = dict[str, np.ndarray]
+Comparer = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+"""Writes the deviations of values of some labels to an array; see `Criterion.compare`."""
 
 
 class Criterion(ABC):
@@ -31,6 +33,8 @@ class Criterion(ABC):
     """The word for this criterion in files, configurations and on the command line."""
     takes_codes: ClassVar[bool] = False
     """Whether `_observe` and `_deviation` take uint8 values as well as float32."""
+    adds_neurons: ClassVar[bool] = False
+    """Whether a deviation is a sum over neurons, so that a column of one neuron in the joined kernel is its part."""
 
     @final
     def empty(self, neurons: int, classes: int) -> Signature:
@@ -96,12 +100,27 @@ class Criterion(ABC):
         signature: of this criterion. values: (n, neurons) float32, or uint8 where `takes_codes`; labels: (n,) int64
         within the classes; out: (n,) float32; all C-contiguous.
         """
-        if values.dtype == np.uint8:
-            self._deviation(self._code_tables(signature), values, labels, out)
-            kernels.alarm_unseen_classes(labels, signature.counts, out)
+        self.comparer(signature, len(values), values.dtype == np.uint8)(values, labels, out)
+
+    @final
+    def comparer(self, signature: Signature, n: int, codes: bool = False) -> Comparer:
+        """`compare` for n rows of floats or of codes, again and again: what it needs is derived and allocated here."""
+        counts = signature.counts
+        if codes:
+            tables = self._with_scratch(self._code_tables(signature), n)
+
+            def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+                self._deviation(tables, values, labels, out)
+                kernels.alarm_unseen_classes(labels, counts, out)
+
         else:
-            self._deviation(signature.tables(lambda: self._prepare(signature)), values, labels, out)
-            kernels.alarm_uncovered_rows(values, labels, signature.counts, out)
+            tables = self._with_scratch(self._float_tables(signature), n)
+
+            def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+                self._deviation(tables, values, labels, out)
+                kernels.alarm_uncovered_rows(values, labels, counts, out)
+
+        return compare
 
     @final
     def prepare(self, signature: Signature, codes: bool = False) -> None:
@@ -110,7 +129,7 @@ class Criterion(ABC):
         if codes and self.takes_codes:
             self._code_tables(signature)
         else:
-            signature.tables(lambda: self._prepare(signature))
+            self._float_tables(signature)
 
     @final
     def restore(self, neurons: int, counts: np.ndarray, arrays: Arrays) -> Signature:
@@ -154,6 +173,14 @@ class Criterion(ABC):
 
     def _prepare_codes(self, signature: Signature) -> Any:
         """Tables for `_deviation` of uint8 values; by default those of floats."""
+        return self._float_tables(signature)
+
+    def _with_scratch(self, tables: Any, n: int) -> Any:
+        """The tables with what else `_deviation` writes to for n rows; nobody but one caller sees these."""
+        return tables
+
+    @final
+    def _float_tables(self, signature: Signature) -> Any:
         return signature.tables(lambda: self._prepare(signature))
 
     @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ class Gaussian(Criterion):
     width: float = 2.0
     name: ClassVar[str] = "gaussian"
     takes_codes: ClassVar[bool] = True
+    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.width > 0, "width above 0", self.width)
@@ -94,6 +95,13 @@ class Mahalanobis(Criterion):
         covariance = (1 - self.shrinkage) * covariance + self.shrinkage * size * np.eye(signature.neurons)
         whitening = np.tril(np.linalg.inv(np.linalg.cholesky(covariance)))
         return signature.arrays["mean"].astype(np.float32), np.ascontiguousarray(whitening, np.float32)
+
+    def joined_kernel(self) -> Callable[..., None]:
+        return kernels.whitened_distance_of_columns
+
+    def joined_tables(self, tables: Any) -> Sequence[np.ndarray]:
+        mean, whitening = tables
+        return mean, whitening.reshape(-1)
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         kernels.whitened_distance(values, labels, *tables, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,16 @@ class Joined:
         self._kernel = kernel
         self._tables = tuple(tables)
         self._ends = np.cumsum([signature.neurons for signature in signatures])
-        self._seen = np.stack([signature.counts > 0 for signature in signatures], axis=1)
+        self.neurons = int(self._ends[-1])
+        self._seen = np.stack([signature.counts > 0 for signature in signatures], axis=1).astype(np.uint8)
 
     def compare(self, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         """Write the deviation of each row and column to `out`."""
-        self._kernel(values, labels, *self._tables, self._ends, self._seen, out)
+        self.bound(values, labels, out)()
+
+    def bound(self, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> Callable[[], None]:
+        """`compare` on arrays that stay where they are."""
+        return partial(self._kernel, values, labels, *self._tables, self._ends, self._seen, out)
 
 
 def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None:
@@ -38,11 +44,29 @@ def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None
     kernel = criterion.joined_kernel()
     if kernel is None or max(signature.neurons for signature in signatures) > LARGEST_COLUMN:
         return None
-    tables: list[Sequence[np.ndarray]] = []
-    for signature in signatures:
-        criterion.prepare(signature)
-        tables.append(criterion.joined_tables(signature.tables(tuple)))
+    tables = [_tables(criterion, signature) for signature in signatures]
     if sum(array.nbytes for arrays in tables for array in arrays) > _LARGEST_TABLES:
         return None
     joined: list[Any] = [np.concatenate(parts, axis=min(1, parts[0].ndim - 1)) for parts in zip(*tables, strict=True)]
     return Joined(kernel, joined, signatures)
+
+
+def neuron_parts(criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> np.ndarray | None:
+    """What each neuron adds to the deviation of one sample, (neurons,) float32, +inf for NaN and Inf.
+
+    values: (neurons,) float32 or codes. label: the class of the sample. None where a deviation is no sum over neurons.
+    """
+    kernel = criterion.joined_kernel()
+    if kernel is None or not criterion.adds_neurons:
+        return None
+    tables = [table[label : label + 1] if table.ndim > 1 else table for table in _tables(criterion, signature)]
+    parts = np.empty((1, signature.neurons), np.float32)
+    seen = np.full(parts.shape, signature.counts[label] > 0, np.uint8)
+    row = np.ascontiguousarray(values, np.float32)[None]
+    kernel(row, np.zeros(1, np.int64), *tables, np.arange(1, signature.neurons + 1), seen, parts)
+    return parts[0]
+
+
+def _tables(criterion: Criterion, signature: Signature) -> Sequence[np.ndarray]:
+    criterion.prepare(signature)
+    return criterion.joined_tables(signature.tables(tuple))

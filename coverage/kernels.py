@@ -11,24 +11,27 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float32, int32, int64, njit, types, uint8, uint16, uint32, uint64
+from numba import float32, float64, int32, int64, njit, types, uint8, uint16, uint32, uint64
 
 
 def _read(dtype, dimensions: int) -> types.Array:
     return types.Array(dtype, dimensions, "C", readonly=True)
 
 
-def _compile(*arguments, returns=types.void, codes=()):
-    """Compile for the arguments given, and once more with the first of them replaced by `codes`."""
+def _compile(*arguments, returns=types.void, codes=(), division="python"):
+    """Compile for the arguments given, and once more with the first of them replaced by `codes`.
+
+    division: by 0, ``python`` to raise, ``numpy`` for infinity and NaN.
+    """
 
     def decorate(function):
         signatures = [returns(*arguments)]
         if codes:
             signatures.append(returns(*codes, *arguments[len(codes) :]))
         try:
-            return njit(signatures, nogil=True, cache=True)(function)
+            return njit(signatures, nogil=True, cache=True, error_model=division)(function)
         except RuntimeError:  # numba finds no folder to cache in: a read-only image without HOME
-            return njit(signatures, nogil=True)(function)
+            return njit(signatures, nogil=True, error_model=division)(function)
 
     return decorate
 
@@ -472,9 +475,9 @@ def softmax_surprise(values, out):
 
 
 # Many columns in one call: `values` (n, neurons of all), `ends` (columns,) where the neurons of each end, `seen`
-# (classes, columns) whether the class was observed, `out` (n, columns). Deviations as above, +inf as in
-# `alarm_uncovered_rows`.
-_COLUMNS = (_read(int64, 1), _read(types.boolean, 2), float32[:, ::1])
+# (classes, columns) 1 where the class was observed, `out` (n, columns). Deviations as above, +inf as in
+# `alarm_uncovered_rows`. Flags are bytes: numba takes in an array of booleans more slowly.
+_COLUMNS = (_read(int64, 1), _read(uint8, 2), float32[:, ::1])
 
 
 @_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), *_COLUMNS)
@@ -528,6 +531,237 @@ def sections_cost_of_columns(values, labels, low, high, sections_per_unit, cost,
                     bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
             out[i, column] = np.float32(total) if bad == 0 and seen[c, column] else np.float32(np.inf)
             start = ends[column]
+
+
+@_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 1), *_COLUMNS)
+def whitened_distance_of_columns(values, labels, mean, whitening, ends, seen, out):
+    """`whitened_distance` of many columns; `whitening` holds their matrices one behind the other, row by row."""
+    for i in range(values.shape[0]):
+        c, start, place = labels[i], 0, 0
+        for column in range(ends.shape[0]):
+            total, bad = 0.0, int32(0)
+            for j in range(start, ends[column]):
+                bad += int32(not (abs(values[i, j]) <= np.float32(3.4028235e38)))
+            for row in range(ends[column] - start):
+                s0 = s1 = s2 = s3 = np.float32(0)
+                whole = (row + 1) // 4 * 4
+                for k in range(0, whole, 4):
+                    j = start + k
+                    s0 += whitening[place + k] * (values[i, j] - mean[c, j])
+                    s1 += whitening[place + k + 1] * (values[i, j + 1] - mean[c, j + 1])
+                    s2 += whitening[place + k + 2] * (values[i, j + 2] - mean[c, j + 2])
+                    s3 += whitening[place + k + 3] * (values[i, j + 3] - mean[c, j + 3])
+                for k in range(whole, row + 1):
+                    s0 += whitening[place + k] * (values[i, start + k] - mean[c, start + k])
+                total += float32((s0 + s1) + (s2 + s3)) ** 2
+                place += ends[column] - start
+            out[i, column] = np.float32(math.sqrt(total)) if bad == 0 and seen[c, column] else np.float32(np.inf)
+            start = ends[column]
+
+
+# What is said of a frame: its class, the classes of its places, the worst of them.
+
+
+@_compile(_VALUES, int64[::1], returns=types.boolean)
+def predict(scores, classes):
+    """Write the class of the highest score of each row, NaN above all, the first of equals: whether all are finite."""
+    bad = int32(0)
+    for i in range(scores.shape[0]):
+        best = 0
+        for j in range(scores.shape[1]):
+            v = scores[i, j]
+            bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
+            if not (scores[i, best] >= v) and scores[i, best] == scores[i, best]:
+                best = j
+        classes[i] = best
+    return bad == 0
+
+
+@_compile(_read(float32, 3), _read(int64, 1), _read(int64, 1), int64[::1], codes=[_read(float64, 3)])
+def classes_of_places(scores, rows, columns, classes):
+    """`predict` for a map of scores (classes, height, width), at the crossings of some of its rows and columns."""
+    place = 0
+    for y in rows:
+        for x in columns:
+            best = 0
+            for k in range(scores.shape[0]):
+                v, highest = scores[k, y, x], scores[best, y, x]
+                if not (highest >= v) and highest == highest:  # noqa: PLR0124 (NaN)
+                    best = k
+            classes[place] = best
+            place += 1
+
+
+@_compile(_LABELS, _read(uint8, 1), _OUT, returns=int64)
+def alarm_uncovered_places(classes, covered, out):
+    """Set `out` to +inf at the places of classes that are not covered: the class at the last of them, or -1."""
+    last = int64(-1)
+    for i in range(classes.shape[0]):
+        if not covered[classes[i]]:
+            out[i] = np.inf
+            last = classes[i]
+    return last
+
+
+@_compile(_read(float32, 1), _OUT)
+def highest_value(values, out):
+    """Write the highest value, NaN above all, to the first place of `out`."""
+    best = values[0]
+    for v in values:
+        if not (best >= v) and best == best:  # noqa: PLR0124 (NaN)
+            best = v
+    out[0] = best
+
+
+# Detection logics: `deviations` (n, columns) float64 or float32, `out` (n,) float64, +inf where a deviation or the
+# score is no finite number. `log` is 1 for log(1 + deviation). A batch and a single frame go through the same loops, so
+# that their scores are the same to the last bit.
+_DEVIATIONS, _SCALE, _CURVE, _SCORES = _read(float64, 2), _read(float64, 1), _read(float64, 2), float64[::1]
+
+
+@_compile(float64, int64, returns=float64)
+def _scaled(deviation, log):
+    return math.log1p(deviation) if log else deviation
+
+
+@_compile(float64, types.boolean, returns=float64)
+def _or_infinite(score, finite):
+    return score if finite and abs(score) < np.inf else np.inf
+
+
+@_compile(_DEVIATIONS, _SCALE, int64, _SCORES, codes=[_VALUES], division="numpy")
+def scaled_sum(deviations, scale, log, out):
+    """Sum the deviations over `scale`, (columns,)."""
+    for i in range(deviations.shape[0]):
+        total, finite = 0.0, True
+        for j in range(deviations.shape[1]):
+            deviation = float64(deviations[i, j])
+            finite &= abs(deviation) < np.inf
+            total += _scaled(deviation, log) / scale[j]
+        out[i] = _or_infinite(total, finite)
+
+
+@_compile(_DEVIATIONS, _SCALE, _SCALE, int64, _SCORES, codes=[_VALUES], division="numpy")
+def scaled_highest(deviations, scale, shift, log, out):
+    """The highest of the deviations over `scale`, each moved by its `shift`, both (columns,)."""
+    for i in range(deviations.shape[0]):
+        highest, finite = -np.inf, True
+        for j in range(deviations.shape[1]):
+            deviation = float64(deviations[i, j])
+            finite &= abs(deviation) < np.inf
+            highest = max(highest, _scaled(deviation, log) / scale[j] + shift[j])
+        out[i] = _or_infinite(highest, finite)
+
+
+@_compile(float64, _CURVE, _CURVE, _SCALE, int64, returns=float64, division="numpy")
+def _surprise(value, knots, surprise, excess, j):
+    """Column j of a curve at a value: linear between its knots as numpy.interp, and along `excess` behind the last."""
+    low, high = 0, knots.shape[0] - 1
+    if not (value < knots[high, j]):
+        return surprise[high, j] + max(value - knots[high, j], 0.0) / excess[j]
+    if value < knots[0, j]:
+        return surprise[0, j]
+    while high - low > 1:
+        middle = (low + high) // 2
+        if value >= knots[middle, j]:
+            low = middle
+        else:
+            high = middle
+    slope = (surprise[low + 1, j] - surprise[low, j]) / (knots[low + 1, j] - knots[low, j])
+    return slope * (value - knots[low, j]) + surprise[low, j]
+
+
+@_compile(_DEVIATIONS, _CURVE, _CURVE, _SCALE, _SCORES, _SCORES, codes=[_VALUES], division="numpy")
+def kth_surprise(deviations, knots, surprise, excess, highest, out):
+    """The k-th highest surprise of a column; `highest` is scratch of k entries."""
+    k = highest.shape[0]
+    for i in range(deviations.shape[0]):
+        finite = True
+        for place in range(k):
+            highest[place] = -np.inf
+        for j in range(deviations.shape[1]):
+            deviation = float64(deviations[i, j])
+            finite &= abs(deviation) < np.inf
+            found = _surprise(deviation, knots, surprise, excess, j)
+            finite &= abs(found) < np.inf
+            place = k
+            while place > 0 and found > highest[place - 1]:
+                if place < k:
+                    highest[place] = highest[place - 1]
+                place -= 1
+            if place < k:
+                highest[place] = found
+        out[i] = _or_infinite(highest[k - 1], finite)
+
+
+@_compile(_DEVIATIONS, _SCALE, _SCALE, _read(int64, 1), int64, float64[:, ::1], codes=[_VALUES], division="numpy")
+def parts_of_groups(deviations, scale, centre, ends, log, parts):
+    """Sums of standard scores, a group of columns each, then the highest score of each group of several columns.
+
+    scale, centre: (columns,), what a deviation is divided by and then made less by. ends: (groups,) where the columns
+    of each end.
+    """
+    groups = ends.shape[0]
+    for i in range(deviations.shape[0]):
+        start, several = 0, groups
+        for group in range(groups):
+            total, highest = 0.0, -np.inf
+            for j in range(start, ends[group]):
+                z = _scaled(float64(deviations[i, j]), log) / scale[j] - centre[j]
+                total += z
+                highest = max(highest, z)
+            parts[i, group] = total
+            if ends[group] - start > 1:
+                parts[i, several] = highest
+                several += 1
+            start = ends[group]
+
+
+@_compile(
+    _DEVIATIONS, _SCALE, _SCALE, _read(int64, 1), int64, _CURVE, _CURVE, _SCALE, float64[:, ::1], _SCORES,
+    codes=[_VALUES], division="numpy",
+)  # fmt: skip
+def highest_surprise(deviations, scale, centre, ends, log, knots, surprise, excess, parts, out):
+    """The highest surprise of a part, see `parts_of_groups`; `parts` (n, parts) is scratch."""
+    parts_of_groups(deviations, scale, centre, ends, log, parts)
+    for i in range(deviations.shape[0]):
+        highest, finite = -np.inf, True
+        for j in range(deviations.shape[1]):
+            finite &= abs(float64(deviations[i, j])) < np.inf
+        for j in range(parts.shape[1]):
+            found = _surprise(parts[i, j], knots, surprise, excess, j)
+            finite &= abs(found) < np.inf
+            highest = max(highest, found)
+        out[i] = _or_infinite(highest, finite)
+
+
+@_compile(float64, float64, float64, returns=types.Tuple((int64, float64)), division="numpy")
+def _held(score, threshold, warning):
+    level = 2 if not (score <= threshold) else 1 if score > warning else 0
+    quotient = 0.0 if score == 0 else score / threshold
+    return level, np.exp2(-quotient) if quotient == quotient else 0.0  # noqa: PLR0124 (NaN)
+
+
+@_compile(_SCALE, _LABELS, _SCALE, _SCALE, int64[::1], _SCORES, _SCORES)
+def judge(scores, classes, thresholds, warnings, level, threshold, confidence):
+    """Hold scores (n,) against the thresholds of their class, both (classes,).
+
+    level: 2 above the threshold and for NaN, 1 above the warning threshold, else 0. threshold: that of the class.
+    confidence: 2 ** -(score / threshold), 1 for a score of 0, 0 where the quotient is no number.
+    """
+    for i in range(scores.shape[0]):
+        threshold[i] = thresholds[classes[i]]
+        level[i], confidence[i] = _held(scores[i], threshold[i], warnings[classes[i]])
+
+
+@_compile(
+    _SCALE, _LABELS, _SCALE, _SCALE, returns=types.Tuple((int64, float64, float64, float64, int64))
+)  # fmt: skip
+def judge_frame(score, label, thresholds, warnings):
+    """(level, score, threshold, confidence, class) of one frame; see `judge`."""
+    threshold = thresholds[label[0]]
+    level, confidence = _held(score[0], threshold, warnings[label[0]])
+    return level, score[0], threshold, confidence, label[0]
 
 
 def _frame_facts(words, exponent):

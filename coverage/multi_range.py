@@ -31,6 +31,7 @@ class MultiRange(Criterion):
     cost: str = "share"
     name: ClassVar[str] = "multi_range"
     takes_codes: ClassVar[bool] = True
+    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(1 <= self.sections <= 256, "1 to 256 sections", self.sections)

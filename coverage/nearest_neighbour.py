@@ -69,11 +69,13 @@ class NearestNeighbour(Criterion):
             kernels.pack_above(rows, reference, bits)
         return reference, patterns, held
 
+    def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
+        return *tables, np.empty((n, tables[1].shape[2]), np.uint64), np.zeros(self.k, np.int64)
+
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        reference, patterns, held = tables
-        bits = np.empty((len(values), patterns.shape[2]), np.uint64)
+        reference, patterns, held, bits, nearest = tables
         kernels.pack_above(values, reference, bits)
-        kernels.nearest_distance(bits, labels, patterns, held, np.zeros(self.k, np.int64), out)
+        kernels.nearest_distance(bits, labels, patterns, held, nearest, out)
 
 
 def _hash(row: np.ndarray) -> int:

@@ -42,9 +42,11 @@ class NeuronRank(Criterion):
         weights = 1 / np.log2(np.arange(2, self._ranks(signature.neurons) + 2))
         return (1 - share).astype(np.float32), (weights / weights.sum()).astype(np.float32)
 
+    def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
+        return *tables, np.zeros(self._ranks(tables[0].shape[1]), np.int64)
+
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        cost, weights = tables
-        kernels.rank_cost(values, labels, cost, weights, np.zeros(len(weights), np.int64), out)
+        kernels.rank_cost(values, labels, *tables, out)
 
     def _ranks(self, neurons: int) -> int:
         return min(self.top, max(1, neurons // 4))

@@ -27,6 +27,7 @@ class SingleRange(Criterion):
     magnitude: bool = False
     name: ClassVar[str] = "single_range"
     takes_codes: ClassVar[bool] = True
+    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 <= self.quantile < 0.5, "quantile in [0, 0.5)", self.quantile)

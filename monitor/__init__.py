@@ -15,6 +15,7 @@ from .errors import (
     ProfileError,
 )
 from .files import read_facts
+from .frame_plan import FramePlan
 from .logic import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
 from .monitor import Monitor
 from .profile import Profile
@@ -25,6 +26,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "ExportError",
+    "FramePlan",
     "Logic",
     "MaxZ",
     "MismatchError",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
 from ..coverage import Joined, join
+from ..networks import Tap
 from .profile import Profile, gives_codes
 
 
@@ -18,52 +21,53 @@ class Comparison:
     """
 
     def __init__(self, profile: Profile, places: Sequence[int]) -> None:
-        self._profile, self._places = profile, places
-        self._joined: list[_Part] | None = None
-        self._alone: tuple[int, ...] = ()
+        self.places = tuple(places)
+        self._profile = profile
 
     def compare(self, activations: Sequence[np.ndarray], labels: np.ndarray, deviations: np.ndarray) -> tuple[int, ...]:
         """Write to the columns of `deviations` (n, columns) that are joined; the others are returned.
 
         labels: (n,) int64, the class of each frame.
         """
-        if self._joined is None:
-            self._joined = self._join()
-        for part in self._joined:
-            part.compare(activations, labels, deviations)
-        return self._alone
+        for together in self.together:
+            values = np.concatenate([activations[self.places[i]] for i in together.columns], axis=1)
+            out = np.empty((len(values), len(together.columns)), np.float32)
+            together.joined.compare(values, labels, out)
+            deviations[:, together.where] = out
+        return self.alone
 
-    def _join(self) -> list[_Part]:
-        parts, alone = [], []
+    @cached_property
+    def together(self) -> tuple[Together, ...]:
+        """The columns that are joined, criterion by criterion."""
+        found = []
         profile = self._profile
         for _, members in groupby(range(len(profile.columns)), lambda i: profile.columns[i].group):
-            columns = list(members)
-            taps = [profile.network.taps[profile.columns[i].tap] for i in columns]
-            fitting = [
-                i for i, tap in zip(columns, taps, strict=True) if tap.neurons != "pixel" and not gives_codes(tap)
-            ]
-            joined = None
+            fitting = [i for i in members if self._fits(profile.network.taps[profile.columns[i].tap])]
             if len(fitting) > 1:
                 joined = join(profile.columns[fitting[0]].criterion, [profile.signatures[i] for i in fitting])
-            if joined is None:
-                alone += columns
-            else:
-                parts.append(_Part(joined, fitting, [self._places[i] for i in fitting]))
-                alone += [i for i in columns if i not in fitting]
-        self._alone = tuple(alone)
-        return parts
+                if joined is not None:
+                    found.append(Together(joined, tuple(fitting)))
+        return tuple(found)
+
+    @cached_property
+    def alone(self) -> tuple[int, ...]:
+        """The other columns, which are compared one by one."""
+        joined = {i for together in self.together for i in together.columns}
+        return tuple(i for i in range(len(self._profile.columns)) if i not in joined)
+
+    @staticmethod
+    def _fits(tap: Tap) -> bool:
+        return tap.neurons != "pixel" and not gives_codes(tap)
 
 
-class _Part:
-    """Columns of one criterion, and room for the neurons of one frame beside each other."""
+class Together(NamedTuple):
+    """Columns of one criterion that are compared in one call, in the order of the joined signatures."""
 
-    def __init__(self, joined: Joined, columns: Sequence[int], places: Sequence[int]) -> None:
-        self._joined, self._places = joined, places
-        whole = list(columns) == list(range(columns[0], columns[-1] + 1))
-        self._columns = slice(columns[0], columns[-1] + 1) if whole else list(columns)
+    joined: Joined
+    columns: tuple[int, ...]
 
-    def compare(self, activations: Sequence[np.ndarray], labels: np.ndarray, deviations: np.ndarray) -> None:
-        values = np.concatenate([activations[place] for place in self._places], axis=1)
-        out = np.empty((len(values), len(self._places)), np.float32)
-        self._joined.compare(values, labels, out)
-        deviations[:, self._columns] = out
+    @property
+    def where(self) -> slice | list[int]:
+        """The columns as an index: a slice where they stand side by side."""
+        first, last = self.columns[0], self.columns[-1] + 1
+        return slice(first, last) if last - first == len(self.columns) else list(self.columns)

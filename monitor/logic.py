@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
 
+from ..coverage import kernels
+
 Scales = dict[str, np.ndarray]
+Scorer = Callable[[], None]
+"""Writes the scores of deviations to an array; both stay where they are."""
 _TAIL_SHARE = 0.05
 _TAIL_LEAST = 10
 _KNOTS = 512
+_CURVE = "value", "surprise", "excess"
 
 
 class Logic(ABC):
@@ -37,18 +44,22 @@ class Logic(ABC):
     @final
     def score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Scores (n,) float64, >= 0; +inf where any column deviates by +inf, and for a score that is no number."""
-        deviations = np.asarray(deviations, np.float64)
-        with np.errstate(invalid="ignore"):
-            score = self._score(scales, deviations, groups)
-        if not (np.isfinite(deviations).all() and np.isfinite(score).all()):
-            score = np.where(np.isfinite(deviations).all(axis=1) & np.isfinite(score), score, np.inf)
+        deviations = np.asarray(deviations)
+        kept = np.float32 if deviations.dtype == np.float32 else np.float64
+        deviations = np.ascontiguousarray(deviations, kept)
+        score = np.empty(len(deviations))
+        self.scorer(scales, groups, deviations, score)()
         return score
 
     @abstractmethod
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales: ...
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        """`score` again and again, of whatever the array holds; all that it needs is allocated here.
+
+        deviations: (n, columns), float32 or float64, C-contiguous. out: (n,) float64.
+        """
 
     @abstractmethod
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray: ...
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales: ...
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,8 @@ class Sum(Logic):
     def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
         return {}
 
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        return deviations.sum(axis=1)
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        return partial(kernels.scaled_sum, deviations, np.ones(len(groups)), 0, out)
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,8 @@ class Normalised(Logic):
     def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
         return {"scale": _positive(deviations.mean(axis=0))}
 
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        return (deviations / scales["scale"]).sum(axis=1)
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        return partial(kernels.scaled_sum, deviations, *_read(scales, "scale"), 0, out)
 
 
 @dataclass(frozen=True)
@@ -88,8 +99,8 @@ class ZScore(Logic):
     def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
         return {"scale": _positive(_scaled(deviations, self.log).std(axis=0))}
 
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        return (_scaled(deviations, self.log) / scales["scale"]).sum(axis=1)
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        return partial(kernels.scaled_sum, deviations, *_read(scales, "scale"), int(self.log), out)
 
 
 @dataclass(frozen=True)
@@ -105,8 +116,8 @@ class MaxZ(Logic):
         mean = values.mean(axis=0) / scale
         return {"scale": scale, "shift": mean.max() - mean}
 
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        return (_scaled(deviations, self.log) / scales["scale"] + scales["shift"]).max(axis=1)
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        return partial(kernels.scaled_highest, deviations, *_read(scales, "scale", "shift"), int(self.log), out)
 
 
 @dataclass(frozen=True)
@@ -129,10 +140,9 @@ class Votes(Logic):
             raise ValueError(f"expected at most {deviations.shape[1]} votes, one per column, got {self.k}")
         return _fit_surprise(deviations)
 
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        surprise = _surprise(scales, deviations)
-        k = self.k or deviations.shape[1]
-        return np.sort(surprise, axis=1)[:, -k]
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        highest = np.empty(self.k or len(groups))
+        return partial(kernels.kth_surprise, deviations, *_read(scales, *_CURVE), highest, out)
 
 
 @dataclass(frozen=True)
@@ -150,17 +160,15 @@ class SmallestP(Logic):
     def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
         values = _scaled(deviations, self.log)
         scale = _positive(values.std(axis=0))
-        scales = {"scale": scale, "centre": values.mean(axis=0) / scale}
-        return scales | _fit_surprise(self._parts(scales, deviations, groups))
+        centre = values.mean(axis=0) / scale
+        ends, parts = _ends(groups), _parts(groups, len(deviations))
+        kernels.parts_of_groups(np.ascontiguousarray(deviations), scale, centre, ends, int(self.log), parts)
+        return {"scale": scale, "centre": centre} | _fit_surprise(parts)
 
-    def _score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        return _surprise(scales, self._parts(scales, deviations, groups)).max(axis=1)
-
-    def _parts(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        z = _scaled(deviations, self.log) / scales["scale"] - scales["centre"]
-        starts = np.concatenate([[0], np.flatnonzero(groups[1:] != groups[:-1]) + 1])
-        several = np.concatenate([starts[1:], [len(groups)]]) - starts > 1
-        return np.hstack([np.add.reduceat(z, starts, axis=1), np.maximum.reduceat(z, starts, axis=1)[:, several]])
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        standard, curve = _read(scales, "scale", "centre"), _read(scales, *_CURVE)
+        ends, parts = _ends(groups), _parts(groups, len(deviations))
+        return partial(kernels.highest_surprise, deviations, *standard, ends, int(self.log), *curve, parts, out)
 
 
 def make_logic(name: str, **settings: Any) -> Logic:
@@ -205,11 +213,16 @@ def _fit_surprise(values: np.ndarray) -> Scales:
     return {"value": value, "surprise": -np.log((1 + n - below) / (n + 1)), "excess": mean_excess}
 
 
-def _surprise(curve: Scales, values: np.ndarray) -> np.ndarray:
-    knots, surprise, excess = curve["value"], curve["surprise"], curve["excess"]
-    result = np.empty(values.shape)
-    for j in range(values.shape[1]):
-        body = np.interp(values[:, j], knots[:, j], surprise[:, j])
-        beyond = np.maximum(values[:, j] - knots[-1, j], 0)
-        result[:, j] = body + beyond / excess[j]
-    return result
+def _read(scales: Scales, *names: str) -> list[np.ndarray]:
+    return [np.ascontiguousarray(scales[name], np.float64) for name in names]
+
+
+def _ends(groups: np.ndarray) -> np.ndarray:
+    """Where the columns of each criterion end."""
+    return np.append(np.flatnonzero(groups[1:] != groups[:-1]) + 1, len(groups))
+
+
+def _parts(groups: np.ndarray, n: int) -> np.ndarray:
+    """Room for the parts of n rows: one of each criterion, two where it has several columns."""
+    sizes = np.diff(_ends(groups), prepend=0)
+    return np.empty((n, len(sizes) + int((sizes > 1).sum())))

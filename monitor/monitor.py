@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..coverage import Criterion
-from ..coverage.kernels import first_non_finite_row
 from ..networks import Network, Observation, probabilities
+from .arrays import all_finite, as_array, finite_rows, without_batch
 from .calibration import (
     LEAK,
     LEAST_FOR_LEAK,
@@ -29,10 +29,11 @@ from .defaults import default_criteria
 from .describe import describe
 from .errors import CalibrationError, MismatchError, NotReadyError, OutriderWarning, ProfileError
 from .files import read_profile, write_profile
+from .frame_plan import FramePlan
 from .logic import Logic, SmallestP, Sum
 from .places import Places, Shape, place_shape
 from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet, gives_codes
-from .verdict import Columns, Status, Verdict, Verdicts
+from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, hold
 
 Batches = Iterable[Any]
 Progress = Callable[[int], None]
@@ -154,12 +155,12 @@ class Monitor:
         trusted = profile.trusted
         _refuse_mixed_labels(trusted, profile.network, labels)
         seen = self.network.observe(frames)
-        array = _array(frames)
+        array = as_array(frames)
         predictions = self._predictions(seen, len(array))
-        finite = _finite_rows(array, len(array))
+        finite = finite_rows(array, len(array))
         for values in (*seen.activations, seen.logits, seen.score_map):
             if values is not None:
-                finite &= _finite_rows(values, len(array))
+                finite &= finite_rows(values, len(array))
         places = Places(predictions, seen.score_map if trusted.per_map_class is not None else None)
         chosen = finite.copy()
         if labels is not None and seen.logits is not None and places.of_frames:
@@ -325,29 +326,33 @@ class Monitor:
         calibration = self._calibrated()
         seen, predictions, deviations, uncovered, broken = self._judge(batch)
         score = self.logic.score(calibration.scales, deviations, self._groups)
-        threshold = calibration.thresholds[predictions]
-        status = np.where(score <= threshold, int(Status.OK), int(Status.ALARM))  # so that NaN alarms
-        if calibration.warning_thresholds is not None:
-            between = (status == Status.OK) & (score > calibration.warning_thresholds[predictions])
-            status[between] = Status.WARN
         reasons: dict[int, str] = {}
         if not np.isfinite(score).all():
             for i in np.flatnonzero(~np.isfinite(score)):
-                reasons[int(i)] = self._why_infinite(-1 if uncovered is None else uncovered[i], deviations[i])
+                why = self._profile.why_infinite(-1 if uncovered is None else uncovered[i], deviations[i])
+                reasons[int(i)] = why
         if broken is not None:
             score[broken] = np.inf
+        status, threshold, confidence = hold(score, predictions, calibration)
+        if broken is not None:
             status[broken] = Status.FAULT
-            reasons |= {int(i): "the input holds NaN or Inf" for i in np.flatnonzero(broken)}
+            reasons |= dict.fromkeys(map(int, np.flatnonzero(broken)), BROKEN_INPUT)
         if self._speaking is None or self._speaking.limits is not calibration.limits:
             self._speaking = Columns(self._names, calibration.limits)
         if self.network.classes is None:
             predictions = np.full(len(predictions), -1)
-        return seen.output, Verdicts(status, score, threshold, predictions, deviations, self._speaking, reasons)
+        return seen.output, Verdicts(
+            status, score, threshold, confidence, predictions, deviations, self._speaking, reasons
+        )
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape), both without the batch axis."""
         output, verdicts = self.check(frame[None])
-        return _without_batch(output), verdicts[0]
+        return without_batch(output), verdicts[0]
+
+    def frame_plan(self) -> FramePlan:
+        """The same for one frame after the other, with all that a frame needs built now: see `FramePlan`."""
+        return FramePlan(self.network, self.learned, self._comparison, self.logic, self._calibrated())
 
     def deviations(self, batch: Any) -> np.ndarray:
         """η of a batch: (n, columns) float32, larger = less covered. Raises NotReadyError before `profile`."""
@@ -381,7 +386,7 @@ class Monitor:
     def _judge(self, batch: Any, maps: dict[str, np.ndarray] | None = None) -> _Judged:
         """What is to be said of a batch before the logic; the deviations of single places go to `maps`."""
         seen = self.network.observe(batch)
-        array = _array(batch)
+        array = as_array(batch)
         n = len(array)
         predictions = self._predictions(seen, n)
         infinite, uncovered = np.zeros(n, bool), None
@@ -389,8 +394,8 @@ class Monitor:
             infinite |= ~self._covered[predictions]
             uncovered = np.where(infinite, predictions, -1)
         for scores in (seen.logits, seen.score_map):
-            if scores is not None and not _all_finite(scores):
-                infinite |= ~_finite_rows(scores, n)
+            if scores is not None and not all_finite(scores):
+                infinite |= ~finite_rows(scores, n)
         deviations = np.empty((n, len(self._taps)), np.float32)
         covered_of_map = self._covered_of_map
         places = Places(predictions, None if covered_of_map is None else seen.score_map)
@@ -414,22 +419,13 @@ class Monitor:
                 maps[self._names[i]] = of_places
         if infinite.any():
             deviations[infinite] = np.inf
-        broken = None if _all_finite(array) else ~_finite_rows(array, n)
+        broken = None if all_finite(array) else ~finite_rows(array, n)
         return _Judged(seen, predictions, deviations, uncovered, broken)
 
     def _predictions(self, seen: Observation, n: int) -> np.ndarray:
         if seen.logits is None:
             return np.zeros(n, np.int64)
         return seen.logits.argmax(axis=1)
-
-    def _why_infinite(self, uncovered: int, deviation: np.ndarray) -> str:
-        if uncovered >= 0:
-            trusted = self._profile.trusted
-            per_class = trusted.per_class if trusted.per_map_class is None else trusted.per_map_class
-            few = f"{per_class[uncovered]} trusted frames, fewer than {trusted.minimum_per_class}"
-            return f"class {uncovered} is not covered: {few}"
-        broken = [self.columns[i].split(" ")[0] for i in np.flatnonzero(np.isinf(deviation))]
-        return f"NaN or Inf in the network, at {broken[0]}" if broken else "the score is not finite"
 
     # Files.
 
@@ -530,7 +526,7 @@ def _after(batches: Batches, skip: int, network: NetworkFacts | None = None) -> 
     """Frames and labels of each batch, behind the first `skip` frames; labels are checked for a network."""
     for batch in batches:
         frames, labels = batch if isinstance(batch, (tuple, list)) and len(batch) == 2 else (batch, None)
-        labels = None if labels is None else np.asarray(_array(labels))
+        labels = None if labels is None else np.asarray(as_array(labels))
         if labels is not None and network is not None:
             _check_labels(labels, len(frames), network)
         passed = min(skip, len(frames))
@@ -546,37 +542,6 @@ def _check_labels(labels: np.ndarray, n: int, network: NetworkFacts) -> None:
     elif labels.shape != (n,):
         hint = "; labels of places need a network with classes='pixel'" if labels.ndim == 3 else ""
         raise ValueError(f"expected a label per frame, shape ({n},), got {labels.shape}{hint}")
-
-
-def _array(batch: Any) -> np.ndarray:
-    """The batch as numpy: an array, or a torch tensor on any device."""
-    return batch.detach().cpu().numpy() if hasattr(batch, "detach") else np.asarray(batch)
-
-
-def _all_finite(array: np.ndarray) -> bool:
-    """Whether there is neither NaN nor Inf."""
-    if array.dtype == np.float32 and array.flags.c_contiguous:
-        return first_non_finite_row(array.reshape(1, -1)) < 0
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
-
-
-def _finite_rows(array: np.ndarray, n: int) -> np.ndarray:
-    """(n,) bool: whether the frame holds neither NaN nor Inf; the array has one row or more for each of the n."""
-    if array.dtype.kind != "f":
-        return np.ones(n, bool)
-    flat = array.reshape(n, -1)
-    if flat.dtype == np.float32 and first_non_finite_row(np.ascontiguousarray(flat)) < 0:
-        return np.ones(len(flat), bool)
-    return np.isfinite(flat).all(axis=1)
-
-
-def _without_batch(output: Any) -> Any:
-    if isinstance(output, Mapping):
-        return {name: _without_batch(value) for name, value in output.items()}
-    if isinstance(output, (tuple, list)):
-        items = [_without_batch(value) for value in output]
-        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
-    return output[0] if getattr(output, "ndim", 0) and len(output) == 1 else output
 
 
 def _warn(message: str) -> None:

@@ -180,6 +180,18 @@ class Profile:
         """A name per column: the tap and the criterion, e.g. "relu1:unit single_range"."""
         return tuple(f"{self.network.taps[column.tap].id} {column.criterion.name}" for column in self.columns)
 
+    def why_infinite(self, uncovered: int, deviation: np.ndarray) -> str:
+        """Why a score is infinite: `uncovered` is a class that has too few trusted frames, or -1."""
+        if uncovered >= 0:
+            trusted = self.trusted
+            per_class = trusted.per_class if trusted.per_map_class is None else trusted.per_map_class
+            few = f"{per_class[uncovered]} trusted frames, fewer than {trusted.minimum_per_class}"
+            return f"class {uncovered} is not covered: {few}"
+        broken = np.flatnonzero(np.isinf(deviation))
+        if not len(broken):
+            return "the score is not finite"
+        return f"NaN or Inf in the network, at {self.network.taps[self.columns[broken[0]].tap].id}"
+
 
 class FrameSpool:
     """A bounded random sample of the trusted frames, kept until the profile is finished (reservoir sampling)."""

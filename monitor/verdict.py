@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
+from operator import itemgetter
 from typing import overload
 
 import numpy as np
+
+from ..coverage import kernels
+from .calibration import Calibration
+
+BROKEN_INPUT = "the input holds NaN or Inf"
 
 
 class Status(IntEnum):
@@ -20,7 +28,7 @@ class Status(IntEnum):
     STALE = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Verdict:
     """The verdict on one input.
 
@@ -41,10 +49,29 @@ class Verdict:
     layers: tuple[str, ...] = ()
     reason: str = ""
 
+    def __init__(
+        self, status: Status, score: float, threshold: float, confidence: float, prediction: int,
+        deviation: np.ndarray, layers: tuple[str, ...] = (), reason: str = "",
+    ) -> None:  # fmt: skip
+        # One is made of every frame. What `dataclass` would write finds each slot by name and takes twice as long.
+        _put_status(self, status)
+        _put_score(self, score)
+        _put_threshold(self, threshold)
+        _put_confidence(self, confidence)
+        _put_prediction(self, prediction)
+        _put_deviation(self, deviation)
+        _put_layers(self, layers)
+        _put_reason(self, reason)
+
     @property
     def alarm(self) -> bool:
         """Whether to act: ALARM, FAULT or STALE."""
         return self.status >= Status.ALARM
+
+
+_put_status, _put_score, _put_threshold, _put_confidence, _put_prediction, _put_deviation, _put_layers, _put_reason = (
+    getattr(Verdict, name).__set__ for name in Verdict.__slots__
+)
 
 
 @dataclass(frozen=True)
@@ -59,11 +86,20 @@ class Columns:
 
     def speaking(self, deviation: np.ndarray) -> tuple[str, ...]:
         """The columns above their limit, the one furthest above it first."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            excess = deviation / self.limits
-        excess[np.isnan(excess)] = np.inf  # 0 / 0 is filtered below, inf / inf speaks loudest
-        order = np.argsort(-excess, kind="stable")
-        return tuple(self.names[i] for i in order if deviation[i] > self.limits[i] or np.isinf(deviation[i]))
+        loud = [
+            (math.inf if math.isinf(value) or limit == 0 else value / limit, name)
+            for value, limit, name in zip(deviation.tolist(), self._allowed, self.names, strict=True)
+            if value > limit or math.isinf(value)
+        ]
+        return tuple(name for _, name in sorted(loud, key=_excess, reverse=True))
+
+    @cached_property
+    def _allowed(self) -> list[float]:
+        allowed: list[float] = self.limits.tolist()
+        return allowed
+
+
+_excess = itemgetter(0)
 
 
 class Verdicts(Sequence[Verdict]):
@@ -78,6 +114,7 @@ class Verdicts(Sequence[Verdict]):
         status: np.ndarray,
         score: np.ndarray,
         threshold: np.ndarray,
+        confidence: np.ndarray,
         prediction: np.ndarray,
         deviation: np.ndarray,
         columns: Columns,
@@ -86,7 +123,7 @@ class Verdicts(Sequence[Verdict]):
         self.status = status
         self.score = score
         self.threshold = threshold
-        self.confidence = confidence(score, threshold)
+        self.confidence = confidence
         self.prediction = prediction
         self.deviation = deviation
         self.columns = columns
@@ -112,28 +149,40 @@ class Verdicts(Sequence[Verdict]):
         status = Status(int(self.status[index]))
         deviation = self.deviation[index]
         layers = () if status == Status.OK else self.columns.speaking(deviation)
+        score, threshold = float(self.score[index]), float(self.threshold[index])
+        reason = ""
+        if status != Status.OK:
+            reason = self._reasons.get(index) or why(status, score, threshold, layers)
         return Verdict(
             status,
-            float(self.score[index]),
-            float(self.threshold[index]),
+            score,
+            threshold,
             float(self.confidence[index]),
             int(self.prediction[index]),
             deviation,
             layers,
-            "" if status == Status.OK else self._reason(index, status, layers),
+            reason,
         )
 
-    def _reason(self, index: int, status: Status, layers: tuple[str, ...]) -> str:
-        if index in self._reasons:
-            return self._reasons[index]
-        where = f"; most in {layers[0]}" if layers else ""
-        if status == Status.WARN:
-            return f"score {self.score[index]:.4g} is above the warning level{where}"
-        return f"score {self.score[index]:.4g} is above the threshold {self.threshold[index]:.4g}{where}"
+
+def why(status: Status, score: float, threshold: float, layers: Sequence[str]) -> str:
+    """The reason of a WARN or ALARM in words."""
+    where = f"; most in {layers[0]}" if layers else ""
+    if status == Status.WARN:
+        return f"score {score:.4g} is above the warning level{where}"
+    return f"score {score:.4g} is above the threshold {threshold:.4g}{where}"
 
 
-def confidence(score: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    """exp(-score ln 2 / threshold), in [0, 1]: 1 for a score of 0, 1/2 at the threshold, 0 for an infinite score."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(score == 0, 0.0, score / threshold)
-    return np.exp2(-np.where(np.isnan(ratio), np.inf, ratio))
+def hold(score: np.ndarray, classes: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, ...]:
+    """(status, threshold, confidence), (n,) each, of scores against the thresholds of their classes."""
+    status, threshold, confidence = np.empty(len(score), np.int64), np.empty(len(score)), np.empty(len(score))
+    kernels.judge(score, classes, *thresholds_and_warnings(calibration), status, threshold, confidence)
+    return status, threshold, confidence
+
+
+def thresholds_and_warnings(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """(classes,) float64 each; warnings are infinite where there are none."""
+    thresholds = np.ascontiguousarray(calibration.thresholds, np.float64)
+    if calibration.warning_thresholds is None:
+        return thresholds, np.full(len(thresholds), np.inf)
+    return thresholds, np.ascontiguousarray(calibration.warning_thresholds, np.float64)

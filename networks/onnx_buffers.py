@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from .network import Observation
+
+Fill = Callable[[], object]
+"""Brings what a run left in the buffers into the form of an observation."""
 
 
 class Buffers:
     """One array for what goes into a session and one for each output, bound once for batches of one size.
 
-    values: the outputs, in the order of the names; each run fills them anew.
+    frames: what goes in. run: without arguments. values: the outputs, in the order of the names; `run` fills them anew.
     Raises ValueError where an output is no tensor of numbers or its shape depends on the frames.
     """
 
     def __init__(self, session: Any, name: str, outputs: Sequence[str], zeros: np.ndarray) -> None:
-        self._session = session
-        self._frames = zeros
-        self._binding = session.io_binding()
+        self.frames = zeros
+        binding = session.io_binding()
+        self.run: Callable[[], None] = partial(session.run_with_iobinding, binding)
         other = np.random.default_rng(0).uniform(0, 2, zeros.shape).astype(zeros.dtype)
         first, second = (session.run(list(outputs), {name: frames}) for frames in (zeros, other))
         for output, value, again in zip(outputs, first, second, strict=True):
@@ -29,21 +35,58 @@ class Buffers:
                     f"expected outputs of one shape for a buffer, got {value.shape} and {again.shape} at {output!r}"
                 )
         self.values = [np.zeros_like(value, order="C") for value in first]
-        self._bind(self._binding.bind_input, name, self._frames)
+        self._bind(binding.bind_input, name, zeros)
         for output, value in zip(outputs, self.values, strict=True):
-            self._bind(self._binding.bind_output, output, value)
-
-    @property
-    def size(self) -> int:
-        """Frames in a batch."""
-        return len(self._frames)
-
-    def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """Copy the frames in and run; the buffers of the outputs, valid until the next run."""
-        np.copyto(self._frames, batch)
-        self._session.run_with_iobinding(self._binding)
-        return self.values
+            self._bind(binding.bind_output, output, value)
 
     @staticmethod
     def _bind(bind: Any, name: str, array: np.ndarray) -> None:
         bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+
+class BufferedNetwork:
+    """Observes batches of one size in arrays that stay where they are, from one thread at a time.
+
+    Made by `OnnxNetwork.buffered`. seen: what `observe` returns, the same object every time, filled anew.
+    check: raises for a batch that the network does not take.
+    """
+
+    def __init__(
+        self, buffers: Buffers, seen: Observation, fills: Sequence[Fill], check: Callable[[np.ndarray], Any]
+    ) -> None:
+        self._frames: np.ndarray | None = buffers.frames
+        self._run, self._fills, self._check = buffers.run, fills, check
+        self.size = len(buffers.frames)
+        self.seen = seen
+
+    def observe(self, batch: np.ndarray) -> Observation:
+        """As `OnnxNetwork.observe`, for a batch of this size; valid until the next call."""
+        frames = self._frames
+        same = frames is not None and type(batch) is np.ndarray and batch.shape == frames.shape
+        if frames is None or not same or batch.dtype != frames.dtype:
+            frames = self._checked(batch)
+        frames[...] = batch
+        self._run()
+        for fill in self._fills:
+            fill()
+        return self.seen
+
+    def close(self) -> None:
+        """Observe nothing any more; `OnnxNetwork.close` sees to it."""
+        self._frames = None
+
+    def _checked(self, batch: Any) -> np.ndarray:
+        self._check(batch)
+        if self._frames is None or len(batch) != self.size:
+            raise ValueError(f"expected a batch of {self.size}, got {len(batch)}")
+        return self._frames
+
+
+def shapes_are_fixed(session: Any) -> bool:
+    """Whether the graph says of every output what shape it has, but for the axis of the batch."""
+    (sample,) = session.get_inputs()
+    return all(
+        all(isinstance(size, int) for size in output.shape[1:])
+        and (not output.shape or isinstance(output.shape[0], int) or output.shape[0] == sample.shape[0])
+        for output in session.get_outputs()
+    )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
 from .network import Observation
-from .onnx_buffers import Buffers
+from .onnx_buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
 from .onnx_candidates import candidate_of, where_kept
 from .onnx_feeds import with_feeds
 from .onnx_files import check_external, fingerprint, read_model
@@ -133,15 +135,17 @@ class OnnxNetwork:
         if risky := [tap for tap in self.taps if rounds_behind(tap)]:
             bare = runtime.session(graph.with_outputs(()), folder)
             warn_of_other_outputs(runtime, bare, self._session, trial, self._outputs, risky)
-        self._buffers = None if buffers is None else self._bound(buffers)
+        self._rooms: WeakSet[BufferedNetwork] = WeakSet()
+        self.buffers = buffers
+        self._buffered = None if buffers is None else self._bound(buffers)
 
     def observe(self, batch: np.ndarray) -> Observation:
         """Run a batch, (n, *input_shape) of the model's dtype, and return the outputs with the activations at the taps.
 
         Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError after `close`.
         """
-        if self._buffers is not None and len(batch) == self._buffers.size:
-            return self._observe_bound(self._buffers, batch)
+        if self._buffered is not None and len(batch) == self._buffered.size:
+            return self._buffered.observe(batch)
         return self._observation(self._run(self._fetched, batch))
 
     def _observation(self, values: list[Any]) -> Observation:
@@ -152,6 +156,16 @@ class OnnxNetwork:
             scores = values[self._outputs.index(self.logits)]
             return Observation(output, None, activations, np.moveaxis(scores, self._map_axis, 1))
         return Observation(output, None if self.classes is None else activations[-1], activations)
+
+    def buffered(self, size: int) -> BufferedNetwork:
+        """This network with arrays of its own for batches of one size, apart from those of `buffers`.
+
+        It observes nothing once this network is closed. Raises ValueError where the graph leaves
+        open what shape an output has, so that arrays for all frames cannot be made.
+        """
+        if not shapes_are_fixed(self._check_open()):
+            raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
+        return self._bound(size)
 
     def run(self, batch: np.ndarray) -> Any:
         """The outputs for a batch, (n, *input_shape) of the model's dtype: an array, or a tuple of several.
@@ -164,7 +178,9 @@ class OnnxNetwork:
 
     def close(self) -> None:
         """Release the session and its buffers."""
-        self._session = self._buffers = None
+        for room in self._rooms:
+            room.close()
+        self._session = self._buffered = None
 
     def __enter__(self) -> Self:
         return self
@@ -175,8 +191,7 @@ class OnnxNetwork:
     def __repr__(self) -> str:
         return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
 
-    def _bound(self, size: int) -> Buffers:
-        """Buffers for batches of one size, and the observation that they fill."""
+    def _bound(self, size: int) -> BufferedNetwork:
         if size < 1 or self._fixed not in (None, size):
             raise ValueError(f"expected buffers for {self._fixed or '1 or more'} frames, got {size}")
         shape = [side for side in self.input_shape if side is not None]
@@ -184,20 +199,14 @@ class OnnxNetwork:
             raise ValueError(f"expected known input sizes for buffers, got {self.input_shape}; say input_shape=")
         buffers = Buffers(self._session, self._input, self._fetched, np.zeros((size, *shape), self.dtype))
         seen = self._observation(buffers.values)
-        self._copied = [
-            (array, read)
+        fills = [
+            _fill(array, read, buffers.values)
             for array, read in zip(seen.activations, self._reads, strict=True)
             if not any(np.shares_memory(array, value) for value in buffers.values)
         ]
-        self._held = seen
-        return buffers
-
-    def _observe_bound(self, buffers: Buffers, batch: np.ndarray) -> Observation:
-        self._check(batch)
-        values = buffers.run(batch)
-        for array, read in self._copied:
-            np.copyto(array, read(values))
-        return self._held
+        room = BufferedNetwork(buffers, seen, fills, self._check)
+        self._rooms.add(room)
+        return room
 
     def _run(self, names: list[str], batch: np.ndarray) -> list[Any]:
         session = self._check(batch)
@@ -217,9 +226,7 @@ class OnnxNetwork:
 
     def _check(self, batch: np.ndarray) -> Any:
         """The session, once the batch is one that it takes."""
-        session = self._session
-        if session is None:
-            raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
+        session = self._check_open()
         if not isinstance(batch, np.ndarray):
             raise TypeError(f"expected a numpy array, got {type(batch).__name__}")
         if batch.dtype != self.dtype:
@@ -230,6 +237,11 @@ class OnnxNetwork:
             sizes = ("?" if size is None else str(size) for size in self.input_shape)
             raise ValueError(f"expected a batch of shape ({', '.join(('n', *sizes))}), got {batch.shape}")
         return session
+
+    def _check_open(self) -> Any:
+        if self._session is None:
+            raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
+        return self._session
 
     def _fits(self, shape: tuple[int, ...]) -> bool:
         if shape[1:] == self.input_shape:
@@ -284,6 +296,15 @@ class _Read:
         if self.columns is None:
             return reduce_to_neurons(self.tap, value)
         return np.ascontiguousarray(value[:, self.columns])
+
+
+def _fill(array: np.ndarray, read: _Read, values: list[np.ndarray]) -> Fill:
+    """What writes the neurons of a tap to `array` once a run has filled `values`; maps are turned without a copy."""
+    value, tap = values[read.place], read.tap
+    if read.columns is None and tap.neurons == "pixel" and tap.layout in ("NCHW", "NCL") and tap.dtype == "float32":
+        target = np.moveaxis(array.reshape(value.shape[0], *value.shape[2:], tap.size), -1, 1)
+        return partial(np.copyto, target, value)
+    return lambda: np.copyto(array, read(values))
 
 
 def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[str], list[_Read]]:

@@ -1,7 +1,7 @@
 """What to hand on while the guard does not trust the network: small callables `(output, verdict, last_safe) -> output`.
 
-output: the network's own, None where it could not run. last_safe: the output of the last frame whose status was OK or
-WARN, None before there was one. Outputs are arrays or tuples of arrays, without the batch axis.
+output: the network's own, None where it could not run. last_safe: the output of the last frame whose status was OK,
+None before there was one. Outputs are arrays or tuples of arrays, without the batch axis.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ class FrameCheck:
 
     def refusal(self, frame: Any) -> str:
         """Why the network cannot take the frame; empty when it can."""
+        if type(frame) is np.ndarray and frame.shape == self._shape and frame.dtype == self._dtype and frame.size:
+            return ""
         if not isinstance(frame, np.ndarray):
             return f"expected a numpy array, got {type(frame).__name__}"
         if frame.dtype != self._dtype:

@@ -14,6 +14,7 @@ from .drift import DriftTest
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
+_WARN, _ALARM, _FAULT = Status.WARN, Status.ALARM, Status.FAULT  # the class is slow to ask
 _OCTAVES = 27
 _MARGINS, _MARGIN_STEPS = 64, 16
 
@@ -121,13 +122,13 @@ class Metrics:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
         counters = self.counters
         counters.frames += 1
-        if status < Status.FAULT:
+        if status < _FAULT:
             self.margins.add(score, threshold)
-            if status == Status.ALARM:
+            if status == _ALARM:
                 counters.alarms += 1
-            elif status == Status.WARN:
+            elif status == _WARN:
                 counters.warnings += 1
-        elif status == Status.FAULT:
+        elif status == _FAULT:
             counters.faults += 1
         else:
             counters.stale += 1

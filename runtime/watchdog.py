@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_BYTES = 16
+_FORM = struct.Struct("=qq")
 
 
 class Heartbeat:
     """How many frames there were, and when the last was, in 16 bytes that processes of one machine may share.
 
     path: a file that others open by the same path (on /run or /dev/shm, so that no disk is behind it); None for
-    memory of this process alone. The time is CLOCK_MONOTONIC, which all processes share.
+    memory of this process alone. The time is CLOCK_MONOTONIC, which all processes share. The file is written and read,
+    not mapped: one that others cut short or remove kills nobody, and the next beat mends what was cut.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = None if path is None else Path(path)
-        if self.path is None:
-            self._values: np.ndarray = np.zeros(2, np.int64)
-        else:
-            with self.path.open("ab") as file:  # makes the file; one that is there keeps its count
-                file.truncate(_BYTES)
-            self._values = np.memmap(self.path, np.int64, "r+", shape=(2,))
+        self._count, self._at = 0, 0
+        self._file: int | None = None
+        if self.path is not None:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+            self._file = os.open(self.path, flags, 0o644)
+            weakref.finalize(self, os.close, self._file)
+            self._count, self._at = self._read()
 
     def beat(self) -> None:
-        """One frame more, now."""
-        values = self._values
-        values[1] = time.monotonic_ns()
-        values[0] += 1
+        """One frame more, now. Raises OSError where the file cannot be written; the frame is counted all the same."""
+        self._count, self._at = self._count + 1, time.monotonic_ns()
+        if self._file is not None:
+            _write(self._file, _FORM.pack(self._count, self._at))
 
     @property
     def count(self) -> int:
-        return int(self._values[0])
+        return self._read()[0]
 
     @property
     def age(self) -> float:
         """Seconds since the last beat; since the machine started where there was none."""
-        return (time.monotonic_ns() - int(self._values[1])) / 1e9
+        return (time.monotonic_ns() - self._read()[1]) / 1e9
+
+    def _read(self) -> tuple[int, int]:
+        """(count, time of the last) as the file has them; what this process knows where there is no whole one."""
+        there = b"" if self._file is None else _read(self._file)
+        return _FORM.unpack(there) if len(there) == _FORM.size else (self._count, self._at)
+
+
+if sys.platform == "win32":
+
+    def _write(file: int, data: bytes) -> None:
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, data)
+
+    def _read(file: int) -> bytes:
+        os.lseek(file, 0, os.SEEK_SET)
+        return os.read(file, _FORM.size)
+
+else:
+
+    def _write(file: int, data: bytes) -> None:
+        os.pwrite(file, data, 0)
+
+    def _read(file: int) -> bytes:
+        return os.pread(file, _FORM.size, 0)
 
 
 class Watchdog:
@@ -68,6 +96,7 @@ class Watchdog:
         if not timeout > 0:
             raise ValueError(f"expected a timeout above 0 seconds, got {timeout}")
         self.heartbeat, self.timeout = heartbeat, timeout
+        self._patience = max(timeout, 2.0)
         self.silent = False
         self.error: Exception | None = None
         self._on_silence, self._on_return = on_silence, on_return
@@ -97,8 +126,7 @@ class Watchdog:
     @property
     def alive(self) -> bool:
         """Whether it looked at the heartbeat within the last timeout, or two seconds where that is shorter."""
-        thread = self._thread
-        return thread is not None and thread.is_alive() and time.monotonic() - self._looked < max(self.timeout, 2.0)
+        return self._thread is not None and time.monotonic() - self._looked < self._patience
 
     def __enter__(self) -> Self:
         return self.start()
@@ -107,6 +135,12 @@ class Watchdog:
         self.stop()
 
     def _watch(self) -> None:
+        try:
+            self._look()
+        finally:
+            self._looked = -math.inf
+
+    def _look(self) -> None:
         seen, since = self.heartbeat.count, time.monotonic()
         while not self._stop.wait(self.timeout / 4):
             count, now = self.heartbeat.count, time.monotonic()

@@ -15,11 +15,13 @@ from outrider.coverage import (
     NearestNeighbour,
     SingleRange,
     join,
+    neuron_parts,
 )
 from outrider.coverage.joined import LARGEST_COLUMN
 
 JOINABLE = [
     SingleRange(), SingleRange(quantile=0.1), Gaussian(), CoverageBitmap(), MultiRange(4), MultiRange(8, "log"),
+    Mahalanobis(),
 ]  # fmt: skip
 
 
@@ -47,7 +49,7 @@ def test_columns_together_are_the_columns_one_by_one(criterion, sizes, seed, odd
         np.testing.assert_array_equal(out[:, column], criterion.deviation(signature, part, labels))
 
 
-@pytest.mark.parametrize("criterion", [Mahalanobis(), NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
+@pytest.mark.parametrize("criterion", [NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
 def test_what_has_no_joined_form_is_not_joined(criterion):
     rng = np.random.default_rng(0)
     assert join(criterion, [learned(criterion, 4, rng), learned(criterion, 3, rng)]) is None
@@ -56,3 +58,32 @@ def test_what_has_no_joined_form_is_not_joined(criterion):
 def test_large_columns_are_not_copied():
     assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN + 1, 1)]) is None
     assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN, 600)]) is None
+
+
+@pytest.mark.parametrize("criterion", [one for one in JOINABLE if one.adds_neurons], ids=repr)
+def test_the_parts_of_the_neurons_add_up_to_the_deviation(criterion):
+    rng = np.random.default_rng(1)
+    signature = learned(criterion, 9, rng)
+    for label in (0, 1):
+        values = rng.normal(size=9).astype(np.float32)
+        parts = neuron_parts(criterion, signature, values, label)
+        whole = criterion.deviation(signature, values[None], np.array([label]))
+        assert parts.shape == (9,)
+        np.testing.assert_allclose(parts.sum(), whole[0], rtol=1e-5)
+        values[4] = np.nan
+        parts = neuron_parts(criterion, signature, values, label)
+        assert np.flatnonzero(np.isinf(parts)).tolist() == [4]
+    assert np.isinf(neuron_parts(criterion, signature, values, 2)).all()
+
+
+def test_codes_have_the_parts_of_the_same_numbers():
+    signature, rng = SingleRange().empty(6, 1), np.random.default_rng(2)
+    SingleRange().observe(signature, rng.integers(50, 90, (30, 6)).astype(np.uint8), np.zeros(30, int))
+    codes = np.array([60, 200, 70, 0, 60, 61], np.uint8)
+    assert neuron_parts(SingleRange(), signature, codes, 0).tolist() == [0, 1, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("criterion", [Mahalanobis(), NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
+def test_what_is_no_sum_over_neurons_has_no_parts(criterion):
+    signature = learned(criterion, 4, np.random.default_rng(0))
+    assert neuron_parts(criterion, signature, np.zeros(4, np.float32), 0) is None

@@ -208,3 +208,125 @@ def test_wrong_dtypes_and_strides_raise_at_once_and_compile_nothing(wrong):
     with pytest.raises(TypeError, match="No matching definition"):
         kernels.range_outside(wrong, np.zeros(2, np.int64), bounds, bounds, np.zeros(2, np.float32))
     assert len(kernels.range_outside.signatures) == before
+
+
+@pytest.mark.parametrize("sizes", [(1,), (5, 4), (3, 17, 8)])
+def test_whitened_distances_of_many_columns(sizes):
+    x, mean = table(0, (5, sum(sizes)), -3, 3), table(1, (CLASSES, sum(sizes)))
+    matrices = [np.tril(table(2 + n, (n, n), -1, 1)) for n in sizes]
+    ends, seen = np.cumsum(sizes), np.ones((CLASSES, len(sizes)), np.uint8)
+    seen[1, 0] = 0
+    x[2, 0] = np.nan
+    out, c = np.empty((5, len(sizes)), np.float32), labels(5)
+    kernels.whitened_distance_of_columns(x, c, mean, np.concatenate([m.ravel() for m in matrices]), ends, seen, out)
+    for column, (matrix, part) in enumerate(zip(matrices, np.split(x - mean[c], ends[:-1], axis=1), strict=True)):
+        expected = np.linalg.norm(part.astype(np.float64) @ matrix.T.astype(np.float64), axis=1)
+        expected[np.isnan(expected) | (seen[c, column] == 0)] = np.inf
+        np.testing.assert_allclose(out[:, column], expected, rtol=1e-5)
+
+
+@given(values(st.floats(width=32)))
+@settings(deadline=None)
+def test_predictions_are_those_of_argmax(x):
+    found = np.empty(len(x), np.int64)
+    assert kernels.predict(x, found) == np.isfinite(x).all()
+    np.testing.assert_array_equal(found, x.argmax(axis=1))
+
+
+@given(arrays(np.float32, (3, 5, 4), elements=st.floats(width=32)), st.booleans())
+@settings(deadline=None)
+def test_classes_and_the_worst_of_places(scores, wide):
+    scores = scores.astype(np.float64) if wide else scores
+    rows, columns = np.array([0, 2, 4]), np.array([1, 3])
+    found = np.empty(6, np.int64)
+    kernels.classes_of_places(scores, rows, columns, found)
+    expected = scores[:, rows[:, None], columns].argmax(axis=0).ravel()
+    np.testing.assert_array_equal(found, expected)
+    out, covered = np.arange(6, dtype=np.float32), np.array([1, 0, 1], np.uint8)
+    last = kernels.alarm_uncovered_places(found, covered, out)
+    strange = np.flatnonzero(expected == 1)
+    assert last == (1 if len(strange) else -1)
+    np.testing.assert_array_equal(out, np.where(expected == 1, np.inf, np.arange(6)))
+    worst = np.empty(1, np.float32)
+    kernels.highest_value(out, worst)
+    assert worst == out.max()
+    row = scores.astype(np.float32).ravel()
+    kernels.highest_value(row, worst)
+    np.testing.assert_array_equal(worst[0], row.max())
+
+
+deviations = rows.flatmap(
+    lambda n: arrays(np.float64, (n, 4), elements=st.floats(0, 1e6) | st.sampled_from([np.inf, np.nan]))
+)
+ENDS = np.array([2, 3, 4])
+
+
+def curve():
+    knots = np.sort(np.random.default_rng(5).gamma(2, 100, (30, 4)).round(-1), axis=0)  # with equal ones
+    surprise = np.sort(np.random.default_rng(6).random((30, 4)), axis=0)
+    return knots, surprise, np.array([1.0, 5.0, 0.5, 20.0])
+
+
+def plain_surprise(values, knots, surprise, excess):
+    body = [np.interp(values[:, j], knots[:, j], surprise[:, j]) for j in range(values.shape[1])]
+    return np.stack(body, axis=1) + np.maximum(values - knots[-1], 0) / excess
+
+
+def or_infinite(score, *inputs):
+    finite = np.isfinite(score) & np.all([np.isfinite(values).all(axis=1) for values in inputs], axis=0)
+    return np.where(finite, score, np.inf)
+
+
+@given(deviations, st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_scores_of_logics(x, log, narrow):
+    x = x.astype(np.float32) if narrow else x
+    wide, out = x.astype(np.float64), np.empty(len(x))
+    scale, shift = np.array([1.0, 0.5, 30.0, 2.0]), np.array([0.0, 1.0, 0.25, 3.0])
+    with np.errstate(all="ignore"):
+        scaled = (np.log1p(wide) if log else wide) / scale
+        kernels.scaled_sum(x, scale, log, out)
+        np.testing.assert_allclose(out, or_infinite(scaled.sum(axis=1), wide), rtol=1e-12)
+        kernels.scaled_highest(x, scale, shift, log, out)
+        np.testing.assert_allclose(out, or_infinite((scaled + shift).max(axis=1), wide), rtol=1e-12)
+        z = scaled - shift
+        expected = np.stack([z[:, :2].sum(axis=1), z[:, 2], z[:, 3], z[:, :2].max(axis=1)], axis=1)
+        parts = np.empty((len(x), 4))
+        kernels.parts_of_groups(x, scale, shift, ENDS, log, parts)
+        usual = np.isfinite(wide).all(axis=1)
+        np.testing.assert_allclose(parts[usual], expected[usual], rtol=1e-12, atol=1e-9)
+        kernels.highest_surprise(x, scale, shift, ENDS, log, *curve(), parts, out)
+        found = plain_surprise(parts, *curve()).max(axis=1)
+        np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12)
+
+
+@given(deviations, st.integers(1, 4))
+@settings(deadline=None)
+def test_the_kth_surprise(x, k):
+    out = np.empty(len(x))
+    kernels.kth_surprise(x, *curve(), np.empty(k), out)
+    with np.errstate(all="ignore"):
+        found = plain_surprise(x, *curve())
+    np.testing.assert_allclose(out, or_infinite(np.sort(found, axis=1)[:, -k], x), rtol=1e-12)
+
+
+numbers = st.floats(0, 1e300) | st.sampled_from([0.0, np.inf, np.nan])
+
+
+@given(arrays(np.float64, 5, elements=numbers), arrays(np.float64, CLASSES, elements=numbers))
+@settings(deadline=None)
+def test_scores_against_their_thresholds(scores, thresholds):
+    warnings = np.array([0.5, np.inf, 1e-9])
+    c = np.array([0, 1, 2, 0, 1])
+    level, threshold, confidence = np.empty(5, np.int64), np.empty(5), np.empty(5)
+    kernels.judge(scores, c, thresholds, warnings, level, threshold, confidence)
+    np.testing.assert_array_equal(threshold, thresholds[c])
+    inside = scores <= thresholds[c]
+    np.testing.assert_array_equal(level, np.where(inside, np.where(scores > warnings[c], 1, 0), 2))
+    with np.errstate(all="ignore"):
+        quotient = np.where(scores == 0, 0.0, scores / thresholds[c])
+    expected = np.where(np.isnan(quotient), 0, np.exp2(-np.where(np.isnan(quotient), 0, quotient)))
+    np.testing.assert_allclose(confidence, expected, rtol=1e-12)
+    for i in range(5):
+        one = kernels.judge_frame(scores[i : i + 1], c[i : i + 1], thresholds, warnings)
+        np.testing.assert_array_equal(one, (level[i], scores[i], threshold[i], confidence[i], c[i]))

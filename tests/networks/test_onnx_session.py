@@ -232,3 +232,48 @@ def test_buffers_of_a_fixed_batch():
     np.testing.assert_allclose(
         network.observe(frames(2)).output, OnnxNetwork(model()).run(frames(2)), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("neurons", ["channel", ("unit", "channel"), "pixel", "grid2"])
+def test_arrays_of_ones_own_hold_what_a_plain_run_returns(neurons):
+    network = OnnxNetwork(model(), neurons=neurons)
+    one, other = network.buffered(1), network.buffered(1)
+    expected = [network.observe(frames(1, seed)) for seed in (0, 1)]
+    found = one.observe(frames(1, 0)), other.observe(frames(1, 1))
+    for seen, plain in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(seen.output, plain.output)
+        np.testing.assert_array_equal(seen.logits, plain.logits)
+        for got, wanted in zip(seen.activations, plain.activations, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    assert one.observe(frames(1, 2)) is found[0] is one.seen
+    assert one.size == 1
+
+
+def test_arrays_of_ones_own_take_no_other_batch_and_none_once_closed():
+    network = OnnxNetwork(model())
+    room = network.buffered(1)
+    with pytest.raises(ValueError, match="expected a batch of 1, got 2"):
+        room.observe(frames(2))
+    with pytest.raises(TypeError, match="expected a batch of dtype float32, got float64"):
+        room.observe(frames(1).astype(np.float64))
+    with pytest.raises(TypeError, match="expected a numpy array, got list"):
+        room.observe(frames(1).tolist())
+    network.close()
+    with pytest.raises(RuntimeError, match="after close"):
+        room.observe(frames(1))
+    with pytest.raises(RuntimeError, match="after close"):
+        network.buffered(1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dynamic": True}, "expected outputs of one shape for a buffer, got a graph that leaves it open"),
+        ({"batch": 4}, "expected buffers for 4 frames, got 1"),
+        ({"side": "s"}, "expected (known input sizes|outputs of one shape)"),
+    ],
+)
+def test_arrays_of_ones_own_are_refused_where_a_frame_could_need_others(options, message):
+    network = OnnxNetwork(model(**options), taps="auto")
+    with pytest.raises(ValueError, match=message):
+        network.buffered(1)

@@ -1,0 +1,42 @@
+"""Batches and outputs as arrays, and whether they are finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..coverage.kernels import first_non_finite_row
+
+
+def as_array(batch: Any) -> np.ndarray:
+    """The batch as numpy: an array, or a torch tensor on any device."""
+    return batch.detach().cpu().numpy() if hasattr(batch, "detach") else np.asarray(batch)
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Whether there is neither NaN nor Inf; for C-contiguous float32 nothing is allocated."""
+    if array.dtype == np.float32 and array.flags.c_contiguous:
+        return first_non_finite_row(array.reshape(1, -1)) < 0
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def finite_rows(array: np.ndarray, n: int) -> np.ndarray:
+    """(n,) bool: whether the frame holds neither NaN nor Inf; the array has one row or more for each of the n."""
+    if array.dtype.kind != "f":
+        return np.ones(n, bool)
+    flat = array.reshape(n, -1)
+    if flat.dtype == np.float32 and first_non_finite_row(np.ascontiguousarray(flat)) < 0:
+        return np.ones(len(flat), bool)
+    return np.isfinite(flat).all(axis=1)
+
+
+def without_batch(output: Any) -> Any:
+    """The output for a batch of one frame, without the batch axis."""
+    if isinstance(output, Mapping):
+        return {name: without_batch(value) for name, value in output.items()}
+    if isinstance(output, (tuple, list)):
+        items = [without_batch(value) for value in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    return output[0] if getattr(output, "ndim", 0) and len(output) == 1 else output

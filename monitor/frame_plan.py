@@ -1,0 +1,329 @@
+"""The way of one frame through network, criteria and logic, with all that it needs built beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..coverage import kernels, neuron_parts
+from ..networks import Network, Observation
+from .arrays import all_finite, as_array, without_batch
+from .calibration import Calibration
+from .comparison import Comparison, Together
+from .logic import Logic
+from .places import Shape, place_shape
+from .profile import Profile, gives_codes
+from .verdict import BROKEN_INPUT, Columns, Status, Verdict, thresholds_and_warnings, why
+
+Taken = Callable[[Any], Any]
+
+_NEURONS, _NEURONS_OF_A_LAYER = 8, 4
+_LEVELS = Status.OK, Status.WARN, Status.ALARM
+_OK = Status.OK
+
+
+class FramePlan:
+    """`output, verdict = plan(frame)`: those of `Monitor.check` for this frame alone, to the last bit.
+
+    A frame is one run of the network and a few compiled calls on arrays that are made here. What is made of each frame
+    is its verdict, with a copy of the deviations, and the output: both stay as they are. A network that can be
+    `buffered` runs into arrays of the plan, from which outputs are copied as ONNX Runtime itself copies them. One with
+    buffers of its own for batches of 1 (`buffers=1`) hands them out as they are, so that an output is good until the
+    next frame only; where it cannot be bound, it makes its arrays anew. Layers and reason are worked out where the
+    status is not OK. One frame at a time; calibration: the one that is held to.
+    """
+
+    def __init__(
+        self, network: Network, profile: Profile, comparison: Comparison, logic: Logic, calibration: Calibration
+    ) -> None:
+        self.calibration = calibration
+        self._network, self._profile = network, profile
+        self._has_classes = network.classes is not None
+        self._observe, self._take, self.lends, fixed = _source(network)
+        columns = len(profile.columns)
+        self._deviations = np.empty((1, columns), np.float32)
+        self._deviation = self._deviations[0]
+        self._class = np.zeros(1, np.int64)
+        self._covered: list[bool] = profile.trusted.covered.tolist()
+        covered = profile.trusted.covered_of_map
+        self._map = _Map(None if covered is None else covered.astype(np.uint8))
+        self._together = [
+            _Joined(t, comparison.places, self._deviations, self._class, fixed) for t in comparison.together
+        ]
+        self._alone = [
+            _Alone(profile, i, comparison.places[i], self._deviations, self._class, self._map) for i in comparison.alone
+        ]
+        groups = np.array([column.group for column in profile.columns])
+        self._score = np.empty(1)
+        self._rate = logic.scorer(calibration.scales, groups, self._deviations, self._score)
+        self._hold = partial(kernels.judge_frame, self._score, self._class, *thresholds_and_warnings(calibration))
+        self._speaking = Columns(profile.names, calibration.limits)
+        self._places = comparison.places
+        self._shapes = [
+            (place, _form(place_shape(tap), tap.size))
+            for place, tap in {
+                place: profile.network.taps[column.tap]
+                for place, column in zip(comparison.places, profile.columns, strict=True)
+            }.items()
+        ]
+        self._seen: Observation | None = None
+        if fixed is not None:
+            self._check(fixed)
+        self._trusts_shapes = fixed is not None
+
+    def __call__(self, frame: Any, finite: bool = False) -> tuple[Any, Verdict]:
+        """The output and verdict of one frame (*input_shape). finite: whether it is known to hold neither NaN nor Inf.
+
+        Raises what the network raises, and ValueError where it observed something of another shape.
+        """
+        batch = frame[None]
+        seen = self._observe(batch)
+        if not self._trusts_shapes:
+            self._check(seen)
+        self._seen = seen
+        uncovered = self._compare(seen)
+        self._rate()
+        broken = not finite and not all_finite(as_array(batch))
+        if broken:
+            self._score[0] = np.inf
+        level, score, threshold, confidence, prediction = self._hold()
+        if not self._has_classes:
+            prediction = -1
+        output, deviation = self._take(seen.output), self._deviation.copy()
+        if level == 0 and not broken:
+            return output, Verdict(_OK, score, threshold, confidence, prediction, deviation)
+        status = Status.FAULT if broken else _LEVELS[level]
+        layers = self._speaking.speaking(deviation)
+        if broken:
+            reason = BROKEN_INPUT
+        elif score < np.inf:
+            reason = why(status, score, threshold, layers)
+        else:
+            reason = self._profile.why_infinite(uncovered, deviation)
+        return output, Verdict(status, score, threshold, confidence, prediction, deviation, layers, reason)
+
+    def neurons(self, layers: Sequence[str]) -> tuple[str, ...]:
+        """The neurons that added most to some layers of the last frame, such as "relu1:unit[17]", a handful in all.
+
+        Of equal ones the first. None of criteria that are no sum over neurons, and none where the class of the frame
+        is not covered: then no single neuron is the reason.
+        """
+        names: list[str] = []
+        if self._seen is None or not self._covered[self._class.item()]:
+            return ()
+        for layer in layers:
+            i = self._speaking.names.index(layer)
+            column = self._profile.columns[i]
+            values, label = self._seen.activations[self._places[i]][0], self._class.item()
+            for alone in self._alone:
+                if alone.column == i:
+                    values, label = alone.worst(self._seen.activations)
+            parts = neuron_parts(column.criterion, self._profile.signatures[i], values, label)
+            if parts is None:
+                continue
+            tap = self._profile.network.taps[column.tap].id
+            for _ in range(min(_NEURONS_OF_A_LAYER, _NEURONS - len(names))):
+                j = int(parts.argmax())
+                if not parts[j] > 0:
+                    break
+                parts[j] = 0
+                names.append(f"{tap}[{j}]")
+        return tuple(names)
+
+    def _compare(self, seen: Observation) -> int:
+        """Write the deviations of the frame; a class of it, or of one of its places, that is not covered, or -1."""
+        uncovered, infinite = -1, False
+        if seen.logits is not None:
+            infinite = not kernels.predict(seen.logits, self._class)
+        prediction = self._class.item()
+        if not self._covered[prediction]:
+            uncovered, infinite = prediction, True
+        if seen.score_map is not None:
+            infinite |= not self._map.fill(seen.score_map)
+        elif self._map.covered is not None:
+            raise ValueError("expected a map of class scores, got none")
+        for joined in self._together:
+            joined.compare(seen.activations)
+        for alone in self._alone:
+            strange = alone.compare(seen.activations)
+            if strange >= 0:
+                uncovered = strange
+        if infinite:
+            self._deviation.fill(np.inf)
+        return uncovered
+
+    def _check(self, seen: Observation) -> None:
+        """Refuse what the kernels, which check nothing, would read beyond its end."""
+        for place, shape in self._shapes:
+            if seen.activations[place].shape != shape:
+                tap = self._network.taps[place].id
+                raise ValueError(f"tap {tap}: expected neurons {shape}, got {seen.activations[place].shape}")
+        if seen.logits is not None and seen.logits.shape != (1, len(self._covered)):
+            raise ValueError(f"expected class scores (1, {len(self._covered)}), got {seen.logits.shape}")
+
+
+def _source(network: Network) -> tuple[Callable[[Any], Observation], Taken, bool, Observation | None]:
+    """How frames are observed and outputs taken, whether these are lent, and what is filled anew by each frame."""
+    if getattr(network, "buffers", None) == 1:
+        return network.observe, without_batch, True, None
+    if hasattr(network, "buffered"):
+        try:
+            held = network.buffered(1)
+        except ValueError:  # sizes that the model leaves open
+            pass
+        else:
+            return held.observe, _copy_of(held.seen.output), False, held.seen
+    return network.observe, without_batch, False, None
+
+
+def _copy_of(output: Any) -> Taken:
+    """What copies an output that is always in the same place."""
+    if isinstance(output, tuple):
+        takes = [_copy_of(value) for value in output]
+        return lambda values: tuple(take(value) for take, value in zip(takes, values, strict=True))
+    if output.ndim > 1 and len(output) == 1:
+        copy = output[0].copy
+        return lambda _: copy()
+    return lambda value: without_batch(value.copy())
+
+
+def _form(shape: Shape | None, neurons: int) -> tuple[int, int]:
+    return (1 if shape is None else shape[0] * shape[1]), neurons
+
+
+class _Joined:
+    """Columns that are compared in one call: their neurons are put beside each other, where they are not already."""
+
+    def __init__(
+        self, together: Together, places: Sequence[int], deviations: np.ndarray, label: np.ndarray,
+        fixed: Observation | None,
+    ) -> None:  # fmt: skip
+        self._places = [places[i] for i in together.columns]
+        self._values = np.empty((1, together.joined.neurons), np.float32)
+        self._gather: Callable[[], object] | None = None
+        if fixed is not None:
+            rows = tuple(fixed.activations[place] for place in self._places)
+            whole = _side_by_side(rows)
+            if whole is None:
+                self._gather = partial(np.concatenate, rows, 1, self._values)
+            else:
+                self._values, self._gather = whole, _nothing
+        where = together.where
+        self._target = None if isinstance(where, slice) else (deviations, where)
+        out = deviations[:, where] if isinstance(where, slice) else np.empty((1, len(where)), np.float32)
+        self._compare, self._out = together.joined.bound(self._values, label, out), out
+
+    def compare(self, activations: Sequence[np.ndarray]) -> None:
+        if self._gather is None:
+            np.concatenate([activations[place] for place in self._places], 1, self._values)
+        else:
+            self._gather()
+        self._compare()
+        if self._target is not None:
+            deviations, where = self._target
+            deviations[:, where] = self._out
+
+
+def _nothing() -> None:
+    """Where there is nothing to bring together."""
+
+
+def _side_by_side(rows: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Rows (1, neurons) as one, where they are pieces of one array, each behind the one before; otherwise None."""
+    whole, start = rows[0].base, rows[0].ctypes.data
+    size = 0
+    for row in rows:
+        if whole is None or row.base is not whole or row.ctypes.data != start + 4 * size:
+            return None
+        size += row.shape[1]
+    return np.lib.stride_tricks.as_strided(rows[0], (1, size))
+
+
+class _Alone:
+    """A column that is compared by itself; where its tap is one of pixels, its deviation is that of the worst place."""
+
+    def __init__(
+        self, profile: Profile, column: int, place: int, deviations: np.ndarray, label: np.ndarray, score_map: _Map
+    ) -> None:
+        own, signature = profile.columns[column], profile.signatures[column]
+        tap = profile.network.taps[own.tap]
+        self.column, self._place = column, place
+        shape = place_shape(tap)
+        rows, neurons = _form(shape, tap.size)
+        codes = gives_codes(tap)
+        self._floats = np.empty((rows, neurons), np.float32) if codes and not own.criterion.takes_codes else None
+        self._compare = own.criterion.comparer(signature, rows, codes and own.criterion.takes_codes)
+        self._highest = deviations[0, column : column + 1]
+        self._shape, self._map, self._label = shape, score_map, label
+        self._of_places = self._highest if shape is None else np.empty(rows, np.float32)
+        if shape is None:
+            self._labels = label
+        elif score_map.covered is None:
+            self._labels = np.zeros(rows, np.int64)
+        else:
+            self._labels = score_map.places(shape)
+
+    def compare(self, activations: Sequence[np.ndarray]) -> int:
+        """Write the deviation: a class of a place that is not covered, or -1."""
+        values = activations[self._place]
+        if self._floats is not None:
+            np.copyto(self._floats, values)
+            values = self._floats
+        if self._shape is None:
+            self._compare(values, self._labels, self._of_places)
+            return -1
+        if self._map.covered is None:
+            self._labels.fill(self._label.item())
+        self._compare(values, self._labels, self._of_places)
+        strange = -1
+        if self._map.covered is not None:
+            strange = kernels.alarm_uncovered_places(self._labels, self._map.covered, self._of_places)
+        kernels.highest_value(self._of_places, self._highest)
+        return strange
+
+    def worst(self, activations: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """The values and the class of the place that deviates most; of the frame, where there are no places."""
+        row = int(self._of_places.argmax())
+        return activations[self._place][row], int(self._labels[row])
+
+
+class _Map:
+    """The map of class scores of a frame, and the classes of the places of taps that it tells apart.
+
+    covered: (classes,) uint8, 1 where a class is, or None where places are not told apart.
+    """
+
+    def __init__(self, covered: np.ndarray | None) -> None:
+        self.covered = covered
+        self._scores: np.ndarray | None = None
+        self._labels: dict[Shape, np.ndarray] = {}
+        self._crossings: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
+
+    def places(self, shape: Shape) -> np.ndarray:
+        """Where the classes of the places of a tap are written, (places,) int64."""
+        return self._labels.setdefault(shape, np.empty(shape[0] * shape[1], np.int64))
+
+    def fill(self, score_map: np.ndarray) -> bool:
+        """Write the classes of all places: whether the scores (1, classes, height, width) are finite.
+
+        Raises ValueError for a map of other classes where places are told apart.
+        """
+        if self.covered is not None and score_map.shape[1] != len(self.covered):
+            raise ValueError(f"expected a map of the scores of {len(self.covered)} classes, got {score_map.shape[1]}")
+        if self._scores is None or self._scores.shape != score_map.shape:
+            wide = score_map.dtype == np.float64
+            self._scores = np.empty(score_map.shape, np.float64 if wide else np.float32)
+            self._crossings = {shape: _middles(shape, score_map.shape[2:]) for shape in self._labels}
+        np.copyto(self._scores, score_map)
+        for shape, labels in self._labels.items():
+            kernels.classes_of_places(self._scores[0], *self._crossings[shape], labels)
+        return all_finite(self._scores)
+
+
+def _middles(shape: Shape, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of a map at the middles of places; see `nearest`."""
+    rows, columns = ((2 * np.arange(n) + 1) * size // (2 * n) for n, size in zip(shape, sizes, strict=True))
+    return rows, columns
