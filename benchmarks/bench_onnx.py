@@ -202,7 +202,8 @@ def _one_criterion(
         taught(network, parse_criterion(text), feeds).save(profile)
         monitor = Monitor.load(profile, network)
         if outside:
-            calls[f"outside, {text}"] = lambda: monitor(frame)
+            plan = monitor.frame_plan()
+            calls[f"outside, {text}"] = lambda: plan(frame)
         _compare_outside(row, bare, monitor, feeds)
     if f"outside, {text}" in row["errors"]:
         return calls
