@@ -764,11 +764,11 @@ def judge_frame(score, label, thresholds, warnings):
     return level, score[0], threshold, confidence, label[0]
 
 
-def _frame_facts(words, exponent):
-    """Whether a frame holds NaN or Inf, whether all its values are one, and a 64-bit sum that tells frames apart.
+def _frame_facts(words, exponent, last):
+    """How many frames in a row had the bytes of this one; -1 where it holds NaN or Inf, -2 where it is of one value.
 
     words: the bits of the values, as unsigned integers of their size. exponent: the bits of the exponent, 0 for
-    integers.
+    integers. last: (2,) uint64, kept from frame to frame: a sum that tells frames apart, and how many had it.
     """
     first = words[0]
     bad, differing, plain, mixed = int32(0), first ^ first, uint64(0), uint64(0)
@@ -779,11 +779,16 @@ def _frame_facts(words, exponent):
         plain += uint64(word)
         folded = uint32(word) ^ uint32(uint64(word) >> uint64(32)) ^ uint32(0x9E3779B9)
         mixed += uint64(folded) * uint64(uint32(i) * uint32(0x85EBCA6B) | uint32(1))
-    return bad != 0 and exponent != 0, differing == 0, mixed ^ (plain << uint64(32))
+    digest = mixed ^ (plain << uint64(32))
+    last[1] = last[1] + uint64(1) if last[0] == digest else uint64(1)
+    last[0] = digest
+    if bad != 0 and exponent != 0:
+        return int64(-1)
+    return int64(-2) if differing == 0 else int64(last[1])
 
 
 frame_facts = {
-    width: _compile(_read(word, 1), word, returns=types.Tuple((types.boolean, types.boolean, uint64)))(_frame_facts)
+    width: _compile(_read(word, 1), word, uint64[::1], returns=int64)(_frame_facts)
     for width, word in ((1, uint8), (2, uint16), (4, uint32), (8, uint64))
 }
 """`_frame_facts` by the size of a value in bytes."""

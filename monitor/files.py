@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -239,3 +240,12 @@ def _array(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dt
     if array.dtype.kind == "i" and (array < 0).any():
         raise ValueError(f"{name}: expected counts, got negative numbers")
     return array
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

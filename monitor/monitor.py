@@ -28,7 +28,7 @@ from .comparison import Comparison
 from .defaults import default_criteria
 from .describe import describe
 from .errors import CalibrationError, MismatchError, NotReadyError, OutriderWarning, ProfileError
-from .files import read_profile, write_profile
+from .files import file_sha256, read_profile, write_profile
 from .frame_plan import FramePlan
 from .logic import Logic, SmallestP, Sum
 from .places import Places, Shape, place_shape
@@ -61,6 +61,9 @@ class Monitor:
         columns, taps = _columns(network, {"*": chosen} if isinstance(chosen, Criterion) else chosen)
         profile = _fresh(NetworkFacts.of(network, taps), columns, 0.0, 0)
         self._assemble(network, profile, logic or (SmallestP() if len(columns) > 1 else Sum()), None)
+
+    profile_sha256 = ""
+    """Of the file that it was loaded from; empty for one that was made here."""
 
     def _assemble(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> None:
         self.network = network
@@ -347,6 +350,12 @@ class Monitor:
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape), both without the batch axis."""
+        sizes = getattr(frame, "shape", None)
+        if sizes is None or len(sizes) != len(self.network.input_shape):
+            got = type(frame).__name__ if sizes is None else f"shape {tuple(sizes)}"
+            raise ValueError(
+                f"expected one frame of shape {self.network.input_shape}, got {got}; a batch is for check()"
+            )
         output, verdicts = self.check(frame[None])
         return without_batch(output), verdicts[0]
 
@@ -448,6 +457,7 @@ class Monitor:
         _refuse_another_network(path, profile, NetworkFacts.of(network, network.taps))
         monitor = cls.__new__(cls)
         monitor._assemble(network, profile, logic, calibration)  # noqa: SLF001 (our own, made without __init__)
+        monitor.profile_sha256 = file_sha256(path)
         return monitor
 
     def describe(self) -> dict[str, Any]:
@@ -542,6 +552,10 @@ def _check_labels(labels: np.ndarray, n: int, network: NetworkFacts) -> None:
     elif labels.shape != (n,):
         hint = "; labels of places need a network with classes='pixel'" if labels.ndim == 3 else ""
         raise ValueError(f"expected a label per frame, shape ({n},), got {labels.shape}{hint}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"expected labels as integers, the numbers of classes, got {labels.dtype}")
+    if network.classes and labels.size and labels.max() >= network.classes:
+        raise ValueError(f"expected labels below {network.classes}, the number of classes, got {labels.max()}")
 
 
 def _warn(message: str) -> None:

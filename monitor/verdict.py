@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from operator import itemgetter
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -28,9 +28,8 @@ class Status(IntEnum):
     STALE = 4
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Verdict:
-    """The verdict on one input.
+class Verdict(NamedTuple):
+    """The verdict on one input. A named tuple, as the loop makes one of every frame and nothing is made faster.
 
     status: ALARM when score > threshold; WARN when a warning threshold was set and passed; FAULT when the input or
     the monitor is broken; STALE when it came too late.
@@ -49,29 +48,10 @@ class Verdict:
     layers: tuple[str, ...] = ()
     reason: str = ""
 
-    def __init__(
-        self, status: Status, score: float, threshold: float, confidence: float, prediction: int,
-        deviation: np.ndarray, layers: tuple[str, ...] = (), reason: str = "",
-    ) -> None:  # fmt: skip
-        # One is made of every frame. What `dataclass` would write finds each slot by name and takes twice as long.
-        _put_status(self, status)
-        _put_score(self, score)
-        _put_threshold(self, threshold)
-        _put_confidence(self, confidence)
-        _put_prediction(self, prediction)
-        _put_deviation(self, deviation)
-        _put_layers(self, layers)
-        _put_reason(self, reason)
-
     @property
     def alarm(self) -> bool:
         """Whether to act: ALARM, FAULT or STALE."""
         return self.status >= Status.ALARM
-
-
-_put_status, _put_score, _put_threshold, _put_confidence, _put_prediction, _put_deviation, _put_layers, _put_reason = (
-    getattr(Verdict, name).__set__ for name in Verdict.__slots__
-)
 
 
 @dataclass(frozen=True)

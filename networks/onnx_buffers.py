@@ -10,6 +10,8 @@ import numpy as np
 
 from .network import Observation
 
+_LARGE = 1 << 16  # bytes
+
 Fill = Callable[[], object]
 """Brings what a run left in the buffers into the form of an observation."""
 
@@ -18,6 +20,9 @@ class Buffers:
     """One array for what goes into a session and one for each output, bound once for batches of one size.
 
     frames: what goes in. run: without arguments. values: the outputs, in the order of the names; `run` fills them anew.
+    lend: has the runs from now on read another array, C-contiguous, where it lies. lends: whether every frame should
+    be: where it is large, so that copying it takes longer than saying where it is, and off the CPU, where ONNX Runtime
+    copies what it is lent at once.
     Raises ValueError where an output is no tensor of numbers or its shape depends on the frames.
     """
 
@@ -35,13 +40,14 @@ class Buffers:
                     f"expected outputs of one shape for a buffer, got {value.shape} and {again.shape} at {output!r}"
                 )
         self.values = [np.zeros_like(value, order="C") for value in first]
-        self._bind(binding.bind_input, name, zeros)
+        self.lends = zeros.nbytes >= _LARGE or session.get_providers()[0] != "CPUExecutionProvider"
+        self._take = partial(binding.bind_input, name, "cpu", 0, zeros.dtype, zeros.shape)
+        self.lend(zeros)
         for output, value in zip(outputs, self.values, strict=True):
-            self._bind(binding.bind_output, output, value)
+            binding.bind_output(output, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
 
-    @staticmethod
-    def _bind(bind: Any, name: str, array: np.ndarray) -> None:
-        bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+    def lend(self, array: np.ndarray) -> None:
+        self._take(array.ctypes.data)
 
 
 class BufferedNetwork:
@@ -55,6 +61,7 @@ class BufferedNetwork:
         self, buffers: Buffers, seen: Observation, fills: Sequence[Fill], check: Callable[[np.ndarray], Any]
     ) -> None:
         self._frames: np.ndarray | None = buffers.frames
+        self._lend = buffers.lend if buffers.lends else None
         self._run, self._fills, self._check = buffers.run, fills, check
         self.size = len(buffers.frames)
         self.seen = seen
@@ -65,7 +72,10 @@ class BufferedNetwork:
         same = frames is not None and type(batch) is np.ndarray and batch.shape == frames.shape
         if frames is None or not same or batch.dtype != frames.dtype:
             frames = self._checked(batch)
-        frames[...] = batch
+        if self._lend is None:
+            frames[...] = batch
+        else:
+            self._feed(self._lend, frames, batch)
         self._run()
         for fill in self._fills:
             fill()
@@ -74,6 +84,13 @@ class BufferedNetwork:
     def close(self) -> None:
         """Observe nothing any more; `OnnxNetwork.close` sees to it."""
         self._frames = None
+
+    @staticmethod
+    def _feed(lend: Callable[[np.ndarray], None], frames: np.ndarray, batch: np.ndarray) -> None:
+        if not batch.flags.c_contiguous:
+            frames[...] = batch
+            batch = frames
+        lend(batch)
 
     def _checked(self, batch: Any) -> np.ndarray:
         self._check(batch)

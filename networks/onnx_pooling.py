@@ -107,7 +107,9 @@ def _part(fragment: Fragment, tap: Tap) -> _Part:
     # Not behind a cast: ONNX Runtime 1.31 crashes on a transpose, a cast and a product in a row.
     if tap.layout in ("NLC", "NHWC") and still and tap.neurons != "channel-max" and source == tap.name:
         flat = (
-            source if tap.layout == "NLC" else fragment.node("Reshape", source, _shape(fragment, 0, -1, tap.shape[-1]))
+            source
+            if tap.layout == "NLC"
+            else fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), tap.shape[-1]))
         )
         name = fragment.node("MatMul", fragment.constant(_averages(tap)), flat)
         return _rows(tap, name)
@@ -132,8 +134,12 @@ def _floats(fragment: Fragment, tap: Tap) -> str:
 def _units(fragment: Fragment, tap: Tap) -> _Part:
     name = _floats(fragment, tap)
     if tap.layout != "NC":
-        shape = (-1, tap.size) if tap.layout == "NHLC" else (0, -1)
-        name = fragment.node("Reshape", name, _shape(fragment, *shape))
+        by_head = tap.layout == "NHLC"
+        name = (
+            fragment.node("Reshape", name, _shape(fragment, -1, tap.size))
+            if by_head
+            else fragment.node("Flatten", name, axis=1)
+        )
     return _Part(name, _Group("planes", "float32", 2, 1, tap.shift))
 
 
@@ -172,7 +178,7 @@ def _first_windows(tap: Tap) -> list[int] | None:
     time: in half the time, where the map is large and in its blocked layout.
     """
     blocked = tap.layout == "NCHW" and tap.dtype == "float32" and tap.kind in BEHIND_CONV and tap.size % _BLOCK == 0
-    if tap.neurons != "channel" or not blocked or math.prod(size or 0 for size in tap.map_sizes) < _LARGE:
+    if tap.neurons != "channel" or not blocked or _product(tap.map_sizes) < _LARGE:
         return None
     windows = [_divisor(size or 0, largest) for size, largest in zip(tap.map_sizes, (16, 4), strict=True)]
     return windows if math.prod(windows) >= _LEAST_IN_WINDOW else None
@@ -237,7 +243,7 @@ def _sums_of_codes(fragment: Fragment, tap: Tap) -> _Part:
     if tap.layout in ("NCHW", "NCL"):
         source = fragment.node("Transpose", source, perm=(0, *range(2, rank), 1))
     if rank == 4:
-        source = fragment.node("Reshape", source, _shape(fragment, 0, -1, channels))
+        source = fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), channels))
     ones = (_averages(tap) > 0).astype(np.uint8)
     counts = np.repeat(ones.sum(1, dtype=np.float32)[:, None], channels or 0, axis=1)
     name = fragment.node("MatMulInteger", fragment.constant(ones), source)
@@ -285,6 +291,11 @@ def _reduced(fragment: Fragment, op: str, source: str, axes: Sequence[int]) -> s
 
 def _shape(fragment: Fragment, *sizes: int | None) -> str:
     return fragment.constant(sizes, np.int64)
+
+
+def _product(sizes: Sequence[int | None]) -> int:
+    """0 where one is open."""
+    return math.prod(size or 0 for size in sizes)
 
 
 def _averages(tap: Tap) -> np.ndarray:

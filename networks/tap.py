@@ -273,7 +273,8 @@ def _meant(candidates: Sequence[Candidate], pattern: str) -> list[int]:
         raise ValueError(f"{refused.name!r} cannot be tapped: {refused.obstacle}")
     known = ", ".join(sorted({f"@{c.kind}" for c in candidates if not c.obstacle}))
     hint = did_you_mean(pattern, [name for c in candidates for name in (c.name, *c.paths)])
-    raise ValueError(f"expected the name of a tensor, a glob or a kind ({known}), got {pattern!r}{hint}")
+    words = ", ".join(_OF_ACTIVATIONS)
+    raise ValueError(f"expected {words}, the name of a tensor, a glob or a kind ({known}), got {pattern!r}{hint}")
 
 
 def _last_of_each_size(candidates: Sequence[Candidate], found: Sequence[int]) -> list[int]:

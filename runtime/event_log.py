@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import itertools
 import os
 import threading
@@ -60,9 +59,9 @@ class EventLog:
     disk fails, the queue holds `capacity` events and the writer tries again; what is beyond is dropped, counted, and
     the count is written as soon as the disk takes it. Nothing is raised after the constructor.
 
-    network, profile: their SHA-256 (`file_sha256` of the profile file). max_bytes, keep: rotation, so that the log
-    takes at most (keep + 1) * max_bytes. thumbnails: pictures kept in `events.frames/`, none with 0; they show what
-    the camera saw, people too. One writer at a time; a log belongs to the process that made it.
+    network, profile: their SHA-256 (`Monitor.profile_sha256`); a guard tells its log what is left out. max_bytes, keep:
+    rotation, so that the log takes at most (keep + 1) * max_bytes. thumbnails: pictures kept in `events.frames/`, none
+    with 0; they show what the camera saw, people too. One writer at a time; a log belongs to the process that made it.
     Raises OSError where the folder cannot be written or another writer is at work, ValueError for a file that is no
     event log or a setting out of range.
     """
@@ -114,6 +113,7 @@ class EventLog:
         self._seq = self._written = self._synced = self._unsure = self._reported = self._failures = 0
         self._part = self._taken = 0
         self._fresh, self._failing, self._error = True, False, ""
+        self._restated = False
         self._retry, self._retry_at, self._rotate_at = _RETRY_SECONDS[0], 0.0, 0.0
         self._dirty, self._synced_at = False, -np.inf
         self._metrics: Metrics | None = None
@@ -170,13 +170,28 @@ class EventLog:
 
     # Beside the loop.
 
-    def attach(self, metrics: Metrics, seconds: float = 10.0) -> None:
-        """Have the writer add a summary of these counters every so many seconds, and when the log is closed."""
+    def attach(
+        self, metrics: Metrics, seconds: float = 10.0, *, network: str = "", profile: str = "",
+        false_alarm_rate: float | None = None,
+    ) -> None:  # fmt: skip
+        """Have the writer add a summary of these counters every so many seconds, and when the log is closed.
+
+        network, profile, false_alarm_rate: what the constructor was not given; the header is then written once more.
+        """
         if not seconds > 0:
             raise ValueError(f"expected seconds above 0, got {seconds}")
+        known = self._hashes, self._rate
+        self._hashes = self._hashes[0] or network, self._hashes[1] or profile
+        self._rate = false_alarm_rate if self._rate is None else self._rate
+        self._restated |= known != (self._hashes, self._rate)
         self._summary_seconds, self._metrics = seconds, metrics
         self._summary_at = time.monotonic() + seconds
         self._wake.set()
+
+    @property
+    def attached(self) -> bool:
+        """Whether it has counters to add."""
+        return self._metrics is not None
 
     def health(self) -> LogHealth:
         """How the log does, now."""
@@ -290,7 +305,7 @@ class EventLog:
                 with self._dropping:
                     self._dropped += 1
                 self._note(error)
-        return bool(self._pending) or self._fresh
+        return bool(self._pending) or self._fresh or self._restated
 
     def _write(self) -> None:
         if self._file.restore():
@@ -308,12 +323,15 @@ class EventLog:
                 self._begin_part()
                 self._tidy()
         bodies = [body for body, _ in self._pending]
-        if self._fresh:
+        restated = self._restated
+        if self._fresh or restated:
             bodies.insert(0, encode(self._header()))
         self._file.append(b"".join(map(number, bodies, itertools.count(self._seq))))
         self._seq += len(bodies)
         self._written += sum(is_event for _, is_event in self._pending)
         self._fresh, self._dirty = False, True
+        if restated:
+            self._restated = False
         self._pending = []
 
     def _header(self) -> Header:
@@ -398,12 +416,3 @@ class _Mark:
         self.after = 0
         self.passed = threading.Event()
         self.kept = False
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -3,8 +3,9 @@
 A line is an ASCII JSON object and a newline; it exists once its newline is there. All of them have `seq`, counted from
 0 in each run without a gap, and `type`:
 
-header   the first line of a file, and of every run: format, outrider, run, part, network, profile (SHA-256),
-         false_alarm_rate, started_wall_ns, started_monotonic_ns, repaired_bytes
+header   the first line of a file, and of every run; once more where a guard knows what the log was not told: format,
+         outrider, run, part, network, profile (SHA-256), false_alarm_rate, started_wall_ns, started_monotonic_ns,
+         repaired_bytes
 event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), frame, status, before, score, threshold, confidence,
          prediction, layers, neurons, reason, latency_us, network, profile
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns and monotonic_ns
@@ -125,7 +126,9 @@ def number(body: bytes, seq: int) -> bytes:
 def decode(line: bytes) -> tuple[int, Record]:
     """(seq, record) of a whole line. Raises ValueError that says what is wrong with it."""
     try:
-        fields = json.loads(line, parse_constant=_no_constant)
+        fields = json.loads(line.decode(), parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise ValueError("no text") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from None
     if not isinstance(fields, dict):

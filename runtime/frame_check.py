@@ -13,6 +13,9 @@ from ..monitor import Status
 _EXPONENTS = {"float16": 0x7C00, "float32": 0x7F800000, "float64": 0x7FF0000000000000}
 
 
+_FINE = Status.OK, ""
+
+
 class FrameCheck:
     """Judges one frame after the other: form, finiteness, a picture of one value, a frozen camera.
 
@@ -24,16 +27,16 @@ class FrameCheck:
     def __init__(self, shape: Sequence[int | None], dtype: str, frozen: int | None = None) -> None:
         if frozen is not None and frozen < 2:
             raise ValueError(f"expected frozen as None or a number of frames from 2, got {frozen}")
-        self._shape, self._dtype, self._frozen = tuple(shape), np.dtype(dtype), frozen
+        self._shape, self._dtype = tuple(shape), np.dtype(dtype)
         word = np.dtype(f"u{self._dtype.itemsize}")
         self._words, self._exponent = word, word.type(_EXPONENTS.get(self._dtype.name, 0))
         self._facts = frame_facts[self._dtype.itemsize]
-        self.reset()
+        self._last = np.zeros(2, np.uint64)
+        self._most = float("inf") if frozen is None else frozen
 
     def reset(self) -> None:
         """Forget the frames before."""
-        self._last: int | None = None
-        self._repeats = 1
+        self._last[:] = 0
 
     def refusal(self, frame: Any) -> str:
         """Why the network cannot take the frame; empty when it can."""
@@ -50,16 +53,14 @@ class FrameCheck:
     def judge(self, frame: np.ndarray) -> tuple[Status, str]:
         """(OK, "") or FAULT or STALE with the reason, for a frame without a `refusal`."""
         words = (frame if frame.flags.c_contiguous else np.ascontiguousarray(frame)).reshape(-1).view(self._words)
-        non_finite, constant, digest = self._facts(words, self._exponent)
-        self._repeats = self._repeats + 1 if digest == self._last else 1
-        self._last = digest
-        if non_finite:
+        repeats = self._facts(words, self._exponent, self._last)
+        if 0 < repeats < self._most:
+            return _FINE
+        if repeats == -1:
             return Status.FAULT, "the frame holds NaN or Inf"
-        if constant:
+        if repeats == -2:
             return Status.FAULT, f"the frame is of one value throughout, {frame.flat[0]}"
-        if self._frozen is not None and self._repeats >= self._frozen:
-            return Status.STALE, f"the picture is frozen: the same bytes {self._repeats} frames in a row"
-        return Status.OK, ""
+        return Status.STALE, f"the picture is frozen: the same bytes {repeats} frames in a row"
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:

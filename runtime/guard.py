@@ -88,6 +88,8 @@ class Guard:
         self._check_frame = FrameCheck(network.input_shape, getattr(network, "dtype", "float32"), frozen)
         self._temporal = temporal or KOfN(alarm, clear, latch)
         self._fallback, self._log = fallback, log
+        if log is not None and not log.attached:
+            log.attach(self.metrics, network=network.fingerprint, profile=monitor.profile_sha256, false_alarm_rate=rate)
         self._watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
         self._lock = threading.RLock()  # a fallback may call `reset`
         self._plan: FramePlan | None = None
@@ -287,10 +289,7 @@ class Guard:
 
     @staticmethod
     def _restated(verdict: Verdict, status: Status, reason: str) -> Verdict:
-        return Verdict(
-            status, verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.deviation,
-            verdict.layers, reason,
-        )  # fmt: skip
+        return verdict._replace(status=status, reason=reason)
 
     # Evidence.
 
@@ -311,7 +310,7 @@ class Guard:
         neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
         self._put(kind, verdict, before, verdict.reason, microseconds, neurons)
         if own.alarm and isinstance(frame, np.ndarray) and self._log is not None:
-            self._log.thumbnail(self.heartbeat.count, frame)
+            self._log.thumbnail(self.metrics.counters.frames, frame)
 
     def _put(
         self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
@@ -321,9 +320,9 @@ class Guard:
             return
         self._log.put(
             Event(
-                kind, self.heartbeat.count, time.time_ns(), time.monotonic_ns(), verdict.status, before, verdict.score,
-                verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers, reason, microseconds,
-                neurons,
+                kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), verdict.status, before,
+                verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers, reason,
+                microseconds, neurons,
             )
         )  # fmt: skip
 

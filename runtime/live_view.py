@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from ..monitor import Status, Verdict
@@ -110,7 +109,7 @@ class LiveView:
             _now(last.verdict if last else None),
             *_plot(ratios, max(10, options.max_width - 5)),
             self._counts(latencies),
-            *_table(episodes),
+            *_lines(episodes),
         )
 
     def _counts(self, latencies: tuple[float, ...]) -> Text:
@@ -119,7 +118,7 @@ class LiveView:
         share = f" ({counters.alarms / counters.judged:.2%})" if counters.judged else ""
         return Text(
             f"latency {median:.2f} ms median, {late:.2f} ms p99   above threshold {counters.alarms:,}{share}"
-            f"   warnings {counters.warnings:,}   faults {counters.faults:,}   stale {counters.stale:,}"
+            f"   above warning level {counters.warnings:,}   faults {counters.faults:,}   stale {counters.stale:,}"
         )
 
 
@@ -194,15 +193,23 @@ def _plot(ratios: tuple[float, ...], width: int) -> list[Text]:
     return [Text.assemble((labels.get(row, "     "), "dim"), line, no_wrap=True) for row, line in enumerate(lines)]
 
 
-def _table(episodes: list[Episode]) -> list[Text | Table]:
+def _lines(episodes: list[Episode]) -> list[Text]:
+    """The last alarms, newest first; what is too wide is cut off at its words."""
     if not episodes:
         return []
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(4):
-        table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    for episode in reversed(episodes):
-        frames = f"{episode.frames:,} frame{'s' * (episode.frames != 1)}"
-        status = Text(episode.status.name, STYLES[episode.status])
-        table.add_row(f"frame {episode.number:,}", clock(episode.seconds), status, frames, Text(episode.words))
-    return [Text("last alarms", "dim"), table]
+    rows = [
+        (
+            f"frame {episode.number:,}",
+            clock(episode.seconds),
+            episode.status.name,
+            f"{episode.frames:,} frame{'s' * (episode.frames != 1)}",
+        )
+        for episode in reversed(episodes)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [Text("last alarms", "dim")]
+    for row, episode in zip(rows, reversed(episodes), strict=True):
+        number, clocked, status, frames = (cell.ljust(width + 2) for cell, width in zip(row, widths, strict=True))
+        words = number, clocked, (status, STYLES[episode.status]), frames, episode.words
+        lines.append(Text.assemble(*words, no_wrap=True, overflow="ellipsis"))
+    return lines

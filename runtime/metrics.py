@@ -124,11 +124,11 @@ class Metrics:
         counters.frames += 1
         if status < _FAULT:
             self.margins.add(score, threshold)
-            if status == _ALARM:
+            if status is _ALARM:
                 counters.alarms += 1
-            elif status == _WARN:
+            elif status is _WARN:
                 counters.warnings += 1
-        elif status == _FAULT:
+        elif status is _FAULT:
             counters.faults += 1
         else:
             counters.stale += 1

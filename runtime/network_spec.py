@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..monitor import MismatchError
 from ..monitor.profile import NetworkFacts
 from ..networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
 from .sources import Source
@@ -52,7 +53,7 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
     """The network of a profile, tapped as the profile says.
 
     Without `spec` it is the .onnx file beside the profile, or in the working folder, whose SHA-256 is the profile's:
-    a profile can name no program to run. Raises ValueError when there is none.
+    a profile can name no program to run. Raises ValueError when there is none, MismatchError for another model.
     """
     options: dict[str, Any] = {
         "taps": [tap.id for tap in facts.taps if tap.kind != "output"],
@@ -63,6 +64,7 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
         spec = str(_onnx_of(profile, facts.fingerprint))
     options["logits"] = facts.logits or 0
     if is_onnx(spec):
+        _refuse_another_model(profile, facts, Path(spec))
         for tap in facts.taps:
             if tap.kind == "output":
                 options["logits"] = tap.name
@@ -77,18 +79,24 @@ def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> 
             with closing(_onnx_network(spec)) as network:
                 return _fitting(network.input_shape)
         except ValueError as error:
-            raise ValueError(f"{spec}: {error}; --size HEIGHT WIDTH says what becomes of pictures") from error
+            raise ValueError(f"{spec}: {error}") from error
     return {} if source.ready or len(source.read(0)) == 3 else {"order": "L"}
 
 
 def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
     if None in shape:
-        raise ValueError(f"expected a network that says the size of its pictures, got input shape {shape}")
+        raise ValueError(
+            f"expected a network that says the size of its pictures, got input shape {shape};"
+            " --size HEIGHT WIDTH says what becomes of them"
+        )
     if len(shape) == 3 and shape[0] in (1, 3):
         return {"size": shape[1:], "layout": "NCHW", "order": "L" if shape[0] == 1 else "RGB"}
     if len(shape) == 3 and shape[2] in (1, 3):
         return {"size": shape[:2], "layout": "NHWC", "order": "L" if shape[2] == 1 else "RGB"}
-    raise ValueError(f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape}")
+    raise ValueError(
+        f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape};"
+        " --size HEIGHT WIDTH says what becomes of them"
+    )
 
 
 def is_onnx(spec: str) -> bool:
@@ -108,6 +116,18 @@ def _onnx_of(profile: Path, fingerprint: str) -> Path:
         f"{profile}: expected its network beside it, got no .onnx file of SHA-256 {fingerprint[:12]}…;"
         " name it with --network"
     )
+
+
+def _refuse_another_model(profile: Path, facts: NetworkFacts, model: Path) -> None:
+    """Before it is opened in a way that only the right one can be."""
+    if facts.engine != "onnx" or not model.is_file():
+        return
+    fingerprint = onnx_fingerprint(model)
+    if fingerprint != facts.fingerprint:
+        raise MismatchError(
+            f"{profile}: expected the network it was learned from, got another:\n"
+            f"  SHA-256: expected {facts.fingerprint[:12]}…, got {fingerprint[:12]}… of {model}"
+        )
 
 
 def _onnx_network(spec: str, **options: Any) -> Network:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..monitor import Status, Verdict
@@ -76,9 +76,9 @@ class Watch:
         sample = None if frame.picture is None else self._preprocessing(frame.picture)
         _, verdict = self._guard(sample, began if frame.captured is None else frame.captured)
         latency = time.monotonic() - began
-        number = self._guard.heartbeat.count
+        number = self._guard.metrics.counters.frames
         if frame.problem:
-            verdict = replace(verdict, reason=frame.problem)
+            verdict = verdict._replace(reason=frame.problem)
             self._write_down(number, verdict, latency)
         self.frames += 1
         self.alarmed |= verdict.alarm

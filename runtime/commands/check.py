@@ -36,19 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     sources = [open_source(data)[options.rows] for data in options.data]
     total = sum(map(len, sources))
-    alarms = 0
+    alarms = faults = 0
     shown: list[tuple[str, Verdict]] = []
     monitor = open_monitor(options)
     with closing(monitor.network), progress_bar("checking", total, quiet=options.quiet) as progress:
         for done, (name, verdict) in enumerate(_verdicts(monitor, sources, options.batch_size), 1):
             alarms += verdict.alarm
+            faults += verdict.status == Status.FAULT
             if options.json:
                 sys.stdout.write(json.dumps(frame_json(name, verdict)) + "\n")
             elif total <= _ROWS or (verdict.status != Status.OK and len(shown) < _ROWS):
                 shown.append((name, verdict))
             progress(done)
     if not options.json:
-        _print(shown, alarms, total)
+        _print(shown, alarms, faults, total)
     return int(alarms > 0)
 
 
@@ -80,8 +81,13 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _print(shown: list[tuple[str, Verdict]], alarms: int, total: int) -> None:
+_WIDE = 1000
+
+
+def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: int) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDE  # who reads a pipe wants whole names
     if shown:
         table = Table("frame", "status", "score", "threshold", "confidence", "class", "why", box=None, pad_edge=False)
         table.columns[0].overflow = "fold"
@@ -97,7 +103,8 @@ def _print(shown: list[tuple[str, Verdict]], alarms: int, total: int) -> None:
                 f"{verdict.threshold:.4g}",
                 f"{verdict.confidence:.3f}",
                 str(verdict.prediction) if verdict.prediction >= 0 else "",
-                verdict.layers[0] if verdict.layers else verdict.reason,
+                verdict.layers[0] if verdict.layers and verdict.status < Status.FAULT else verdict.reason,
             )
         console.print(table)
-    console.print(f"{total} frames, {alarms} alarms ({alarms / total:.2%})", highlight=False)
+    of_these = f", {faults} of them faults" if faults else ""
+    console.print(f"{total} frames, {alarms} alarms ({alarms / total:.2%}){of_these}", highlight=False)

@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
     )
     what.add_argument(
-        "--taps", type=arguments.words, default=DEFAULT_TAPS, help="auto, first, or tensors by name, glob or @kind"
+        "--taps",
+        type=arguments.words,
+        default=DEFAULT_TAPS,
+        help="auto, first, stages, or tensors by name, glob or @kind",
     )
     what.add_argument(
         "--neurons",

@@ -15,7 +15,7 @@ from rich.console import Console
 from ...monitor import Monitor, Status
 from ...networks import Preprocessing
 from .. import arguments
-from ..event_log import EventLog, file_sha256
+from ..event_log import EventLog
 from ..guard import Guard
 from ..live_view import LiveView, StatusLines
 from ..opening import add_network_arguments, open_monitor
@@ -74,13 +74,11 @@ def run(options: argparse.Namespace) -> int:
         monitor = open_monitor(options)
         stack.enter_context(closing(monitor.network))
         preprocessing = _preprocessing(options, monitor)
-        log = stack.enter_context(_log(options, monitor)) if options.log else None
+        log = stack.enter_context(EventLog(options.log)) if options.log else None
         guard = Guard(
             monitor, deadline=options.deadline, frozen=options.frozen, alarm=options.alarm, clear=options.clear,
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
         )  # fmt: skip
-        if log is not None:
-            log.attach(guard.metrics)
         stack.enter_context(guard)
         interrupted = stack.enter_context(interrupt_later())
         watch = Watch(guard, preprocessing, [stack.enter_context(view) for view in _views(options, guard)], log)
@@ -110,15 +108,6 @@ def _preprocessing(options: argparse.Namespace, monitor: Monitor) -> Preprocessi
     return monitor.network.preprocessing
 
 
-def _log(options: argparse.Namespace, monitor: Monitor) -> EventLog:
-    return EventLog(
-        options.log,
-        network=monitor.network.fingerprint,
-        profile=file_sha256(options.profile),
-        false_alarm_rate=monitor.calibration.false_alarm_rate if monitor.calibration else None,
-    )
-
-
 def _views(options: argparse.Namespace, guard: Guard) -> list[View]:
     title = f"{options.source}, {options.profile}"
     views: list[View] = []
@@ -129,13 +118,11 @@ def _views(options: argparse.Namespace, guard: Guard) -> list[View]:
     if options.ros2:
         from ..ros2 import Ros2Publisher
 
-        views.append(
-            _Ros2(
-                Ros2Publisher(
-                    guard, options.ros2, network=guard.monitor.network.fingerprint, profile=file_sha256(options.profile)
-                )
-            )
+        monitor = guard.monitor
+        publisher = Ros2Publisher(
+            guard, options.ros2, network=monitor.network.fingerprint, profile=monitor.profile_sha256
         )
+        views.append(_Ros2(publisher))
     console = Console(highlight=False)
     if options.json:
         views.append(_JsonLines())

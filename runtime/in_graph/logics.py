@@ -59,7 +59,7 @@ def _votes(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -
     if k in (1, columns):
         return ops.reduce("ReduceMax" if k == 1 else "ReduceMin", surprise, keep=False)
     # The k-th largest is the largest of those that at least k are not below.
-    below = ops("Less", ops.reshape(surprise, 0, 1, -1), ops.reshape(surprise, 0, -1, 1))
+    below = ops("Less", ops.reshape(surprise, -1, 1, columns), ops.reshape(surprise, -1, columns, 1))
     not_below = ops("Sub", ops.constant(columns), ops.reduce("ReduceSum", ops.to_float(below), 2, keep=False))
     enough = ops("Greater", not_below, ops.constant(k - 0.5))
     return ops.reduce("ReduceMax", ops("Where", enough, surprise, ops.constant(0)), keep=False)
@@ -107,7 +107,7 @@ def _curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray,
     steps = np.diff(knots, axis=0)
     rises = np.diff(surprise, axis=0) / np.where(steps > 0, steps, np.inf)
     slopes = np.concatenate([rises, 1 / excess[None]])
-    above = ops("Less", ops.reshape(values, 0, -1, 1), ops.constant(knots.T[None]))
+    above = ops("Less", ops.reshape(values, -1, columns, 1), ops.constant(knots.T[None]))
     passed = ops("Sub", ops.constant(count - 1), ops.reduce("ReduceSum", ops.to_float(above), 2, keep=False))
     first = ops("Add", ops("Relu", passed), ops.constant([np.arange(columns) * count]))
     place = ops.to_index(first, np.int32)

@@ -93,7 +93,7 @@ class Operators:
         if len(sizes) == 1:
             return self.reduce("ReduceSum", source)
         if piece > 1:
-            source = self.reduce("ReduceSum", self.reshape(source, 0, -1, piece), 2, keep=False)
+            source = self.reduce("ReduceSum", self.reshape(source, -1, sum(pieces), piece), 2, keep=False)
         if len(set(sizes)) == 1 and order is None:
             return source
         if not counts:

@@ -81,7 +81,7 @@ def read_drive(paths: Iterable[str | os.PathLike[str]], *, salvage: bool = False
         for seq, record in lines:
             if isinstance(record, Header):
                 run = record.run
-                if run not in headers or record.part < headers[run].part:
+                if run not in headers or record.part <= headers[run].part:  # the same part: it says more
                     headers[run] = record
             elif run is None:
                 message = f"{file}:1: expected the header of an event log, got another line"

@@ -133,7 +133,7 @@ def _cards(drive: Drive) -> list[Card]:
     said: dict[tuple[str, int], Event] = {}
     for run in drive.runs:
         for event in run.events:
-            if (run.header.run, event.frame) in wanted and event.status >= Status.ALARM:
+            if (run.header.run, event.frame) in wanted and event.status > Status.OK:
                 said.setdefault((run.header.run, event.frame), event)
     found = []
     for (run_id, frame), path in reversed(wanted.items()):

@@ -32,7 +32,7 @@ class Ros2Publisher:
     name: of the component, e.g. "front camera"; in the messages it is "outrider: front camera". namespace, diagnostics,
     verdicts: ROS names; a topic that begins with "/" stands outside the namespace. frame_id: of the camera. domain:
     None for ROS_DOMAIN_ID, or 0. hardware_id: this machine's name if None. network, profile: their SHA-256
-    (`file_sha256` of the profile file). CYCLONEDDS_URI configures the network, as in every program of Cyclone DDS.
+    (`Monitor.profile_sha256`). CYCLONEDDS_URI configures the network, as in every program of Cyclone DDS.
 
     `verdict` never waits: a thread writes, and where it does not keep up the oldest of `capacity` verdicts is dropped.
     published: verdicts written. dropped: verdicts that were not. failures: of DDS, or in reading the guard; error: the

@@ -324,6 +324,27 @@ def test_criteria_that_fit_no_tap_are_refused(network, criteria, message):
         Monitor(network, criteria)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.full(5, "cat"), "expected labels as integers, the numbers of classes, got <U3"),
+        (np.full(5, 0.5), "expected labels as integers, the numbers of classes, got float64"),
+        (np.full(5, 99), rf"expected labels below {CLASSES}, the number of classes, got 99"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(network, labels, message):
+    with pytest.raises(ValueError, match=message):
+        Monitor(network, SingleRange()).profile([(frames(5), labels)])
+
+
+def test_a_batch_in_place_of_a_frame_is_refused(network):
+    monitor = Monitor(network, SingleRange())
+    with pytest.raises(ValueError, match=r"expected one frame of shape .*, got shape \(5, .*\); a batch is for check"):
+        monitor(frames(5))
+    with pytest.raises(ValueError, match=r"expected one frame of shape .*, got NoneType"):
+        monitor(None)
+
+
 def test_labels_of_another_length_are_refused(network):
     with pytest.raises(ValueError, match=r"expected a label per frame, shape \(50,\), got \(49,\)"):
         Monitor(network, SingleRange()).profile([(frames(50), np.zeros(49, int))])

@@ -227,6 +227,24 @@ def test_buffers_that_cannot_be_are_refused(options, buffers, message):
         OnnxNetwork(model(**options), taps="auto", buffers=buffers)
 
 
+def test_large_frames_are_read_where_they_lie():
+    """Also when they are gone afterwards, lie scattered, or follow small steps through a larger array."""
+    side = 160
+    plain, bound = (OnnxNetwork(model(side=side), neurons="channel", buffers=size) for size in (None, 1))
+    rng = np.random.default_rng(0)
+    film = rng.random((4, 3, side, side), np.float32)
+    scattered = np.ascontiguousarray(film.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert film[:1].nbytes > 1 << 16
+    for batch in (film[:1], film[1:2].copy(), scattered[2:3], film[3:4], scattered[:1], film[1:2]):
+        before = batch.copy()
+        seen, expected = bound.observe(batch), plain.observe(before)
+        np.testing.assert_array_equal(seen.output, expected.output)
+        for got, wanted in zip(seen.activations, expected.activations, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        np.testing.assert_array_equal(batch, before)
+        del batch
+
+
 def test_buffers_of_a_fixed_batch():
     network = OnnxNetwork(model(batch=2), buffers=2)
     np.testing.assert_allclose(

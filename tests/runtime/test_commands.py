@@ -73,6 +73,18 @@ def test_a_long_table_lists_alarms_only(outrider, calibrated, monkeypatch):
     assert "360 frames" in result.out
 
 
+def test_a_pipe_gets_whole_names_and_faults_their_reason(outrider, calibrated, tmp_path):
+    samples = np.zeros((2, 1, 8, 8), np.float32)
+    samples[1, 0, 3, 3] = np.nan
+    name = f"{'long' * 30}.npy"
+    np.save(tmp_path / name, samples)
+    result = outrider("check", calibrated, name)
+    line = next(line for line in result.out.splitlines() if "FAULT" in line)
+    assert line.startswith(f"{name}[1]")
+    assert line.rstrip().endswith("the input holds NaN or Inf")
+    assert "1 of them faults" in result.out.splitlines()[-1]
+
+
 def test_json_is_a_line_per_frame(outrider, calibrated, noise):
     result = outrider("check", calibrated, noise, "digits:test", "--rows", ":20", "--json")
     lines = [json.loads(line, parse_constant=pytest.fail) for line in result.out.splitlines()]
@@ -229,6 +241,10 @@ def test_the_profile_of_another_network(outrider, model, calibrated, tmp_path):
     onnx = pytest.importorskip("onnx")
     other = onnx.load(model)
     other.graph.name = "another"
+    onnx.save(other, tmp_path / "another.onnx")
+    message = error_of(outrider("check", calibrated, "digits:test", "--network", "another.onnx"))
+    assert "expected the network it was learned from, got another: SHA-256: expected" in message
+    other.graph.node[-1].output[0] = other.graph.output[0].name = "9"
     onnx.save(other, tmp_path / "another.onnx")
     message = error_of(outrider("check", calibrated, "digits:test", "--network", "another.onnx"))
     assert "expected the network it was learned from, got another: SHA-256: expected" in message

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from outrider.monitor import OutriderWarning, Status
+from outrider.monitor.files import file_sha256
 from outrider.runtime import event_log, log_file
-from outrider.runtime.event_log import EventLog, file_sha256
+from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events, read_records
 from outrider.runtime.events import Dropped, Event, Header, Summary, encode, number
 from outrider.runtime.log_file import older_files

@@ -241,6 +241,16 @@ def test_an_open_size_stays_open(tmp_path):
         assert_agree(run(tmp_path / "guarded.onnx", batch), monitor, batch)
 
 
+@pytest.mark.parametrize("neurons", ["channel", "unit", "grid2", "channel-max"])
+@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange()], ids=repr)
+def test_no_frames_give_no_verdicts(criterion, neurons, bare, tmp_path):
+    for logic in (Sum(), SmallestP(), Votes(k=2)):
+        _, profile = taught(bare, criterion, logic, neurons=(neurons,))
+        export(bare, profile, tmp_path / "guarded.onnx")
+        got = run(tmp_path / "guarded.onnx", frames(3, 3)[:0])
+        assert {name: len(value) for name, value in got.items()} == dict.fromkeys(got, 0)
+
+
 def test_a_fixed_batch_stays_fixed(tmp_path):
     bare = tmp_path / "bare.onnx"
     onnx.save(model(batch=3), bare)

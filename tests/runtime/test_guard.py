@@ -16,11 +16,13 @@ pytest.importorskip("onnx")
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, NotReadyError, Status
+from outrider.monitor.files import file_sha256
 from outrider.networks import OnnxNetwork
 from outrider.runtime import Guard, Heartbeat
 from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events
 from outrider.runtime.fallback import hold_last_safe, stop
+from outrider.runtime.report import drive_statistics, read_drive
 
 from .small_network import CLEAN, STRANGE, calibrated, frames, model
 
@@ -50,6 +52,30 @@ def test_the_output_is_the_networks_own_and_the_verdict_the_monitors(monitor):
         np.testing.assert_array_equal(output, monitor(STRANGE)[0])
         assert verdict.status == Status.ALARM
         assert verdict.layers == ("r:unit single_range",)
+
+
+def test_the_log_learns_of_the_guard_what_it_was_not_told(monitor, tmp_path):
+    monitor.save(tmp_path / "p.outrider")
+    network = OnnxNetwork(model(), taps="auto", neurons="unit", classes=None)
+    with (
+        EventLog(tmp_path / "e.jsonl") as log,
+        Guard.load(tmp_path / "p.outrider", network, silence=SOON, log=log) as g,
+    ):
+        for frame in (CLEAN, CLEAN, STRANGE, STRANGE):
+            g(frame)
+    (drive,) = read_drive([tmp_path / "e.jsonl"]).runs
+    rate = monitor.calibration.false_alarm_rate
+    hashes = network.fingerprint, file_sha256(tmp_path / "p.outrider")
+    assert (drive.header.network, drive.header.profile, drive.header.false_alarm_rate) == (*hashes, rate)
+    assert [event.frame for event in drive.events] == [3, 4]
+    assert drive_statistics(read_drive([tmp_path / "e.jsonl"]))["counts"]["frames"] == 4
+
+
+def test_what_the_log_was_told_stays(monitor, tmp_path):
+    with EventLog(tmp_path / "e.jsonl", network="mine", false_alarm_rate=0.5) as log, guard(monitor, log=log):
+        pass
+    (drive,) = read_drive([tmp_path / "e.jsonl"]).runs
+    assert (drive.header.network, drive.header.false_alarm_rate) == ("mine", 0.5)
 
 
 def test_single_alarms_warn_until_there_are_enough(monitor):

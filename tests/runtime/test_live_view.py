@@ -37,6 +37,18 @@ def show(view, width=100):
     return console.export_text()
 
 
+@pytest.mark.parametrize("width", [80, 140])
+def test_long_names_of_layers_do_not_hide_when_it_was(guard, width):
+    view = LiveView("drive", guard, Console(file=io.StringIO()))
+    layers = tuple(f"/backbone/stage{i}/block/activation/Relu_output_0:channel mahalanobis" for i in range(3))
+    view.seen(seen(1))
+    view.seen(seen(1234, Status.ALARM, layers=layers))
+    row = next(line for line in show(view, width).splitlines() if "frame 1,234" in line and "ALARM" in line)
+    assert "02:03.4" in row
+    assert "1 frame " in row
+    assert "/backbone" in row
+
+
 # The line.
 
 
