@@ -128,7 +128,7 @@ def decode(line: bytes) -> tuple[int, Record]:
     try:
         fields = json.loads(line.decode(), parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise ValueError("no text") from None
+        raise ValueError("no JSON: it is not text") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from None
     if not isinstance(fields, dict):
