@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import psutil
-from onnx_models import MODELS_FOLDER, Model, chosen, opset_of, photographs
+from onnx_models import MODELS, MODELS_FOLDER, Model, chosen, opset_of, photographs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from tables import RESULTS, keep, paired, ratio, show
@@ -552,6 +552,43 @@ def _keep(rows: Sequence[dict[str, Any]], *, whole: bool) -> None:
         rows = [fresh.pop(row["model"], row) for row in before] + list(fresh.values())
     versions = {name: version(name) for name in ("onnxruntime", "torch", "torchvision", "onnx")}
     keep("onnx", {"versions": versions, "rows": rows})
+    order = list(MODELS)
+    rows = sorted(rows, key=lambda row: order.index(row["model"]) if row["model"] in order else len(order))
+    (RESULTS / "onnx.md").write_text(_markdown(rows, versions))
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]], versions: Mapping[str, str]) -> str:
+    """The kept rows as one table, beside the raw figures."""
+    places = [*(f"in the graph, {text}" for text in CRITERIA), f"outside, {CRITERIA[0]}"]
+    heads = [
+        "model", "exporter", "opset", "computes in", "taps", "works", "bit-equal", "bare ms",
+        *(_header(place, CRITERIA) for place in places), "guarded file",
+    ]  # fmt: skip
+    lines = [
+        "# ONNX models",
+        "",
+        "Written by `python benchmarks/bench_onnx.py --keep`: whole monitored inference, x the session of the untouched"
+        " model, medians of paired ratios, one thread. What is beyond its bar is marked with !: in the graph 1.05"
+        " (float32 ResNet-18 1.03), outside 1.06 (int8 1.10), the file 1.05 x model and signatures. Every activation is"
+        " tapped by channel, but in rows named `stages`. "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
+        + ".",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for row in rows:
+        equal = row.get("outside_equal") and all((row.get("inside_equal") or {"": False}).values())
+        bare = row.get("bare_ms")
+        cells = [
+            row["model"], row["exporter"], _text(row.get("opset")), row["dtype"], _text(row.get("taps")),
+            _text(works(row)), _text(bool(equal)), "–" if bare is None else f"{bare:.2f}",
+            *(_marked(row.get("ratios", {}).get(place), bar(row, place)) for place in places),
+            _marked(max(row.get("size_ratio", {}).values(), default=None), 1.05),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"- {row['model']}, {stages}: {error}" for row in rows for error, stages in by_error(row).items())]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -330,14 +330,16 @@ def _models() -> Iterator[Model]:
     yield Model("mobilenet_v2-int8-qdq", "onnxruntime", "int8 QDQ", partial(int8, base), needs=needs)
     build = partial(int8, base, form="QOperator")
     yield Model("mobilenet_v2-int8-qoperator", "onnxruntime", "int8 QOperator", build, needs=needs)
-    yield Model(
+    nsfw = Model(
         "open-nsfw", "tf2onnx 1.8", "float32", partial(copied, "open-nsfw", "open-nsfw.onnx"),
         Preprocessing((224, 224), 1.0, (104.0, 117.0, 123.0), layout="NHWC", order="BGR"), needs="open-nsfw",
     )  # fmt: skip
-    yield Model(
+    u2netp = Model(
         "u2netp", "torchscript", "float32", partial(copied, "u2netp", "u2netp.onnx"),
         Preprocessing((320, 320), mean=IMAGENET.mean, std=IMAGENET.std), needs="u2netp",
     )  # fmt: skip
+    for whole in (nsfw, u2netp):
+        yield from (whole, replace(whole, name=f"{whole.name}-stages", options=few))
     yield Model("beyond-2-gb", "by hand", "float32", beyond_2_gb)
 
 
