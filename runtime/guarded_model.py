@@ -34,7 +34,7 @@ from ..networks.onnx_graph import OnnxGraph
 from ..networks.onnx_proto import parse_model
 from ..networks.onnx_session import Runtime
 from . import in_graph
-from .network_spec import reopen_network
+from .network_spec import refuse_another_model, reopen_network
 
 if TYPE_CHECKING:
     from ..networks import OnnxNetwork
@@ -152,11 +152,7 @@ def _refuse_another(source: Path, profile: Path, learned: NetworkFacts, fingerpr
             f"{profile}: expected the profile of an ONNX model, got that of a {learned.engine} network;"
             f" profile {source} itself"
         )
-    if learned.fingerprint != fingerprint:
-        raise MismatchError(
-            f"{profile}: expected the network it was learned from, got another:\n"
-            f"  SHA-256: expected {learned.fingerprint[:12]}…, got {fingerprint[:12]}… of {source}"
-        )
+    refuse_another_model(profile, learned, fingerprint, source)
 
 
 # The guarded model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from importlib.machinery import SourceFileLoader
@@ -64,7 +65,10 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
         spec = str(_onnx_of(profile, facts.fingerprint))
     options["logits"] = facts.logits or 0
     if is_onnx(spec):
-        _refuse_another_model(profile, facts, Path(spec))
+        if (
+            facts.engine == "onnx" and Path(spec).is_file()
+        ):  # before it is opened in a way that only the right one can be
+            refuse_another_model(profile, facts, onnx_fingerprint(spec), spec)
         for tap in facts.taps:
             if tap.kind == "output":
                 options["logits"] = tap.name
@@ -118,11 +122,10 @@ def _onnx_of(profile: Path, fingerprint: str) -> Path:
     )
 
 
-def _refuse_another_model(profile: Path, facts: NetworkFacts, model: Path) -> None:
-    """Before it is opened in a way that only the right one can be."""
-    if facts.engine != "onnx" or not model.is_file():
-        return
-    fingerprint = onnx_fingerprint(model)
+def refuse_another_model(
+    profile: str | os.PathLike[str], facts: NetworkFacts, fingerprint: str, model: str | os.PathLike[str]
+) -> None:
+    """Raise MismatchError unless the fingerprint is that of the model that the profile was learned from."""
     if fingerprint != facts.fingerprint:
         raise MismatchError(
             f"{profile}: expected the network it was learned from, got another:\n"
