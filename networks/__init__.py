@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ._torchvision import import_torchvision
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
     from .datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
-    from .network import Network, Observation, probabilities
+    from .network import Network, NetworkWarning, Observation, probabilities
     from .onnx_files import onnx_fingerprint
     from .onnx_network import OnnxNetwork
     from .preprocessing import Preprocessing
@@ -27,6 +27,7 @@ __all__ = [
     "ImageSet",
     "LeNet",
     "Network",
+    "NetworkWarning",
     "Observation",
     "OnnxNetwork",
     "Preprocessing",
@@ -54,7 +55,7 @@ _MODULES = {
     "_torchvision": ("import_torchvision",),
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
-    "network": ("Network", "Observation", "probabilities"),
+    "network": ("Network", "NetworkWarning", "Observation", "probabilities"),
     "onnx_files": ("onnx_fingerprint",),
     "onnx_network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),

@@ -10,6 +10,10 @@ from .preprocessing import Preprocessing
 from .tap import Taps
 
 
+class NetworkWarning(UserWarning):
+    """A tap does not stand where it was asked for, or changes what the network says."""
+
+
 class Observation(NamedTuple):
     """One batch through a network. Arrays are valid until the next call: an engine may use its buffers again.
 

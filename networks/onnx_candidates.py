@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from .network import NetworkWarning
 from .onnx_graph import OnnxGraph
 from .onnx_moves import MovedTap
 from .onnx_trial import Seen, Trial
@@ -52,7 +53,7 @@ def where_kept(
     if moved:
         listed = "; ".join(f"{move.asked!r} at {move.taken!r}, as {move.why}" for move in list(moved.values())[:3])
         more = f"; and {len(moved) - 3} more, see `moved`" if len(moved) > 3 else ""
-        warnings.warn(f"tapped {listed}{more}; exact=True taps what was asked", stacklevel=3)
+        warnings.warn(f"tapped {listed}{more}; exact=True taps what was asked", NetworkWarning, stacklevel=3)
     order = sorted(found.values(), key=lambda tap: places[tap.name])
     return order, tuple(moved.values())
 

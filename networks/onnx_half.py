@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .network import NetworkWarning
 from .onnx_session import Runtime
 from .onnx_trial import Trial
 from .tap import ACTIVATIONS, GATES, OUTPUT, Tap
@@ -29,5 +30,6 @@ def warn_of_other_outputs(
         warnings.warn(
             "the outputs differ from those of the bare model in the last digits of half precision, since ONNX Runtime"
             f" rounds elsewhere for taps on {', '.join(repr(tap.name) for tap in taps[:3])}; tap activations instead",
+            NetworkWarning,
             stacklevel=3,
         )

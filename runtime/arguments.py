@@ -6,8 +6,6 @@ import argparse
 import math
 from typing import Any
 
-from ..coverage import Criterion, parse_criterion
-
 
 class Collect(argparse.Action):
     """An option that may be given again: its values make a list."""
@@ -56,6 +54,22 @@ def above_zero(text: str) -> float:
     return value
 
 
+def from_zero(text: str) -> float:
+    """A number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
+    return value
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """``3,224,224`` -> the shape of one sample."""
+    return tuple(map(positive, words(text)))
+
+
 def k_of_n(text: str) -> tuple[int, int]:
     """``3/5`` -> (3, 5)."""
     k, _, n = text.partition("/")
@@ -73,12 +87,9 @@ def classes(text: str) -> int | str | None:
     return None if text == "none" else int(text)
 
 
-def criterion(text: str) -> tuple[str | None, Criterion]:
-    """``SELECTOR=CRITERION`` or ``CRITERION`` -> (selector or None, criterion)."""
+def criterion(text: str) -> tuple[str | None, str]:
+    """``SELECTOR=CRITERION`` or ``CRITERION`` -> (selector or None, criterion as text)."""
     selector, separator, rest = text.partition("=")
     if not separator or "(" in selector:
-        selector, rest = "", text
-    try:
-        return selector or None, parse_criterion(rest)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        return None, text
+    return selector or None, rest

@@ -1,4 +1,7 @@
-"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, report, demo."""
+"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, report, demo.
+
+The arguments are read before any room is imported: that takes long where numba has yet to compile the kernels.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,14 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import NoReturn
 
-from ..monitor import OutriderWarning
-from .commands import calibrate, check, compare, demo, export, inspect, profile, report, watch
 from .config import config_arguments
+from .options import COMMANDS
 
 ERROR, INTERRUPTED = 2, 130
-_COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, report, demo)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,17 +27,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns its exit status: 0 clean, 1 alarms, 2 error, 130 interrupted."""
+    """Run one command. Returns its exit status: 0 clean, 1 alarms, 2 error, 130 interrupted, 143 terminated."""
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     try:
         options = _parse(argv)
         debug = options.debug
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", OutriderWarning)
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
-            return int(options.run(options))
-    except SystemExit as stop:  # --help
+        return _run(options)
+    except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except KeyboardInterrupt as stop:
         _complain("interrupted" + "".join(f"; {argument}" for argument in stop.args))
@@ -52,17 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="outrider", description="A runtime monitor for perception networks.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"outrider {metadata.version('outrider')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {}
-    for module in _COMMANDS:
-        name = module.__name__.rpartition(".")[2]
-        summary = str(module.__doc__)
+    for add_arguments in COMMANDS:
+        name, summary = add_arguments.__name__, str(add_arguments.__doc__)
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        module.add_arguments(command)
+        add_arguments(command)
         command.add_argument("--config", type=Path, metavar="FILE", help="YAML file of flags; those given here win")
         command.add_argument("--quiet", action="store_true", help="no progress bars, no live view")
         command.add_argument("--debug", action="store_true", help="show where an error came from")
-        command.set_defaults(run=module.run)
         parsers[name] = command
     before = _Parser(prog="outrider", add_help=False, allow_abbrev=False)
     before.add_argument("--config", type=Path)
@@ -73,9 +71,25 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
-    if issubclass(category, OutriderWarning):
-        _complain(f"warning: {message}")
+def _run(options: argparse.Namespace) -> int:
+    """The exit status of a command, whose file and the rooms it needs are imported here."""
+    from .compiling import telling_of_compilation
+
+    with telling_of_compilation(_complain, quiet=options.quiet):
+        from ..monitor import OutriderWarning
+        from ..networks import NetworkWarning
+
+        command = import_module(f".commands.{options.command}", __package__)
+
+    def show(message: Warning | str, category: type[Warning], *_where: object) -> None:
+        if issubclass(category, (OutriderWarning, NetworkWarning)):
+            _complain(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", OutriderWarning)
+        warnings.simplefilter("always", NetworkWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        return int(command.run(options))
 
 
 def _complain(text: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from ..monitor import MismatchError
 from ..monitor.profile import NetworkFacts
 from ..networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
+from ..networks.offers import Offer, onnx_offer, torch_offer
 from .sources import Source
 
 
@@ -108,6 +109,21 @@ def is_onnx(spec: str) -> bool:
     return spec.endswith(".onnx")
 
 
+def is_torch(spec: str) -> bool:
+    """Whether a NETWORK argument names a PyTorch module."""
+    kind, colon, _ = spec.rpartition(":")
+    return bool(colon) and (kind in ("zoo", "torchvision") or kind.endswith(".py"))
+
+
+def offer_of(spec: str, input_shape: Sequence[int] | None = None, weights: Path | None = None) -> Offer:
+    """What a network offers to be tapped. input_shape: of one sample; only an ONNX model says its own."""
+    if is_onnx(spec):
+        return onnx_offer(_onnx_file(spec), input_shape)
+    if input_shape is None:
+        raise ValueError(f"{spec}: expected --input-shape C,H,W, as a PyTorch module does not say what it takes")
+    return torch_offer(_module(spec, weights), input_shape)
+
+
 def _onnx_of(profile: Path, fingerprint: str) -> Path:
     for folder in dict.fromkeys((profile.parent.resolve(), Path.cwd())):
         for path in sorted(folder.glob("*.onnx")):
@@ -136,10 +152,14 @@ def refuse_another_model(
 def _onnx_network(spec: str, **options: Any) -> Network:
     from ..networks import OnnxNetwork
 
+    return OnnxNetwork(_onnx_file(spec), **options)
+
+
+def _onnx_file(spec: str) -> Path:
     path = Path(spec)
     if not path.is_file():
         raise FileNotFoundError(f"{spec}: expected an ONNX model, got no such file")
-    return OnnxNetwork(path, **options)
+    return path
 
 
 def _torch_network(module: Any, shape: Any, **options: Any) -> Network:

@@ -8,24 +8,7 @@ from typing import Any
 
 from ..monitor import Monitor, read_facts
 from ..monitor.profile import NetworkFacts
-from . import arguments
 from .network_spec import reopen_network
-
-
-def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--network` and `--weights`, as for `outrider profile`."""
-    parser.add_argument("--network", help="as for `outrider profile`; default: the profile's .onnx file beside it")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
-
-
-def add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
-    """How pictures become what a network takes: the fields of `Preprocessing`."""
-    parser.add_argument("--size", type=arguments.positive, nargs=2, metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--scale", type=float, help="times the pixel values, by default 1/255")
-    parser.add_argument("--mean", type=arguments.numbers, metavar="M,M,M", help="subtracted after --scale")
-    parser.add_argument("--std", type=arguments.numbers, metavar="S,S,S", help="divided by after --mean")
-    parser.add_argument("--layout", choices=("NCHW", "NHWC"))
-    parser.add_argument("--order", choices=("RGB", "BGR", "L"))
 
 
 def pictures(options: argparse.Namespace) -> dict[str, Any]:

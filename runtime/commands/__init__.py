@@ -1,1 +1,1 @@
-"""One file per command: `add_arguments(parser)` and `run(options) -> exit status`."""
+"""What each command does: a file per command with `run(options) -> exit status`. What it takes is in `options.py`."""

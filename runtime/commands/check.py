@@ -8,29 +8,18 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from ...monitor import Monitor, Status, Verdict
-from .. import arguments
-from ..opening import add_network_arguments, open_monitor
+from ..opening import open_monitor
 from ..progress import progress_bar
 from ..sources import Source, open_source
 
 _ROWS = 40
 _STYLES = {Status.OK: "green", Status.WARN: "yellow"}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
-    parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
-    add_network_arguments(parser)
-    parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of each")
-    parser.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
-    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
 
 
 def run(options: argparse.Namespace) -> int:

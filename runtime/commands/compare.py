@@ -6,7 +6,6 @@ import argparse
 import json
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,44 +15,16 @@ from rich.text import Text
 from ...monitor import Monitor, read_facts
 from ...monitor.profile import NetworkFacts
 from ...networks import DEFAULT_TAPS, Network, random_frames
-from .. import arguments
 from ..compare import Comparison, Frames, compare, empty_source, move, open_alike, selectors_of, shape_of
 from ..network_spec import is_onnx, open_network, picture_defaults, reopen_network
-from ..opening import add_picture_arguments, pictures
+from ..opening import pictures
 from ..sources import open_source
 
-_NETWORK = "model.onnx, zoo:NAME, torchvision:NAME, file.py:factory"
 _RESTS = (
     "written. Its threshold was set on the scores of the first network; the false-alarm rate holds for the second as "
     "far as the scores of the two agree, which was seen on these frames only. `outrider calibrate` on held-out data "
     "sets it anew."
 )
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", metavar="NETWORK", help=_NETWORK)
-    parser.add_argument("b", metavar="OTHER", help="the same in another form, e.g. exported or quantised")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
-    parser.add_argument("--tolerance", type=_tolerance, default=1e-3, help="of a tensor's scale; default: 0.001")
-    parser.add_argument(
-        "--taps",
-        type=arguments.words,
-        default=DEFAULT_TAPS,
-        help="auto, first, or tensors by name, path, glob or @kind",
-    )
-    parser.add_argument("--neurons", type=arguments.words, default=("channel",), help="as for `outrider profile`")
-
-    how = parser.add_argument_group("what they are run on")
-    how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")
-    how.add_argument("--count", type=arguments.positive, default=8, metavar="N", help="random frames; default: 8")
-    how.add_argument("--input-shape", type=_shape, metavar="C,H,W", help="of a random frame, where no model says it")
-    how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    how.add_argument("--batch-size", type=arguments.positive, default=8, metavar="N")
-    add_picture_arguments(how)
-
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile for OTHER, where both agree")
-    parser.add_argument("--json", action="store_true", help="the comparison as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,7 +66,7 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
             fields = {**picture_defaults(next(filter(is_onnx, specs), options.a), source, fields), **fields}
     given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}
     if facts is None:
-        selectors = options.taps
+        selectors = DEFAULT_TAPS if options.taps is None else options.taps
         a = open_network(options.a, source, _for_engine(options.a, fields), taps=selectors, **given)
     else:
         selectors = selectors_of(facts.taps)
@@ -150,17 +121,3 @@ def _print(found: Comparison, options: argparse.Namespace) -> None:
 def _shown(difference: float | None, tolerance: float) -> Text:
     value = 0.0 if difference is None else difference
     return Text(f"{value:.2g}", "green" if value <= tolerance else "bold red")
-
-
-def _tolerance(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
-    return value
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    return tuple(map(arguments.positive, arguments.words(text)))

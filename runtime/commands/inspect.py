@@ -1,9 +1,11 @@
-"""Say what a profile holds, or the monitor inside a guarded model."""
+"""Say what a profile holds, or the monitor inside a guarded model, or list the taps that a network offers."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +13,34 @@ from rich.console import Console
 from rich.table import Table
 
 from ...monitor import describe_profile
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` or `export` wrote")
-    parser.add_argument("--json", action="store_true", help="all of it as JSON")
+from ..guarded_model import guard_facts
+from ..network_spec import is_onnx, is_torch, offer_of
+from ..tap_list import offer_facts, print_offer
 
 
 def run(options: argparse.Namespace) -> int:
-    is_model = options.profile.suffix == ".onnx"
-    facts = _guarded(options.profile) if is_model else describe_profile(options.profile)
+    facts, show = _facts(options)
     if options.json:
         Console().print_json(json.dumps(facts))
-    elif is_model:
-        print_guarded(options.profile, facts)
     else:
-        print_profile(options.profile, facts)
+        show(facts)
     return 0
 
 
-def _guarded(path: Path) -> dict[str, Any]:
-    from ..guarded_model import guard_facts
-
-    facts = guard_facts(path)
-    if facts is None:
-        raise ValueError(f"{path}: expected a model with a monitor inside, got a bare one; `outrider export` adds it")
-    return facts
+def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[dict[str, Any]], None]]:
+    """What there is to say, and what prints it."""
+    path = Path(options.what)
+    guarded = guard_facts(path) if is_onnx(options.what) else None
+    if guarded is None and (is_onnx(options.what) or is_torch(options.what)):
+        offer = offer_of(options.what, options.input_shape, options.weights)
+        return offer_facts(offer, options.taps), partial(print_offer, options.what)
+    if options.taps or options.input_shape or options.weights:
+        raise ValueError(
+            f"{path}: expected a network with --taps, --input-shape or --weights, got one that is monitored"
+        )
+    if guarded is not None:
+        return guarded, partial(print_guarded, path)
+    return describe_profile(path), partial(print_profile, path)
 
 
 def print_guarded(path: Path, facts: dict[str, Any]) -> None:

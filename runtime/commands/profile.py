@@ -6,67 +6,21 @@ import argparse
 import json
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from ...coverage import Criterion, parse_criterion
 from ...monitor import Monitor
 from ...networks import DEFAULT_TAPS, Network
-from .. import arguments
 from ..network_spec import open_network
-from ..opening import add_picture_arguments, pictures
+from ..opening import pictures
 from ..progress import progress_bar
 from ..sources import Source, open_source
 from .inspect import print_profile
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("network", metavar="NETWORK", help="model.onnx, zoo:NAME, torchvision:NAME, file.py:factory")
-    parser.add_argument("data", metavar="DATA", help="folder, picture, .npy, .npz, IDX file or NAME:train")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
-
-    what = parser.add_argument_group("what is learned")
-    what.add_argument(
-        "--criterion",
-        type=arguments.criterion,
-        action=arguments.Collect,
-        metavar="[TAPS=]CRITERION",
-        help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
-    )
-    what.add_argument(
-        "--taps",
-        type=arguments.words,
-        default=DEFAULT_TAPS,
-        help="auto, first, stages, or tensors by name, glob or @kind",
-    )
-    what.add_argument(
-        "--neurons",
-        type=arguments.words,
-        default=("channel",),
-        help="unit, channel, channel-max, gridK, pixel; or several",
-    )
-    what.add_argument(
-        "--classes",
-        type=arguments.classes,
-        default="auto",
-        help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
-    )
-    what.add_argument("--trusted-confidence", type=float, default=0.9, metavar="P", help="softmax that earns trust")
-    what.add_argument("--minimum-per-class", type=arguments.positive, default=5, metavar="N")
-
-    how = parser.add_argument_group("how the data are read")
-    how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    how.add_argument("--no-labels", action="store_true", help="class folders and label files mean nothing")
-    how.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
-    add_picture_arguments(how)
-
-    parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON")
-
-
 def run(options: argparse.Namespace) -> int:
+    criteria = _criteria(options.criterion)
     source = open_source(options.data)[options.rows]
     if not len(source):
         raise ValueError(f"--rows: expected a part of {options.data}, got no samples")
@@ -81,14 +35,14 @@ def run(options: argparse.Namespace) -> int:
         options.network,
         source,
         pictures(options),
-        taps=options.taps,
+        taps=DEFAULT_TAPS if options.taps is None else options.taps,
         neurons=options.neurons,
         weights=options.weights,
         classes=options.classes,
     )
     with closing(network):
         source = _with_labels_for(network, source)
-        monitor = Monitor(network, _criteria(options.criterion))
+        monitor = Monitor(network, criteria)
         try:
             with progress_bar("profiling", len(source), quiet=options.quiet) as progress:
                 monitor.profile(
@@ -109,11 +63,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _criteria(given: list[tuple[str | None, Any]] | None) -> dict[str, list[Any]] | None:
+def _criteria(given: list[tuple[str | None, str]] | None) -> dict[str, list[Criterion]] | None:
     if given is None:
         return None
-    criteria: dict[str, list[Any]] = {}
-    for selector, criterion in given:
+    criteria: dict[str, list[Criterion]] = {}
+    for selector, text in given:
+        try:
+            criterion = parse_criterion(text)
+        except ValueError as error:
+            raise ValueError(f"argument --criterion: {error}") from None
         criteria.setdefault(selector or ("@output" if criterion.name == "softmax" else "*"), []).append(criterion)
     return criteria
 

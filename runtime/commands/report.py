@@ -10,13 +10,6 @@ from pathlib import Path
 from ..report import drive_statistics, read_drive, render_report
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("log", nargs="+", type=Path, metavar="LOG", help="event logs; older files of one come with it")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
-    parser.add_argument("--json", action="store_true", help="print the numbers; the page only with -o")
-    parser.add_argument("--salvage", action="store_true", help="leave out broken lines, and name them")
-
-
 def run(options: argparse.Namespace) -> int:
     drive = read_drive(options.log, salvage=options.salvage)
     output = options.output or (None if options.json else Path("report.html"))

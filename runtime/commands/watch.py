@@ -7,19 +7,17 @@ import json
 import sys
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from ...monitor import Monitor, Status
 from ...networks import Preprocessing
-from .. import arguments
 from ..event_log import EventLog
 from ..guard import Guard
 from ..live_view import LiveView, StatusLines
-from ..opening import add_network_arguments, open_monitor
-from ..progress import interrupt_later
+from ..opening import open_monitor
+from ..stopping import Stop
 from ..streams import open_stream, paced
 from ..watch import Seen, View, Watch
 from .check import frame_json
@@ -33,40 +31,12 @@ _CAMERA_SILENCE, _PATIENCE = 1.0, 10
 """Seconds without a picture that are silence of a camera, and how many times that until it is given up."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
-    parser.add_argument(
-        "source", metavar="SOURCE", help="folder of pictures, video, camera's index, .mcap file, ROS 2 or ROS 1 bag"
-    )
-    add_network_arguments(parser)
-    parser.add_argument("--topic", help="of sensor_msgs/Image or CompressedImage, where a bag has several")
-    parser.add_argument("--limit", type=arguments.positive, metavar="N", help="end after so many frames")
-    pace = parser.add_mutually_exclusive_group()
-    pace.add_argument(
-        "--rate", type=arguments.above_zero, metavar="FPS", help="frames a second; files go as fast as they can without"
-    )
-    pace.add_argument("--realtime", action="store_true", help="a file at the pace at which it was recorded")
-
-    guard = parser.add_argument_group("the guard, as in Python")
-    guard.add_argument("--deadline", type=arguments.above_zero, metavar="S", help="seconds to a verdict, or STALE")
-    guard.add_argument("--frozen", type=arguments.positive, metavar="N", help="the same picture N times is STALE")
-    guard.add_argument(
-        "--silence", type=arguments.above_zero, metavar="S", help="seconds without a frame, or STALE; 1 for a camera"
-    )
-    guard.add_argument(
-        "--alarm", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm"
-    )
-    guard.add_argument("--clear", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
-    guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
-
-    parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
-    kept = parser.add_argument_group("what is kept")
-    kept.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
-    kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
-    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are judged")
-
-
 def run(options: argparse.Namespace) -> int:
+    with Stop() as stop:
+        return _watch(options, stop)
+
+
+def _watch(options: argparse.Namespace, stop: Stop) -> int:
     with ExitStack() as stack:
         silence = options.silence or _CAMERA_SILENCE
         stream = open_stream(options.source, topic=options.topic, rate=options.rate, patience=_PATIENCE * silence)
@@ -80,16 +50,16 @@ def run(options: argparse.Namespace) -> int:
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
         )  # fmt: skip
         stack.enter_context(guard)
-        interrupted = stack.enter_context(interrupt_later())
         watch = Watch(guard, preprocessing, [stack.enter_context(view) for view in _views(options, guard)], log)
+        stop.later()
         began = time.monotonic()
-        for frame in paced(stream, interrupted.wait, rate=options.rate, realtime=options.realtime):
-            if interrupted.is_set():
+        for frame in paced(stream, stop.wait, rate=options.rate, realtime=options.realtime):
+            if stop.asked:
                 break
             watch.step(frame)
             if watch.frames == options.limit:
                 break
-        if not watch.frames and not interrupted.is_set():
+        if not watch.frames and not stop.asked:
             raise ValueError(f"{options.source}: expected at least one frame, got none")
         seconds = time.monotonic() - began
     if not options.json:

@@ -13,7 +13,7 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import helper, numpy_helper  # noqa: E402
 
-from outrider.networks import OnnxNetwork  # noqa: E402
+from outrider.networks import NetworkWarning, OnnxNetwork  # noqa: E402
 from outrider.networks.onnx_graph import OnnxGraph  # noqa: E402
 from outrider.networks.onnx_network import _neurons_out  # noqa: E402
 
@@ -155,7 +155,7 @@ def test_what_is_moved_would_have_changed_the_graph(name, tmp_path):
 def test_a_tap_that_moves_says_so_and_exactly_what_is_asked_can_be_had():
     data = model("residual")
     with pytest.warns(
-        UserWarning, match=r"tapped 'c1' at 'r', as ONNX Runtime fuses the conv with the add .*exact=True"
+        NetworkWarning, match=r"tapped 'c1' at 'r', as ONNX Runtime fuses the conv with the add .*exact=True"
     ):
         network = OnnxNetwork(data, taps=("c1", "r0"))
     assert [tap.id for tap in network.taps] == ["r0:channel", "r:channel"]

@@ -12,7 +12,7 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import helper, numpy_helper  # noqa: E402
 
-from outrider.networks import OnnxNetwork  # noqa: E402
+from outrider.networks import NetworkWarning, OnnxNetwork  # noqa: E402
 
 SHAPE = (3, 16, 16)
 FORMS = [("QDQ", "QUInt8"), ("QDQ", "QInt8"), ("QOperator", "QUInt8"), ("QOperator", "QInt8")]
@@ -153,7 +153,7 @@ def test_a_float_tensor_in_front_of_codes_is_tapped_as_codes(quantised, form):
     floating = relu.removesuffix("_QuantizeLinear_Output")
     assert floating in names
     for asked in (floating, f"{floating}_DequantizeLinear_Output"):
-        with pytest.warns(UserWarning, match=f"tapped '{asked}' at '{relu}', as "):
+        with pytest.warns(NetworkWarning, match=f"tapped '{asked}' at '{relu}', as "):
             network = OnnxNetwork(data, taps=asked)
         assert [tap.name for tap in network.taps] == [relu, "logits"]
         np.testing.assert_array_equal(network.observe(images()).output, run_bare(data, images())[0])

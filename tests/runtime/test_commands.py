@@ -45,6 +45,12 @@ def test_profile_calibrate_check_inspect(outrider, model):
     assert "for a false-alarm rate of 0.05" in result.out
 
 
+def test_a_tap_that_moves_is_told(outrider, model):
+    result = outrider("profile", model, "digits:train", *PROFILE, "--taps", "conv")
+    assert result.code == 0
+    assert result.err.startswith("outrider: warning: tapped 'conv' at 'relu', as ")
+
+
 def test_the_exit_status_tells_clean_from_alarms(outrider, calibrated, noise):
     assert outrider("check", calibrated, noise).code == 1
     verdicts = outrider("check", calibrated, "digits:test", "--json").out.splitlines()
@@ -275,13 +281,6 @@ def test_debug_shows_where(outrider):
     result = outrider("inspect", "none.outrider", "--debug")
     assert result.code == 2
     assert "Traceback" in result.err
-
-
-@pytest.mark.parametrize("command", ["profile", "calibrate", "check", "watch", "inspect", "demo"])
-def test_help(outrider, command):
-    result = outrider(command, "--help")
-    assert result.code == 0
-    assert f"usage: outrider {command}" in result.out
 
 
 @pytest.fixture

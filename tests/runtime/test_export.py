@@ -621,7 +621,6 @@ def test_the_command_line(calibrated, outrider):
     told = outrider("inspect", "guarded.onnx")
     assert "false-alarm rate of 0.05" in told.out
     assert "relu:channel mahalanobis" in told.out
-    assert outrider("inspect", model).err.endswith("got a bare one; `outrider export` adds it\n")
     again = outrider("export", "guarded.onnx", calibrated, "-o", "again.onnx")
     assert again.code == 2
     assert "carries a monitor" in again.err

@@ -300,12 +300,7 @@ def test_a_recording_without_rerun(outrider, calibrated, monkeypatch):
 def test_the_pace_of_a_recording(outrider, calibrated, tmp_path, clean, monkeypatch):
     waits = []
 
-    class Waiting(threading.Event):
-        def wait(self, timeout=None):
-            waits.append(timeout)
-            return False
-
-    monkeypatch.setattr("outrider.runtime.progress.threading.Event", Waiting)
+    monkeypatch.setattr("outrider.runtime.stopping.Stop.wait", lambda _, seconds: waits.append(seconds))
     path = write_video(tmp_path / "drive.mkv", clean[:5])
     assert outrider("watch", calibrated, path, "--realtime", "--json").code == 0
     assert np.diff(waits) == pytest.approx([0.1] * 4, abs=0.05)
@@ -348,7 +343,89 @@ def test_a_camera_that_is_not_there(outrider, calibrated, monkeypatch):
     assert message == "camera 0 (/dev/nowhere): expected pictures, got no such file or directory"
 
 
-# The end by Ctrl-C.
+# The end by Ctrl-C, and by the SIGTERM of systemd, docker and kill.
+
+
+@pytest.fixture
+def watching_process(calibrated, broken, tmp_path):
+    """Starts `outrider watch --json` of frames that take very long, in a process of its own, and reads some lines."""
+    started = []
+
+    def start(lines, *options):
+        command = [sys.executable, "-m", "outrider.runtime.main", "watch", str(calibrated), str(broken), "--json"]
+        process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        started.append(process)
+        return process, [json.loads(process.stdout.readline())["number"] for _ in range(lines)]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "frames", "status"), [(signal.SIGTERM, 12, 1), (signal.SIGINT, 2, 0)])
+def test_a_signal_ends_as_the_last_frame_would(watching_process, outrider, number, frames, status):
+    """Whole lines, a whole log, and the exit status of what was seen so far."""
+    process, numbers = watching_process(frames, "--rate", "5", "--log", "events.jsonl")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, err) == (status, "")
+    numbers += [json.loads(line)["number"] for line in out.splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) < 26
+    facts = json.loads(outrider("report", "events.jsonl", "--json").out)
+    assert (facts["counts"]["frames"], facts["log"]["problems"]) == (len(numbers), [])
+
+
+def test_sigterm_leaves_a_whole_recording(watching_process, tmp_path):
+    chunk = pytest.importorskip("rerun.chunk")  # newer than what a recording needs
+    process, numbers = watching_process(3, "--rate", "5", "--record", "run.rrd")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=SOON)
+    assert process.returncode == 0
+    chunks = chunk.RrdReader(tmp_path / "run.rrd").stream()
+    rows = sum(
+        part.to_record_batch().num_rows
+        for part in chunks
+        if part.entity_path == "/camera" and "frame" in part.timeline_names
+    )
+    assert rows == len(numbers) + len(out.splitlines())
+
+
+def test_sigterm_while_a_frame_is_waited_for_prints_the_summary(calibrated, noise, tmp_path):
+    folder = save(tmp_path / "noise", noise)
+    command = [sys.executable, "-m", "outrider.runtime.main", "watch", str(calibrated), str(folder), "--rate", "0.01"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("frame 1  00:00.0  OK -> ALARM")
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=SOON)
+    assert process.returncode == 1
+    assert out.startswith("1 frames in ")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_before_the_first_frame_end_at_once(outrider, calibrated, covered, monkeypatch, number, status):
+    def opened(*_, **__):
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(watch_command, "open_monitor", opened)
+    assert outrider("watch", calibrated, covered).code == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_stops_at_once(outrider, calibrated, covered, monkeypatch, number, status):
+    def stopped_twice(*_):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(watching.Watch, "step", stopped_twice)
+    assert outrider("watch", calibrated, covered).code == status
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_ctrl_c_ends_with_a_summary_and_a_whole_log(outrider, calibrated, broken, tmp_path, monkeypatch):
@@ -391,6 +468,15 @@ def test_a_second_ctrl_c_stops_at_once(outrider, calibrated, covered, monkeypatc
 
     monkeypatch.setattr(watching.Watch, "step", interrupted_twice)
     assert outrider("watch", calibrated, covered).code == 130
+
+
+def test_a_watch_in_a_thread_leaves_signals_alone(outrider, calibrated, covered):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(outrider("watch", calibrated, covered)))
+    thread.start()
+    thread.join(SOON)
+    assert [result.code for result in results] == [0]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_pipe_whose_reader_goes_away(calibrated, broken):

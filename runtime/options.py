@@ -1,0 +1,207 @@
+"""What each command takes. A command's name is that of its function here and of its file in `commands/`.
+
+Nothing is imported that takes time: help and mistakes in the arguments are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import arguments
+
+_NETWORK = "model.onnx, zoo:NAME, torchvision:NAME, file.py:factory"
+
+
+def profile(parser: argparse.ArgumentParser) -> None:
+    """Learn what the trusted data of a network cover."""
+    parser.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    parser.add_argument("data", metavar="DATA", help="folder, picture, .npy, .npz, IDX file or NAME:train")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+
+    what = parser.add_argument_group("what is learned")
+    what.add_argument(
+        "--criterion",
+        type=arguments.criterion,
+        action=arguments.Collect,
+        metavar="[TAPS=]CRITERION",
+        help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
+    )
+    what.add_argument(
+        "--taps",
+        type=arguments.words,
+        help="auto, first, stages, or tensors by name, glob or @kind; default: auto,first:unit",
+    )
+    what.add_argument(
+        "--neurons",
+        type=arguments.words,
+        default=("channel",),
+        help="unit, channel, channel-max, gridK, pixel; or several",
+    )
+    what.add_argument(
+        "--classes",
+        type=arguments.classes,
+        default="auto",
+        help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
+    )
+    what.add_argument("--trusted-confidence", type=float, default=0.9, metavar="P", help="softmax that earns trust")
+    what.add_argument("--minimum-per-class", type=arguments.positive, default=5, metavar="N")
+
+    how = parser.add_argument_group("how the data are read")
+    how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
+    how.add_argument("--no-labels", action="store_true", help="class folders and label files mean nothing")
+    how.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    _add_picture_arguments(how)
+
+    parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+
+
+def calibrate(parser: argparse.ArgumentParser) -> None:
+    """Set the threshold of a profile on held-out data."""
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` wrote")
+    parser.add_argument("data", metavar="DATA", help="held-out data, never those of the profile or of a test")
+    _add_network_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: PROFILE itself")
+    parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
+    parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
+    parser.add_argument("--hours", type=float)
+    parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
+    parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
+    parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
+    parser.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    parser.add_argument("--json", action="store_true", help="the calibration as JSON")
+
+
+def check(parser: argparse.ArgumentParser) -> None:
+    """Hold data against a calibrated profile: exit status 0 when all are covered, 1 when any is not."""
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
+    _add_network_arguments(parser)
+    parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of each")
+    parser.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
+
+
+def watch(parser: argparse.ArgumentParser) -> None:
+    """Watch a stream: a folder, a video, a camera or a bag. Exit status 0 when all was covered, 1 after alarms."""
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="folder of pictures, video, camera's index, .mcap file, ROS 2 or ROS 1 bag"
+    )
+    _add_network_arguments(parser)
+    parser.add_argument("--topic", help="of sensor_msgs/Image or CompressedImage, where a bag has several")
+    parser.add_argument("--limit", type=arguments.positive, metavar="N", help="end after so many frames")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate", type=arguments.above_zero, metavar="FPS", help="frames a second; files go as fast as they can without"
+    )
+    pace.add_argument("--realtime", action="store_true", help="a file at the pace at which it was recorded")
+
+    guard = parser.add_argument_group("the guard, as in Python")
+    guard.add_argument("--deadline", type=arguments.above_zero, metavar="S", help="seconds to a verdict, or STALE")
+    guard.add_argument("--frozen", type=arguments.positive, metavar="N", help="the same picture N times is STALE")
+    guard.add_argument(
+        "--silence", type=arguments.above_zero, metavar="S", help="seconds without a frame, or STALE; 1 for a camera"
+    )
+    guard.add_argument(
+        "--alarm", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm"
+    )
+    guard.add_argument("--clear", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
+    guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
+
+    parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
+    kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are judged")
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    """Write a model with the monitor of a calibrated profile inside its graph."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file that was profiled")
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the guarded .onnx file to write"
+    )
+    parser.add_argument("--json", action="store_true", help="the facts in its metadata as JSON")
+
+
+def inspect(parser: argparse.ArgumentParser) -> None:
+    """Say what a profile holds, or the monitor inside a guarded model, or list the taps that a network offers."""
+    parser.add_argument("what", metavar="WHAT", help=f"what `outrider profile` or `export` wrote, or {_NETWORK}")
+    network = parser.add_argument_group("of a network")
+    network.add_argument("--taps", type=arguments.words, help="only what these would choose, as for `outrider profile`")
+    network.add_argument("--input-shape", type=arguments.shape, metavar="C,H,W", help="where the model leaves it open")
+    network.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+    parser.add_argument("--json", action="store_true", help="all of it as JSON")
+
+
+def compare(parser: argparse.ArgumentParser) -> None:
+    """Hold two networks against each other, tap by tap: exit status 0 when they agree, 1 when not."""
+    parser.add_argument("a", metavar="NETWORK", help=_NETWORK)
+    parser.add_argument("b", metavar="OTHER", help="the same in another form, e.g. exported or quantised")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+    parser.add_argument(
+        "--tolerance", type=arguments.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001"
+    )
+    parser.add_argument("--taps", type=arguments.words, help="as for `outrider profile`")
+    parser.add_argument("--neurons", type=arguments.words, default=("channel",), help="as for `outrider profile`")
+
+    how = parser.add_argument_group("what they are run on")
+    how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")
+    how.add_argument("--count", type=arguments.positive, default=8, metavar="N", help="random frames; default: 8")
+    how.add_argument(
+        "--input-shape", type=arguments.shape, metavar="C,H,W", help="of a random frame, where no model says it"
+    )
+    how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
+    how.add_argument("--batch-size", type=arguments.positive, default=8, metavar="N")
+    _add_picture_arguments(how)
+
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile for OTHER, where both agree")
+    parser.add_argument("--json", action="store_true", help="the comparison as JSON")
+
+
+def report(parser: argparse.ArgumentParser) -> None:
+    """Make the HTML page of a drive from its event log."""
+    parser.add_argument("log", nargs="+", type=Path, metavar="LOG", help="event logs; older files of one come with it")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
+    parser.add_argument("--json", action="store_true", help="print the numbers; the page only with -o")
+    parser.add_argument("--salvage", action="store_true", help="leave out broken lines, and name them")
+
+
+def demo(parser: argparse.ArgumentParser) -> None:
+    """Watch the monitor at work: on photographs of traffic lights, or in a car whose camera fails."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("pictures", "drive"),
+        default="pictures",
+        help="pictures (the default): traffic lights, strangers, attacks; drive: a closed loop with a failing camera",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page: demo.html or drive.html")
+    parser.add_argument("--fast", action="store_true", help="less training, fewer images or drives")
+    parser.add_argument(
+        "--retrain", action="store_true", help="drive: teach the network anew, ten minutes; weights go beside the page"
+    )
+
+
+def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--network` and `--weights`, as for `outrider profile`."""
+    parser.add_argument("--network", help="as for `outrider profile`; default: the profile's .onnx file beside it")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+
+
+def _add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
+    """How pictures become what a network takes: the fields of `Preprocessing`."""
+    parser.add_argument("--size", type=arguments.positive, nargs=2, metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--scale", type=float, help="times the pixel values, by default 1/255")
+    parser.add_argument("--mean", type=arguments.numbers, metavar="M,M,M", help="subtracted after --scale")
+    parser.add_argument("--std", type=arguments.numbers, metavar="S,S,S", help="divided by after --mean")
+    parser.add_argument("--layout", choices=("NCHW", "NHWC"))
+    parser.add_argument("--order", choices=("RGB", "BGR", "L"))
+
+
+COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, report, demo)
