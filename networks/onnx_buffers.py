@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from .network import Observation
 
-_LARGE = 1 << 16  # bytes
+_LARGE = 1 << 19  # bytes
+_ALIGNED = 64  # bytes
 
 Fill = Callable[[], object]
 """Brings what a run left in the buffers into the form of an observation."""
@@ -27,6 +28,8 @@ class Buffers:
     """
 
     def __init__(self, session: Any, name: str, outputs: Sequence[str], zeros: np.ndarray) -> None:
+        from onnxruntime import OrtValue
+
         self.frames = zeros
         binding = session.io_binding()
         self.run: Callable[[], None] = partial(session.run_with_iobinding, binding)
@@ -39,15 +42,27 @@ class Buffers:
                 raise ValueError(
                     f"expected outputs of one shape for a buffer, got {value.shape} and {again.shape} at {output!r}"
                 )
-        self.values = [np.zeros_like(value, order="C") for value in first]
+        self.values = _room_for(first)
         self.lends = zeros.nbytes >= _LARGE or session.get_providers()[0] != "CPUExecutionProvider"
-        self._take = partial(binding.bind_input, name, "cpu", 0, zeros.dtype, zeros.shape)
+        self._take, self._wrap = partial(binding.bind_ortvalue_input, name), OrtValue.ortvalue_from_numpy
         self.lend(zeros)
         for output, value in zip(outputs, self.values, strict=True):
             binding.bind_output(output, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
 
     def lend(self, array: np.ndarray) -> None:
-        self._take(array.ctypes.data)
+        self._take(self._wrap(array))
+
+
+def _room_for(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Arrays of these shapes and dtypes. Those of float32 lie in one, so that what is read of them is read at once."""
+    step = _ALIGNED // 4
+    sizes = [-(-value.size // step) * step if value.dtype == np.float32 else 0 for value in values]
+    ends = np.cumsum(sizes)
+    whole = np.zeros(ends[-1], np.float32)
+    return [
+        whole[end - size :][: value.size].reshape(value.shape) if size else np.zeros_like(value, order="C")
+        for value, size, end in zip(values, sizes, ends, strict=True)
+    ]
 
 
 class BufferedNetwork:
@@ -99,11 +114,16 @@ class BufferedNetwork:
         return self._frames
 
 
-def shapes_are_fixed(session: Any) -> bool:
-    """Whether the graph says of every output what shape it has, but for the axis of the batch."""
+def shapes_are_fixed(session: Any, read: Container[str | None]) -> bool:
+    """Whether the graph says of every output what shape it has, but for the axis of the batch.
+
+    read: the outputs that taps and class scores are read from. They are not asked: a network holds them to the shape
+    seen when it was opened, while graphs often lose sight of it, as behind a reshape to (-1, ...).
+    """
     (sample,) = session.get_inputs()
     return all(
         all(isinstance(size, int) for size in output.shape[1:])
         and (not output.shape or isinstance(output.shape[0], int) or output.shape[0] == sample.shape[0])
         for output in session.get_outputs()
+        if output.name not in read
     )

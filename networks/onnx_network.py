@@ -24,7 +24,7 @@ from .onnx_proto import Fragment
 from .onnx_session import Runtime
 from .onnx_trial import Seen, try_out
 from .preprocessing import Preprocessing
-from .tap import DEFAULT_TAPS, OUTPUT, Candidate, Tap, Taps, choose, reduce_to_neurons, stands_for
+from .tap import DEFAULT_TAPS, OUTPUT, Candidate, Tap, Taps, choose, fill_neurons, reduce_to_neurons, stands_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,7 +47,7 @@ class OnnxNetwork:
     valid until its next call, which must come from the same thread.
 
     exact: tap what is asked. Otherwise a tap on a tensor that ONNX Runtime never computes, since it fuses the nodes
-    around it, stands on the next one that it does; `moved` and a UserWarning say so.
+    around it, stands on the next one that it does; `moved` and a NetworkWarning say so.
 
     A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else. Weights in
     files beside the model are read by the engine and, piece by piece, for the fingerprint.
@@ -160,10 +160,11 @@ class OnnxNetwork:
     def buffered(self, size: int) -> BufferedNetwork:
         """This network with arrays of its own for batches of one size, apart from those of `buffers`.
 
-        It observes nothing once this network is closed. Raises ValueError where the graph leaves
-        open what shape an output has, so that arrays for all frames cannot be made.
+        It observes nothing once this network is closed. Raises ValueError where the graph leaves open what shape an
+        output has that is neither tapped nor the class scores, so that arrays for all frames cannot be made.
         """
-        if not shapes_are_fixed(self._check_open()):
+        read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.logits}
+        if not shapes_are_fixed(self._check_open(), read):
             raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
         return self._bound(size)
 
@@ -200,9 +201,10 @@ class OnnxNetwork:
         buffers = Buffers(self._session, self._input, self._fetched, np.zeros((size, *shape), self.dtype))
         seen = self._observation(buffers.values)
         fills = [
-            _fill(array, read, buffers.values)
+            fill
             for array, read in zip(seen.activations, self._reads, strict=True)
             if not any(np.shares_memory(array, value) for value in buffers.values)
+            for fill in read.fills(buffers.values, array)
         ]
         room = BufferedNetwork(buffers, seen, fills, self._check)
         self._rooms.add(room)
@@ -297,14 +299,12 @@ class _Read:
             return reduce_to_neurons(self.tap, value)
         return np.ascontiguousarray(value[:, self.columns])
 
-
-def _fill(array: np.ndarray, read: _Read, values: list[np.ndarray]) -> Fill:
-    """What writes the neurons of a tap to `array` once a run has filled `values`; maps are turned without a copy."""
-    value, tap = values[read.place], read.tap
-    if read.columns is None and tap.neurons == "pixel" and tap.layout in ("NCHW", "NCL") and tap.dtype == "float32":
-        target = np.moveaxis(array.reshape(value.shape[0], *value.shape[2:], tap.size), -1, 1)
-        return partial(np.copyto, target, value)
-    return lambda: np.copyto(array, read(values))
+    def fills(self, values: list[np.ndarray], array: np.ndarray) -> list[Fill]:
+        """What writes these neurons to an array of their own whenever a run has filled `values`."""
+        value = values[self.place]
+        if self.columns is None:
+            return fill_neurons(self.tap, value, array)
+        return [partial(np.copyto, array, value[:, self.columns])]
 
 
 def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[str], list[_Read]]:

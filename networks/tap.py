@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -353,6 +354,23 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
     if tap.neurons != "unit":
         values = _means_of_heads(tap, values) if tap.layout in _HEADS else _means_of_maps(tap, values)
     return np.ascontiguousarray(values.reshape(len(values), -1))
+
+
+def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Callable[[], object]]:
+    """What writes `reduce_to_neurons` of units or pixels to an array that is there, one call after the other.
+
+    Both arrays are C-contiguous and stay where they are; the calls make none.
+    """
+    if neurons.dtype == np.uint8:
+        codes = values.view(np.uint8).reshape(neurons.shape)
+        return [partial(np.bitwise_xor, codes, np.uint8(tap.shift), neurons)]
+    first = tap.neurons == "pixel" and tap.layout in _FIRST
+    shape = (len(values), *values.shape[2:], tap.size) if first else values.shape
+    target = neurons.reshape(shape)
+    calls: list[Callable[[], object]] = [partial(np.copyto, np.moveaxis(target, -1, 1) if first else target, values)]
+    if tap.shift:
+        calls.append(partial(np.add, neurons, np.float32(tap.shift), neurons))
+    return calls
 
 
 def _batch(tap: Tap, values: np.ndarray) -> int:

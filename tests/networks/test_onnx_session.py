@@ -295,3 +295,74 @@ def test_arrays_of_ones_own_are_refused_where_a_frame_could_need_others(options,
     network = OnnxNetwork(model(**options), taps="auto")
     with pytest.raises(ValueError, match=message):
         network.buffered(1)
+
+
+def reshaped(unread=False, cut=False):
+    """Tokens, heads on the axis of the batch, and class scores behind reshapes to (-1, ...), where ONNX Runtime loses
+    sight of the batch; with `unread`, such an output of which nothing is read; with `cut`, an activation that is
+    shorter where the frame holds a negative number.
+    """
+    rng = np.random.default_rng(1)
+    weights = {"w": rng.normal(size=(192, 10)).astype(np.float32), "tokens": np.array([-1, 24, 8]),
+               "heads": np.array([-1, 12, 8]), "flat": np.array([-1, 192])}  # fmt: skip
+    nodes = [
+        helper.make_node("Reshape", ["x", "tokens"], ["a"]),
+        helper.make_node("Relu", ["a"], ["t"]),
+        helper.make_node("Reshape", ["t", "heads"], ["q"]),
+        helper.make_node("Transpose", ["q"], ["k"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["q", "k"], ["s"]),
+        helper.make_node("Softmax", ["s"], ["p"]),
+        helper.make_node("MatMul", ["p", "q"], ["h"]),
+        helper.make_node("Reshape", ["h", "flat"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["y"]),
+    ]
+    outputs = ["y"]
+    if unread:
+        nodes.append(helper.make_node("Neg", ["f"], ["beside"]))
+        outputs.append("beside")
+    if cut:
+        weights |= {"first": np.array([0]), "axis": np.array([1]), "all": np.array([24]), "less": np.array([20]),
+                    "zero": np.zeros(1, np.float32)}  # fmt: skip
+        nodes += [
+            helper.make_node("ReduceMin", ["x"], ["least"], keepdims=0),
+            helper.make_node("Less", ["least", "zero"], ["below"]),
+            helper.make_node("Where", ["below", "less", "all"], ["end"]),
+            helper.make_node("Slice", ["a", "first", "end", "axis"], ["fewer"]),
+            helper.make_node("Tanh", ["fewer"], ["cut"]),
+        ]
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", FLOAT, ("n", *SHAPE))],
+        [helper.make_empty_tensor_value_info(name) for name in outputs],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_taps_and_scores_of_which_the_graph_loses_sight_are_buffered(size):
+    taps = ("t:unit", "t:channel", "t:grid3", "t:pixel", "h:unit", "h:channel-max", "h:head")
+    network = OnnxNetwork(reshaped(), taps=taps, exact=True)
+    room = network.buffered(size)
+    for seed in range(2):
+        found, expected = room.observe(frames(size, seed)), network.observe(frames(size, seed))
+        np.testing.assert_array_equal(found.output, expected.output)
+        for one, other in zip(found.activations, expected.activations, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_an_output_that_is_not_read_is_asked_for_its_shape():
+    network = OnnxNetwork(reshaped(unread=True), taps="t", logits="y")
+    with pytest.raises(ValueError, match="expected outputs of one shape for a buffer, got a graph that leaves it open"):
+        network.buffered(1)
+
+
+def test_a_tap_whose_shape_changes_with_the_frame_is_an_error_where_it_changes():
+    network = OnnxNetwork(reshaped(cut=True), taps="cut:pixel", exact=True)
+    room = network.buffered(1)
+    frame = np.abs(frames(1))
+    np.testing.assert_array_equal(room.observe(frame).activations[0], network.observe(frame).activations[0])
+    with pytest.raises(Exception, match="shape"):
+        room.observe(frames(1))
+    np.testing.assert_array_equal(room.observe(frame).activations[0], network.observe(frame).activations[0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from outrider.networks import Tap, Taps
-from outrider.networks.tap import Candidate, candidate, choose, reduce_to_neurons
+from outrider.networks.tap import Candidate, candidate, choose, fill_neurons, reduce_to_neurons
 
 MAP = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "channel")
 UNITS = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "unit")
@@ -172,6 +172,35 @@ def test_codes_keep_their_order_and_begin_at_zero(dtype):
     mean = reduce_to_neurons(Tap("x", "relu", (1, 2, 2), "NCHW", dtype, "channel"), values.reshape(1, 1, 2, 2))
     assert mean.dtype == np.float32
     np.testing.assert_allclose(mean, [[values.astype(float).mean() + shift]])
+
+
+SHAPES = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NHLC": (2, 5, 3), "NC": (9,)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int8", "uint16", "int16"])
+@pytest.mark.parametrize(
+    ("layout", "way"), [*((layout, "unit") for layout in SHAPES), *((layout, "pixel") for layout in list(SHAPES)[:4])]
+)
+def test_neurons_are_written_to_an_array_as_they_are_made(layout, way, dtype):
+    shape = SHAPES[layout]
+    tap = Tap("x", "relu", shape, layout, dtype, way)
+    rng = np.random.default_rng(0)
+    values = np.empty((2, *shape), dtype)
+    neurons = np.empty_like(reduce_to_neurons(tap, values))
+    calls = fill_neurons(tap, values, neurons)
+    for _ in range(2):
+        if values.dtype.kind == "f":
+            values[:] = rng.normal(0, 1000, values.shape)
+            values.flat[:3] = np.nan, np.inf, -np.inf
+        else:
+            limits = np.iinfo(dtype)
+            values[:] = rng.integers(limits.min, limits.max, values.shape, endpoint=True)
+            values.flat[:2] = limits.min, limits.max
+        for call in calls:
+            call()
+        expected = reduce_to_neurons(tap, values)
+        assert neurons.dtype == expected.dtype
+        np.testing.assert_array_equal(neurons, expected)
 
 
 def test_sizes_may_be_open():

@@ -54,6 +54,75 @@ def frames(n, seed=0):
     return np.random.default_rng(seed).random((n, 1, 16, 16), np.float32)
 
 
+def tapped(form, dtype):
+    """Scores (n, 2) of frames (n, 1, 16, 16), behind a tensor t of 6 * 16 * 16 numbers of this form and dtype."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "w": rng.normal(size=(6, 1, 3, 3)).astype(np.float32), "d": rng.normal(size=(1536, 2)).astype(np.float32),
+        "kernel": rng.normal(size=(6, 6, 1)).astype(np.float32), "signal": np.array([0, 6, 256]),
+        "beams": np.array([-1, 16, 16]), "tokens": np.array([0, 16, 96]), "flat": np.array([-1, 1536]),
+        "step": np.float32(0.1), "zero": np.array(np.iinfo(dtype).min if "int" in dtype else 0, dtype),
+    }  # fmt: skip
+    nodes = [helper.make_node("Conv", ["x", "w"], ["map"], pads=[1, 1, 1, 1])]
+
+    def then(op, *inputs, **attributes):
+        nodes.append(helper.make_node(op, [nodes[-1].output[0], *inputs], [f"v{len(nodes)}"], **attributes))
+
+    if form == "NHWC":
+        then("Transpose", perm=[0, 2, 3, 1])
+    elif form in ("NCL", "NLC"):
+        then("Reshape", "signal")
+        then("Conv", "kernel") if form == "NCL" else then("Transpose", perm=[0, 2, 1])
+    elif form in ("merged heads", "joint heads"):
+        then("Reshape", "beams" if form == "merged heads" else "tokens")
+    elif form == "NC":
+        then("Flatten")
+    if "int" not in dtype:
+        then("Cast", to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+    if form == "joint heads":
+        last = nodes[-1].output[0]
+        then("MultiHeadAttention", last, last, num_heads=6, domain="com.microsoft")
+    elif "heads" in form:
+        last = nodes[-1].output[0]
+        then("Softmax")
+        then("MatMul", last)
+    else:
+        then("Relu")
+    if "int" in dtype:
+        then("QuantizeLinear", "step", "zero")
+    nodes[-1].output[0] = "t"
+    then("DequantizeLinear", "step", "zero") if "int" in dtype else then("Cast", to=1)
+    then("Reshape", "flat")
+    then("MatMul", "d")
+    nodes[-1].output[0] = "y"
+    graph = helper.make_graph(
+        nodes, "test", [helper.make_tensor_value_info("x", 1, ("n", 1, 16, 16))],
+        [helper.make_empty_tensor_value_info("y")], [numpy_helper.from_array(v, name) for name, v in arrays.items()],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 21 if dtype == "int16" else 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+
+
+def segmenter(dtype, axes):
+    """A map of the scores of 5 classes, in this order of axes, behind a ReLU."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(6, 1, 3, 3)), "v": rng.normal(size=(5, 6, 1, 1))}
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["t"]),
+        helper.make_node("Conv", ["t", "v"], ["s"]),
+        helper.make_node("Cast", ["s"], ["h"], to=kind),
+        helper.make_node("Transpose", ["h"], ["y"], perm=axes),
+    ]
+    graph = helper.make_graph(
+        nodes, "test", [helper.make_tensor_value_info("x", 1, ("n", 1, 16, 16))],
+        [helper.make_empty_tensor_value_info("y")],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
 CRITERIA = {
     "defaults": (("first:unit", "auto"), None),
     "ranges of units": ("auto:unit", {"@relu": SingleRange()}),
@@ -100,10 +169,75 @@ def test_nothing_is_left_behind_and_little_is_held(watching):
     assert max(peaks) <= PEAK
 
 
+MAPS = ("unit", "channel", "channel-max", "grid2", "grid3", "pixel")
+HEADS = ("unit", "channel", "channel-max", "head")
+FORMS = {
+    "NC": ("unit",), "NLC": MAPS, "NCL": MAPS, "NCHW": MAPS, "NHWC": MAPS, "heads": HEADS, "merged heads": HEADS,
+    "joint heads": HEADS,
+}  # fmt: skip
+LAYOUTS = {"heads": "NHLC", "merged heads": "NHLC", "joint heads": "NLHC"}
+KINDS = [
+    *((form, dtype) for form in FORMS for dtype in ("float32", "float16")),
+    *(
+        (form, dtype)
+        for form in ("NC", "NLC", "NCL", "NCHW", "NHWC")
+        for dtype in ("float64", "uint8", "int8", "int16")
+    ),
+]
+
+
+def peak_of(guard, clean):
+    """The most that a frame held beyond what was held before it."""
+    for frame in clean[:3]:
+        guard(frame)
+    peaks = []
+    tracemalloc.start(1)
+    try:
+        for frame in clean:
+            tracemalloc.reset_peak()
+            held = tracemalloc.get_traced_memory()[0]
+            guard(frame)
+            peaks.append(tracemalloc.get_traced_memory()[1] - held)
+    finally:
+        tracemalloc.stop()
+    return max(peaks)
+
+
+@pytest.mark.parametrize(("form", "dtype"), KINDS)
+def test_every_kind_of_tap_is_read_into_arrays_that_are_there(form, dtype):
+    """The arrays hold what `observe` makes anew."""
+    network = OnnxNetwork(tapped(form, dtype), taps=[f"t:{way}" for way in FORMS[form]], exact=True)
+    assert {(tap.layout, tap.dtype) for tap in network.taps[:-1]} == {(LAYOUTS.get(form, form), dtype)}
+    room = network.buffered(1)
+    for seed in range(2):
+        found, expected = (one.observe(frames(1, seed)).activations for one in (room, network))
+        for one, other in zip(found, expected, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+    monitor = Monitor(network, {"t": SingleRange()})
+    monitor.profile([frames(100)], minimum_per_class=0)
+    monitor.calibrate([frames(100, 1)], 0.05)
+    clean = [frame for frame in frames(40, 2) if monitor(frame)[1].status == Status.OK]
+    with Guard(monitor) as guard:
+        assert peak_of(guard, clean) <= PEAK
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+def test_of_a_map_of_scores_no_more_is_held_than_its_output(dtype, axes):
+    network = OnnxNetwork(segmenter(dtype, axes), taps="t:pixel", classes="pixel", exact=True)
+    monitor = Monitor(network, {"t": SingleRange()})
+    monitor.profile([frames(100)], minimum_per_class=0)
+    monitor.calibrate([frames(100, 1)], 0.05)
+    clean = [frame for frame in frames(40, 2) if monitor(frame)[1].status == Status.OK]
+    with Guard(monitor) as guard:
+        assert peak_of(guard, clean) <= PEAK + network.run(frames(1)).nbytes
+
+
 def test_nothing_is_compiled(watching):
     guard, clean = watching
     loops = [value for value in vars(kernels).values() if isinstance(value, Dispatcher)]
-    loops += kernels.frame_facts.values()
+    loops.append(guard._check_frame._facts)
     assert len(loops) > 30
 
     def compiled():
