@@ -16,35 +16,55 @@ _LARGEST_TABLES = 64 * 2**20
 
 
 class Joined:
-    """Signatures of one criterion beside each other, for values (n, sum of their neurons).
+    """Signatures of one criterion beside each other, compared by one call; made by `join`.
 
-    Made by `join`. compare(values, labels, out): values float32 and labels int64 C-contiguous, labels within the
-    classes, out (n, columns) float32; nothing is checked and nothing allocated. The deviations are those of
-    `Criterion.deviation`, column by column.
+    neurons: of all of them. The deviations are those of `Criterion.deviation`, column by column.
     """
 
     def __init__(self, kernel: Callable[..., None], tables: Sequence[np.ndarray], signatures: Sequence[Signature]):
         self._kernel = kernel
         self._tables = tuple(tables)
-        self._ends = np.cumsum([signature.neurons for signature in signatures])
-        self.neurons = int(self._ends[-1])
+        self._sizes = [signature.neurons for signature in signatures]
+        self.neurons = sum(self._sizes)
         self._seen = np.stack([signature.counts > 0 for signature in signatures], axis=1).astype(np.uint8)
 
-    def compare(self, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        """Write the deviation of each row and column to `out`."""
-        self.bound(values, labels, out)()
+    def compare(
+        self, values: np.ndarray, labels: np.ndarray, out: np.ndarray, places: Sequence[int] | None = None
+    ) -> None:
+        """Write the deviations of each row to `out`; as `bound`."""
+        self.bound(values, labels, out, places)()
 
-    def bound(self, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> Callable[[], None]:
-        """`compare` on arrays that stay where they are."""
-        return partial(self._kernel, values, labels, *self._tables, self._ends, self._seen, out)
+    def bound(
+        self,
+        values: np.ndarray,
+        labels: np.ndarray,
+        out: np.ndarray,
+        places: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> Callable[[], None]:
+        """What writes the deviations of arrays that stay where they are; nothing is checked and nothing allocated.
+
+        values: (n, any) float32. labels: (n,) int64 within the classes. out: (n, any) float32. All C-contiguous.
+        places: where in a row of `out` the deviation of each signature goes; side by side by default. starts: where in
+        a row of `values` its neurons begin; one behind the other by default.
+        """
+        columns = np.empty((len(self._sizes), 3), np.int64)
+        columns[:, 0] = np.cumsum(self._sizes)
+        columns[:, 1] = columns[:, 0] - self._sizes if starts is None else starts
+        columns[:, 2] = range(len(self._sizes)) if places is None else places
+        return partial(self._kernel, values, labels, *self._tables, columns, self._seen, out)
 
 
 def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None:
     """The signatures as one; None where the criterion has no such form, or copies of its tables would be large."""
     kernel = criterion.joined_kernel()
-    if kernel is None or max(signature.neurons for signature in signatures) > LARGEST_COLUMN:
+    if kernel is None:
         return None
     tables = [_tables(criterion, signature) for signature in signatures]
+    if len(tables) == 1:
+        return Joined(kernel, tables[0], signatures)
+    if max(signature.neurons for signature in signatures) > LARGEST_COLUMN:
+        return None
     if sum(array.nbytes for arrays in tables for array in arrays) > _LARGEST_TABLES:
         return None
     joined: list[Any] = [np.concatenate(parts, axis=min(1, parts[0].ndim - 1)) for parts in zip(*tables, strict=True)]
@@ -63,7 +83,8 @@ def neuron_parts(criterion: Criterion, signature: Signature, values: np.ndarray,
     parts = np.empty((1, signature.neurons), np.float32)
     seen = np.full(parts.shape, signature.counts[label] > 0, np.uint8)
     row = np.ascontiguousarray(values, np.float32)[None]
-    kernel(row, np.zeros(1, np.int64), *tables, np.arange(1, signature.neurons + 1), seen, parts)
+    each = np.arange(signature.neurons)
+    kernel(row, np.zeros(1, np.int64), *tables, np.stack([each + 1, each, each], axis=1), seen, parts)
     return parts[0]
 
 

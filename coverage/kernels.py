@@ -8,10 +8,12 @@ a loop and a wrong dtype or stride raises TypeError at once. Labels are not chec
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types, uint8, uint16, uint32, uint64
+from numba import float32, float64, int32, int64, njit, types, uint8, uint32, uint64
+from numba.np.numpy_support import from_dtype
 
 
 def _read(dtype, dimensions: int) -> types.Array:
@@ -474,89 +476,101 @@ def softmax_surprise(values, out):
         out[i] = math.log(total)
 
 
-# Many columns in one call: `values` (n, neurons of all), `ends` (columns,) where the neurons of each end, `seen`
-# (classes, columns) 1 where the class was observed, `out` (n, columns). Deviations as above, +inf as in
-# `alarm_uncovered_rows`. Flags are bytes: numba takes in an array of booleans more slowly.
-_COLUMNS = (_read(int64, 1), _read(uint8, 2), float32[:, ::1])
+# Many columns in one call. The tables hold their neurons one behind the other; `columns` (columns, 3) says of each
+# where it ends there, where its neurons begin in a row of `values` (n, any), and at which place of a row of `out`
+# (n, any) its deviation is written. `seen` (classes, columns): 1 where the class was observed. Deviations as above,
+# +inf as in `alarm_uncovered_rows`. Flags are bytes: numba takes in an array of booleans more slowly.
+_COLUMNS = (_read(int64, 2), _read(uint8, 2), float32[:, ::1])
 
 
 @_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), *_COLUMNS)
-def range_outside_of_columns(values, labels, low, high, ends, seen, out):
+def range_outside_of_columns(values, labels, low, high, columns, seen, out):
     """`range_outside` of many columns."""
     for i in range(values.shape[0]):
         c, start = labels[i], 0
-        for column in range(ends.shape[0]):
+        for column in range(columns.shape[0]):
+            end, first = columns[column, 0], columns[column, 1]
+            row = values[i, first : first + end - start]
             outside, bad = int32(0), int32(0)
-            for j in range(start, ends[column]):
-                v = values[i, j]
+            for j in range(start, end):
+                v = row[j - start]
                 outside += int32(not ((low[c, j] <= v) & (v <= high[c, j])))
                 bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
-            out[i, column] = np.float32(outside) if bad == 0 and seen[c, column] else np.float32(np.inf)
-            start = ends[column]
+            covered = bad == 0 and seen[c, column]
+            out[i, columns[column, 2]] = np.float32(outside) if covered else np.float32(np.inf)
+            start = end
 
 
 @_compile(_VALUES, _LABELS, _read(float32, 1), _read(float32, 1), _read(uint8, 2), *_COLUMNS)
-def bitmap_outside_of_columns(values, labels, scale, base, bits, ends, seen, out):
+def bitmap_outside_of_columns(values, labels, scale, base, bits, columns, seen, out):
     """`bitmap_outside` of many columns."""
     for i in range(values.shape[0]):
         c, start = labels[i], 0
-        for column in range(ends.shape[0]):
+        for column in range(columns.shape[0]):
+            end, first = columns[column, 0], columns[column, 1]
+            row = values[i, first : first + end - start]
             outside, bad = int32(0), int32(0)
-            for j in range(start, ends[column]):
-                v = values[i, j]
+            for j in range(start, end):
+                v = row[j - start]
                 t = np.floor(v * scale[j]) - base[j]
                 within = (t >= np.float32(0)) & (t < np.float32(8))
                 k = int32(t if within else np.float32(0))
                 outside += int32(not (within & ((int32(bits[c, j]) >> k) & 1)))
                 bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
-            out[i, column] = np.float32(outside) if bad == 0 and seen[c, column] else np.float32(np.inf)
-            start = ends[column]
+            covered = bad == 0 and seen[c, column]
+            out[i, columns[column, 2]] = np.float32(outside) if covered else np.float32(np.inf)
+            start = end
 
 
 @_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 2), _read(float32, 2), _read(float32, 3), *_COLUMNS)
-def sections_cost_of_columns(values, labels, low, high, sections_per_unit, cost, ends, seen, out):
+def sections_cost_of_columns(values, labels, low, high, sections_per_unit, cost, columns, seen, out):
     """`sections_cost` of many columns."""
     sections = cost.shape[2] - 1
     for i in range(values.shape[0]):
         c, start = labels[i], 0
-        for column in range(ends.shape[0]):
+        for column in range(columns.shape[0]):
+            end, first = columns[column, 0], columns[column, 1]
+            row = values[i, first : first + end - start]
             total, bad = 0.0, int32(0)
-            for j in range(start, ends[column]):
-                v = values[i, j]
+            for j in range(start, end):
+                v = row[j - start]
                 if (low[c, j] <= v) & (v <= high[c, j]):
                     q = int64(math.ceil((v - low[c, j]) * sections_per_unit[c, j])) - 1
                     total += cost[c, j, min(max(q, 0), sections - 1)]
                 else:
                     total += cost[c, j, sections]
                     bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
-            out[i, column] = np.float32(total) if bad == 0 and seen[c, column] else np.float32(np.inf)
-            start = ends[column]
+            covered = bad == 0 and seen[c, column]
+            out[i, columns[column, 2]] = np.float32(total) if covered else np.float32(np.inf)
+            start = end
 
 
 @_compile(_VALUES, _LABELS, _read(float32, 2), _read(float32, 1), *_COLUMNS)
-def whitened_distance_of_columns(values, labels, mean, whitening, ends, seen, out):
+def whitened_distance_of_columns(values, labels, mean, whitening, columns, seen, out):
     """`whitened_distance` of many columns; `whitening` holds their matrices one behind the other, row by row."""
     for i in range(values.shape[0]):
         c, start, place = labels[i], 0, 0
-        for column in range(ends.shape[0]):
+        for column in range(columns.shape[0]):
+            end, first = columns[column, 0], columns[column, 1]
             total, bad = 0.0, int32(0)
-            for j in range(start, ends[column]):
-                bad += int32(not (abs(values[i, j]) <= np.float32(3.4028235e38)))
-            for row in range(ends[column] - start):
+            for j in range(end - start):
+                bad += int32(not (abs(values[i, first + j]) <= np.float32(3.4028235e38)))
+            for row in range(end - start):
                 s0 = s1 = s2 = s3 = np.float32(0)
                 whole = (row + 1) // 4 * 4
                 for k in range(0, whole, 4):
-                    j = start + k
-                    s0 += whitening[place + k] * (values[i, j] - mean[c, j])
-                    s1 += whitening[place + k + 1] * (values[i, j + 1] - mean[c, j + 1])
-                    s2 += whitening[place + k + 2] * (values[i, j + 2] - mean[c, j + 2])
-                    s3 += whitening[place + k + 3] * (values[i, j + 3] - mean[c, j + 3])
+                    j, v = start + k, first + k
+                    s0 += whitening[place + k] * (values[i, v] - mean[c, j])
+                    s1 += whitening[place + k + 1] * (values[i, v + 1] - mean[c, j + 1])
+                    s2 += whitening[place + k + 2] * (values[i, v + 2] - mean[c, j + 2])
+                    s3 += whitening[place + k + 3] * (values[i, v + 3] - mean[c, j + 3])
                 for k in range(whole, row + 1):
-                    s0 += whitening[place + k] * (values[i, start + k] - mean[c, start + k])
+                    s0 += whitening[place + k] * (values[i, first + k] - mean[c, start + k])
                 total += float32((s0 + s1) + (s2 + s3)) ** 2
-                place += ends[column] - start
-            out[i, column] = np.float32(math.sqrt(total)) if bad == 0 and seen[c, column] else np.float32(np.inf)
-            start = ends[column]
+                place += end - start
+            covered = bad == 0 and seen[c, column]
+            out[i, columns[column, 2]] = np.float32(math.sqrt(total)) if covered else np.float32(np.inf)
+            start = end
 
 
 # What is said of a frame: its class, the classes of its places, the worst of them.
@@ -764,31 +778,74 @@ def judge_frame(score, label, thresholds, warnings):
     return level, score[0], threshold, confidence, label[0]
 
 
-def _frame_facts(words, exponent, last):
-    """How many frames in a row had the bytes of this one; -1 where it holds NaN or Inf, -2 where it is of one value.
+def _frame_facts(frame, exponent, last):
+    """How many frames in a row had the bytes of this one; -1 where it holds NaN or Inf, -2 where it is of one colour.
 
-    words: the bits of the values, as unsigned integers of their size. exponent: the bits of the exponent, 0 for
-    integers. last: (2,) uint64, kept from frame to frame: a sum that tells frames apart, and how many had it.
+    Of three axes the first or the last is taken for that of the colours, if it has no more than 4. exponent: (1,)
+    unsigned of the size of a value, the bits of the exponent, 0 for integers. last: (2,) uint64, kept from frame to
+    frame: the sum of all values times numbers that are as good as random, 64 bits of it, and how many frames had it.
     """
-    first = words[0]
-    bad, differing, plain, mixed = int32(0), first ^ first, uint64(0), uint64(0)
+    words, highest = frame.reshape(frame.size).view(exponent.dtype), exponent[0]
+    blocks, colours = 1, 1
+    if frame.ndim == 3 and frame.shape[0] <= 4 < frame.size:
+        blocks = frame.shape[0]
+    elif frame.ndim == 3 and frame.shape[2] <= 4 < frame.size:
+        colours = frame.shape[2]
+    plain, size = True, words.shape[0] // blocks
+    for i in range(words.shape[0]):
+        if i % size >= colours and words[i] != words[i - colours]:
+            plain = False
+            break
+    bad, digest = int32(0), uint64(0)
     for i in range(words.shape[0]):
         word = words[i]
-        bad += int32((word & exponent) == exponent)
-        differing |= word ^ first
-        plain += uint64(word)
+        bad += int32((word & highest) == highest)
         folded = uint32(word) ^ uint32(uint64(word) >> uint64(32)) ^ uint32(0x9E3779B9)
-        mixed += uint64(folded) * uint64(uint32(i) * uint32(0x85EBCA6B) | uint32(1))
-    digest = mixed ^ (plain << uint64(32))
+        weight = uint32(uint32(i) * uint32(0x85EBCA6B))
+        weight = uint32((weight ^ (weight >> uint32(15))) * uint32(0xC2B2AE35)) | uint32(1)
+        digest += uint64(folded) * uint64(weight)
     last[1] = last[1] + uint64(1) if last[0] == digest else uint64(1)
     last[0] = digest
-    if bad != 0 and exponent != 0:
+    if bad != 0 and highest != 0:
         return int64(-1)
-    return int64(-2) if differing == 0 else int64(last[1])
+    return int64(-2) if plain else int64(last[1])
 
 
-frame_facts = {
-    width: _compile(_read(word, 1), word, uint64[::1], returns=int64)(_frame_facts)
-    for width, word in ((1, uint8), (2, uint16), (4, uint32), (8, uint64))
-}
-"""`_frame_facts` by the size of a value in bytes."""
+@functools.cache
+def frame_facts(dtype, dimensions):
+    """`_frame_facts` for frames of a dtype, any but float16, and a number of axes; compiled when first asked for."""
+    word = from_dtype(np.dtype(f"u{dtype.itemsize}"))
+    return _compile(_read(from_dtype(dtype), dimensions), _read(word, 1), uint64[::1], returns=int64)(_frame_facts)
+
+
+# What a loop counts of a frame, in arrays that others read as they stand.
+
+
+@_compile(int64[::1], int64[::1], int64[::1], float64[::1], float64, int64, float64, float64, float64, returns=int64)
+def count_frame(counters, margins, latencies, spent, deadline, status, score, threshold, microseconds):
+    """Count one frame; how many there were.
+
+    counters: frames, warnings, alarms, faults, stale frames, deadline misses; status: 0 OK to 4 STALE. margins: of
+    score / threshold below FAULT, in sixteenths, the last for all beyond and what is no number. latencies: whole
+    microseconds below 8, then four buckets to an octave, the last for all beyond. spent: sum and largest. deadline: in
+    microseconds. A latency below 0 or NaN counts as 0.
+    """
+    counters[0] += 1
+    if status > 0:
+        counters[status] += 1
+    if status < 3:
+        last = margins.shape[0] - 1
+        steps = score * 16 / threshold if threshold > 0 else 0.0 if score == 0 else np.inf
+        margins[int(steps) if 0 <= steps < last else last] += 1
+    if microseconds > deadline:
+        counters[5] += 1
+    if not microseconds > 0:
+        microseconds = 0.0
+    spent[0] += microseconds
+    spent[1] = max(spent[1], microseconds)
+    last = latencies.shape[0] - 1
+    whole, octave = int64(min(microseconds, 9e18)), 0
+    while whole >> octave > 7:
+        octave += 1
+    latencies[min(4 * octave + (whole >> octave), last)] += 1
+    return counters[0]

@@ -27,26 +27,24 @@ class Comparison:
     def compare(self, activations: Sequence[np.ndarray], labels: np.ndarray, deviations: np.ndarray) -> tuple[int, ...]:
         """Write to the columns of `deviations` (n, columns) that are joined; the others are returned.
 
-        labels: (n,) int64, the class of each frame.
+        labels: (n,) int64, the class of each frame. Raises ValueError for activations of another shape.
         """
-        for together in self.together:
-            values = np.concatenate([activations[self.places[i]] for i in together.columns], axis=1)
-            out = np.empty((len(values), len(together.columns)), np.float32)
-            together.joined.compare(values, labels, out)
-            deviations[:, together.where] = out
+        for joined, columns in self.together:
+            parts = [activations[self.places[i]] for i in columns]
+            values = np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+            if values.shape != (len(labels), joined.neurons):
+                raise ValueError(f"expected activations ({len(labels)}, {joined.neurons}), got {values.shape}")
+            joined.compare(values, labels, deviations, columns)
         return self.alone
 
     @cached_property
     def together(self) -> tuple[Together, ...]:
         """The columns that are joined, criterion by criterion."""
-        found = []
-        profile = self._profile
+        profile, found = self._profile, []
         for _, members in groupby(range(len(profile.columns)), lambda i: profile.columns[i].group):
-            fitting = [i for i in members if self._fits(profile.network.taps[profile.columns[i].tap])]
-            if len(fitting) > 1:
-                joined = join(profile.columns[fitting[0]].criterion, [profile.signatures[i] for i in fitting])
-                if joined is not None:
-                    found.append(Together(joined, tuple(fitting)))
+            fitting = tuple(i for i in members if self._fits(profile.network.taps[profile.columns[i].tap]))
+            if fitting:
+                found += self._joined(fitting) or [one for i in fitting for one in self._joined((i,))]
         return tuple(found)
 
     @cached_property
@@ -54,6 +52,11 @@ class Comparison:
         """The other columns, which are compared one by one."""
         joined = {i for together in self.together for i in together.columns}
         return tuple(i for i in range(len(self._profile.columns)) if i not in joined)
+
+    def _joined(self, columns: tuple[int, ...]) -> list[Together]:
+        criterion = self._profile.columns[columns[0]].criterion
+        joined = join(criterion, [self._profile.signatures[i] for i in columns])
+        return [] if joined is None else [Together(joined, columns)]
 
     @staticmethod
     def _fits(tap: Tap) -> bool:
@@ -65,9 +68,3 @@ class Together(NamedTuple):
 
     joined: Joined
     columns: tuple[int, ...]
-
-    @property
-    def where(self) -> slice | list[int]:
-        """The columns as an index: a slice where they stand side by side."""
-        first, last = self.columns[0], self.columns[-1] + 1
-        return slice(first, last) if last - first == len(self.columns) else list(self.columns)

@@ -19,10 +19,12 @@ from .profile import Profile, gives_codes
 from .verdict import BROKEN_INPUT, Columns, Status, Verdict, thresholds_and_warnings, why
 
 Taken = Callable[[Any], Any]
+Step = Callable[[], object]
 
 _NEURONS, _NEURONS_OF_A_LAYER = 8, 4
 _LEVELS = Status.OK, Status.WARN, Status.ALARM
 _OK = Status.OK
+_verdict = partial(tuple.__new__, Verdict)  # half the time of `Verdict(...)`
 
 
 class FramePlan:
@@ -47,15 +49,23 @@ class FramePlan:
         self._deviations = np.empty((1, columns), np.float32)
         self._deviation = self._deviations[0]
         self._class = np.zeros(1, np.int64)
+        self._label = self._class.item
         self._covered: list[bool] = profile.trusted.covered.tolist()
         covered = profile.trusted.covered_of_map
         self._map = _Map(None if covered is None else covered.astype(np.uint8))
-        self._together = [
-            _Joined(t, comparison.places, self._deviations, self._class, fixed) for t in comparison.together
-        ]
+        together = [_Joined(t, comparison.places, self._deviations, self._class) for t in comparison.together]
         self._alone = [
             _Alone(profile, i, comparison.places[i], self._deviations, self._class, self._map) for i in comparison.alone
         ]
+        self._steps: list[Step] = []
+        self._comparers: list[_Joined | _Alone] = []
+        comparers: list[_Joined | _Alone] = [*together, *self._alone]
+        for one in comparers:
+            steps = None if fixed is None else one.steps(fixed.activations)
+            if steps is None:
+                self._comparers.append(one)
+            else:
+                self._steps += steps
         groups = np.array([column.group for column in profile.columns])
         self._score = np.empty(1)
         self._rate = logic.scorer(calibration.scales, groups, self._deviations, self._score)
@@ -80,11 +90,26 @@ class FramePlan:
         Raises what the network raises, and ValueError where it observed something of another shape.
         """
         batch = frame[None]
-        seen = self._observe(batch)
+        self._seen = seen = self._observe(batch)
         if not self._trusts_shapes:
             self._check(seen)
-        self._seen = seen
-        uncovered = self._compare(seen)
+        uncovered, infinite = -1, False
+        if seen.logits is not None:
+            infinite = not kernels.predict(seen.logits, self._class)
+        if not self._covered[self._label()]:
+            uncovered, infinite = self._label(), True
+        if seen.score_map is not None:
+            infinite |= not self._map.fill(seen.score_map)
+        elif self._map.covered is not None:
+            raise ValueError("expected a map of class scores, got none")
+        for step in self._steps:
+            step()
+        for one in self._comparers:
+            strange = one.compare(seen.activations)
+            if strange >= 0:
+                uncovered = strange
+        if infinite:
+            self._deviation.fill(np.inf)
         self._rate()
         broken = not finite and not all_finite(as_array(batch))
         if broken:
@@ -94,7 +119,7 @@ class FramePlan:
             prediction = -1
         output, deviation = self._take(seen.output), self._deviation.copy()
         if level == 0 and not broken:
-            return output, Verdict(_OK, score, threshold, confidence, prediction, deviation)
+            return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), ""))
         status = Status.FAULT if broken else _LEVELS[level]
         layers = self._speaking.speaking(deviation)
         if broken:
@@ -132,28 +157,6 @@ class FramePlan:
                 parts[j] = 0
                 names.append(f"{tap}[{j}]")
         return tuple(names)
-
-    def _compare(self, seen: Observation) -> int:
-        """Write the deviations of the frame; a class of it, or of one of its places, that is not covered, or -1."""
-        uncovered, infinite = -1, False
-        if seen.logits is not None:
-            infinite = not kernels.predict(seen.logits, self._class)
-        prediction = self._class.item()
-        if not self._covered[prediction]:
-            uncovered, infinite = prediction, True
-        if seen.score_map is not None:
-            infinite |= not self._map.fill(seen.score_map)
-        elif self._map.covered is not None:
-            raise ValueError("expected a map of class scores, got none")
-        for joined in self._together:
-            joined.compare(seen.activations)
-        for alone in self._alone:
-            strange = alone.compare(seen.activations)
-            if strange >= 0:
-                uncovered = strange
-        if infinite:
-            self._deviation.fill(np.inf)
-        return uncovered
 
     def _check(self, seen: Observation) -> None:
         """Refuse what the kernels, which check nothing, would read beyond its end."""
@@ -195,51 +198,37 @@ def _form(shape: Shape | None, neurons: int) -> tuple[int, int]:
 
 
 class _Joined:
-    """Columns that are compared in one call: their neurons are put beside each other, where they are not already."""
+    """Columns that are compared in one call."""
 
-    def __init__(
-        self, together: Together, places: Sequence[int], deviations: np.ndarray, label: np.ndarray,
-        fixed: Observation | None,
-    ) -> None:  # fmt: skip
-        self._places = [places[i] for i in together.columns]
-        self._values = np.empty((1, together.joined.neurons), np.float32)
-        self._gather: Callable[[], object] | None = None
-        if fixed is not None:
-            rows = tuple(fixed.activations[place] for place in self._places)
-            whole = _side_by_side(rows)
-            if whole is None:
-                self._gather = partial(np.concatenate, rows, 1, self._values)
-            else:
-                self._values, self._gather = whole, _nothing
-        where = together.where
-        self._target = None if isinstance(where, slice) else (deviations, where)
-        out = deviations[:, where] if isinstance(where, slice) else np.empty((1, len(where)), np.float32)
-        self._compare, self._out = together.joined.bound(self._values, label, out), out
+    def __init__(self, together: Together, places: Sequence[int], deviations: np.ndarray, label: np.ndarray) -> None:
+        self._joined, self._columns = together
+        self._places = [places[i] for i in self._columns]
+        self._deviations, self._label = deviations, label
+        self._values = np.empty((1, self._joined.neurons), np.float32)
+        self._compare = self._joined.bound(self._values, label, deviations, self._columns)
 
-    def compare(self, activations: Sequence[np.ndarray]) -> None:
-        if self._gather is None:
-            np.concatenate([activations[place] for place in self._places], 1, self._values)
-        else:
-            self._gather()
+    def steps(self, activations: Sequence[np.ndarray]) -> list[Step]:
+        """What `compare` does, where the activations stay where they are: read there if they lie in one array."""
+        rows = [activations[place] for place in self._places]
+        whole, starts = _within_one(rows)
+        if whole is None:
+            return [partial(np.concatenate, rows, 1, self._values), self._compare]
+        return [self._joined.bound(whole, self._label, self._deviations, self._columns, starts)]
+
+    def compare(self, activations: Sequence[np.ndarray]) -> int:
+        np.concatenate([activations[place] for place in self._places], 1, self._values)
         self._compare()
-        if self._target is not None:
-            deviations, where = self._target
-            deviations[:, where] = self._out
+        return -1
 
 
-def _nothing() -> None:
-    """Where there is nothing to bring together."""
-
-
-def _side_by_side(rows: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Rows (1, neurons) as one, where they are pieces of one array, each behind the one before; otherwise None."""
-    whole, start = rows[0].base, rows[0].ctypes.data
-    size = 0
-    for row in rows:
-        if whole is None or row.base is not whole or row.ctypes.data != start + 4 * size:
-            return None
-        size += row.shape[1]
-    return np.lib.stride_tricks.as_strided(rows[0], (1, size))
+def _within_one(rows: Sequence[np.ndarray]) -> tuple[np.ndarray | None, list[int]]:
+    """The array (1, any) float32 of which all the rows are pieces, if there is one, and where each begins in it."""
+    whole: Any = rows[0] if rows[0].base is None else rows[0].base
+    if not isinstance(whole, np.ndarray) or whole.dtype != np.float32 or not whole.flags.c_contiguous:
+        return None, []
+    if any(row is not whole and row.base is not whole for row in rows):
+        return None, []
+    return whole.reshape(1, -1), [(row.ctypes.data - whole.ctypes.data) // whole.itemsize for row in rows]
 
 
 class _Alone:
@@ -265,6 +254,16 @@ class _Alone:
             self._labels = np.zeros(rows, np.int64)
         else:
             self._labels = score_map.places(shape)
+
+    def steps(self, activations: Sequence[np.ndarray]) -> list[Step] | None:
+        """What `compare` does, where the activations stay where they are; None for places, whose classes move."""
+        if self._shape is not None:
+            return None
+        values = activations[self._place]
+        if self._floats is None:
+            return [partial(self._compare, values, self._labels, self._of_places)]
+        copy = partial(np.copyto, self._floats, values)
+        return [copy, partial(self._compare, self._floats, self._labels, self._of_places)]
 
     def compare(self, activations: Sequence[np.ndarray]) -> int:
         """Write the deviation: a class of a place that is not covered, or -1."""
@@ -299,6 +298,7 @@ class _Map:
     def __init__(self, covered: np.ndarray | None) -> None:
         self.covered = covered
         self._scores: np.ndarray | None = None
+        self._finite: np.ndarray | None = None
         self._labels: dict[Shape, np.ndarray] = {}
         self._crossings: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -316,10 +316,13 @@ class _Map:
         if self._scores is None or self._scores.shape != score_map.shape:
             wide = score_map.dtype == np.float64
             self._scores = np.empty(score_map.shape, np.float64 if wide else np.float32)
+            self._finite = np.empty(score_map.shape, bool) if wide else None
             self._crossings = {shape: _middles(shape, score_map.shape[2:]) for shape in self._labels}
         np.copyto(self._scores, score_map)
         for shape, labels in self._labels.items():
             kernels.classes_of_places(self._scores[0], *self._crossings[shape], labels)
+        if self._finite is not None:
+            return bool(np.isfinite(self._scores, self._finite).all())
         return all_finite(self._scores)
 
 

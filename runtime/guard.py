@@ -35,7 +35,7 @@ class Guard:
     The verdict's status is that of the loop: ALARM once `alarm` = (k, n), k of the last n frames, exceed their
     threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, until
     `acknowledge`. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
-    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one value; network or monitor raised.
+    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; network or monitor raised.
     - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); the same bytes
       for `frozen` frames in a row; no frame for `silence` seconds, which a watchdog notices: see `status`.
 
@@ -203,10 +203,9 @@ class Guard:
                 return self._run_bare(frame), self._broken(_FAULT, "the watchdog is dead")
             if began is None:
                 return self._run_bare(frame), self._broken(_FAULT, "expected `captured` in seconds, got no number")
-            refusal = self._check_frame.refusal(frame)
-            if refusal:
-                return None, self._broken(_FAULT, refusal)
-            status, reason = self._check_frame.judge(frame)
+            status, reason, runs = self._check_frame.judge(frame)
+            if not runs:
+                return None, self._broken(status, reason)
             plan = self._plan
             if plan is None or plan.calibration is not self.monitor.calibration:
                 plan = self._plan = self.monitor.frame_plan()

@@ -3,97 +3,98 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..monitor import Status
+import numpy as np
+
+from ..coverage.kernels import count_frame
 from .drift import DriftTest
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-_WARN, _ALARM, _FAULT = Status.WARN, Status.ALARM, Status.FAULT  # the class is slow to ask
 _OCTAVES = 27
 _MARGINS, _MARGIN_STEPS = 64, 16
 
 
-@dataclass(slots=True)
+class _Count:
+    """One of the numbers of `Counters`."""
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+
+    def __get__(self, counters: Counters, _: type) -> int:
+        return int(counters.array[self._place])
+
+    def __set__(self, counters: Counters, value: int) -> None:
+        counters.array[self._place] = value
+
+
 class Counters:
-    """Plain integers, raised by one thread, read by any.
+    """Whole numbers, raised by one thread, read by any. array: all of them, int64, in the order of `NAMES`.
 
     frames: that came in. warnings, alarms, faults, stale: those whose own status was WARN, ALARM, FAULT, STALE, before
-    hysteresis, which is what the calibrated rate speaks of. episodes: times that the loop went into alarm.
-    deadline_misses: frames slower than the deadline. dropped_events: lost by the event log.
+    hysteresis, which is what the calibrated rate speaks of. deadline_misses: frames slower than the deadline.
+    episodes: times that the loop went into alarm. dropped_events: lost by the event log.
     """
 
-    frames: int = 0
-    warnings: int = 0
-    alarms: int = 0
-    faults: int = 0
-    stale: int = 0
-    episodes: int = 0
-    deadline_misses: int = 0
-    dropped_events: int = 0
+    NAMES = (
+        "frames", "warnings", "alarms", "faults", "stale", "deadline_misses", "episodes", "dropped_events",
+    )  # fmt: skip
+    frames, warnings, alarms, faults, stale, deadline_misses, episodes, dropped_events = map(_Count, range(8))
+
+    def __init__(self) -> None:
+        self.array = np.zeros(len(self.NAMES), np.int64)
 
     @property
     def judged(self) -> int:
         """Frames with a verdict on their content: neither FAULT nor STALE."""
         return max(0, self.frames - self.faults - self.stale)
 
+    def snapshot(self) -> dict[str, int]:
+        """All of them by name."""
+        return dict(zip(self.NAMES, self.array.tolist(), strict=True))
+
 
 class Histogram:
     """Counts of microseconds: each from 0 to 7, then four buckets to an octave, up to 134 s and beyond.
 
-    counts: array of int64, one for each of `upper`. upper: (buckets,) the first whole microsecond above each, the last
-    infinite. sum, largest: in microseconds.
+    counts: (buckets,) int64. upper: (buckets,) the first whole microsecond above each, the last infinite.
+    spent: (2,) float64, the sum and the largest in microseconds.
     """
 
     def __init__(self) -> None:
         octaves = [step << shift for shift in range(_OCTAVES - 2) for step in (5, 6, 7, 8)]
         self.upper: tuple[float, ...] = (1, 2, 3, 4, *octaves, float("inf"))
-        self.counts = array("q", bytes(8 * len(self.upper)))
-        self.sum = self.largest = 0.0
-        self._last = len(self.upper) - 1
+        self.counts = np.zeros(len(self.upper), np.int64)
+        self.spent = np.zeros(2)
 
-    def add(self, microseconds: float) -> None:
-        """Count one; NaN and what is below 0 count as 0."""
-        if not microseconds > 0:
-            microseconds = 0.0
-        if microseconds > self.largest:  # noqa: PLR1730 (half the time of max)
-            self.largest = microseconds
-        self.sum += microseconds
-        if microseconds < 8:
-            self.counts[int(microseconds)] += 1
-        elif microseconds < 1 << _OCTAVES:
-            whole = int(microseconds)
-            shift = whole.bit_length() - 3
-            self.counts[4 * shift + (whole >> shift)] += 1
-        else:
-            self.counts[self._last] += 1
+    @property
+    def sum(self) -> float:
+        return float(self.spent[0])
+
+    @property
+    def largest(self) -> float:
+        return float(self.spent[1])
 
     def buckets(self) -> list[tuple[float, int]]:
         """(first microsecond above, count) of the buckets that hold any."""
-        return [(upper, count) for upper, count in zip(self.upper, self.counts, strict=True) if count]
+        return [(upper, count) for upper, count in zip(self.upper, self.counts.tolist(), strict=True) if count]
 
 
 class Margins:
     """Counts of score / threshold in sixteenths from 0 to 4, and beyond: 1 is at the threshold."""
 
     def __init__(self) -> None:
-        self.counts = array("q", bytes(8 * (_MARGINS + 1)))
-
-    def add(self, score: float, threshold: float) -> None:
-        """Count one; where it is no number, as beyond."""
-        steps = score * _MARGIN_STEPS / threshold if threshold > 0 else 0.0 if score == 0 else _MARGINS
-        self.counts[int(steps) if 0 <= steps < _MARGINS else _MARGINS] += 1
+        self.counts = np.zeros(_MARGINS + 1, np.int64)
 
     def buckets(self) -> list[tuple[float, int]]:
         """(upper end, count) of the buckets that hold any."""
         return [
             ((place + 1) / _MARGIN_STEPS if place < _MARGINS else float("inf"), count)
-            for place, count in enumerate(self.counts)
+            for place, count in enumerate(self.counts.tolist())
             if count
         ]
 
@@ -117,24 +118,13 @@ class Metrics:
         self.latency = Histogram()
         self.margins = Margins()
         self.started_ns = time.monotonic_ns()
+        allowed = float("inf") if deadline_us is None else deadline_us
+        arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent
+        self._count = partial(count_frame, *arrays, allowed)
 
-    def record(self, status: Status, score: float, threshold: float, latency_us: float) -> None:
+    def record(self, status: int, score: float, threshold: float, latency_us: float) -> None:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
-        counters = self.counters
-        counters.frames += 1
-        if status < _FAULT:
-            self.margins.add(score, threshold)
-            if status is _ALARM:
-                counters.alarms += 1
-            elif status is _WARN:
-                counters.warnings += 1
-        elif status is _FAULT:
-            counters.faults += 1
-        else:
-            counters.stale += 1
-        self.latency.add(latency_us)
-        if self.deadline_us is not None and latency_us > self.deadline_us:
-            counters.deadline_misses += 1
+        self._count(int(status), score, threshold, latency_us)
 
     @property
     def availability(self) -> float:
@@ -166,7 +156,7 @@ class Metrics:
         latency_largest_us, deadline_us, and drift: `DriftTest.snapshot`, or None.
         """
         return {
-            "counters": asdict(self.counters),
+            "counters": self.counters.snapshot(),
             "latency_us": self.latency.buckets(),
             "latency_sum_us": self.latency.sum,
             "latency_largest_us": self.latency.largest,
@@ -269,7 +259,7 @@ def _gauge(metrics: Metrics, name: str) -> float | None:
 
 def _octaves(histogram: Histogram) -> list[tuple[str, float]]:
     """(upper end in seconds, frames up to it), one bucket to an octave from 8 µs on."""
-    counts = tuple(histogram.counts)
+    counts = histogram.counts.tolist()
     buckets, total = [], 0.0
     for upper, count in zip(histogram.upper, counts, strict=True):
         total += count

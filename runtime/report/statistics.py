@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import asdict
 from typing import Any, TypeGuard
 
 from ...monitor import Status, clopper_pearson
@@ -13,7 +12,7 @@ from ..events import Event, Summary, iso
 from ..metrics import Counters
 from .drive import Drive, Run
 
-_NAMES = tuple(asdict(Counters()))
+_NAMES = Counters.NAMES
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 
 

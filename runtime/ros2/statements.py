@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import NamedTuple, Protocol
 
 from ...monitor import Status
@@ -122,7 +121,7 @@ def _values(guard: Watched, now: Status) -> tuple[tuple[str, str], ...]:
     buckets, largest = metrics.latency.buckets(), metrics.latency.largest
     calibrated, drift = metrics.calibrated_alarms_per_hour, metrics.drift
     values = {"status": now.name}
-    values |= {name: str(count) for name, count in asdict(metrics.counters).items()}
+    values |= {name: str(count) for name, count in metrics.counters.snapshot().items()}
     values |= {"availability_ratio": number(metrics.availability), "alarms_per_hour": number(metrics.alarms_per_hour)}
     if calibrated is not None:
         values["calibrated_alarms_per_hour"] = number(calibrated)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,6 +51,18 @@ def test_columns_together_are_the_columns_one_by_one(criterion, sizes, seed, odd
         np.testing.assert_array_equal(out[:, column], criterion.deviation(signature, part, labels))
 
 
+def test_columns_are_read_and_written_where_one_says():
+    rng = np.random.default_rng(3)
+    signatures = [learned(SingleRange(), neurons, rng) for neurons in (2, 3)]
+    values, labels = rng.normal(size=(4, 9)).astype(np.float32), rng.integers(0, 3, 4)
+    out = np.full((4, 5), -1, np.float32)
+    join(SingleRange(), signatures).bound(values, labels, out, places=[4, 1], starts=[6, 1])()
+    for signature, start, place in zip(signatures, (6, 1), (4, 1), strict=True):
+        part = values[:, start : start + signature.neurons]
+        np.testing.assert_array_equal(out[:, place], SingleRange().deviation(signature, part, labels))
+    assert (out[:, [0, 2, 3]] == -1).all()
+
+
 @pytest.mark.parametrize("criterion", [NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
 def test_what_has_no_joined_form_is_not_joined(criterion):
     rng = np.random.default_rng(0)
@@ -56,8 +70,13 @@ def test_what_has_no_joined_form_is_not_joined(criterion):
 
 
 def test_large_columns_are_not_copied():
-    assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN + 1, 1)]) is None
-    assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN, 600)]) is None
+    large = SingleRange().empty(LARGEST_COLUMN + 1, 1)
+    assert join(SingleRange(), [large, SingleRange().empty(1, 1)]) is None
+    assert join(SingleRange(), [SingleRange().empty(LARGEST_COLUMN, 300)] * 2) is None
+    tracemalloc.start()
+    assert join(SingleRange(), [large]) is not None
+    assert tracemalloc.get_traced_memory()[1] < 4 * LARGEST_COLUMN
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("criterion", [one for one in JOINABLE if one.adds_neurons], ids=repr)

@@ -218,7 +218,9 @@ def test_whitened_distances_of_many_columns(sizes):
     seen[1, 0] = 0
     x[2, 0] = np.nan
     out, c = np.empty((5, len(sizes)), np.float32), labels(5)
-    kernels.whitened_distance_of_columns(x, c, mean, np.concatenate([m.ravel() for m in matrices]), ends, seen, out)
+    columns = np.stack([ends, ends - sizes, np.arange(len(sizes))], axis=1)
+    rows = np.concatenate([m.ravel() for m in matrices])
+    kernels.whitened_distance_of_columns(x, c, mean, rows, columns, seen, out)
     for column, (matrix, part) in enumerate(zip(matrices, np.split(x - mean[c], ends[:-1], axis=1), strict=True)):
         expected = np.linalg.norm(part.astype(np.float64) @ matrix.T.astype(np.float64), axis=1)
         expected[np.isnan(expected) | (seen[c, column] == 0)] = np.inf

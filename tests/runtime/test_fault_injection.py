@@ -309,8 +309,8 @@ def odd(value):
 FRAMES = {
     "a frame with NaN": (odd(np.nan), FAULT, "the frame holds NaN or Inf", True),
     "a frame with infinity": (odd(-np.inf), FAULT, "the frame holds NaN or Inf", True),
-    "a black frame": (np.zeros_like(CLEAN), FAULT, "of one value throughout, 0.0", True),
-    "a white frame": (np.ones_like(CLEAN), FAULT, "of one value throughout, 1.0", True),
+    "a black frame": (np.zeros_like(CLEAN), FAULT, "of one colour throughout, beginning with 0.0", True),
+    "a white frame": (np.ones_like(CLEAN), FAULT, "of one colour throughout, beginning with 1.0", True),
     "a frame of numbers next to nothing": (CLEAN * np.float32(1e-42), ALARM, "above the threshold", True),
     "a frame of huge numbers": (CLEAN * np.float32(3e38), ALARM, "", True),
     "a frame with its bytes swapped": (CLEAN.astype(">f4"), FAULT, "expected a frame of dtype float32, got >f4", False),

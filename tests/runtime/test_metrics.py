@@ -15,13 +15,19 @@ from hypothesis import strategies as st
 
 from outrider.monitor import Status
 from outrider.runtime.drift import DriftTest
-from outrider.runtime.metrics import Histogram, Margins, Metrics, metrics_text, serve_metrics
+from outrider.runtime.metrics import Metrics, metrics_text, serve_metrics
+
+
+def with_latencies(*values):
+    metrics = Metrics()
+    for value in values:
+        metrics.record(Status.OK, 0.5, 1.0, value)
+    return metrics.latency
 
 
 @given(st.floats(0, 1e9))
 def test_every_latency_falls_below_the_end_of_its_bucket(microseconds):
-    histogram = Histogram()
-    histogram.add(microseconds)
+    histogram = with_latencies(microseconds)
     (place,) = np.flatnonzero(histogram.counts)
     assert microseconds < histogram.upper[place]
     assert place == 0 or microseconds >= histogram.upper[place - 1]
@@ -29,44 +35,44 @@ def test_every_latency_falls_below_the_end_of_its_bucket(microseconds):
 
 
 def test_buckets_are_narrow_and_agree_with_numpy():
-    histogram, values = Histogram(), np.random.default_rng(0).lognormal(7, 3, 5000)
-    for value in values:
-        histogram.add(float(value))
+    values = np.random.default_rng(0).lognormal(7, 3, 5000)
+    histogram = with_latencies(*values.tolist())
     edges = np.array([0, *histogram.upper])
     expected, _ = np.histogram(values, edges)
-    assert list(histogram.counts) == expected.tolist()
+    assert histogram.counts.tolist() == expected.tolist()
     finite = edges[4:-1]
     assert (finite[1:] / finite[:-1] <= 1.25).all()
     assert histogram.buckets() == [(u, c) for u, c in zip(histogram.upper, expected.tolist(), strict=True) if c]
+    assert histogram.sum == pytest.approx(values.sum())
 
 
 @pytest.mark.parametrize("odd", [math.nan, -1.0, -math.inf])
 def test_a_latency_that_is_none_counts_as_0(odd):
-    histogram = Histogram()
-    histogram.add(odd)
+    histogram = with_latencies(odd)
     assert histogram.buckets() == [(1, 1)]
     assert histogram.sum == 0
 
 
-def test_a_latency_beyond_all_buckets_is_counted():
-    histogram = Histogram()
-    histogram.add(1e12)
-    assert histogram.buckets() == [(math.inf, 1)]
+@pytest.mark.parametrize("endless", [1e12, 1e300, math.inf])
+def test_a_latency_beyond_all_buckets_is_counted(endless):
+    assert with_latencies(endless).buckets() == [(math.inf, 1)]
+
+
+def with_margins(*pairs):
+    metrics = Metrics()
+    for score, threshold in pairs:
+        metrics.record(Status.OK, score, threshold, 1.0)
+    return metrics.margins
 
 
 @given(st.floats(allow_nan=True), st.floats(allow_nan=True))
 def test_any_score_and_threshold_are_counted(score, threshold):
-    margins = Margins()
-    margins.add(score, threshold)
-    assert sum(margins.counts) == 1
+    assert with_margins((score, threshold)).counts.sum() == 1
 
 
 def test_margins_are_sixteenths_of_the_threshold():
-    margins = Margins()
-    for score in (0.0, 0.12, 0.126, 1.99, 2.0, 7.99, 8.0, math.inf, math.nan):
-        margins.add(score, 2.0)
-    margins.add(0.0, 0.0)
-    margins.add(1.0, 0.0)
+    scores = (0.0, 0.12, 0.126, 1.99, 2.0, 7.99, 8.0, math.inf, math.nan)
+    margins = with_margins(*((score, 2.0) for score in scores), (0.0, 0.0), (1.0, 0.0))
     assert margins.buckets() == [(0.0625, 3), (0.125, 1), (1.0, 1), (1.0625, 1), (4.0, 1), (math.inf, 4)]
 
 
@@ -85,7 +91,7 @@ def test_frames_are_counted_by_their_status():
     assert counters.deadline_misses == 1
     assert counters.judged == 97
     assert metrics.availability == 0.97
-    assert sum(metrics.margins.counts) == 97
+    assert metrics.margins.counts.sum() == 97
 
 
 def test_rates_per_hour_come_of_the_clock(monkeypatch):
