@@ -195,6 +195,10 @@ class Criterion(ABC):
         """The tables of one column as that kernel takes them: neurons on the second axis, or the only one."""
         return tables
 
+    def squared_parts(self, tables: Any, values: np.ndarray, label: int) -> np.ndarray | None:
+        """What each neuron adds to the squared deviation of a sample (neurons,); by default it is no such sum."""
+        return None
+
     @abstractmethod
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         """Write the deviation of each row to `out`."""

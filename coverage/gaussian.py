@@ -103,6 +103,12 @@ class Mahalanobis(Criterion):
         mean, whitening = tables
         return mean, whitening.reshape(-1)
 
+    def squared_parts(self, tables: Any, values: np.ndarray, label: int) -> np.ndarray:
+        """d_j (Σ⁻¹ d)_j with d the distance to the mean; below 0 for a neuron that makes up for others."""
+        mean, whitening = tables
+        distance = values - mean[label]
+        return np.asarray(distance * (whitening.T @ (whitening @ distance)), np.float32)
+
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         kernels.whitened_distance(values, labels, *tables, out)
 

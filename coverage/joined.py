@@ -72,22 +72,31 @@ def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None
 
 
 def neuron_parts(criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> np.ndarray | None:
-    """What each neuron adds to the deviation of one sample, (neurons,) float32, +inf for NaN and Inf.
+    """What each neuron adds to the deviation of one sample, or to its square, (neurons,); +inf for NaN and Inf.
 
     values: (neurons,) float32 or codes. label: the class of the sample. None where a deviation is no sum over neurons.
     """
+    row = np.ascontiguousarray(values, np.float32)
+    if not criterion.adds_neurons:
+        parts = criterion.squared_parts(_prepared(criterion, signature), np.nan_to_num(row), label)
+        if parts is not None:
+            parts[~np.isfinite(row)] = np.inf
+        return parts
     kernel = criterion.joined_kernel()
-    if kernel is None or not criterion.adds_neurons:
+    if kernel is None:
         return None
     tables = [table[label : label + 1] if table.ndim > 1 else table for table in _tables(criterion, signature)]
     parts = np.empty((1, signature.neurons), np.float32)
     seen = np.full(parts.shape, signature.counts[label] > 0, np.uint8)
-    row = np.ascontiguousarray(values, np.float32)[None]
     each = np.arange(signature.neurons)
-    kernel(row, np.zeros(1, np.int64), *tables, np.stack([each + 1, each, each], axis=1), seen, parts)
+    kernel(row[None], np.zeros(1, np.int64), *tables, np.stack([each + 1, each, each], axis=1), seen, parts)
     return parts[0]
 
 
 def _tables(criterion: Criterion, signature: Signature) -> Sequence[np.ndarray]:
+    return criterion.joined_tables(_prepared(criterion, signature))
+
+
+def _prepared(criterion: Criterion, signature: Signature) -> Any:
     criterion.prepare(signature)
-    return criterion.joined_tables(signature.tables(tuple))
+    return signature.tables(tuple)

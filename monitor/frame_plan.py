@@ -32,9 +32,8 @@ class FramePlan:
 
     A frame is one run of the network and a few compiled calls on arrays that are made here. What is made of each frame
     is its verdict, with a copy of the deviations, and the output: both stay as they are. A network that can be
-    `buffered` runs into arrays of the plan, from which outputs are copied as ONNX Runtime itself copies them. One with
-    buffers of its own for batches of 1 (`buffers=1`) hands them out as they are, so that an output is good until the
-    next frame only; where it cannot be bound, it makes its arrays anew. Layers and reason are worked out where the
+    `buffered` runs into arrays of the plan, from which outputs are copied as ONNX Runtime itself copies them; one that
+    cannot makes its arrays anew. Layers and reason are worked out where the
     status is not OK. One frame at a time; calibration: the one that is held to.
     """
 
@@ -44,7 +43,7 @@ class FramePlan:
         self.calibration = calibration
         self._network, self._profile = network, profile
         self._has_classes = network.classes is not None
-        self._observe, self._take, self.lends, fixed = _source(network)
+        self._observe, self._take, fixed = _source(network)
         columns = len(profile.columns)
         self._deviations = np.empty((1, columns), np.float32)
         self._deviation = self._deviations[0]
@@ -89,6 +88,7 @@ class FramePlan:
 
         Raises what the network raises, and ValueError where it observed something of another shape.
         """
+        self._seen = None
         batch = frame[None]
         self._seen = seen = self._observe(batch)
         if not self._trusts_shapes:
@@ -130,16 +130,22 @@ class FramePlan:
             reason = self._profile.why_infinite(uncovered, deviation)
         return output, Verdict(status, score, threshold, confidence, prediction, deviation, layers, reason)
 
+    def output_so_far(self) -> Any:
+        """The output of the last frame, also where the plan raised after the network had run; None where it had not."""
+        return None if self._seen is None else self._take(self._seen.output)
+
     def neurons(self, layers: Sequence[str]) -> tuple[str, ...]:
         """The neurons that added most to some layers of the last frame, such as "relu1:unit[17]", a handful in all.
 
-        Of equal ones the first. None of criteria that are no sum over neurons, and none where the class of the frame
-        is not covered: then no single neuron is the reason.
+        Of equal ones the first. None of criteria that are no sum over neurons, nor the root of one, and none where the
+        class of the frame is not covered: then no single neuron is the reason.
         """
         names: list[str] = []
         if self._seen is None or not self._covered[self._class.item()]:
             return ()
         for layer in layers:
+            if len(names) == _NEURONS:
+                break
             i = self._speaking.names.index(layer)
             column = self._profile.columns[i]
             values, label = self._seen.activations[self._places[i]][0], self._class.item()
@@ -168,18 +174,16 @@ class FramePlan:
             raise ValueError(f"expected class scores (1, {len(self._covered)}), got {seen.logits.shape}")
 
 
-def _source(network: Network) -> tuple[Callable[[Any], Observation], Taken, bool, Observation | None]:
-    """How frames are observed and outputs taken, whether these are lent, and what is filled anew by each frame."""
-    if getattr(network, "buffers", None) == 1:
-        return network.observe, without_batch, True, None
+def _source(network: Network) -> tuple[Callable[[Any], Observation], Taken, Observation | None]:
+    """How frames are observed and outputs taken, and what is filled anew by each frame."""
     if hasattr(network, "buffered"):
         try:
             held = network.buffered(1)
         except ValueError:  # sizes that the model leaves open
             pass
         else:
-            return held.observe, _copy_of(held.seen.output), False, held.seen
-    return network.observe, without_batch, False, None
+            return held.observe, _copy_of(held.seen.output), held.seen
+    return network.observe, without_batch, None
 
 
 def _copy_of(output: Any) -> Taken:

@@ -63,7 +63,7 @@ class Monitor:
         self._assemble(network, profile, logic or (SmallestP() if len(columns) > 1 else Sum()), None)
 
     profile_sha256 = ""
-    """Of the file that it was loaded from; empty for one that was made here."""
+    """Of the file that it was loaded from; empty for one that was made or calibrated here."""
 
     def _assemble(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> None:
         self.network = network
@@ -283,6 +283,7 @@ class Monitor:
                     f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
                     " profile more samples, or take fewer neurons (channel in place of unit)"
                 )
+        self.profile_sha256 = ""
         self.calibration = Calibration(
             false_alarm_rate,
             thresholds,

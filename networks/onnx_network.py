@@ -164,7 +164,7 @@ class OnnxNetwork:
         output has that is neither tapped nor the class scores, so that arrays for all frames cannot be made.
         """
         read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.logits}
-        if not shapes_are_fixed(self._check_open(), read):
+        if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
             raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
         return self._bound(size)
 

@@ -102,7 +102,22 @@ def test_codes_have_the_parts_of_the_same_numbers():
     assert neuron_parts(SingleRange(), signature, codes, 0).tolist() == [0, 1, 0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("criterion", [Mahalanobis(), NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
+def test_the_parts_of_the_neurons_add_up_to_the_square_of_a_mahalanobis_distance():
+    rng = np.random.default_rng(1)
+    signature = learned(Mahalanobis(), 9, rng)
+    values = rng.normal(size=9).astype(np.float32)
+    parts = neuron_parts(Mahalanobis(), signature, values, 1)
+    distance = Mahalanobis().deviation(signature, values[None], np.array([1]))[0]
+    np.testing.assert_allclose(parts.sum(), distance**2, rtol=1e-4)
+    covariance = signature.arrays["squares"] / signature.counts.sum()
+    shrunk = 0.999 * covariance + 0.001 * np.trace(covariance) / 9 * np.eye(9)
+    off = values - signature.arrays["mean"][1]
+    np.testing.assert_allclose(parts, off * np.linalg.solve(shrunk, off), rtol=1e-3, atol=1e-4)
+    values[4] = np.nan
+    assert np.flatnonzero(np.isinf(neuron_parts(Mahalanobis(), signature, values, 1))).tolist() == [4]
+
+
+@pytest.mark.parametrize("criterion", [NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
 def test_what_is_no_sum_over_neurons_has_no_parts(criterion):
     signature = learned(criterion, 4, np.random.default_rng(0))
     assert neuron_parts(criterion, signature, np.zeros(4, np.float32), 0) is None
