@@ -122,22 +122,18 @@ def run(dataset: str, rivals: bool) -> dict:
         "network": NETWORKS[dataset],
         "accuracy": accuracy(module, test.images, test.labels),
         "splits": {"profile": len(seen), "calibration": len(held_out), "test": len(test)},
-        "columns": {c.name: {"n": len(c.images), "tried": c.tried, "l2": c.l2, "linf": c.linf} for c in columns},
+        "columns": sizes(columns),
         "rows": rows,
         "left_out": left_out,
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset", choices=NETWORKS, nargs="?", default="fashion-mnist")
-    parser.add_argument("--no-rivals", action="store_true", help="only our own rows")
-    options = parser.parse_args()
-    result = run(options.dataset, not options.no_rivals)
-    names = list(result["columns"])[1:]
-    order = sorted(result["rows"].items(), key=lambda item: -item[1]["mean_auroc"])
+def show_rows(title: str, rows: dict[str, dict]) -> None:
+    """Print rows of `judged`, the best mean first."""
+    names = list(next(iter(rows.values()))["columns"])
+    order = sorted(rows.items(), key=lambda item: -item[1]["mean_auroc"])
     show(
-        f"{result['network']} ({result['accuracy']:.1%} right on test): AUROC x 100 (% flagged at {RATE:.0%})",
+        f"{title}: AUROC x 100 (% flagged at {RATE:.0%})",
         ["detector", "false alarms", *names, "mean"],
         [
             [
@@ -149,6 +145,20 @@ def main() -> None:
             for name, row in order
         ],
     )
+
+
+def sizes(columns: list[EvaluationSet]) -> dict[str, dict]:
+    """How many images a column has, how many were attacked for it, and how far they were moved."""
+    return {c.name: {"n": len(c.images), "tried": c.tried, "l2": c.l2, "linf": c.linf} for c in columns}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset", choices=NETWORKS, nargs="?", default="fashion-mnist")
+    parser.add_argument("--no-rivals", action="store_true", help="only our own rows")
+    options = parser.parse_args()
+    result = run(options.dataset, not options.no_rivals)
+    show_rows(f"{result['network']} ({result['accuracy']:.1%} right on test)", result["rows"])
     for name, why in result["left_out"].items():
         print(f"left out: pytorch-ood {name}: {why}")
     keep(f"detection-{options.dataset}", result)
