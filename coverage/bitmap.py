@@ -26,7 +26,6 @@ class CoverageBitmap(Criterion):
     sections: int = 8
     name: ClassVar[str] = "bitmap"
     takes_codes: ClassVar[bool] = True
-    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(2 <= self.sections <= 8, "2 to 8 sections", self.sections)
@@ -71,6 +70,10 @@ class CoverageBitmap(Criterion):
 
     def joined_tables(self, tables: Any) -> Sequence[np.ndarray]:
         return tables["scale"], tables["base"], tables["bits"]
+
+    def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
+        kernels.bitmap_parts(values, tables["scale"], tables["base"], tables["bits"][label], out)
+        return True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         if values.dtype == np.uint8:

@@ -33,8 +33,6 @@ class Criterion(ABC):
     """The word for this criterion in files, configurations and on the command line."""
     takes_codes: ClassVar[bool] = False
     """Whether `_observe` and `_deviation` take uint8 values as well as float32."""
-    adds_neurons: ClassVar[bool] = False
-    """Whether a deviation is a sum over neurons, so that a column of one neuron in the joined kernel is its part."""
 
     @final
     def empty(self, neurons: int, classes: int) -> Signature:
@@ -195,9 +193,12 @@ class Criterion(ABC):
         """The tables of one column as that kernel takes them: neurons on the second axis, or the only one."""
         return tables
 
-    def squared_parts(self, tables: Any, values: np.ndarray, label: int) -> np.ndarray | None:
-        """What each neuron adds to the squared deviation of a sample (neurons,); by default it is no such sum."""
-        return None
+    def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
+        """Write what each neuron adds to the deviation, or to its square: whether it is such a sum.
+
+        values, out: (neurons,) float32. label: a class that was observed.
+        """
+        return False
 
     @abstractmethod
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:

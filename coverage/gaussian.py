@@ -21,7 +21,6 @@ class Gaussian(Criterion):
     width: float = 2.0
     name: ClassVar[str] = "gaussian"
     takes_codes: ClassVar[bool] = True
-    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.width > 0, "width above 0", self.width)
@@ -51,6 +50,10 @@ class Gaussian(Criterion):
 
     def joined_kernel(self) -> Callable[..., None]:
         return kernels.range_outside_of_columns
+
+    def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
+        kernels.range_parts(values, tables[0][label], tables[1][label], out)
+        return True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         kernel = kernels.range_outside_codes if values.dtype == np.uint8 else kernels.range_outside
@@ -103,11 +106,10 @@ class Mahalanobis(Criterion):
         mean, whitening = tables
         return mean, whitening.reshape(-1)
 
-    def squared_parts(self, tables: Any, values: np.ndarray, label: int) -> np.ndarray:
-        """d_j (Σ⁻¹ d)_j with d the distance to the mean; below 0 for a neuron that makes up for others."""
+    def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
         mean, whitening = tables
-        distance = values - mean[label]
-        return np.asarray(distance * (whitening.T @ (whitening @ distance)), np.float32)
+        kernels.whitened_parts(values, mean[label], whitening, out)
+        return True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         kernels.whitened_distance(values, labels, *tables, out)

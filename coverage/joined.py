@@ -72,25 +72,18 @@ def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None
 
 
 def neuron_parts(criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> np.ndarray | None:
-    """What each neuron adds to the deviation of one sample, or to its square, (neurons,); +inf for NaN and Inf.
+    """What each neuron adds to the deviation of one sample, or to its square: (neurons,) float32.
 
-    values: (neurons,) float32 or codes. label: the class of the sample. None where a deviation is no sum over neurons.
+    values: (neurons,) float32 or codes; NaN and Inf add +inf. label: the class of the sample; every neuron adds +inf
+    where it was never observed. None where a deviation is no sum over neurons.
     """
-    row = np.ascontiguousarray(values, np.float32)
-    if not criterion.adds_neurons:
-        parts = criterion.squared_parts(_prepared(criterion, signature), np.nan_to_num(row), label)
-        if parts is not None:
-            parts[~np.isfinite(row)] = np.inf
-        return parts
-    kernel = criterion.joined_kernel()
-    if kernel is None:
+    parts = np.empty(signature.neurons, np.float32)
+    row = values if values.dtype == np.float32 else values.astype(np.float32)
+    if not criterion.parts(_prepared(criterion, signature), row, label, parts):
         return None
-    tables = [table[label : label + 1] if table.ndim > 1 else table for table in _tables(criterion, signature)]
-    parts = np.empty((1, signature.neurons), np.float32)
-    seen = np.full(parts.shape, signature.counts[label] > 0, np.uint8)
-    each = np.arange(signature.neurons)
-    kernel(row[None], np.zeros(1, np.int64), *tables, np.stack([each + 1, each, each], axis=1), seen, parts)
-    return parts[0]
+    if not signature.counts[label]:
+        parts.fill(np.inf)
+    return parts
 
 
 def _tables(criterion: Criterion, signature: Signature) -> Sequence[np.ndarray]:

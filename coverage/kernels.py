@@ -573,6 +573,66 @@ def whitened_distance_of_columns(values, labels, mean, whitening, columns, seen,
             start = end
 
 
+# What each neuron of one sample adds to its deviation: `values` and `out` (neurons,), tables of its class alone, +inf
+# for NaN and Inf.
+_ROW = _read(float32, 1)
+
+
+@_compile(_ROW, _ROW, _ROW, _OUT)
+def range_parts(values, low, high, out):
+    """1 outside the range, else 0."""
+    for j in range(values.shape[0]):
+        v = values[j]
+        outside = np.float32(not ((low[j] <= v) & (v <= high[j])))
+        out[j] = outside if abs(v) <= np.float32(3.4028235e38) else np.float32(np.inf)
+
+
+@_compile(_ROW, _ROW, _ROW, _read(uint8, 1), _OUT)
+def bitmap_parts(values, scale, base, bits, out):
+    """1 in a section that the class has not visited, else 0."""
+    for j in range(values.shape[0]):
+        v = values[j]
+        t = np.floor(v * scale[j]) - base[j]
+        within = (t >= np.float32(0)) & (t < np.float32(8))
+        k = int32(t if within else np.float32(0))
+        outside = np.float32(not (within & ((int32(bits[j]) >> k) & 1)))
+        out[j] = outside if abs(v) <= np.float32(3.4028235e38) else np.float32(np.inf)
+
+
+@_compile(_ROW, _ROW, _ROW, _ROW, _read(float32, 2), _OUT)
+def sections_parts(values, low, high, sections_per_unit, cost, out):
+    """The cost of the section, the last one outside of the range."""
+    sections = cost.shape[1] - 1
+    for j in range(values.shape[0]):
+        v = values[j]
+        if (low[j] <= v) & (v <= high[j]):
+            q = int64(math.ceil((v - low[j]) * sections_per_unit[j])) - 1
+            out[j] = cost[j, min(max(q, 0), sections - 1)]
+        else:
+            out[j] = cost[j, sections] if abs(v) <= np.float32(3.4028235e38) else np.float32(np.inf)
+
+
+@_compile(_ROW, _ROW, _read(float32, 2), _OUT)
+def whitened_parts(values, mean, whitening, out):
+    """d_j (Σ⁻¹ d)_j, d the distance to the mean: parts of its square, below 0 for one that makes up for others.
+
+    NaN and Inf count as the mean for the other neurons.
+    """
+    n = values.shape[0]
+    for j in range(n):
+        out[j] = 0
+    for row in range(n):
+        length = np.float32(0)
+        for j in range(row + 1):
+            if abs(values[j]) <= np.float32(3.4028235e38):
+                length += whitening[row, j] * (values[j] - mean[j])
+        for j in range(row + 1):
+            out[j] += whitening[row, j] * length
+    for j in range(n):
+        finite = abs(values[j]) <= np.float32(3.4028235e38)
+        out[j] = out[j] * (values[j] - mean[j]) if finite else np.float32(np.inf)
+
+
 # What is said of a frame: its class, the classes of its places, the worst of them.
 
 

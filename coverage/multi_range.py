@@ -31,7 +31,6 @@ class MultiRange(Criterion):
     cost: str = "share"
     name: ClassVar[str] = "multi_range"
     takes_codes: ClassVar[bool] = True
-    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(1 <= self.sections <= 256, "1 to 256 sections", self.sections)
@@ -74,6 +73,10 @@ class MultiRange(Criterion):
 
     def joined_kernel(self) -> Callable[..., None]:
         return kernels.sections_cost_of_columns
+
+    def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
+        kernels.sections_parts(values, *(table[label] for table in tables), out)
+        return True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         kernels.sections_cost(values, labels, *tables, out)

@@ -27,7 +27,6 @@ class SingleRange(Criterion):
     magnitude: bool = False
     name: ClassVar[str] = "single_range"
     takes_codes: ClassVar[bool] = True
-    adds_neurons: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 <= self.quantile < 0.5, "quantile in [0, 0.5)", self.quantile)
@@ -65,6 +64,11 @@ class SingleRange(Criterion):
 
     def joined_kernel(self) -> Callable[..., None] | None:
         return None if self.magnitude else kernels.range_outside_of_columns
+
+    def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
+        if not self.magnitude:
+            kernels.range_parts(values, tables[0][label], tables[1][label], out)
+        return not self.magnitude
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         if self.magnitude:

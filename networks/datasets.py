@@ -112,7 +112,8 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read one picture as (channels, height, width) uint8, one channel or three.
 
-    Raises ValueError for a file that is no whole picture, ImportError without Pillow.
+    Raises ValueError for a file that is no whole picture, or one so large that Pillow takes it for an attack,
+    ImportError without Pillow.
     """
     image_module = _pillow()
     try:
@@ -121,8 +122,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             pixels = np.asarray(picture.convert(mode))
     except FileNotFoundError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: expected a picture, got {error}") from None
+    except Exception as error:  # noqa: BLE001 (what a dozen decoders raise for damaged bytes)
+        raise ValueError(f"{path}: expected a picture, got {str(error) or type(error).__name__}") from None
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

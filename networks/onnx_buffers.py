@@ -20,10 +20,10 @@ Fill = Callable[[], object]
 class Buffers:
     """One array for what goes into a session and one for each output, bound once for batches of one size.
 
-    frames: what goes in. run: without arguments. values: the outputs, in the order of the names; `run` fills them anew.
-    lend: has the runs from now on read another array, C-contiguous, where it lies. lends: whether every frame should
-    be: where it is large, so that copying it takes longer than saying where it is, and off the CPU, where ONNX Runtime
-    copies what it is lent at once.
+    feed: has the next run read a batch of the shape and dtype of `frames`, into which it is copied. A large one, which
+    takes longer to copy than to say where it is, is read where it lies; so is any off the CPU, where ONNX Runtime
+    copies what it is lent at once. run: without arguments. values: the outputs, in the order of the names; `run` fills
+    them anew.
     Raises ValueError where an output is no tensor of numbers or its shape depends on the frames.
     """
 
@@ -43,14 +43,18 @@ class Buffers:
                     f"expected outputs of one shape for a buffer, got {value.shape} and {again.shape} at {output!r}"
                 )
         self.values = _room_for(first)
-        self.lends = zeros.nbytes >= _LARGE or session.get_providers()[0] != "CPUExecutionProvider"
+        lends = zeros.nbytes >= _LARGE or session.get_providers()[0] != "CPUExecutionProvider"
         self._take, self._wrap = partial(binding.bind_ortvalue_input, name), OrtValue.ortvalue_from_numpy
-        self.lend(zeros)
+        self.feed: Callable[[np.ndarray], object] = self._lend if lends else partial(zeros.__setitem__, ...)
+        self._lend(zeros)
         for output, value in zip(outputs, self.values, strict=True):
             binding.bind_output(output, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
 
-    def lend(self, array: np.ndarray) -> None:
-        self._take(self._wrap(array))
+    def _lend(self, batch: np.ndarray) -> None:
+        if not batch.flags.c_contiguous:
+            self.frames[...] = batch
+            batch = self.frames
+        self._take(self._wrap(batch))
 
 
 def _room_for(values: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -75,22 +79,17 @@ class BufferedNetwork:
     def __init__(
         self, buffers: Buffers, seen: Observation, fills: Sequence[Fill], check: Callable[[np.ndarray], Any]
     ) -> None:
-        self._frames: np.ndarray | None = buffers.frames
-        self._lend = buffers.lend if buffers.lends else None
-        self._run, self._fills, self._check = buffers.run, fills, check
+        self._shape: tuple[int, ...] | None = buffers.frames.shape
+        self._dtype = buffers.frames.dtype
+        self._feed, self._run, self._fills, self._check = buffers.feed, buffers.run, fills, check
         self.size = len(buffers.frames)
         self.seen = seen
 
     def observe(self, batch: np.ndarray) -> Observation:
         """As `OnnxNetwork.observe`, for a batch of this size; valid until the next call."""
-        frames = self._frames
-        same = frames is not None and type(batch) is np.ndarray and batch.shape == frames.shape
-        if frames is None or not same or batch.dtype != frames.dtype:
-            frames = self._checked(batch)
-        if self._lend is None:
-            frames[...] = batch
-        else:
-            self._feed(self._lend, frames, batch)
+        if type(batch) is not np.ndarray or batch.shape != self._shape or batch.dtype != self._dtype:
+            self._refuse(batch)
+        self._feed(batch)
         self._run()
         for fill in self._fills:
             fill()
@@ -98,20 +97,13 @@ class BufferedNetwork:
 
     def close(self) -> None:
         """Observe nothing any more; `OnnxNetwork.close` sees to it."""
-        self._frames = None
+        self._shape = None
 
-    @staticmethod
-    def _feed(lend: Callable[[np.ndarray], None], frames: np.ndarray, batch: np.ndarray) -> None:
-        if not batch.flags.c_contiguous:
-            frames[...] = batch
-            batch = frames
-        lend(batch)
-
-    def _checked(self, batch: Any) -> np.ndarray:
+    def _refuse(self, batch: Any) -> None:
+        """Raise what is wrong with a batch, unless it is another kind of array after all."""
         self._check(batch)
-        if self._frames is None or len(batch) != self.size:
+        if len(batch) != self.size:
             raise ValueError(f"expected a batch of {self.size}, got {len(batch)}")
-        return self._frames
 
 
 def shapes_are_fixed(session: Any, read: Container[str | None]) -> bool:
