@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ..monitor import Status, Verdict
 from .moving_line import moving_line
+from .printable import printable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,13 +46,13 @@ class Episode:
 
 
 class LiveView:
-    """Status, frame rate, score against threshold as a moving line, latency, counts and the last alarms.
+    """Status, frame rate, score against threshold as a moving line, latency, counts, drift test and the last alarms.
 
     `seen` only stores; a thread draws eight times a second. title: what is watched.
     """
 
     def __init__(self, title: str, guard: Guard, console: Console | None = None) -> None:
-        self._title, self._guard = title, guard
+        self._title, self._guard = printable(title), guard
         self._console = console or Console()
         self._live = Live(console=self._console, get_renderable=lambda: self, refresh_per_second=_REFRESHES)
         self._lock = threading.Lock()
@@ -109,6 +110,7 @@ class LiveView:
             _now(last.verdict if last else None),
             *_plot(ratios, max(10, options.max_width - 5)),
             self._counts(latencies),
+            *self._calibration(),
             *_lines(episodes),
         )
 
@@ -121,9 +123,15 @@ class LiveView:
             f"   above warning level {counters.warnings:,}   faults {counters.faults:,}   stale {counters.stale:,}"
         )
 
+    def _calibration(self) -> list[Text]:
+        drift = self._guard.metrics.drift
+        if drift is None:
+            return []
+        return [Text(drift.message, "bold red" if drift.rejected else "dim", no_wrap=True, overflow="ellipsis")]
+
 
 class StatusLines:
-    """A line for each change of status: what a view is where no terminal is."""
+    """A line for each change of status, and one when the calibration no longer holds: a view where no terminal is."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -133,16 +141,20 @@ class StatusLines:
     def seen(self, seen: Seen) -> None:
         self._number, self._seconds = seen.number, seen.seconds
         self._change(seen.verdict.status, seen.verdict.reason)
+        if seen.drift:
+            self._print(seen.drift)
 
     def idle(self, status: Status) -> None:
         self._change(status, "no frame")
 
     def _change(self, status: Status, words: str) -> None:
-        if status == self._status:
-            return
-        line = f"frame {self._number}  {clock(self._seconds)}  {self._status.name} -> {status.name}"
-        self._console.print(Text(f"{line}  {words}".rstrip()), soft_wrap=True)
-        self._status = status
+        if status != self._status:
+            self._print(f"{self._status.name} -> {status.name}  {words}".rstrip())
+            self._status = status
+
+    def _print(self, words: str) -> None:
+        line = f"frame {self._number}  {clock(self._seconds)}  {printable(words)}"
+        self._console.print(Text(line), soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +180,7 @@ def _ratio(verdict: Verdict) -> float:
 
 
 def _words(verdict: Verdict) -> str:
-    return ", ".join(verdict.layers[:3]) or verdict.reason
+    return printable(", ".join(verdict.layers[:3]) or verdict.reason)
 
 
 def _rate(arrivals: tuple[float, ...]) -> float:
@@ -181,7 +193,7 @@ def _now(verdict: Verdict | None) -> Text:
     predicted = f"   class {verdict.prediction}" if verdict.prediction >= 0 else ""
     return Text(
         f"score {verdict.score:.4g}   threshold {verdict.threshold:.4g}   confidence {verdict.confidence:.3f}"
-        f"{predicted}   {verdict.reason}".rstrip(),
+        f"{predicted}   {printable(verdict.reason)}".rstrip(),
         no_wrap=True,
         overflow="ellipsis",
     )

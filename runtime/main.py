@@ -93,7 +93,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"outrider: {' '.join(text.split())}\n")
+    from .printable import printable
+
+    sys.stderr.write(f"outrider: {printable(' '.join(text.split()))}\n")
 
 
 def _sentence(error: Exception) -> str:

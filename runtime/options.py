@@ -97,7 +97,11 @@ def watch(parser: argparse.ArgumentParser) -> None:
     pace.add_argument(
         "--rate", type=arguments.above_zero, metavar="FPS", help="frames a second; files go as fast as they can without"
     )
-    pace.add_argument("--realtime", action="store_true", help="a file at the pace at which it was recorded")
+    pace.add_argument(
+        "--realtime",
+        action="store_true",
+        help="a file at the pace at which it was recorded, gaps of at most 10 s",
+    )
 
     guard = parser.add_argument_group("the guard, as in Python")
     guard.add_argument("--deadline", type=arguments.above_zero, metavar="S", help="seconds to a verdict, or STALE")

@@ -23,7 +23,8 @@ class Recording:
 
     Timelines: `frame`, its number, and `seconds`, from the first frame on by the clock of the source. Entities:
     `camera`, the picture as JPEG; `monitor/score` and `monitor/threshold`, where they are numbers; `monitor/status`, 0
-    to 4 as in `Status`; `monitor/events`, a text for every change of status.
+    to 4 as in `Status`; `monitor/events`, a text for every change of status and for a calibration that no longer
+    holds.
     Raises ImportError naming the extra `rerun`, FileNotFoundError where the folder is not there.
     """
 
@@ -53,6 +54,8 @@ class Recording:
         stream.log("monitor/status", rerun.Scalars(int(verdict.status)))
         if verdict.status != self._status:
             self._tell(verdict.status, verdict.reason)
+        if seen.drift:
+            stream.log("monitor/events", rerun.TextLog(seen.drift, level=rerun.TextLogLevel.ERROR))
 
     def idle(self, status: Status) -> None:
         if status != self._status:

@@ -22,9 +22,10 @@ _FORM = struct.Struct("=qq")
 class Heartbeat:
     """How many frames there were, and when the last was, in 16 bytes that processes of one machine may share.
 
-    path: a file that others open by the same path (on /run or /dev/shm, so that no disk is behind it); None for
-    memory of this process alone. The time is CLOCK_MONOTONIC, which all processes share. The file is written and read,
-    not mapped: one that others cut short or remove kills nobody, and the next beat mends what was cut.
+    path: a file that others open by the same path; None for memory of this process alone. On /run or /dev/shm no disk
+    is behind it, and a restart of the machine removes it: elsewhere a beat from before may pass for one since. The time
+    is CLOCK_MONOTONIC, which all processes share. The file is written and read, not mapped: one that others cut short
+    or remove kills nobody, and the next beat mends what was cut.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -49,8 +50,10 @@ class Heartbeat:
 
     @property
     def age(self) -> float:
-        """Seconds since the last beat; since the machine started where there was none."""
-        return (time.monotonic_ns() - self._read()[1]) / 1e9
+        """Seconds since the last beat; infinite where there was none, or none since the machine started."""
+        at = self._read()[1]
+        since = time.monotonic_ns() - at
+        return since / 1e9 if at > 0 and since >= 0 else math.inf
 
     def _read(self) -> tuple[int, int]:
         """(count, time of the last) as the file has them; what this process knows where there is no whole one."""
@@ -82,8 +85,8 @@ class Watchdog:
 
     timeout: seconds without a beat that are silence. on_silence(seconds) and on_return(seconds) are called once for
     each silence, in the watchdog's own thread; what they raise is kept in `error` and ends nothing. `alive` says
-    whether the watchdog itself still watches. The first silence may begin with `start`.
-    Raises ValueError unless timeout > 0.
+    whether the watchdog itself still watches. The first silence may begin with `start`. A callback may `stop` it, and
+    `start` it again. Raises ValueError unless timeout is above 0 and one that a thread can wait for.
     """
 
     def __init__(
@@ -93,8 +96,8 @@ class Watchdog:
         on_silence: Callable[[float], None] | None = None,
         on_return: Callable[[float], None] | None = None,
     ) -> None:
-        if not timeout > 0:
-            raise ValueError(f"expected a timeout above 0 seconds, got {timeout}")
+        if not 0 < timeout <= threading.TIMEOUT_MAX:
+            raise ValueError(f"expected a timeout above 0 and up to {threading.TIMEOUT_MAX:g} seconds, got {timeout}")
         self.heartbeat, self.timeout = heartbeat, timeout
         self._patience = max(timeout, 2.0)
         self.silent = False
@@ -108,9 +111,9 @@ class Watchdog:
         """Watch, in a daemon thread. Raises RuntimeError when it watches already."""
         if self._thread is not None:
             raise RuntimeError("expected a watchdog that is not watching, got one that is; stop() it first")
-        self._stop.clear()
+        self._stop = threading.Event()
         self._looked = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, name="outrider-watchdog", daemon=True)
+        self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="outrider-watchdog", daemon=True)
         self._thread.start()
         return self
 
@@ -134,15 +137,17 @@ class Watchdog:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _watch(self) -> None:
+    def _watch(self, stop: threading.Event) -> None:
+        """Each thread has its own `stop`: one that was stopped in its callback ends when that returns."""
         try:
-            self._look()
+            self._look(stop)
         finally:
-            self._looked = -math.inf
+            if stop is self._stop:
+                self._looked = -math.inf
 
-    def _look(self) -> None:
+    def _look(self, stop: threading.Event) -> None:
         seen, since = self.heartbeat.count, time.monotonic()
-        while not self._stop.wait(self.timeout / 4):
+        while not stop.wait(self.timeout / 4):
             count, now = self.heartbeat.count, time.monotonic()
             self._looked = now
             if count != seen:

@@ -12,9 +12,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ...monitor import Monitor, Status, Verdict
 from ..opening import open_monitor
+from ..printable import printable
 from ..progress import progress_bar
 from ..sources import Source, open_source
 
@@ -66,6 +68,10 @@ def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _cause(verdict: Verdict) -> str:
+    return verdict.layers[0] if verdict.layers and verdict.status < Status.FAULT else verdict.reason
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -86,13 +92,13 @@ def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: in
             column.justify = "right"
         for name, verdict in shown:
             table.add_row(
-                name,
+                Text(printable(name)),
                 f"[{_STYLES.get(verdict.status, 'bold red')}]{verdict.status.name}",
                 f"{verdict.score:.4g}",
                 f"{verdict.threshold:.4g}",
                 f"{verdict.confidence:.3f}",
                 str(verdict.prediction) if verdict.prediction >= 0 else "",
-                verdict.layers[0] if verdict.layers and verdict.status < Status.FAULT else verdict.reason,
+                Text(printable(_cause(verdict))),
             )
         console.print(table)
     of_these = f", {faults} of them faults" if faults else ""

@@ -11,10 +11,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ...monitor import describe_profile
 from ..guarded_model import guard_facts
 from ..network_spec import is_onnx, is_torch, offer_of
+from ..printable import printable
 from ..tap_list import offer_facts, print_offer
 
 
@@ -46,7 +48,7 @@ def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[dict[
 def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     """Print the facts of a guarded model for a reader."""
     summary = Table.grid("what", "value", padding=(0, 3))
-    summary.add_row("guarded model", f"{path}, {_bytes(path.stat().st_size)}")
+    summary.add_row("guarded model", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
     classes = "no classes" if facts["classes"] is None else f"{facts['classes']} classes"
     shape = " x ".join("?" if size is None else str(size) for size in facts["input_shape"])
     summary.add_row("model", f"input {shape}, {classes}, SHA-256 {facts['fingerprint'][:12]}…")
@@ -61,7 +63,7 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     columns = Table("column", "speaks above", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     columns.columns[1].justify = "right"
     for name, limit in zip(facts["columns"], facts["limits"], strict=True):
-        columns.add_row(name, f"{limit:.4g}")
+        columns.add_row(Text(printable(name)), f"{limit:.4g}")
     console.print()
     console.print(columns)
 
@@ -76,7 +78,7 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     console = Console(highlight=False)
     network, trusted, calibration = facts["network"], facts["trusted"], facts["calibration"]
     summary = Table.grid("what", "value", padding=(0, 3))
-    summary.add_row("profile", f"{path}, {_bytes(path.stat().st_size)}")
+    summary.add_row("profile", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
     classes = "no classes" if network["classes"] is None else f"{network['classes']} classes"
     if network.get("map_classes"):
         classes = f"{network['map_classes']} classes of places"
@@ -101,7 +103,9 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
         parameters = dict(column["criterion"])
         name = parameters.pop("name")
         settings = ", ".join(f"{key}={value}" for key, value in parameters.items())
-        columns.add_row(column["tap"], f"{name}({settings})", f"{column['neurons']:,}", _bytes(column["bytes"]))
+        columns.add_row(
+            Text(printable(column["tap"])), f"{name}({settings})", f"{column['neurons']:,}", _bytes(column["bytes"])
+        )
     columns.add_row("", "", "", _bytes(facts["bytes"]), style="bold")
     console.print()
     console.print(columns)

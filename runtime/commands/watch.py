@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from ...monitor import Monitor, Status
 from ...networks import Preprocessing
@@ -17,6 +18,7 @@ from ..event_log import EventLog
 from ..guard import Guard
 from ..live_view import LiveView, StatusLines
 from ..opening import open_monitor
+from ..printable import printable
 from ..stopping import Stop
 from ..streams import open_stream, paced
 from ..watch import Seen, View, Watch
@@ -50,7 +52,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
         )  # fmt: skip
         stack.enter_context(guard)
-        watch = Watch(guard, preprocessing, [stack.enter_context(view) for view in _views(options, guard)], log)
+        watch = Watch(guard, preprocessing, [stack.enter_context(view) for view in _views(options, guard)])
         stop.later()
         began = time.monotonic()
         for frame in paced(stream, stop.wait, rate=options.rate, realtime=options.realtime):
@@ -102,7 +104,10 @@ def _views(options: argparse.Namespace, guard: Guard) -> list[View]:
 
 
 class _JsonLines:
-    """A line for every frame, and one with `frame` null for a change of status without a frame."""
+    """A line for every frame, and one with `frame` null for a change of status without a frame.
+
+    The line of the frame at which the calibration no longer holds says so in `drift`.
+    """
 
     def __init__(self) -> None:
         self._status = Status.OK
@@ -110,7 +115,8 @@ class _JsonLines:
     def seen(self, seen: Seen) -> None:
         self._status = seen.verdict.status
         facts = {"number": seen.number, "time": seen.frame.time, "latency": seen.latency}
-        self._write(frame_json(seen.frame.name, seen.verdict) | facts)
+        drift = {"drift": seen.drift} if seen.drift else {}
+        self._write(frame_json(seen.frame.name, seen.verdict) | facts | drift)
 
     def idle(self, status: Status) -> None:
         if status != self._status:
@@ -152,11 +158,13 @@ class _Ros2:
 def _print(options: argparse.Namespace, guard: Guard, seconds: float) -> None:
     counters = guard.metrics.counters
     share = f" ({counters.alarms / counters.judged:.2%})" if counters.judged else ""
-    console = Console(highlight=False)
-    console.print(
+    drift = guard.metrics.drift
+    tested = "" if drift is None else f"; {drift.message}"
+    summary = (
         f"{counters.frames:,} frames in {seconds:.1f} s, {counters.alarms:,} above the threshold{share},"
-        f" {counters.faults:,} faults, {counters.stale:,} stale; alarms of the loop: {counters.episodes:,}",
-        soft_wrap=True,
+        f" {counters.faults:,} faults, {counters.stale:,} stale; alarms of the loop: {counters.episodes:,}{tested}"
     )
-    if options.log:
-        console.print(f"`outrider report {options.log}` makes a page of it", soft_wrap=True)
+    page = [f"`outrider report {options.log}` makes a page of it"] if options.log else []
+    console = Console(highlight=False)
+    for line in (summary, *page):
+        console.print(Text(printable(line)), soft_wrap=True)

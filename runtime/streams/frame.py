@@ -14,9 +14,9 @@ import numpy as np
 class Frame:
     """One frame of a stream.
 
-    time: seconds by the clock of the source, since 1970 for a bag, since the start for the others. picture: (1 or 3,
-    height, width) uint8, luminance or RGB, or None where it could not be read; `problem` then says why. name: what it
-    is called in a report. captured: `time.monotonic()` when a live source gave it.
+    time: seconds by the one clock of the source: for a bag when it was recorded, since 1970; since the start for the
+    others. picture: (1 or 3, height, width) uint8, luminance or RGB, or None where it could not be read; `problem` then
+    says why. name: what it is called in a report. captured: `time.monotonic()` when a live source gave it.
     """
 
     time: float

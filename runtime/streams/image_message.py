@@ -68,23 +68,20 @@ def _typestore(encoding: str) -> Any:
 
 
 def read_frames(topic: str, messages: Iterable[tuple[int, Decode, bytes]]) -> Iterator[Frame]:
-    """The frames of (nanoseconds, decode, bytes), at the time in the message's header, or that given where it has none.
+    """The frames of (nanoseconds, decode, bytes), at the time when they were recorded, as `ros2 bag play` has it.
 
-    A message that is broken is a frame with a problem. Raises EncodingError for an encoding that is not read.
+    The stamp in a message's header is not asked: it may be of another clock, zero or wrong from one message to the
+    next. A message that is broken is a frame with a problem. Raises EncodingError for an encoding that is not read.
     """
     for index, (nanoseconds, decode, data) in enumerate(messages):
-        time, name, picture, problem = nanoseconds / 1e9, f"{topic}[{index}]", None, ""
+        name, picture, problem = f"{topic}[{index}]", None, ""
         try:
-            message = decode(data)
-            stamp = message.header.stamp
-            if stamp.sec or stamp.nanosec:
-                time = stamp.sec + stamp.nanosec / 1e9
-            picture = to_picture(message)
+            picture = to_picture(decode(data))
         except (EncodingError, ImportError):
             raise
         except Exception as error:  # noqa: BLE001 (bytes from a file: a broken message must not end the watch)
             problem = f"{name}: expected an image message, got {str(error) or type(error).__name__}"
-        yield Frame(time, picture, name, problem=problem)
+        yield Frame(nanoseconds / 1e9, picture, name, problem=problem)
 
 
 def to_picture(message: Any) -> np.ndarray:

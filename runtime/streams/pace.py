@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from .frame import Frame
+
+LONGEST_WAIT = 10.0
+"""Seconds that a longer gap is cut to: a pause of the recording, or a clock that was wrong."""
 
 
 def paced(
@@ -17,11 +21,12 @@ def paced(
 ) -> Iterator[Frame | None]:
     """The same frames, none left out: at most `rate` a second, or, with `realtime`, as far apart as their times are.
 
-    wait: sleeps for so many seconds, or returns before.
+    A gap of more than `LONGEST_WAIT` takes that long, and a time that goes back is not waited for; the times behind it
+    count from there. wait: sleeps for so many seconds, or returns before.
     """
     iterator = iter(frames)
-    due = -float("inf")
-    origin: float | None = None
+    due = -math.inf
+    last, origin = math.inf, 0.0
     while True:
         if rate is not None:
             wait(max(0.0, due - time.monotonic()))
@@ -34,6 +39,9 @@ def paced(
             if rate is not None:
                 due = (due if now - due < 1 / rate else now) + 1 / rate
             if realtime:
-                origin = now - frame.time if origin is None else origin
+                if frame.time < last:
+                    origin = now - frame.time
+                last = frame.time
+                origin = min(origin, now + LONGEST_WAIT - frame.time)
                 wait(max(0.0, origin + frame.time - now))
         yield frame

@@ -329,3 +329,15 @@ def test_a_second_ctrl_c_stops_at_once(outrider, model, monkeypatch, tmp_path):
     monkeypatch.setattr(sources.Source, "batches", interrupted_twice)
     assert outrider(*profile_of(model, "new.outrider")).code == 130
     assert not (tmp_path / "new.outrider").exists()
+
+
+def test_no_terminal_obeys_the_name_of_a_picture(outrider, calibrated, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    image.fromarray(noise).save(folder / "[red]\x1b[2J.png")
+    result = outrider("check", calibrated, folder)
+    assert result.code == 1
+    assert "[red]\\x1b[2J.png" in result.out
+    assert "\x1b" not in result.out

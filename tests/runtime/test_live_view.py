@@ -11,9 +11,11 @@ import pytest
 from rich.console import Console
 
 from outrider.monitor import Status, Verdict
+from outrider.runtime.drift import DriftTest
 from outrider.runtime.live_view import LiveView, StatusLines, clock
 from outrider.runtime.metrics import Metrics
 from outrider.runtime.moving_line import moving_line
+from outrider.runtime.printable import printable
 from outrider.runtime.streams import Frame
 from outrider.runtime.watch import Seen
 
@@ -23,7 +25,7 @@ NOTHING = np.zeros(1, np.float32)
 def seen(number, status=Status.OK, score=0.5, threshold=1.0, latency=0.002, **parts):
     layers, reason = parts.get("layers", ()), parts.get("reason", "")
     verdict = Verdict(status, score, threshold, 0.75, parts.get("prediction", -1), NOTHING, layers, reason)
-    return Seen(number, number / 10, Frame(0.0, None, "frame"), verdict, latency)
+    return Seen(number, number / 10, Frame(0.0, None, "frame"), verdict, latency, parts.get("drift", ""))
 
 
 @pytest.fixture
@@ -193,6 +195,40 @@ def test_brackets_in_names_are_no_markup(guard):
     assert "conv[0]:unit" in text
 
 
+BELL = "\x1b]0;pwned\x07\x1b[31m\u202ered\n\udce4"
+HARMLESS = r"\x1b]0;pwned\x07\x1b[31m\u202ered\n\udce4"
+
+
+def test_no_terminal_obeys_a_name(guard):
+    assert printable(BELL) == HARMLESS
+    assert printable("straße [red] 道路.png") == "straße [red] 道路.png"
+    file = io.StringIO()
+    view = LiveView(BELL, guard, Console(file=io.StringIO()))
+    view.seen(seen(1, Status.ALARM, reason=f"why {BELL}"))
+    view.seen(seen(2, Status.FAULT, layers=(f"layer {BELL}",)))
+    text = show(view, 200)
+    with StatusLines(Console(file=file, width=40)) as lines:
+        lines.seen(seen(1, Status.ALARM, reason=f"lines {BELL}"))
+    for part in (HARMLESS, f"why {HARMLESS}", f"layer {HARMLESS}", f"lines {HARMLESS}"):
+        assert part in text + file.getvalue()
+    assert not set(text + file.getvalue()) & {"\x1b", "\x07", "\u202e"}
+    assert file.getvalue().count("\n") == 1
+
+
+def test_a_view_says_how_the_calibration_does(guard):
+    view = LiveView("road.mp4", guard)
+    assert "calibration" not in show(view)
+    drift = guard.metrics.drift = DriftTest(0.01, stride=1)
+    assert "the calibration is not tested yet" in show(view)
+    drift.update(False)
+    assert "no sign against the calibration: 0 of 1 tested frames alarmed" in show(view)
+    while not drift.update(True):
+        pass
+    (line,) = (line for line in show(view, 60).splitlines() if "calibration" in line)
+    assert line.startswith("calibration no longer holds: ")
+    assert line.endswith("…")
+
+
 def test_scores_without_a_threshold(guard):
     view = LiveView("road.mp4", guard)
     view.seen(seen(1, Status.FAULT, np.inf, np.nan))
@@ -225,11 +261,12 @@ def test_lines_for_changes_of_status_only():
         view.seen(seen(2, Status.ALARM, reason="score 2 is above the threshold 1; most in [layer]"))
         view.seen(seen(3, Status.ALARM, reason="another"))
         view.idle(Status.STALE)
-        view.seen(seen(40))
+        view.seen(seen(40, drift="calibration no longer holds: 9 of 10"))
     assert file.getvalue().splitlines() == [
         "frame 2  00:00.2  OK -> ALARM  score 2 is above the threshold 1; most in [layer]",
         "frame 3  00:00.3  ALARM -> STALE  no frame",
         "frame 40  00:04.0  STALE -> OK",
+        "frame 40  00:04.0  calibration no longer holds: 9 of 10",
     ]
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import types
+import zlib
 from contextlib import ExitStack, closing
 
 import numpy as np
@@ -216,7 +217,7 @@ def drive(ros, n=5, **options):
     messages = []
     for row, picture in enumerate(pixels):
         seconds = STAMP + row / 10
-        messages.append(("/camera", seconds + 0.02, image(ros, picture, stamp=seconds, **options)))
+        messages.append(("/camera", seconds, image(ros, picture, stamp=seconds - 0.02, **options)))
         messages.append(("/odometry", seconds + 0.03, ros.String(data="elsewhere")))
     return pixels, messages
 
@@ -243,9 +244,14 @@ def test_messages_come_by_log_time(opened, ros, tmp_path):
     assert np.array_equal(pictures_of(opened(path)), pixels)
 
 
-def test_a_message_without_a_stamp_has_its_log_time(opened, ros, tmp_path):
-    path = write_mcap(ros, tmp_path / "a.mcap", [("/camera", STAMP + 0.25, image(ros, RGB))])
-    assert next(iter(opened(path))).time == pytest.approx(STAMP + 0.25, abs=1e-6)
+@pytest.mark.parametrize(
+    "stamps", [(0, 0, 0, 0), (0, 0.03, 0.06, 0.09), (10, 10.03, 0, 10.09), (10, 10.03, 9e8, 10.09)]
+)
+def test_a_bag_has_one_clock_whatever_the_stamps(opened, ros, tmp_path, stamps):
+    messages = [("/c", STAMP + row / 10, image(ros, RGB, stamp=stamp)) for row, stamp in enumerate(stamps)]
+    for path in (write_mcap(ros, tmp_path / "a.mcap", messages), write_bag(ros, tmp_path / "bag", messages)):
+        times = [frame.time for frame in opened(path)]
+        assert times == pytest.approx([STAMP + row / 10 for row in range(4)], abs=1e-6)
 
 
 def test_a_folder_of_mcap_files_is_one_stream(opened, ros, tmp_path):
@@ -410,7 +416,7 @@ def test_a_bag_with_a_broken_message_ends_there_and_is_told(opened, ros, tmp_pat
     bag = write_bag(ros, tmp_path / "bag", messages, compress=True)
     (database,) = bag.glob("*.db3")
     with closing(sqlite3.connect(database)) as content, content:
-        content.execute("UPDATE messages SET data = x'0011' WHERE timestamp = ?", (round((STAMP + 0.62) * 1e9),))
+        content.execute("UPDATE messages SET data = x'0011' WHERE timestamp = ?", (round((STAMP + 0.6) * 1e9),))
         assert content.execute("SELECT changes()").fetchone() == (1,)
     with pytest.warns(OutriderWarning, match=r"bag: the recording is not whole \(.*\); 6 pictures of /camera"):
         read = pictures_of(opened(bag))
@@ -457,6 +463,34 @@ def test_a_picture_that_cannot_be_read_is_a_frame_with_a_problem(opened, photos)
     assert [frame.picture is None for frame in frames] == [False, True, True, False]
     assert "frame_2.png: expected a picture, got" in frames[1].problem
     assert "frame_10.png" in frames[2].problem
+
+
+def png(width, height):
+    """A picture of that many pixels, by its header alone."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_a_picture_with_a_wild_header_is_a_frame_with_a_problem(opened, photos):
+    (photos / "frame_2.png").write_bytes(png(30_000, 30_000))
+    (photos / "frame_10.png").write_bytes(png(2**31 - 1, 2**31 - 1))
+    frames = list(opened(photos))
+    assert [frame.picture is None for frame in frames] == [False, True, True, False]
+    assert "frame_2.png: expected a picture, got Image size (900000000 pixels)" in frames[1].problem
+
+
+@pytest.mark.parametrize("error", [KeyError(3), MemoryError(), struct.error("unpack"), RuntimeError("decoder")])
+def test_whatever_a_decoder_raises_is_a_problem_of_its_picture(opened, photos, monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr("PIL.Image.Image.convert", broken)
+    assert [frame.picture for frame in opened(photos)] == [None] * 4
+    assert next(iter(opened(photos))).problem.endswith(f": expected a picture, got {str(error) or 'MemoryError'}")
 
 
 def test_an_empty_folder(opened, tmp_path):
@@ -705,6 +739,12 @@ def test_realtime_keeps_the_distances_of_the_times(clock):
             arrivals.append(clock.now - 100)
             clock.now += 0.3  # the network
     assert arrivals == pytest.approx([0, 0.5, 0.8, 4.0])
+
+
+def test_realtime_cuts_long_gaps_and_waits_for_no_clock_that_goes_back(clock):
+    frames = frames_at(5.0, 5.1, 1.7e9, 5.2, 5.3, 0.0, 5.4, 100.0, 100.5)
+    arrivals = [clock.now for _ in paced(frames, clock.wait, realtime=True)]
+    assert np.diff(arrivals) == pytest.approx([0.1, 10, 0, 0.1, 0, 5.4, 10, 0.5], abs=1e-6)
 
 
 def test_a_rate_is_kept_and_lost_time_is_not_made_up_for(clock):

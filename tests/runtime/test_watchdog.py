@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import subprocess
 import sys
 import threading
@@ -88,5 +90,51 @@ def test_watching_twice_and_settings_out_of_range_are_refused():
         watchdog.start()
     watchdog.stop()
     watchdog.stop()
-    with pytest.raises(ValueError, match="expected a timeout above 0 seconds, got 0"):
-        Watchdog(Heartbeat(), 0)
+    for timeout in (0, -1.0, math.inf, math.nan, 1e300):
+        with pytest.raises(ValueError, match=r"expected a timeout above 0 and up to .* seconds, got"):
+            Watchdog(Heartbeat(), timeout)
+
+
+def test_a_callback_may_stop_the_watchdog_and_start_it_again():
+    before, began = threading.active_count(), []
+
+    def restart(_):
+        watchdog.stop()
+        if len(began) < 4:
+            watchdog.start()
+        began.append(watchdog.alive)
+
+    watchdog = Watchdog(Heartbeat(), 0.02, restart).start()
+    assert wait(lambda: len(began) == 5)
+    assert began == [True] * 4 + [False]
+    assert watchdog.error is None
+    assert wait(lambda: threading.active_count() == before)
+
+
+def test_a_watchdog_started_again_in_its_callback_is_one_thread_that_is_alive():
+    before, restarted = threading.active_count(), threading.Event()
+
+    def restart(_):
+        if not restarted.is_set():
+            watchdog.stop()
+            watchdog.start()
+            restarted.set()
+
+    watchdog = Watchdog(Heartbeat(), 0.02, restart).start()
+    assert restarted.wait(SOON)
+    assert wait(lambda: threading.active_count() == before + 1)
+    assert watchdog.alive
+    assert wait(lambda: watchdog.silent)
+    watchdog.stop()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("at", [0, 10**13 + time.monotonic_ns()])
+def test_no_beat_since_the_machine_started_is_an_infinite_age(tmp_path, at):
+    (tmp_path / "beat").write_bytes(struct.pack("=qq", 5, at))
+    heartbeat = Heartbeat(tmp_path / "beat")
+    assert heartbeat.age == math.inf
+    heartbeat.beat()
+    assert heartbeat.count == 6
+    assert 0 <= heartbeat.age < SOON
+    assert Heartbeat().age == math.inf
