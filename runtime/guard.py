@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 import threading
 import time
@@ -11,7 +13,7 @@ import numpy as np
 
 from ..monitor import FramePlan, Monitor, NotReadyError, Status, Verdict
 from .drift import DriftTest
-from .events import Event
+from .evidence import Evidence
 from .fallback import Fallback
 from .frame_check import FrameCheck
 from .metrics import Metrics
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from .event_log import EventLog
 
 _MESSAGE = 500
-_OK, _ALARM, _FAULT = Status.OK, Status.ALARM, Status.FAULT  # the class is slow to ask
-_WORDS = {Status.ALARM: "alarm", Status.FAULT: "fault", Status.STALE: "stale frame"}
+_AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
+_OK, _ALARM, _FAULT, _STALE = Status.OK, Status.ALARM, Status.FAULT, Status.STALE  # the class is slow to ask
+_WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame"}
 
 
 class Guard:
@@ -35,23 +38,25 @@ class Guard:
     The verdict's status is that of the loop: ALARM once `alarm` = (k, n), k of the last n frames, exceed their
     threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, until
     `acknowledge`. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
-    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; network or monitor raised.
+    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; `captured` is of another clock;
+      network or monitor raised.
     - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); the same bytes
       for `frozen` frames in a row; no frame for `silence` seconds, which a watchdog notices: see `status`.
 
     Nothing that is raised on the way reaches the caller (but KeyboardInterrupt and its like), and nothing of it takes
-    the network's output away: whatever breaks, the log and the counters too, is a FAULT. While the status is ALARM,
-    FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it; without one the network's
-    own, None where the network could not run. log: keeps changes of status and alarms; close it yourself.
-    heartbeat: counts frames for a watchdog in another process. drift: tests while the loop is calm whether frames
-    alarm more often than calibrated; one of every 30 frames by default. `metrics` counts it all, each frame by its own
-    status, before `alarm` and `clear`. Frames are handed in one at a time: a lock sees to it.
+    the network's output away: whatever breaks, counters too, or an event that the log does not take, is a FAULT. While
+    the status is ALARM, FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it; without
+    one the network's own, None where the network could not run. log: keeps changes of status and alarms, of one guard
+    at a time; close it yourself. heartbeat: counts frames for a watchdog in another process. drift: tests whether
+    frames alarm more often than calibrated; by default one of every 30 frames, `DriftTest.for_calibration`. `metrics`
+    counts it all, each frame by its own status, before `alarm` and `clear`. Frames are handed in one at a time: a lock
+    sees to it, and waiting for it counts towards the deadline.
 
-    After `warm_up` nothing is compiled, and nothing is made of a frame but its output and verdict; both stay as they
-    are. Only a network opened with `buffers=1` lends its outputs until the next frame, which saves a copy. Python's
-    garbage collector is left alone; `gc.collect(); gc.freeze()` after `warm_up` keeps it, when it runs, from going
-    through all that the program holds.
-    Raises NotReadyError for a monitor that is not calibrated, ValueError for a setting out of range.
+    After `warm_up` nothing is compiled, and nothing is made of a frame but its output and verdict; both are the
+    caller's. Python's garbage collector is left alone; `gc.collect(); gc.freeze()` after `warm_up` keeps it, when it
+    runs, from going through all that the program holds.
+    Raises NotReadyError for a monitor that is not calibrated, ValueError for a setting out of range and for a log that
+    another guard writes to.
     """
 
     def __init__(
@@ -70,37 +75,33 @@ class Guard:
         heartbeat: Heartbeat | None = None,
         drift: DriftTest | None = None,
     ) -> None:
-        if monitor.calibration is None:
-            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
-        if deadline is not None and not deadline > 0:
+        if deadline is not None and not 0 < deadline < math.inf:
             raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
+        if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
+            raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
         network = monitor.network
         self.monitor = monitor
-        self.heartbeat = heartbeat or Heartbeat()
-        rate = monitor.calibration.false_alarm_rate
-        self.metrics = Metrics(
-            false_alarm_rate=rate,
-            deadline_us=None if deadline is None else deadline * 1e6,
-            drift=drift or DriftTest(rate),
-        )
+        self.heartbeat = Heartbeat() if heartbeat is None else heartbeat
+        self.metrics = Metrics(deadline_us=None if deadline is None else deadline * 1e6, drift=drift)
+        self.evidence = Evidence(self.metrics, log)
         self.raised: Exception | None = None
+        self._own_drift = drift is None
+        self._hold_to_calibration()
         self._deadline = None if deadline is None else round(deadline * 1e9)
         self._check_frame = FrameCheck(network.input_shape, getattr(network, "dtype", "float32"), frozen)
-        self._temporal = temporal or KOfN(alarm, clear, latch)
-        self._fallback, self._log = fallback, log
-        if log is not None and not log.attached:
-            log.attach(self.metrics, network=network.fingerprint, profile=monitor.profile_sha256, false_alarm_rate=rate)
+        self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
+        self._fallback = fallback
         self._watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
         self._lock = threading.RLock()  # a fallback may call `reset`
         self._plan: FramePlan | None = None
         self._nothing = np.full(len(monitor.columns), np.nan, np.float32)
         self._nothing.flags.writeable = False
-        self._status, self._held = Status.OK, Status.OK
+        self._status, self._held = _OK, _OK
         self._last_safe: Any = None
-        self._warm = self._closed = False
+        self._watching = self._was_silent = self._closed = False
 
-    # The life of a guard: load, warm_up, check (or call), close. They map one to one on a lifecycle node's configure,
-    # activate, its callback, and cleanup.
+    # The life of a guard: load, warm_up, check (or call), pause, close. They map one to one on a lifecycle node's
+    # configure, activate, its callback, deactivate and cleanup.
 
     @classmethod
     def load(cls, profile: str | os.PathLike[str], network: Network, **options: Any) -> Self:
@@ -110,39 +111,47 @@ class Guard:
     def warm_up(self, frames: int = 3) -> Self:
         """Run some frames of noise, so that nothing is built or compiled in the loop, and start the watchdog.
 
-        Raises what network or monitor raise: a guard that cannot work says so before the loop begins.
+        Raises what network or monitor raise: a guard that cannot work says so before the loop begins. Raises
+        RuntimeError after `close`.
         """
+        if self._closed:
+            raise RuntimeError("expected an open guard, got one after close(); make a new Guard")
         network = self.monitor.network
         shape = tuple(1 if size is None else size for size in network.input_shape)
         noise = np.random.default_rng(0).random(shape, np.float32)
         dtype = np.dtype(getattr(network, "dtype", "float32"))
         frame = (noise * 255).astype(dtype) if dtype.kind in "iu" else noise.astype(dtype)
         with self._lock:
-            plan = self._plan = self.monitor.frame_plan()
+            plan = self._make_plan()
             for _ in range(frames):
                 self._check_frame.judge(frame)
                 plan(frame, finite=True)
             self._check_frame.reset()
-        if self._watchdog is not None and not self._warm:
-            self.heartbeat.beat()
-            self._watchdog.start()
-        self._warm = True
+            self._watch()
         return self
 
     def __call__(self, frame: Any, captured: float | None = None) -> tuple[Any, Verdict]:
         """The output for a frame, and the verdict. captured: `time.monotonic()` when the frame was taken."""
+        began, refusal = time.monotonic_ns(), ""
+        if captured is not None:
+            began, refusal = _moment(captured, began)
         with self._lock:
-            moment = time.monotonic_ns() if captured is None else _nanoseconds(captured)
-            began = time.monotonic_ns() if moment is None else moment
-            own_output, own = self._judge(frame, moment)
+            if self._was_silent:
+                self._return_from_silence()
+            own_output, own = self._judge(frame, refusal)
             verdict = self._over_time(own)
+            if self._deadline is not None and own.status < _FAULT:
+                late = time.monotonic_ns() - began
+                if late > self._deadline:
+                    own = self._late(own, late)
+                    verdict = self._over_time(own)
             output, before = own_output, self._status
             if verdict.status >= _ALARM:
                 output, verdict = self._act(own_output, verdict)
             try:
                 microseconds = (time.monotonic_ns() - began) / 1e3
-                self._count(own, verdict, before, microseconds)
-                if self._log is not None and (verdict.status != before or own.status >= _ALARM):
+                self.evidence.count(own, verdict, before, microseconds)
+                if verdict.status is not before or own.status >= _ALARM:
                     self._write_down(own, verdict, before, frame, microseconds)
             except Exception as error:  # noqa: BLE001 (a loop without evidence is not safe, but goes on)
                 failed = self._failed(error, verdict)
@@ -151,40 +160,57 @@ class Guard:
                 verdict = failed
             self._status = verdict.status
             if verdict.status is _OK and self._fallback is not None:
-                self._keep(output)
+                self._last_safe = _copied(output, self._last_safe)
             return output, verdict
 
     check = __call__
 
+    def pause(self) -> None:
+        """Expect no frames for a while: the watchdog rests until the next frame or `warm_up`."""
+        with self._lock:
+            self._watching = False
+            if self._watchdog is not None:
+                self._watchdog.stop()
+
     def close(self) -> None:
-        """End the watch. The monitor and its network stay open; frames handed in from now on are FAULT."""
-        self._closed = True
-        if self._watchdog is not None:
-            self._watchdog.stop()
+        """End the watch and leave the log. Monitor and network stay open; frames handed in from now on are FAULT."""
+        with self._lock:
+            self._closed = True
+            self.pause()
+            if self.evidence.log is not None:
+                self.evidence.log.detach(self.metrics)
 
     def __enter__(self) -> Self:
-        return self if self._warm else self.warm_up()
+        return self if self._watching else self.warm_up()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def status(self) -> Status:
-        """The status of the loop now: STALE as well while the watchdog hears nothing."""
-        if self._watchdog is not None and self._watchdog.silent:
-            return max(Status.STALE, self._status)
+        """The status of the loop now: STALE while the watchdog hears nothing; FAULT if it died, and after `close`."""
+        if self._closed or (self._watching and self._watchdog is not None and not self._watchdog.alive):
+            return _FAULT
+        if self._was_silent or (self._watchdog is not None and self._watchdog.silent):
+            return max(_STALE, self._status)
         return self._status
 
     def acknowledge(self) -> None:
-        """End a latched alarm; the loop returns when enough frames are clean."""
+        """End a latched alarm, which is written down; the loop returns when enough frames are clean.
+
+        Raises OSError where the log does not take it; the alarm is acknowledged all the same.
+        """
         self._temporal.acknowledge()
+        status = self._status
+        self.evidence.put("acknowledged", self._broken(status, ""), status, "acknowledged by the caller", 0.0)
 
     def reset(self) -> None:
         """Forget all frames, as at the start of another drive; the counts stay."""
         with self._lock:
             self._temporal.reset()
             self._check_frame.reset()
-            self._status = self._held = Status.OK
+            self._status = self._held = _OK
+            self._was_silent = False
             self._last_safe = None
 
     def __repr__(self) -> str:
@@ -192,42 +218,38 @@ class Guard:
 
     # One frame.
 
-    def _judge(self, frame: Any, began: int | None) -> tuple[Any, Verdict]:
-        """The network's own output and the verdict on this frame alone. began: None for a time that is none."""
-        output = None
+    def _judge(self, frame: Any, refusal: str) -> tuple[Any, Verdict]:
+        """The network's own output and the verdict on this frame alone. refusal: what is wrong with its time."""
+        running: FramePlan | None = None
         try:
             self.heartbeat.beat()
             if self._closed:
                 return None, self._broken(_FAULT, "the guard is closed")
-            if self._watchdog is not None and not self._watchdog.alive and self._warm:
+            if not self._watching:
+                self._watch()
+            if self._watchdog is not None and not self._watchdog.alive:
                 return self._run_bare(frame), self._broken(_FAULT, "the watchdog is dead")
-            if began is None:
-                return self._run_bare(frame), self._broken(_FAULT, "expected `captured` in seconds, got no number")
+            if refusal:
+                return self._run_bare(frame), self._broken(_FAULT, refusal)
             status, reason, runs = self._check_frame.judge(frame)
             if not runs:
                 return None, self._broken(status, reason)
             plan = self._plan
             if plan is None or plan.calibration is not self.monitor.calibration:
-                plan = self._plan = self.monitor.frame_plan()
+                plan = self._make_plan()
+            running = plan
             output, verdict = plan(frame, finite=status is not _FAULT)
-            if status is not _OK:
-                verdict = self._restated(verdict, status, reason)
-            if self._deadline is not None:
-                late = time.monotonic_ns() - began
-                if late > self._deadline and verdict.status < _FAULT:
-                    allowed = self._deadline / 1e6
-                    verdict = self._restated(
-                        verdict, Status.STALE, f"{late / 1e6:.1f} ms old, expected {allowed:.1f} ms at most"
-                    )
+            return output, verdict if status is _OK else self._restated(verdict, status, reason)
         except Exception as error:  # noqa: BLE001 (whatever broke, the loop goes on and is told)
             self.raised = error
-            output = self._run_bare(frame) if output is None else output
-            verdict = self._broken(_FAULT, _words(error))
-        return output, verdict
+            return self._run_bare(frame, running), self._broken(_FAULT, _words(error))
 
-    def _run_bare(self, frame: Any) -> Any:
-        """The network's output where the monitor failed; None where the network fails too."""
+    def _run_bare(self, frame: Any, running: FramePlan | None = None) -> Any:
+        """The network's output where the monitor failed, maybe after it had run; None where the network fails too."""
         try:
+            output = None if running is None else running.output_so_far()
+            if output is not None:
+                return output
             output = self.monitor.network.run(frame[None])
             return tuple(value[0] for value in output) if isinstance(output, tuple) else output[0]
         except Exception:  # noqa: BLE001 (the verdict says FAULT already)
@@ -237,8 +259,8 @@ class Guard:
         temporal, status = self._temporal, verdict.status
         try:
             if status >= _FAULT:
-                temporal.force()
                 self._held = status
+                temporal.force()
                 return verdict
             active = temporal.update(status is _ALARM, verdict.confidence)
         except Exception as error:  # noqa: BLE001 (a logic of the user's own)
@@ -247,7 +269,7 @@ class Guard:
             return self._restated(verdict, _FAULT, f"the logic over time raised {_words(error)}")
         if active:
             if status is _ALARM:
-                self._held = max(self._held, status)
+                self._held = _ALARM
                 return verdict
             self._held = max(self._held, _ALARM)
             return self._restated(verdict, self._held, f"not clear of the last {_WORDS[self._held]} yet")
@@ -256,21 +278,21 @@ class Guard:
             return self._restated(verdict, Status.WARN, f"{verdict.reason}; not often enough for an alarm")
         return verdict
 
+    def _late(self, verdict: Verdict, late: int) -> Verdict:
+        allowed = f"{late / 1e6:.1f} ms old, expected {(self._deadline or 0) / 1e6:.1f} ms at most"
+        return self._restated(verdict, _STALE, allowed)
+
     def _act(self, output: Any, verdict: Verdict) -> tuple[Any, Verdict]:
         """What is handed on from ALARM up: what the fallback makes of the output."""
         if self._fallback is None:
             return output, verdict
+        safe = _copied(self._last_safe)
         try:
-            return self._fallback(output, verdict, self._last_safe), verdict
+            return self._fallback(output, verdict, safe), verdict
         except Exception as error:  # noqa: BLE001 (a fallback that fails must not end the loop)
             self.raised = error
             reason = f"the fallback raised {_words(error)}; {verdict.reason}"
-            return self._last_safe, self._restated(verdict, _FAULT, reason)
-
-    def _keep(self, output: Any) -> None:
-        """Remember the output of a frame that is OK; a copy where it will not stay as it is."""
-        lent = self._plan is not None and self._plan.lends
-        self._last_safe = _copied(output) if lent else output
+            return safe, self._restated(verdict, _FAULT, reason)
 
     def _failed(self, error: Exception, verdict: Verdict) -> Verdict:
         """The verdict where the evidence of a frame could not be kept."""
@@ -281,7 +303,18 @@ class Guard:
             self.metrics.counters.faults += verdict.status < _FAULT
         except Exception as another:  # noqa: BLE001 (what counts may be what broke)
             self.raised = another
-        return self._restated(verdict, _FAULT, f"the evidence of the frame was not kept: {_words(error)}")
+        reason = f"; {verdict.reason}" if verdict.reason else ""
+        return self._restated(verdict, _FAULT, f"the evidence of the frame was not kept: {_words(error)}{reason}")
+
+    def _write_down(self, own: Verdict, verdict: Verdict, before: Status, frame: Any, microseconds: float) -> None:
+        """An event for a change of status and for every frame that alarms."""
+        if self.evidence.log is None:
+            return
+        kind = "status" if verdict.status is not before else own.status.name.lower()
+        neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
+        self.evidence.put(kind, verdict, before, verdict.reason, microseconds, neurons)
+        if own.alarm:
+            self.evidence.picture(frame)
 
     def _broken(self, status: Status, reason: str) -> Verdict:
         return Verdict(status, np.inf, np.nan, 0.0, -1, self._nothing, (), reason)
@@ -290,52 +323,62 @@ class Guard:
     def _restated(verdict: Verdict, status: Status, reason: str) -> Verdict:
         return verdict._replace(status=status, reason=reason)
 
-    # Evidence.
+    # What lasts longer than a frame.
 
-    def _count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
-        metrics, status = self.metrics, own.status
-        metrics.record(status, own.score, own.threshold, microseconds)
-        if before >= _ALARM:
-            return
-        if verdict.status >= _ALARM:
-            metrics.counters.episodes += 1
-        drift = metrics.drift
-        if drift is not None and status < _FAULT and drift.update(status is _ALARM):
-            self._put("drift", verdict, before, drift.message, microseconds)
+    def _make_plan(self) -> FramePlan:
+        """The plan for the calibration as it is now."""
+        if self._calibration is not self.monitor.calibration:
+            self._hold_to_calibration()
+        if self._plan is None or self._plan.calibration is not self._calibration:
+            self._plan = self.monitor.frame_plan()
+        return self._plan
 
-    def _write_down(self, own: Verdict, verdict: Verdict, before: Status, frame: Any, microseconds: float) -> None:
-        """An event for a change of status and for every frame that alarms; at most one picture a second."""
-        kind = "status" if verdict.status != before else own.status.name.lower()
-        neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
-        self._put(kind, verdict, before, verdict.reason, microseconds, neurons)
-        if own.alarm and isinstance(frame, np.ndarray) and self._log is not None:
-            self._log.thumbnail(self.metrics.counters.frames, frame)
+    def _hold_to_calibration(self) -> None:
+        """Have counters, drift test and log speak of the calibration as it is now."""
+        calibration, metrics = self.monitor.calibration, self.metrics
+        if calibration is None:
+            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
+        self._calibration = calibration
+        metrics.false_alarm_rate = calibration.false_alarm_rate
+        if self._own_drift:
+            metrics.drift = DriftTest.for_calibration(calibration)
+        if self.evidence.log is not None:
+            self.evidence.log.attach(
+                metrics, network=self.monitor.network.fingerprint, profile=self.monitor.profile_sha256,
+                false_alarm_rate=calibration.false_alarm_rate,
+            )  # fmt: skip
 
-    def _put(
-        self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
-        neurons: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
-        if self._log is None:
-            return
-        self._log.put(
-            Event(
-                kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), verdict.status, before,
-                verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers, reason,
-                microseconds, neurons,
-            )
-        )  # fmt: skip
+    def _watch(self) -> None:
+        """Expect frames from now on."""
+        if self._watchdog is not None and not self._watching:
+            self.heartbeat.beat()
+            self._watchdog.start()
+        self._watching = True
 
     def _fell_silent(self, seconds: float) -> None:
         """Called by the watchdog, in its own thread."""
-        verdict = self._broken(Status.STALE, f"no frame for {seconds:.2f} s")
-        self._put("silence", verdict, self._status, verdict.reason, seconds * 1e6)
+        self._was_silent = True
+        self.metrics.counters.silences += 1
+        verdict = self._broken(_STALE, f"no frame for {seconds:.2f} s")
+        self.evidence.put("silence", verdict, self._status, verdict.reason, seconds * 1e6)
+
+    def _return_from_silence(self) -> None:
+        """A silence is a stale frame to the logic over time, and to the log the status before the next frame."""
+        self._was_silent = False
+        self.metrics.counters.episodes += self._status < _ALARM
+        self._status = max(_STALE, self._status)
+        self._over_time(self._broken(_STALE, ""))
 
 
-def _nanoseconds(seconds: Any) -> int | None:
+def _moment(captured: Any, now: int) -> tuple[int, str]:
+    """When a frame was taken, in nanoseconds; or `now` and what is wrong with its time."""
     try:
-        return round(seconds * 1e9)
+        moment = round(captured * 1e9)
     except Exception:  # noqa: BLE001 (NaN, infinity, or no number at all)
-        return None
+        return now, "expected `captured` in seconds, got no number"
+    if not -_BEHIND < moment - now <= _AHEAD:
+        return now, f"expected `captured` by time.monotonic(), got a time {(moment - now) / 1e9:.3g} s from now"
+    return min(moment, now), ""
 
 
 def _words(error: Exception) -> str:
@@ -346,5 +389,17 @@ def _words(error: Exception) -> str:
         return f"{type(error).__name__}, whose message cannot be read"
 
 
-def _copied(output: Any) -> Any:
-    return tuple(map(_copied, output)) if isinstance(output, tuple) else np.array(output)
+def _copied(output: Any, room: Any = None) -> Any:
+    """A copy of an output, in `room` where that is an earlier one of the same form; what cannot be copied, itself."""
+    if isinstance(output, tuple):
+        rooms = room if isinstance(room, tuple) and len(room) == len(output) else (None,) * len(output)
+        return tuple(map(_copied, output, rooms))
+    if isinstance(output, np.ndarray):
+        if not isinstance(room, np.ndarray) or room.shape != output.shape or room.dtype != output.dtype:
+            return output.copy()
+        np.copyto(room, output)
+        return room
+    try:
+        return copy.deepcopy(output)
+    except Exception:  # noqa: BLE001 (an output of the user's own kind)
+        return output

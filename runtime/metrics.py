@@ -37,13 +37,15 @@ class Counters:
 
     frames: that came in. warnings, alarms, faults, stale: those whose own status was WARN, ALARM, FAULT, STALE, before
     hysteresis, which is what the calibrated rate speaks of. deadline_misses: frames slower than the deadline.
-    episodes: times that the loop went into alarm. dropped_events: lost by the event log.
+    episodes: times that the loop went into alarm. silences: times that no frame came. dropped_events: lost by the
+    event log.
     """
 
     NAMES = (
-        "frames", "warnings", "alarms", "faults", "stale", "deadline_misses", "episodes", "dropped_events",
+        "frames", "warnings", "alarms", "faults", "stale", "deadline_misses", "episodes", "silences",
+        "dropped_events",
     )  # fmt: skip
-    frames, warnings, alarms, faults, stale, deadline_misses, episodes, dropped_events = map(_Count, range(8))
+    frames, warnings, alarms, faults, stale, deadline_misses, episodes, silences, dropped_events = map(_Count, range(9))
 
     def __init__(self) -> None:
         self.array = np.zeros(len(self.NAMES), np.int64)
@@ -236,6 +238,7 @@ _COUNTERS = {
     "stale": "Frames that ended in STALE",
     "episodes": "Times that the loop went into alarm",
     "deadline_misses": "Frames slower than the deadline",
+    "silences": "Times that no frame came for longer than is allowed",
     "dropped_events": "Events lost by the event log",
 }
 _GAUGES = {

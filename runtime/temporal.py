@@ -30,7 +30,8 @@ class TemporalLogic(Protocol):
 class KOfN:
     """Alarm when k of the last n frames alarm; return when k' of the last n' do not.
 
-    alarm: (k, n). clear: (k', n'), counted since the alarm began. latch: stay until `acknowledge`.
+    alarm: (k, n), counted from the frame on that ended the last alarm. clear: (k', n'), counted since the alarm began.
+    latch: stay until `acknowledge`; a fault after that latches anew.
     Raises ValueError unless 1 <= k <= n <= 4096 for both.
     """
 
@@ -52,12 +53,12 @@ class KOfN:
     def update(self, alarmed: bool, confidence: float) -> bool:
         if self.active:
             self._clean = ((self._clean << 1) | (not alarmed)) & self._clear_window
-            if not self._latched and self._clean.bit_count() >= self._clear:
-                self.reset()
-        else:
-            self._alarms = ((self._alarms << 1) | alarmed) & self._alarm_window
-            if self._alarms.bit_count() >= self._alarm:
-                self.force()
+            if self._latched or self._clean.bit_count() < self._clear:
+                return True
+            self.reset()
+        self._alarms = ((self._alarms << 1) | alarmed) & self._alarm_window
+        if self._alarms.bit_count() >= self._alarm:
+            self.force()
         return self.active
 
     def force(self) -> None:
@@ -100,14 +101,15 @@ class Cusum:
             step = 0.0
         self.sum = min(max(0.0, self.sum + step), 2 * self._limit)
         if self.sum > self._limit:
-            self._start()
+            if not self.active:
+                self.active, self._latched = True, self._latch
         elif self.active and not self._latched and self.sum == 0:
             self.active = False
         return self.active
 
     def force(self) -> None:
         self.sum = 2 * self._limit
-        self._start()
+        self.active, self._latched = True, self._latch
 
     def acknowledge(self) -> None:
         self._latched = False
@@ -115,10 +117,6 @@ class Cusum:
     def reset(self) -> None:
         self.active = self._latched = False
         self.sum = 0.0
-
-    def _start(self) -> None:
-        if not self.active:
-            self.active, self._latched = True, self._latch
 
     def __repr__(self) -> str:
         return f"Cusum(reference={self._reference}, limit={self._limit}, latch={self._latch})"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..monitor import Status, Verdict
 from ..networks import Preprocessing
-from .events import Event
 from .guard import Guard
 from .streams import Frame
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from .event_log import EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,8 @@ class Seen:
     """A frame and what the guard said of it.
 
     number: as in the event log. seconds: since the first frame, by the clock of the source. latency: seconds from the
-    picture to the verdict, preprocessing included.
+    picture to the verdict, preprocessing included. drift: what the drift test says at the frame that makes it reject
+    the calibration, else empty.
     """
 
     number: int
@@ -32,6 +31,7 @@ class Seen:
     frame: Frame
     verdict: Verdict
     latency: float
+    drift: str = ""
 
 
 class View(Protocol):
@@ -52,17 +52,16 @@ class View(Protocol):
 class Watch:
     """Judges frame after frame: `step`.
 
-    guard: entered by the caller. preprocessing: of the profile. log: gets an event "unreadable" for a frame without a
-    picture, which is FAULT. frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
+    guard: entered by the caller. preprocessing: of the profile. A frame without a picture is FAULT, and an event
+    "unreadable" in the guard's log. frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
     """
 
-    def __init__(
-        self, guard: Guard, preprocessing: Preprocessing, views: Sequence[View], log: EventLog | None = None
-    ) -> None:
+    def __init__(self, guard: Guard, preprocessing: Preprocessing, views: Sequence[View]) -> None:
         self.frames = 0
         self.alarmed = False
-        self._guard, self._preprocessing, self._views, self._log = guard, preprocessing, views, log
+        self._guard, self._preprocessing, self._views = guard, preprocessing, views
         self._start: float | None = None
+        self._holds = True
 
     def step(self, frame: Frame | None) -> None:
         """Judge a frame; None: none came for a while."""
@@ -79,20 +78,17 @@ class Watch:
         number = self._guard.metrics.counters.frames
         if frame.problem:
             verdict = verdict._replace(reason=frame.problem)
-            self._write_down(number, verdict, latency)
+            with suppress(OSError):  # a log that takes nothing says so in its health
+                self._guard.evidence.put("unreadable", verdict, verdict.status, frame.problem, latency * 1e6)
         self.frames += 1
         self.alarmed |= verdict.alarm
         self._start = frame.time if self._start is None else self._start
-        seen = Seen(number, frame.time - self._start, frame, verdict, latency)
+        seen = Seen(number, frame.time - self._start, frame, verdict, latency, self._new_drift())
         for view in self._views:
             view.seen(seen)
 
-    def _write_down(self, number: int, verdict: Verdict, latency: float) -> None:
-        if self._log is not None:
-            self._log.put(
-                Event(
-                    "unreadable", number, time.time_ns(), time.monotonic_ns(), verdict.status, verdict.status,
-                    verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers,
-                    verdict.reason, latency * 1e6,
-                )
-            )  # fmt: skip
+    def _new_drift(self) -> str:
+        """What the drift test says where it has rejected the calibration since the frame before, else nothing."""
+        drift, held = self._guard.metrics.drift, self._holds
+        self._holds = drift is None or not drift.rejected
+        return drift.message if held and drift is not None and drift.rejected else ""

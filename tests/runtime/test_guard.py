@@ -23,6 +23,7 @@ from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events
 from outrider.runtime.fallback import hold_last_safe, stop
 from outrider.runtime.report import drive_statistics, read_drive
+from outrider.runtime.temporal import KOfN
 
 from .small_network import CLEAN, STRANGE, calibrated, frames, model
 
@@ -100,9 +101,9 @@ def test_a_latched_alarm_waits_to_be_acknowledged(monitor):
 def test_the_fallback_is_applied_while_the_loop_is_not_safe(monitor):
     watching = guard(monitor, fallback=hold_last_safe, clear=(2, 2))
     safe, _ = watching(CLEAN)
-    assert watching(STRANGE)[0] is safe
-    assert watching(frames(1, 8)[0])[0] is safe
-    assert watching(frames(1, 8)[0])[0] is not safe
+    for frame in (STRANGE, frames(1, 8)[0]):
+        np.testing.assert_array_equal(watching(frame)[0], safe)
+    assert (watching(frames(1, 8)[0])[0] != safe).any()
     assert guard(monitor, fallback=stop)(STRANGE)[0].tolist() == [0, 0]
 
 
@@ -110,30 +111,88 @@ def test_the_output_of_a_warning_is_no_safe_one(monitor):
     watching = guard(monitor, fallback=hold_last_safe, alarm=(2, 2))
     safe, _ = watching(CLEAN)
     assert watching(STRANGE)[1].status == Status.WARN
-    assert watching(STRANGE)[0] is safe
+    np.testing.assert_array_equal(watching(STRANGE)[0], safe)
 
 
-@pytest.mark.parametrize("lent", [False, True])
-def test_outputs_stay_as_they_are_unless_the_network_lends_them(lent):
-    network = OnnxNetwork(model(), taps="auto", neurons="unit", classes=None, buffers=1 if lent else None)
+@pytest.mark.parametrize("buffers", [None, 1])
+def test_outputs_and_verdicts_are_the_callers(buffers):
+    network = OnnxNetwork(model(), taps="auto", neurons="unit", classes=None, buffers=buffers)
     watching = guard(calibrated(network), fallback=hold_last_safe)
     output, verdict = watching(CLEAN)
     expected, deviation = output.copy(), verdict.deviation.copy()
     other, _ = watching(frames(1, 8)[0])
-    assert np.shares_memory(output, other) == lent
-    assert np.array_equal(output, expected) != lent
+    np.testing.assert_array_equal(output, expected)
     np.testing.assert_array_equal(verdict.deviation, deviation)
     safe = other.copy()
-    np.testing.assert_array_equal(watching(STRANGE)[0], safe)
+    other[:] = 0
+    for _ in range(2):
+        held, _ = watching(STRANGE)
+        np.testing.assert_array_equal(held, safe)
+        held *= 0.5
+
+
+def test_guards_share_a_network_with_buffers_of_its_own():
+    monitor = calibrated(OnnxNetwork(model(), taps="auto", neurons="unit", classes=None, buffers=1))
+    expected = [monitor(frame)[0].copy() for frame in (CLEAN, STRANGE)]
+    guards = [guard(monitor) for _ in range(2)]
+
+    def judge(which):
+        for i in range(300):
+            output, verdict = guards[which]((CLEAN, STRANGE)[(i + which) % 2])
+            assert verdict.status == (Status.OK, Status.ALARM)[(i + which) % 2]
+            np.testing.assert_array_equal(output, expected[(i + which) % 2])
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(judge, range(2))) == [True, True]
 
 
 def test_a_new_calibration_is_held_to(monitor):
     watching = guard(monitor)
     assert watching(STRANGE)[1].status == Status.ALARM
-    before = monitor.calibration.thresholds[0]
+    before, drift = monitor.calibration.thresholds[0], watching.metrics.drift
     monitor.calibrate([frames(200, 1)], 0.4)
     _, verdict = watching(STRANGE)
     assert verdict.threshold == monitor.calibration.thresholds[0] != before
+    assert watching.metrics.false_alarm_rate == 0.4
+    assert watching.metrics.drift.rate > drift.rate
+
+
+def test_of_a_fault_and_an_alarm_the_last_is_what_is_not_clear_yet(monitor):
+    watching = guard(monitor, clear=(2, 2))
+    broken = np.full_like(CLEAN, np.nan)
+    assert statuses(watching, broken, STRANGE, CLEAN, CLEAN) == ["FAULT", "ALARM", "ALARM", "OK"]
+    assert statuses(watching, STRANGE, broken, CLEAN, CLEAN) == ["ALARM", "FAULT", "FAULT", "OK"]
+
+
+def test_waiting_for_the_guard_counts_towards_the_deadline(monitor):
+    watching = guard(monitor, deadline=0.1)
+    with ThreadPoolExecutor(1) as pool:
+        with watching._lock:
+            waiting = pool.submit(watching, CLEAN)
+            time.sleep(0.3)
+        assert waiting.result(SOON)[1].status == Status.STALE
+    assert watching.metrics.counters.stale == watching.metrics.counters.deadline_misses == 1
+
+
+def test_a_slow_logic_over_time_makes_a_frame_late(monitor):
+    class Slow(KOfN):
+        def update(self, alarmed, confidence):
+            time.sleep(0.2)
+            return super().update(alarmed, confidence)
+
+    _, verdict = guard(monitor, deadline=0.1, temporal=Slow())(CLEAN)
+    assert verdict.status == Status.STALE
+
+
+def test_after_a_failure_of_the_monitor_the_network_does_not_run_again(monitor, monkeypatch):
+    watching = guard(monitor)
+    expected, _ = watching(CLEAN)
+    monkeypatch.setattr(watching._plan, "_rate", lambda: 1 / 0)
+    monkeypatch.setattr(monitor.network, "run", lambda _: pytest.fail("a second inference"))
+    output, verdict = watching(CLEAN)
+    assert verdict.status == Status.FAULT
+    np.testing.assert_array_equal(output, expected)
 
 
 def test_events_name_the_neurons_that_spoke(monitor, tmp_path):
@@ -162,6 +221,78 @@ def test_silence_is_stale_and_written_down(monitor, tmp_path):
     silences = [event for event in read_events(log.path) if event.kind == "silence"]
     assert silences
     assert silences[0].reason.startswith("no frame for 0.")
+
+
+def stale(watching):
+    end = time.monotonic() + SOON
+    while watching.status != Status.STALE and time.monotonic() < end:
+        time.sleep(0.01)
+    return watching.status == Status.STALE
+
+
+def test_the_return_from_silence_is_written_down_and_has_to_clear(monitor, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        watching = guard(monitor, silence=0.2, log=log, clear=(2, 2))
+        watching(CLEAN)
+        assert stale(watching)
+        assert statuses(watching, CLEAN, CLEAN, CLEAN) == ["STALE", "OK", "OK"]
+        assert log.flush(SOON)
+        watching.close()
+    seen = [(event.kind, event.before.name, event.status.name) for event in read_events(log.path)]
+    assert seen[:2] == [("silence", "OK", "STALE"), ("status", "STALE", "OK")]
+    assert watching.metrics.counters.silences >= 1
+    assert watching.metrics.counters.episodes == 1
+
+
+def test_a_pause_is_no_silence(monitor):
+    watching = guard(monitor, silence=0.1)
+    watching(CLEAN)
+    watching.pause()
+    time.sleep(0.3)
+    assert watching.status == Status.OK
+    assert statuses(watching, CLEAN) == ["OK"]
+    assert stale(watching), "a frame begins the watch again"
+    watching.close()
+
+
+def test_silence_is_noticed_without_warming_up(monitor):
+    watching = Guard(monitor, silence=0.1)
+    watching(CLEAN)
+    assert stale(watching)
+    watching.close()
+
+
+def test_a_closed_guard_is_a_fault_and_stays_closed(monitor):
+    watching = guard(monitor)
+    watching.close()
+    assert watching.status == Status.FAULT
+    assert watching(CLEAN)[1].reason == "the guard is closed"
+    with pytest.raises(RuntimeError, match=r"expected an open guard, got one after close\(\)"):
+        watching.warm_up()
+
+
+def test_an_acknowledgement_is_written_down(monitor, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        watching = guard(monitor, log=log, latch=True)
+        watching(STRANGE)
+        watching.acknowledge()
+        assert log.flush(SOON)
+    assert [(event.kind, event.status) for event in read_events(log.path)] == [
+        ("status", Status.ALARM), ("acknowledged", Status.ALARM),
+    ]  # fmt: skip
+
+
+def test_a_log_is_of_one_guard_at_a_time(monitor, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        first = guard(monitor, log=log)
+        with pytest.raises(ValueError, match="expected a log of its own for each guard"):
+            Guard(monitor, log=log)
+        first.close()
+        second = guard(monitor, log=log)
+        second(STRANGE)
+        assert log.flush(SOON)
+        second.close()
+    assert drive_statistics(read_drive([log.path]))["counts"]["alarms"] == 1
 
 
 def test_events_are_changes_of_status_and_alarms(monitor, tmp_path):
@@ -236,8 +367,11 @@ def test_a_guard_works_in_a_spawned_process(monitor, tmp_path, monkeypatch):
 
 
 def test_settings_and_monitors_that_make_no_sense_are_refused(monitor):
-    with pytest.raises(ValueError, match="expected a deadline above 0 seconds, got 0"):
-        Guard(monitor, deadline=0)
+    for deadline in (0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"expected a deadline above 0 seconds, got {deadline}"):
+            Guard(monitor, deadline=deadline)
+    with pytest.raises(ValueError, match="expected `temporal` or else `alarm`, `clear` and `latch`, got both"):
+        Guard(monitor, latch=True, temporal=KOfN())
     with pytest.raises(ValueError, match="expected frozen as None or a number of frames from 2"):
         Guard(monitor, frozen=1)
     with pytest.raises(NotReadyError, match="expected a calibrated monitor"):

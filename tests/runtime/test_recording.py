@@ -19,9 +19,9 @@ from outrider.runtime.watch import Seen  # noqa: E402
 NOTHING = np.zeros(1, np.float32)
 
 
-def seen(number, picture, status=Status.OK, score=0.5, threshold=1.0, reason=""):
+def seen(number, picture, status=Status.OK, score=0.5, threshold=1.0, reason="", drift=""):
     verdict = Verdict(status, score, threshold, 0.75, -1, NOTHING, (), reason)
-    return Seen(number, number / 8, Frame(1e9 + number, picture, "frame"), verdict, 0.002)
+    return Seen(number, number / 8, Frame(1e9 + number, picture, "frame"), verdict, 0.002, drift)
 
 
 def rows(path, entity):
@@ -83,12 +83,14 @@ def test_changes_of_status_are_told(path):
         recording.seen(seen(3, picture, Status.ALARM, 4.0, reason="another"))
         recording.seen(seen(4, picture))
         recording.idle(Status.STALE)
+        recording.seen(seen(5, picture, Status.STALE, drift="calibration no longer holds: 9 of 10"))
     assert [(frame, text) for frame, _, text in rows(path, "monitor/events")] == [
         (2, "OK -> ALARM  score 3 is above the threshold 1"),
         (4, "ALARM -> OK"),
         (4, "OK -> STALE  no frame"),
+        (5, "calibration no longer holds: 9 of 10"),
     ]
-    assert [value for _, _, value in rows(path, "monitor/status")] == [0, 2, 2, 0, 4]
+    assert [value for _, _, value in rows(path, "monitor/status")] == [0, 2, 2, 0, 4, 4]
 
 
 def test_what_is_no_number_or_no_picture_is_left_out(path):

@@ -23,7 +23,7 @@ def test_k_of_n_is_what_counting_the_last_frames_says(alarm, clear, alarms):
         if not active and sum(alarms[max(since, i - n + 1) : i + 1]) >= k:
             active, since = True, i + 1
         elif active and (i + 1 - max(since, i - m + 1)) - sum(alarms[max(since, i - m + 1) : i + 1]) >= clean:
-            active, since = False, i + 1
+            active, since = alarmed and k == 1, i + (alarmed and k == 1)
         assert logic.update(alarmed, 0.5) == active
 
 
@@ -32,6 +32,21 @@ def test_a_latched_alarm_stays_until_it_is_acknowledged():
     assert states(logic, [True, False, False, False]) == [True] * 4
     logic.acknowledge()
     assert states(logic, [True, False, False]) == [True, True, False]
+
+
+@pytest.mark.parametrize("logic", [KOfN((1, 1), (1, 1), latch=True), Cusum(limit=0.2, latch=True)], ids=repr)
+def test_a_fault_after_an_acknowledgement_latches_anew(logic):
+    logic.force()
+    logic.acknowledge()
+    logic.force()
+    assert all(logic.update(False, 1.0) for _ in range(5))
+
+
+def test_a_frame_that_alarms_ends_no_alarm():
+    logic = KOfN((1, 1), (2, 3), latch=True)
+    states(logic, [True, False, False, False])
+    logic.acknowledge()
+    assert states(logic, [True, False, False]) == [True] * 3, "latched anew"
 
 
 def test_a_fault_is_active_at_once():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from outrider.networks import OnnxNetwork, Preprocessing, load_dataset
 from outrider.runtime import main as command_line
 from outrider.runtime import watch as watching
 from outrider.runtime.commands import watch as watch_command
+from outrider.runtime.drift import DriftTest
+from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events
 from outrider.runtime.streams import Frame, camera
 
@@ -168,6 +171,43 @@ def test_a_picture_that_cannot_be_read_is_a_fault_with_its_name(outrider, calibr
     assert (event.frame, event.status, event.reason) == (4, Status.FAULT, lines[3]["reason"])
 
 
+def test_a_picture_that_is_taken_for_an_attack_ends_no_watch(outrider, calibrated, covered, monkeypatch):
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", 64)
+    pillow.new("L", (100, 100)).save(covered / "3.png")
+    result = outrider("watch", calibrated, covered, "--json")
+    lines = lines_of(result)
+    assert (result.code, result.err) == (1, "")
+    assert [line["status"] for line in lines] == ["ok"] * 3 + ["fault"] + ["ok"] * 6
+    assert "3.png: expected a picture, got Image size (10000 pixels) exceeds limit" in lines[3]["reason"]
+
+
+def test_the_summary_says_how_the_calibration_does(outrider, calibrated, broken):
+    assert "; alarms of the loop: 1; the calibration is not tested yet\n" in outrider("watch", calibrated, broken).out
+
+
+def test_a_calibration_that_no_longer_holds_is_told(outrider, calibrated, tmp_path, monkeypatch):
+    monkeypatch.setattr(DriftTest, "for_calibration", lambda *_, **__: DriftTest(0.05, stride=1))
+    noise = np.random.default_rng(1).integers(0, 256, (40, 8, 8), np.uint8)
+    folder = save(tmp_path / "noise", noise)
+    options = ("--alarm", "41/41", "--rate", "1000")  # never an alarm of the loop: every frame counts
+    change, told, summary = outrider("watch", calibrated, folder, *options).out.splitlines()
+    assert " OK -> WARN " in change
+    assert "  calibration no longer holds: " in told
+    assert "; alarms of the loop: 0; calibration no longer holds: 40 of 40 tested frames alarmed" in summary
+    (line,) = (line for line in lines_of(outrider("watch", calibrated, folder, "--json", *options)) if "drift" in line)
+    assert line["drift"].startswith("calibration no longer holds: ")
+    assert told.startswith(f"frame {line['number']}  ")
+
+
+def test_no_terminal_obeys_a_name(outrider, calibrated, clean, tmp_path):
+    folder = save(tmp_path / "covered", clean[:3])
+    (folder / "\x1b]0;pwned\x07.png").write_bytes(b"no picture")
+    result = outrider("watch", calibrated, folder, "--log", "[red]\x1b[31m.jsonl")
+    assert "\\x1b]0;pwned\\x07.png: expected a picture" in result.out
+    assert result.out.endswith("`outrider report [red]\\x1b[31m.jsonl` makes a page of it\n")
+    assert "\x1b" not in result.out + result.err
+
+
 def test_pictures_are_brought_to_the_form_of_the_profile(outrider, calibrated, tmp_path):
     colours = np.random.default_rng(3).integers(0, 256, (4, 30, 20, 3), np.uint8)
     folder = save(tmp_path / "large", colours)
@@ -222,7 +262,8 @@ def write_mcap(path, pictures):
             message = image(
                 header(stamp(5 + row // 10, row % 10 * 100_000_000), ""), 8, 8, "mono8", 0, 8, picture.reshape(-1)
             )
-            writer.add_message(channel, row, bytes(store.serialize_cdr(message, "sensor_msgs/msg/Image")), row)
+            data, nanoseconds = bytes(store.serialize_cdr(message, "sensor_msgs/msg/Image")), row * 100_000_000
+            writer.add_message(channel, nanoseconds, data, nanoseconds)
         writer.finish()
     return path
 
@@ -538,4 +579,18 @@ def test_the_age_of_a_frame_counts_from_when_it_was_captured(calibrated, clean):
     assert [one.seconds for one in seen[:4:2]] == [0.0, 2.5]
     assert seen[4:] == [Status.STALE] * 2
     assert (watch.frames, watch.alarmed) == (2, True)
+    network.close()
+
+
+def test_a_log_that_takes_nothing_ends_no_watch(calibrated, tmp_path):
+    from outrider.runtime import Guard
+
+    network = OnnxNetwork(calibrated.with_name("digits.onnx"), preprocessing=DIGITS)
+    log, seen = EventLog(tmp_path / "events.jsonl"), []
+    guard = Guard(Monitor.load(calibrated, network), log=log)
+    watch = watching.Watch(guard, DIGITS, [SimpleNamespace(seen=seen.append)])
+    log.close()
+    watch.step(Frame(0.0, None, "3.png", problem="3.png: expected a picture"))
+    assert [(one.verdict.status, one.verdict.reason) for one in seen] == [(Status.FAULT, "3.png: expected a picture")]
+    assert not log.health().ok
     network.close()

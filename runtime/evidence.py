@@ -1,0 +1,58 @@
+"""What is left of the frames of a loop: counters, events, pictures."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..monitor import Status, Verdict
+from .events import Event
+from .metrics import Metrics
+
+if TYPE_CHECKING:
+    from .event_log import EventLog
+
+_ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
+
+
+class Evidence:
+    """Counts frames and writes down events; without a log it only counts."""
+
+    def __init__(self, metrics: Metrics, log: EventLog | None) -> None:
+        self.metrics, self.log = metrics, log
+
+    def count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
+        """Count a frame by its own verdict, and what became of the loop by the other; test the calibration.
+
+        Raises OSError where the drift test rejects and the log does not take it.
+        """
+        metrics, status = self.metrics, own.status
+        metrics.record(status, own.score, own.threshold, microseconds)
+        calm = before < _ALARM
+        if calm and verdict.status >= _ALARM:
+            metrics.counters.episodes += 1
+        drift = metrics.drift
+        if drift is not None and status < _FAULT and drift.update(status is _ALARM, calm):
+            self.put("drift", verdict, before, drift.message, microseconds)
+
+    def put(
+        self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
+        neurons: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """Hand an event to the log. Raises OSError where the log does not take it."""
+        if self.log is None:
+            return
+        event = Event(
+            kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), verdict.status, before,
+            verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers, reason,
+            microseconds, neurons,
+        )  # fmt: skip
+        if not self.log.put(event):
+            raise OSError("the event log takes nothing: its queue is full, or it is closed")
+
+    def picture(self, frame: Any) -> None:
+        """Keep a small picture of the frame counted last; at most one a second."""
+        if self.log is not None and isinstance(frame, np.ndarray):
+            self.log.thumbnail(self.metrics.counters.frames, frame)
