@@ -633,6 +633,21 @@ def whitened_parts(values, mean, whitening, out):
         out[j] = out[j] * (values[j] - mean[j]) if finite else np.float32(np.inf)
 
 
+@_compile(_OUT, int64[::1], returns=int64)
+def take_highest(values, places):
+    """Write where the highest values above 0 are, highest first, of equals the first: how many; they are set to 0."""
+    for found in range(places.shape[0]):
+        best = 0
+        for j in range(values.shape[0]):
+            if values[j] > values[best]:
+                best = j
+        if not values[best] > 0:
+            return found
+        places[found] = best
+        values[best] = 0
+    return places.shape[0]
+
+
 # What is said of a frame: its class, the classes of its places, the worst of them.
 
 

@@ -53,12 +53,12 @@ class FramePlan:
         covered = profile.trusted.covered_of_map
         self._map = _Map(None if covered is None else covered.astype(np.uint8))
         together = [_Joined(t, comparison.places, self._deviations, self._class) for t in comparison.together]
-        self._alone = [
+        alone = [
             _Alone(profile, i, comparison.places[i], self._deviations, self._class, self._map) for i in comparison.alone
         ]
         self._steps: list[Step] = []
         self._comparers: list[_Joined | _Alone] = []
-        comparers: list[_Joined | _Alone] = [*together, *self._alone]
+        comparers: list[_Joined | _Alone] = [*together, *alone]
         for one in comparers:
             steps = None if fixed is None else one.steps(fixed.activations)
             if steps is None:
@@ -70,6 +70,9 @@ class FramePlan:
         self._rate = logic.scorer(calibration.scales, groups, self._deviations, self._score)
         self._hold = partial(kernels.judge_frame, self._score, self._class, *thresholds_and_warnings(calibration))
         self._speaking = Columns(profile.names, calibration.limits)
+        self._columns = {name: i for i, name in enumerate(profile.names)}
+        self._worst = {one.column: one.worst for one in alone}
+        self._highest = np.empty(_NEURONS_OF_A_LAYER, np.int64)
         self._places = comparison.places
         self._shapes = [
             (place, _form(place_shape(tap), tap.size))
@@ -141,27 +144,22 @@ class FramePlan:
         class of the frame is not covered: then no single neuron is the reason.
         """
         names: list[str] = []
-        if self._seen is None or not self._covered[self._class.item()]:
+        if self._seen is None or not self._covered[self._label()]:
             return ()
         for layer in layers:
-            if len(names) == _NEURONS:
+            room = self._highest[: _NEURONS - len(names)]
+            if not len(room):
                 break
-            i = self._speaking.names.index(layer)
+            i = self._columns[layer]
+            if i in self._worst:
+                values, label = self._worst[i](self._seen.activations)
+            else:
+                values, label = self._seen.activations[self._places[i]][0], self._label()
             column = self._profile.columns[i]
-            values, label = self._seen.activations[self._places[i]][0], self._class.item()
-            for alone in self._alone:
-                if alone.column == i:
-                    values, label = alone.worst(self._seen.activations)
             parts = neuron_parts(column.criterion, self._profile.signatures[i], values, label)
-            if parts is None:
-                continue
-            tap = self._profile.network.taps[column.tap].id
-            for _ in range(min(_NEURONS_OF_A_LAYER, _NEURONS - len(names))):
-                j = int(parts.argmax())
-                if not parts[j] > 0:
-                    break
-                parts[j] = 0
-                names.append(f"{tap}[{j}]")
+            if parts is not None:
+                tap = self._profile.network.taps[column.tap].id
+                names += [f"{tap}[{j}]" for j in room[: kernels.take_highest(parts, room)].tolist()]
         return tuple(names)
 
     def _check(self, seen: Observation) -> None:
