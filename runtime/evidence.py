@@ -30,6 +30,7 @@ class Evidence:
         """
         metrics, status = self.metrics, own.status
         metrics.record(status, own.score, own.threshold, microseconds)
+        metrics.status = verdict.status
         calm = before < _ALARM
         if calm and verdict.status >= _ALARM:
             metrics.counters.episodes += 1

@@ -176,6 +176,7 @@ class Guard:
         """End the watch and leave the log. Monitor and network stay open; frames handed in from now on are FAULT."""
         with self._lock:
             self._closed = True
+            self.metrics.status = _FAULT
             self.pause()
             if self.evidence.log is not None:
                 self.evidence.log.detach(self.metrics)
@@ -300,6 +301,7 @@ class Guard:
         self._held = _FAULT
         try:
             self._temporal.force()
+            self.metrics.status = _FAULT
             self.metrics.counters.faults += verdict.status < _FAULT
         except Exception as another:  # noqa: BLE001 (what counts may be what broke)
             self.raised = another
@@ -359,6 +361,7 @@ class Guard:
         """Called by the watchdog, in its own thread."""
         self._was_silent = True
         self.metrics.counters.silences += 1
+        self.metrics.status = _STALE
         verdict = self._broken(_STALE, f"no frame for {seconds:.2f} s")
         self.evidence.put("silence", verdict, self._status, verdict.reason, seconds * 1e6)
 

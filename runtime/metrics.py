@@ -105,7 +105,7 @@ class Metrics:
     """Everything that is counted of one loop, by its one thread; others read it as it stands.
 
     false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
-    calibration, fed by the loop.
+    calibration, fed by the loop. status: that of the loop, as it was last told.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class Metrics:
         self.counters = Counters()
         self.latency = Histogram()
         self.margins = Margins()
+        self.status = 0
         self.started_ns = time.monotonic_ns()
         allowed = float("inf") if deadline_us is None else deadline_us
         arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent
@@ -242,6 +243,7 @@ _COUNTERS = {
     "dropped_events": "Events lost by the event log",
 }
 _GAUGES = {
+    "status": "Of the loop: 0 OK, 1 WARN, 2 ALARM, 3 FAULT, 4 STALE",
     "availability_ratio": "Share of frames with a verdict that is neither FAULT nor STALE",
     "alarms_per_hour": "Frames that alarmed per hour since the start",
     "calibrated_alarms_per_hour": "What the calibrated false-alarm rate comes to at this frame rate",

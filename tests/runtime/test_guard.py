@@ -51,7 +51,7 @@ def test_the_output_is_the_networks_own_and_the_verdict_the_monitors(monitor):
         assert (verdict.status, verdict.score, verdict.threshold) == (Status.OK, own.score, own.threshold)
         output, verdict = watching.check(STRANGE)
         np.testing.assert_array_equal(output, monitor(STRANGE)[0])
-        assert verdict.status == Status.ALARM
+        assert verdict.status == watching.metrics.status == Status.ALARM
         assert verdict.layers == ("r:unit single_range",)
 
 
@@ -265,7 +265,7 @@ def test_silence_is_noticed_without_warming_up(monitor):
 def test_a_closed_guard_is_a_fault_and_stays_closed(monitor):
     watching = guard(monitor)
     watching.close()
-    assert watching.status == Status.FAULT
+    assert watching.status == watching.metrics.status == Status.FAULT
     assert watching(CLEAN)[1].reason == "the guard is closed"
     with pytest.raises(RuntimeError, match=r"expected an open guard, got one after close\(\)"):
         watching.warm_up()
