@@ -8,8 +8,10 @@ import os
 import threading
 import time
 import uuid
+import weakref
 from collections import deque
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,19 @@ class LogHealth:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What headers say from its place in the queue on. dropped: events that the log lost before the run."""
+
+    id: str
+    network: str
+    profile: str
+    false_alarm_rate: float | None
+    started: tuple[int, int]
+    repaired_bytes: int
+    dropped: int
+
+
 class EventLog:
     """A log of JSON lines at `path`, see `events`; older files are `events.1.jsonl`, `events.2.jsonl`, oldest first.
 
@@ -61,9 +76,10 @@ class EventLog:
 
     network, profile: their SHA-256 (`Monitor.profile_sha256`); a guard tells its log what is left out. max_bytes, keep:
     rotation, so that the log takes at most (keep + 1) * max_bytes. thumbnails: pictures kept in `events.frames/`, none
-    with 0; they show what the camera saw, people too. One writer at a time; a log belongs to the process that made it.
-    Raises OSError where the folder cannot be written or another writer is at work, ValueError for a file that is no
-    event log or a setting out of range.
+    with 0; they show what the camera saw, people too. run: the name of this run, another one for each guard in turn.
+    One writer at a time; a log belongs to the process that made it, and in a fork of that drops and counts whatever it
+    is offered. Raises OSError where the folder cannot be written or locked or another writer is at work, ValueError for
+    a file that is no event log or a setting out of range.
     """
 
     def __init__(
@@ -88,39 +104,43 @@ class EventLog:
         if false_alarm_rate is not None:
             check_rate(false_alarm_rate)
         self.path = Path(path).absolute()
-        self.run = uuid.uuid4().hex
         self._capacity, self._sync_seconds = capacity, sync_seconds
-        self._hashes = str(network), str(profile)
-        self._rate = false_alarm_rate
-        self._version, self._started = version("outrider"), (time.time_ns(), time.monotonic_ns())
+        self._given = str(network), str(profile), false_alarm_rate
+        self._version, started = version("outrider"), _clocks()
         self._pictures = Thumbnails(folder_of(self.path), thumbnails) if thumbnails else None
         self._file = LogFile(self.path, max_bytes, keep)
+        self._run = _Run(uuid.uuid4().hex, *self._given, started, self._file.repaired_bytes, 0)
         self._picture_ns, self._next_picture = round(thumbnail_seconds * 1e9), 0
 
-        self._queue: deque[Event | Summary] = deque()
+        self._queue: deque[Event | Summary | _Run] = deque()
         self._asked: deque[_Mark] = deque()
-        self._frames: deque[tuple[int, Any]] = deque()
-        self._dropping = threading.Lock()
+        self._frames: deque[tuple[str, int, Any]] = deque()
+        self._metrics: Metrics | None = None
+        self._counted: Metrics | None = None
+        self._summary_seconds, self._summary_at = 0.0, np.inf
         self._dropped = 0
-        self._wake = threading.Event()
+        self._ended = self._finished = False
+        self._make_locks()
         self._wake.set()
-        self._closing = threading.Event()
-        self._finished = False
 
         # From here on the writer's own.
         self._pending: list[tuple[bytes, bool]] = []
         self._marks: list[_Mark] = []
         self._seq = self._written = self._synced = self._unsure = self._reported = self._failures = 0
         self._part = self._taken = 0
-        self._fresh, self._failing, self._error = True, False, ""
-        self._restated = False
+        self._writing = self._run
+        self._fresh, self._restated = True, False
+        self._failing, self._error = False, ""
         self._retry, self._retry_at, self._rotate_at = _RETRY_SECONDS[0], 0.0, 0.0
         self._dirty, self._synced_at = False, -np.inf
-        self._metrics: Metrics | None = None
-        self._summary_seconds, self._summary_at = 0.0, np.inf
         self._thread = threading.Thread(target=self._serve, name="outrider event log", daemon=True)
         self._thread.start()
-        atexit.register(self.close)
+        atexit.register(self._at_exit)
+        _logs.add(self)
+
+    def _make_locks(self) -> None:
+        self._dropping, self._attaching = threading.RLock(), threading.RLock()
+        self._wake, self._closing, self._over = threading.Event(), threading.Event(), threading.Event()
 
     # In the loop.
 
@@ -151,7 +171,7 @@ class EventLog:
             return False
         self._next_picture = now + self._picture_ns
         try:
-            self._frames.append((frame_id, shrink(np.asarray(array))))
+            self._frames.append((self.run, frame_id, shrink(np.asarray(array))))
         except Exception as error:  # noqa: BLE001 (the loop goes on)
             self._note(error)
             return False
@@ -159,14 +179,39 @@ class EventLog:
         return True
 
     def _offer(self, item: Event | Summary) -> bool:
-        if self._closing.is_set() or len(self._queue) >= self._capacity:
-            with self._dropping:
-                self._dropped += 1
+        if self._closing.is_set() or len(self._queue) >= self._capacity or not self._enqueue(item):
+            self._drop()
             return False
+        return True
+
+    def _enqueue(self, item: Event | Summary | _Run) -> bool:
+        """Append to the queue: False where the writer has ended before it could take it."""
         self._queue.append(item)
+        if self._ended:
+            return not self._taken_back(item)
         if not self._wake.is_set():
             self._wake.set()
         return True
+
+    def _taken_back(self, item: Event | Summary | _Run) -> bool:
+        """Whether an item was still in the queue, and is no more."""
+        while True:
+            try:
+                self._queue.remove(item)
+            except ValueError:  # the writer has it
+                return False
+            except IndexError:  # the queue changed meanwhile
+                continue
+            return True
+
+    def _drop(self, count: int = 1) -> None:
+        with self._dropping:
+            self._dropped += count
+            try:
+                if self._metrics is not None:
+                    self._metrics.counters.dropped_events = self._dropped - self._run.dropped
+            except Exception as error:  # noqa: BLE001 (the loop goes on)
+                self._note(error)
 
     # Beside the loop.
 
@@ -176,17 +221,50 @@ class EventLog:
     ) -> None:  # fmt: skip
         """Have the writer add a summary of these counters every so many seconds, and when the log is closed.
 
-        network, profile, false_alarm_rate: what the constructor was not given; the header is then written once more.
+        network, profile, false_alarm_rate: what the constructor was not given, for the events from here on; the header
+        is then written once more. The same metrics may be attached again to restate them; other ones, after `detach`,
+        begin a run of their own. Raises ValueError while others are attached, and for a setting out of range.
         """
         if not seconds > 0:
             raise ValueError(f"expected seconds above 0, got {seconds}")
-        known = self._hashes, self._rate
-        self._hashes = self._hashes[0] or network, self._hashes[1] or profile
-        self._rate = false_alarm_rate if self._rate is None else self._rate
-        self._restated |= known != (self._hashes, self._rate)
-        self._summary_seconds, self._metrics = seconds, metrics
-        self._summary_at = time.monotonic() + seconds
+        if false_alarm_rate is not None:
+            check_rate(false_alarm_rate)
+        with self._attaching:
+            if self._metrics is not None and self._metrics is not metrics:
+                raise ValueError(
+                    "expected a log of its own for each guard, got one that another guard writes to; close that guard"
+                    " first, or open another EventLog"
+                )
+            run = self._run
+            if self._counted is not None and self._counted is not metrics:
+                run = replace(run, id=uuid.uuid4().hex, started=_clocks(), repaired_bytes=0, dropped=self._dropped)
+            own_network, own_profile, own_rate = self._given
+            run = replace(
+                run,
+                network=own_network or str(network),
+                profile=own_profile or str(profile),
+                false_alarm_rate=false_alarm_rate if own_rate is None else own_rate,
+            )
+            if run != self._run:
+                self._run = run
+                self._enqueue(run)
+            self._metrics = self._counted = metrics
+            self._summary_seconds, self._summary_at = seconds, time.monotonic() + seconds
         self._wake.set()
+
+    def detach(self, metrics: Metrics) -> None:
+        """Have the writer add a last summary of these counters, and leave the log to another guard.
+
+        Metrics that are not attached are left alone.
+        """
+        with self._attaching:
+            if metrics is self._metrics:
+                self._add_summary(metrics)
+                self._metrics, self._summary_at = None, np.inf
+
+    @property
+    def run(self) -> str:
+        return self._run.id
 
     @property
     def attached(self) -> bool:
@@ -215,15 +293,20 @@ class EventLog:
     def close(self, timeout: float = 2.0) -> bool:
         """Write what was accepted, sync and end: whether all of it is on the disk. Waits `timeout` seconds at most.
 
-        On a disk that fails, what is left is dropped and counted; on one that is merely slow, the writer goes on as
-        long as the process lives.
+        On a disk that fails, what is left is dropped and counted; on one that is merely slow, the writer goes on, and
+        the interpreter, when it ends, waits for it as long as it gets ahead.
         """
         self._closing.set()
         self._wake.set()
-        atexit.unregister(self.close)
-        self._thread.join(timeout)
+        if self._over.wait(timeout):  # not `Thread.join`, which takes the thread for dead after a Ctrl-C
+            atexit.unregister(self._at_exit)
         health = self.health()
         return self._finished and health.queued == 0 and health.synced == health.written and not self._failing
+
+    def _at_exit(self) -> None:
+        before = -1
+        while not self.close() and self._written > before:
+            before = self._written
 
     def __enter__(self) -> Self:
         return self
@@ -238,15 +321,17 @@ class EventLog:
     # The writer.
 
     def _serve(self) -> None:
-        while True:
-            self._wait()
-            self._wake.clear()
-            closing = self._closing.is_set()
-            self._set_marks()
-            self._work(closing)
-            if closing:
-                break
-        self._finish()
+        try:
+            closing = False
+            while not closing:
+                self._wait()
+                self._wake.clear()
+                closing = self._closing.is_set()
+                self._set_marks()
+                self._work(closing)
+            self._finish()
+        finally:
+            self._over.set()
 
     def _wait(self) -> None:
         """Until there is something to do; on a disk that fails, until it is time to try again."""
@@ -259,6 +344,7 @@ class EventLog:
 
     def _work(self, closing: bool) -> None:
         self._summarise(closing)
+        self._ended = closing  # what is put from here on is taken back by those who put it, or written
         try:
             while self._take():
                 self._write()
@@ -275,17 +361,21 @@ class EventLog:
             self._save(*self._frames.popleft())
 
     def _summarise(self, closing: bool) -> None:
-        now = time.monotonic()
-        if self._metrics is not None and (closing or (now >= self._summary_at and not self._failing)):
-            self._summary_at = now + self._summary_seconds
-            try:
-                self._queue.append(self._snapshot(self._metrics))
-            except Exception as error:  # noqa: BLE001 (a summary less)
-                self._note(error)
+        with self._attaching:
+            now = time.monotonic()
+            if self._metrics is not None and (closing or (now >= self._summary_at and not self._failing)):
+                self._summary_at = now + self._summary_seconds
+                self._add_summary(self._metrics)
+
+    def _add_summary(self, metrics: Metrics) -> None:
+        try:
+            self._enqueue(self._snapshot(metrics))
+        except Exception as error:  # noqa: BLE001 (a summary less)
+            self._note(error)
 
     def _snapshot(self, metrics: Metrics) -> Summary:
-        metrics.counters.dropped_events = self._dropped
-        return Summary(time.time_ns(), time.monotonic_ns(), metrics.snapshot())
+        metrics.counters.dropped_events = self._dropped - self._run.dropped
+        return Summary(*_clocks(), metrics.snapshot())
 
     def _take(self) -> bool:
         """Encode the next few lines, unless some wait already: whether there are any."""
@@ -293,19 +383,36 @@ class EventLog:
             return True
         dropped = self._dropped
         if dropped > self._reported:
-            lost = Dropped(time.time_ns(), time.monotonic_ns(), dropped - self._reported, dropped)
+            lost = Dropped(*_clocks(), dropped - self._reported, dropped - self._writing.dropped)
             self._pending.append((encode(lost), False))
             self._reported = dropped
-        while self._queue and len(self._pending) < _LINES_AT_ONCE:
-            item = self._queue.popleft()
-            self._taken += 1
-            try:
-                self._pending.append((encode(item, *self._hashes), isinstance(item, Event)))
-            except Exception as error:  # noqa: BLE001 (an event made of the wrong things is lost, and counted)
-                with self._dropping:
-                    self._dropped += 1
-                self._note(error)
+        with suppress(IndexError):  # the queue is empty
+            while len(self._pending) < _LINES_AT_ONCE:
+                item = self._queue.popleft()
+                if not isinstance(item, _Run):
+                    self._encode(item)
+                elif self._pending:  # they are of the run before
+                    self._queue.appendleft(item)
+                    break
+                else:
+                    self._begin_run(item)
+                self._taken += 1
         return bool(self._pending) or self._fresh or self._restated
+
+    def _encode(self, item: Event | Summary) -> None:
+        try:
+            line = encode(item, self._writing.network, self._writing.profile)
+            self._pending.append((line, isinstance(item, Event)))
+        except Exception as error:  # noqa: BLE001 (an event made of the wrong things is lost, and counted)
+            self._drop()
+            self._note(error)
+
+    def _begin_run(self, run: _Run) -> None:
+        if run.id == self._writing.id:
+            self._restated = True
+        else:
+            self._part, self._seq, self._fresh = 0, 0, True
+        self._writing = run
 
     def _write(self) -> None:
         if self._file.restore():
@@ -335,9 +442,11 @@ class EventLog:
         self._pending = []
 
     def _header(self) -> Header:
-        repaired = 0 if self._part else self._file.repaired_bytes
-        network, profile = self._hashes
-        return Header(self._version, self.run, self._part, network, profile, self._rate, *self._started, repaired)
+        run = self._writing
+        return Header(
+            self._version, run.id, self._part, run.network, run.profile, run.false_alarm_rate, *run.started,
+            run.repaired_bytes, self._file.aside,
+        )  # fmt: skip
 
     def _begin_part(self) -> None:
         self._part += not self._fresh
@@ -377,9 +486,9 @@ class EventLog:
                     mark.kept = not self._unsure
                     mark.passed.set()
 
-    def _save(self, frame: int, image: np.ndarray) -> None:
+    def _save(self, run: str, frame: int, image: np.ndarray) -> None:
         try:
-            self._pictures.save(self.run, max(frame, 0), image)  # type: ignore[union-attr]
+            self._pictures.save(run, max(frame, 0), image)  # type: ignore[union-attr]
         except Exception as error:  # noqa: BLE001 (a picture less; the events are written)
             self._note(error)
 
@@ -394,16 +503,29 @@ class EventLog:
         self._error = f"{type(error).__name__}: {error}"
 
     def _finish(self) -> None:
-        lost = sum(isinstance(item, Event) for item in self._queue) + sum(is_event for _, is_event in self._pending)
-        with self._dropping:
-            self._dropped += lost
-        self._queue.clear()
+        lost = sum(is_event for _, is_event in self._pending)
         self._pending = []
+        with suppress(IndexError):
+            while self._failing:
+                lost += isinstance(self._queue.popleft(), Event)
+        self._drop(lost)
         try:
             self._file.close()
         except OSError as error:
             self._failed(error)
         self._finished = True
+
+    def _leave(self) -> None:
+        """In a forked child, where no writer runs: take nothing, and leave the lock to the parent."""
+        self._make_locks()
+        self._ended = True
+        self._closing.set()
+        self._over.set()
+        if not self._finished:
+            self._file.leave()
+            self._queue.clear()
+            self._pending = []
+            self._note(RuntimeError("expected the process that opened the event log, got a fork of it"))
 
 
 class _Mark:
@@ -416,3 +538,19 @@ class _Mark:
         self.after = 0
         self.passed = threading.Event()
         self.kept = False
+
+
+def _clocks() -> tuple[int, int]:
+    return time.time_ns(), time.monotonic_ns()
+
+
+_logs: weakref.WeakSet[EventLog] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    for log in list(_logs):
+        log._leave()  # noqa: SLF001 (of this file)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all)

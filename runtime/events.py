@@ -3,9 +3,9 @@
 A line is an ASCII JSON object and a newline; it exists once its newline is there. All of them have `seq`, counted from
 0 in each run without a gap, and `type`:
 
-header   the first line of a file, and of every run; once more where a guard knows what the log was not told: format,
-         outrider, run, part, network, profile (SHA-256), false_alarm_rate, started_wall_ns, started_monotonic_ns,
-         repaired_bytes
+header   the first line of a file, and of every run; once more where a guard knows what the log was not told, and the
+         last one holds: format, outrider, run, part, network, profile (SHA-256), false_alarm_rate, started_wall_ns,
+         started_monotonic_ns, repaired_bytes, aside
 event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), frame, status, before, score, threshold, confidence,
          prediction, layers, neurons, reason, latency_us, network, profile
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns and monotonic_ns
@@ -21,7 +21,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from ..monitor import Status
 
@@ -30,11 +31,12 @@ MAX_LINE = 4 << 20
 """Bytes that a line has at most; a reader refuses longer ones."""
 _TEXT, _NAME, _NAMES = 4000, 256, 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_STATUS = {status: status.name.lower() for status in Status}  # the class is slow to ask
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened in the loop.
+class Event(NamedTuple):
+    """Something that happened in the loop. A named tuple, as the loop makes one of every alarm.
 
     kind: "status", "alarm", "fault", "drift" or a word of your own. frame: its number in the stream. wall_ns: since
     1970, UTC; monotonic_ns: the clock that never steps. status, before: of the loop, now and until now. score,
@@ -63,6 +65,7 @@ class Header:
     """The start of a run, and of each of its files. part: how many files the run had before this one.
 
     network, profile: SHA-256 in hexadecimal, or empty. repaired_bytes: of a line cut off by a crash, removed.
+    aside: the name that the file gets when it is full; a file of that name is known by it as an older one of its log.
     """
 
     outrider: str
@@ -74,6 +77,7 @@ class Header:
     started_wall_ns: int
     started_monotonic_ns: int
     repaired_bytes: int = 0
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def encode(record: Record, network: str = "", profile: str = "") -> bytes:
     Texts are cut to 4,000 characters, names to 256 of 256. Raises ValueError or TypeError for what cannot be written.
     """
     if isinstance(record, Event):
-        body = _event(record) | {"network": network, "profile": profile}
+        body = _event(record, network, profile)
     elif isinstance(record, Header):
         body = {"type": "header", "format": FORMAT} | _plain(record)
     elif isinstance(record, Summary):
@@ -112,7 +116,7 @@ def encode(record: Record, network: str = "", profile: str = "") -> bytes:
         body = {"type": "summary"} | clocks | _finite(record.values)
     else:
         body = {"type": "dropped", "time": iso(record.wall_ns)} | _plain(record)
-    line = json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+    line = _JSON.encode(body).encode("ascii")
     if len(line) > MAX_LINE - 64:
         raise ValueError(f"expected a line of at most {MAX_LINE} bytes, got {len(line)}")
     return line
@@ -147,13 +151,22 @@ def decode(line: bytes) -> tuple[int, Record]:
 
 def iso(wall_ns: int) -> str | None:
     """``2026-01-31T12:00:00.123456Z``; None for a time that has no date."""
+    seconds, rest = divmod(wall_ns, 1_000_000_000)
+    second = _second(seconds)
+    return None if second is None else f"{second}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str | None:
     try:
-        return (_EPOCH + timedelta(microseconds=wall_ns // 1000)).isoformat(timespec="microseconds")[:-6] + "Z"
+        return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]
     except OverflowError:
         return None
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event, network: str, profile: str) -> dict[str, Any]:
+    if event.status not in _STATUS or event.before not in _STATUS:
+        raise ValueError(f"expected statuses, got {event.status!r} and {event.before!r}")
     return {
         "type": "event",
         "kind": event.kind[:_NAME],
@@ -161,8 +174,8 @@ def _event(event: Event) -> dict[str, Any]:
         "wall_ns": int(event.wall_ns),
         "monotonic_ns": int(event.monotonic_ns),
         "frame": int(event.frame),
-        "status": Status(event.status).name.lower(),
-        "before": Status(event.before).name.lower(),
+        "status": _STATUS[event.status],
+        "before": _STATUS[event.before],
         "score": _number(event.score),
         "threshold": _number(event.threshold),
         "confidence": _number(event.confidence),
@@ -171,6 +184,8 @@ def _event(event: Event) -> dict[str, Any]:
         "neurons": [name[:_NAME] for name in event.neurons[:_NAMES]],
         "reason": event.reason[:_TEXT],
         "latency_us": _number(event.latency_us),
+        "network": network,
+        "profile": profile,
     }
 
 
@@ -229,6 +244,7 @@ def _decode_header(fields: dict[str, Any]) -> Header:
         _integer(fields["started_wall_ns"]),
         _integer(fields["started_monotonic_ns"]),
         _integer(fields["repaired_bytes"]),
+        _text(fields.get("aside", "")),
     )
 
 

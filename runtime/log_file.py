@@ -17,30 +17,40 @@ _BLOCK = 1 << 16
 class LogFile:
     """Appends lines to `path`. `run.jsonl` is the newest; `run.1.jsonl`, `run.2.jsonl`, … are older, oldest first.
 
-    max_bytes: a file is rotated before it grows beyond. keep: older files kept. A line that a crash cut off is removed
-    on opening: `repaired_bytes`. A lock on `.run.jsonl.lock` keeps a second writer out (not on Windows).
-    Raises OSError when the folder cannot be written or another writer is at work, ValueError for a file that is no
-    event log.
+    max_bytes: a file is rotated before it grows beyond. keep: older files kept; of files with such names only those
+    are touched that `older_files` knows by their first line. A line that a crash cut off is removed on opening:
+    `repaired_bytes`. A lock on `.run.jsonl.lock` keeps a second writer out (not on Windows).
+    Raises OSError when the folder cannot be written or locked or another writer is at work, ValueError for a file that
+    is no event log, or an older one of another log.
     """
 
     def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
         self.path, self._max_bytes, self._keep = path, max_bytes, keep
+        self._new_names = {path.parent, *_missing(path.parent)}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         try:
             _refuse_no_file(path)
             self._file = _open(path)
             try:
-                self.repaired_bytes = _repair(self._file, path)
+                self.repaired_bytes, header = _repair(self._file, path)
                 self.size = os.fstat(self._file).st_size
+                older = older_files(path)
             except BaseException:
                 os.close(self._file)
                 raise
         except BaseException:
             os.close(self._lock)
             raise
-        self._next = 1 + max((number for number, _ in older_files(path)), default=0)
+        self._older = [old for _, old in older]
+        said = _number(path, header.aside) if header else 0
+        self._next = self._free(max(said, 1 + max((number for number, _ in older), default=0)))
         self._torn: int | None = None
+
+    @property
+    def aside(self) -> str:
+        """The name that the file will get when it is full, for its header."""
+        return numbered(self.path, self._next).name
 
     def append(self, lines: bytes) -> None:
         """All of the lines or none of them. Raises OSError; the lines may then be offered again."""
@@ -64,8 +74,12 @@ class LogFile:
             self._torn = start  # cut off before the next line; until then a reader finds the last one unfinished
 
     def sync(self) -> None:
-        """Wait until the disk holds every line."""
+        """Wait until the disk holds every line, and the names of the files."""
         os.fsync(self._file)
+        while self._new_names:
+            folder = next(iter(self._new_names))
+            _sync_folder(folder)
+            self._new_names.discard(folder)
 
     def full_after(self, count: int) -> bool:
         """Whether `count` more bytes would be too many for this file."""
@@ -74,9 +88,8 @@ class LogFile:
     def rotate(self) -> None:
         """Set this file aside and begin the next. On OSError this one goes on, whole."""
         os.fsync(self._file)
+        self._next = self._free(self._next)  # where others took the name meanwhile, the file is not known as ours
         aside = numbered(self.path, self._next)
-        if aside.exists():
-            raise FileExistsError(errno.EEXIST, "expected a free name for the full log file, got a file", str(aside))
         self.path.rename(aside)
         try:
             fresh = _open(self.path)
@@ -85,14 +98,29 @@ class LogFile:
             raise
         os.close(self._file)
         self._file, self.size, self._torn = fresh, 0, None
-        self._next += 1
+        self._older.append(aside)
+        self._next = self._free(self._next + 1)
+        self._new_names.add(self.path.parent)
+
+    def _free(self, number: int) -> int:
+        """The first number from here on whose name nobody has."""
+        while (name := numbered(self.path, number)).exists() or name.is_symlink():
+            number += 1
+        return number
 
     def tidy(self) -> None:
-        """Remove the oldest files beyond `keep`, and have the disk know the new names. Raises OSError."""
-        for number, old in older_files(self.path):
-            if number < self._next - self._keep:
-                old.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
+        """Remove the oldest files beyond `keep`. Raises OSError for one that stays; the others are removed."""
+        problem = None
+        for old in self._older[: max(0, len(self._older) - self._keep)]:
+            try:
+                if _was_set_aside(old):
+                    old.unlink(missing_ok=True)
+            except OSError as error:
+                problem = error
+            else:
+                self._older.remove(old)
+        if problem is not None:
+            raise problem
 
     def restore(self) -> bool:
         """Begin anew where others removed, replaced or shortened the file: whether they had.
@@ -113,6 +141,8 @@ class LogFile:
                 raise
             os.close(self._file)
             self._file = fresh
+            self._next = self._free(self._next)
+            self._new_names.add(self.path.parent)
         elif ours.st_size < self.size:
             _repair(self._file, self.path)
         else:
@@ -126,7 +156,13 @@ class LogFile:
         try:
             os.close(self._file)
         finally:
-            os.close(self._lock)
+            self.leave()
+
+    def leave(self) -> None:
+        """Let go of the lock: in a forked child, which would hold it for as long as it lives, and at the end."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -135,10 +171,44 @@ def numbered(path: Path, number: int) -> Path:
 
 
 def older_files(path: Path) -> list[tuple[int, Path]]:
-    """(number, path) of the files that were rotated away from `path`, oldest first."""
-    name = re.compile(rf"{re.escape(path.stem)}\.(\d{{1,9}}){re.escape(path.suffix)}")
-    matches = ((name.fullmatch(other.name), other) for other in path.parent.iterdir())
-    return sorted((int(match[1]), other) for match, other in matches if match and str(int(match[1])) == match[1])
+    """(number, path) of the files that were rotated away from `path`, oldest first.
+
+    Each says so in its first line. Whatever else has such a name, ``drive.20260101.jsonl`` beside ``drive.jsonl`` or a
+    log of another writer, is none.
+    """
+    files = ((_number(path, other.name), other) for other in path.parent.iterdir())
+    return sorted((number, file) for number, file in files if number and _was_set_aside(file))
+
+
+def _number(path: Path, name: str) -> int:
+    """``events.jsonl``, ``events.3.jsonl`` -> 3; 0 for other names."""
+    match = re.fullmatch(rf"{re.escape(path.stem)}\.([1-9][0-9]{{0,8}}){re.escape(path.suffix)}", name)
+    return int(match[1]) if match else 0
+
+
+def _was_set_aside(path: Path) -> bool:
+    """Whether a file has the name that its first line says it gets when it is full."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            header = _header(file.readline(MAX_LINE))
+    except OSError:
+        return False
+    return header is not None and header.aside == path.name
+
+
+def _header(line: bytes) -> Header | None:
+    try:
+        record = decode(line)[1]
+    except ValueError:
+        return None
+    return record if isinstance(record, Header) else None
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folders in which a name is new when `folder` is made."""
+    return [above.parent for above in (folder, *folder.parents) if not above.exists()]
 
 
 def _open(path: Path) -> int:
@@ -159,31 +229,32 @@ def _lock(path: Path) -> int:
 
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(lock)
-            raise BlockingIOError(
-                errno.EWOULDBLOCK, "expected to be the only writer of this event log, got another at work", str(path)
-            ) from None
+            if isinstance(error, BlockingIOError):
+                why = "expected to be the only writer of this event log, got another at work"
+            else:
+                why = f"expected a file system that can lock an event log, got: {error.strerror}"
+            raise OSError(error.errno, why, str(path)) from None
     return lock
 
 
-def _repair(file: int, path: Path) -> int:
-    """Remove a last line without its newline; how many bytes it had. Raises ValueError for another kind of file."""
+def _repair(file: int, path: Path) -> tuple[int, Header | None]:
+    """Remove a last line without its newline: how many bytes it had, and the header of the file.
+
+    Raises ValueError for a file of another kind, and for one that was set aside.
+    """
     size = os.fstat(file).st_size
     if not size:
-        return 0
+        return 0, None
     first, newline, _ = _read(file, 0, min(size, MAX_LINE)).partition(b"\n")
-    if newline:
-        try:
-            is_log = isinstance(decode(first)[1], Header)
-        except ValueError:
-            is_log = False
-    else:
-        is_log = first.startswith(b'{"seq":'[: len(first)]) or not first.strip(b"\0")
-    if not is_log:
+    header = _header(first) if newline else None
+    if header is None and (newline or not (first.startswith(b'{"seq":'[: len(first)]) or not first.strip(b"\0"))):
         raise ValueError(
             f"{path}: expected an event log or a free name, got a file of another kind; nothing was written"
         )
+    if header is not None and header.aside == path.name:
+        raise ValueError(f"{path}: expected an event log or a free name, got an older file of one; nothing was written")
     end = size
     while end:
         start = max(0, end - _BLOCK)
@@ -194,7 +265,7 @@ def _repair(file: int, path: Path) -> int:
         end = start
     if end < size:
         os.ftruncate(file, end)
-    return size - end
+    return size - end, header
 
 
 def _read(file: int, start: int, count: int) -> bytes:
@@ -211,5 +282,8 @@ def _sync_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that has no sync of folders
+                raise
         finally:
             os.close(handle)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..coverage.kernels import count_frame
 from .drift import DriftTest
+from .printable import printable
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -99,6 +100,16 @@ class Margins:
             for place, count in enumerate(self.counts.tolist())
             if count
         ]
+
+
+def quantile(buckets: list[tuple[float, int]], share: float) -> float | None:
+    """The upper end of the bucket that holds a quantile of ascending buckets; None without any count."""
+    needed = share * sum(count for _, count in buckets)
+    for upper, count in buckets:
+        needed -= count
+        if needed <= 0 < count:
+            return upper
+    return None
 
 
 class Metrics:
@@ -208,7 +219,8 @@ class _Collector:
     """Reads the counters when Prometheus asks for them."""
 
     def __init__(self, metrics: Metrics | Mapping[str, Metrics]) -> None:
-        self._loops = {"": metrics} if isinstance(metrics, Metrics) else dict(metrics)
+        loops = {"": metrics} if isinstance(metrics, Metrics) else metrics
+        self._loops = {printable(name): loop for name, loop in loops.items()}
 
     def collect(self) -> Iterable[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -60,23 +61,41 @@ class Thumbnails:
         self._ring = list_thumbnails(folder)
 
     def save(self, run: str, frame: int, image: np.ndarray) -> Path:
-        """Write one picture, (h, w, c), and remove the oldest beyond `keep`. Raises OSError, ValueError."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write one picture, (h, w, c), in place of the oldest beyond `keep` that can be removed.
+
+        Raises OSError, also where none can be, and ValueError.
+        """
+        self.folder.mkdir(exist_ok=True)
         pixels = viewable(image)
         try:
             from PIL import Image
         except ImportError:
-            path = self.folder / f"{run}-{frame:010d}.npy"
+            path = self._make_room(f"{run}-{frame:010d}.npy")
             np.save(path, pixels, allow_pickle=False)
         else:
             picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
             small = max(pixels.shape[:2]) <= _SMALL or pixels.shape[2] == 4
-            path = self.folder / f"{run}-{frame:010d}.{'png' if small else 'jpg'}"
+            path = self._make_room(f"{run}-{frame:010d}.{'png' if small else 'jpg'}")
             picture.save(path, compress_level=1, quality=85)  # quick, for the encoder keeps other threads waiting
-        self._ring = [other for other in self._ring if other != path] + [path]
-        while len(self._ring) > self._keep:
-            self._ring[0].unlink(missing_ok=True)
-            del self._ring[0]
+        return path
+
+    def _make_room(self, name: str) -> Path:
+        """A place in the ring, also for a picture whose writing then fails."""
+        path = self.folder / name
+        ring = [other for other in self._ring if other != path]
+        problem = None
+        for oldest in tuple(ring):
+            if len(ring) < self._keep:
+                break
+            try:
+                oldest.unlink(missing_ok=True)
+                ring.remove(oldest)
+            except OSError as error:
+                problem = error
+        self._ring = ring
+        if problem is not None and len(ring) >= self._keep:
+            raise problem
+        self._ring.append(path)
         return path
 
 
@@ -85,7 +104,11 @@ def list_thumbnails(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     name = re.compile(r"[0-9a-f]{32}-\d{10,}\.(png|jpg|npy)")
-    found = [(path.stat().st_mtime_ns, path.name, path) for path in folder.iterdir() if name.fullmatch(path.name)]
+    found = []
+    for path in folder.iterdir():
+        if name.fullmatch(path.name):
+            with suppress(FileNotFoundError):  # a log that is written to has removed it
+                found.append((path.stat().st_mtime_ns, path.name, path))
     return [path for *_, path in sorted(found)]
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from ..printable import printable
 from ..report import drive_statistics, read_drive, render_report
 
 
@@ -22,6 +23,6 @@ def run(options: argparse.Namespace) -> int:
         alarms = statistics["rates"]["alarms"]
         sys.stdout.write(
             f"{statistics['log']['events']} events, {alarms['count']} alarms in {alarms['n']} frames;"
-            f" the page is {output}\n"
+            f" the page is {printable(str(output))}\n"
         )
     return 0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from ...monitor import Status
 from ..event_reader import read_records
@@ -18,9 +21,10 @@ _STEP_NS = 1_000_000_000
 
 @dataclass
 class Run:
-    """One life of the process that wrote: what lies between two starts.
+    """One guard in one life of the process that wrote: what lies between two starts.
 
-    dropped: events lost. steps: (time in seconds, seconds) of wall clock against monotonic clock, where it stepped.
+    header: the last one. dropped: events lost. steps: (time in seconds, seconds) of wall clock against monotonic clock,
+    where it stepped.
     """
 
     header: Header
@@ -41,15 +45,32 @@ class Run:
         return max(0.0, self.at(max(last))) if last else 0.0
 
     def spans(self) -> list[tuple[float, float, Status]]:
-        """(start, end, status) of the loop from the first second to the last, neighbours of one status joined."""
+        """(start, end, status) of the loop from the first second to the last, neighbours of one status joined.
+
+        A status whose end is missing (lines were lost, or a silence is of a version that did not write down its end)
+        lasts as long as the log shows it.
+        """
         status = self.events[0].before if self.events else Status.OK
         spans, start = [], 0.0
-        for event in self.events:
-            if event.status != status:
-                now = max(start, self.at(event.monotonic_ns))
+        for monotonic_ns, following in self._changes():
+            if following != status:
+                now = max(start, self.at(monotonic_ns))
                 spans.append((start, now, status))
-                start, status = now, event.status
+                start, status = now, following
         return [*spans, (start, max(start, self.seconds), status)]
+
+    def _changes(self) -> Iterator[tuple[int, Status]]:
+        """(monotonic_ns, status from then on), also where only the next event or summary tells of a change."""
+        frames = [counter(summary, "frames") for summary in self.summaries]
+        for event, later in zip_longest(self.events, self.events[1:]):
+            yield event.monotonic_ns, event.status
+            calm = bisect_right(frames, event.frame)  # summaries that count no frame after it
+            shown = max(record.monotonic_ns for record in (event, *self.summaries[calm - 1 : calm]))
+            if later is None:
+                if event.kind == "silence" and calm < len(frames):
+                    yield shown, event.before
+            elif later.before != event.status and later.frame > event.frame:
+                yield min(shown, later.monotonic_ns), later.before
 
 
 @dataclass
@@ -68,47 +89,65 @@ class Drive:
 def read_drive(paths: Iterable[str | os.PathLike[str]], *, salvage: bool = False) -> Drive:
     """Read log files, each with the older ones that were rotated away from it, in any order and also twice.
 
-    salvage: lines that are broken are named in `problems` and left out. Otherwise they raise ValueError with file and
-    line, as does a log without any header. Raises OSError for a file that cannot be read.
+    A log may be written to and rotated meanwhile. salvage: lines that are broken are named in `problems` and left out.
+    Otherwise they raise ValueError with file and line, as does a log without any header. Raises OSError for a file that
+    cannot be read.
     """
-    files = _with_older(map(Path, paths))
+    runs: dict[str, dict[int, Record]] = {}
+    files: dict[Path, Path] = {}
     problems: list[str] = []
-    headers: dict[str, Header] = {}
-    records: dict[str, dict[int, Record]] = {}
-    for file in files:
-        run = None
-        lines = read_records(file, unfinished=problems.append, broken=problems.append if salvage else None)
-        for seq, record in lines:
-            if isinstance(record, Header):
-                run = record.run
-                if run not in headers or record.part <= headers[run].part:  # the same part: it says more
-                    headers[run] = record
-            elif run is None:
-                message = f"{file}:1: expected the header of an event log, got another line"
-                if not salvage:
-                    raise ValueError(message)
-                problems.append(f"{message}; the lines before the first header are left out")
-                run = ""
-            if run:
-                records.setdefault(run, {})[seq] = record
-    if not headers:
+    for path in map(Path, paths):
+        read: list[tuple[Path, list[str]]] = []
+        for file in _newest_first(path):
+            if file.resolve() in files:
+                continue
+            read.append((file, []))
+            try:
+                _read(file, runs, read[-1][1], salvage)
+            except FileNotFoundError:  # rotated away meanwhile
+                if file == path and not (path.parent.is_dir() and older_files(path)):
+                    raise
+                read.pop()
+        for file, found in reversed(read):
+            files[file.resolve()] = file
+            problems += found
+    if not runs:
         raise ValueError(f"{', '.join(map(str, files))}: expected an event log, got no line of one")
-    runs = [_run(header, records[run], problems) for run, header in headers.items()]
-    runs.sort(key=lambda run: run.header.started_wall_ns)
-    return Drive(runs, files, problems, _pictures(files, headers))
+    found_runs = sorted((_run(lines, problems) for lines in runs.values()), key=lambda run: run.header.started_wall_ns)
+    return Drive(found_runs, list(files.values()), problems, _pictures(files.values(), runs))
 
 
-def _with_older(paths: Iterable[Path]) -> list[Path]:
-    found: dict[Path, Path] = {}
-    for path in paths:
-        path.stat()
-        for file in (*(old for _, old in older_files(path)), path):
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
+def _newest_first(path: Path) -> Iterator[Path]:
+    """A log, and when that was read its older files: what is rotated meanwhile is read twice, and nothing is missed."""
+    yield path
+    yield from (old for _, old in reversed(older_files(path)))
 
 
-def _run(header: Header, records: dict[int, Record], problems: list[str]) -> Run:
+def _read(file: Path, runs: dict[str, dict[int, Record]], problems: list[str], salvage: bool) -> None:
+    """Add the lines of a file to those of their runs."""
+    run = None
+    for seq, record in read_records(file, unfinished=problems.append, broken=problems.append if salvage else None):
+        if isinstance(record, Header):
+            run = runs.setdefault(record.run, {})
+        elif run is None:
+            message = f"{file}:1: expected the header of an event log, got another line"
+            if not salvage:
+                raise ValueError(message)
+            problems.append(f"{message}; the lines before the first header are left out")
+            run = {}
+        run.setdefault(seq, record)
+
+
+def _run(records: dict[int, Record], problems: list[str]) -> Run:
+    headers = [record for _, record in sorted(records.items()) if isinstance(record, Header)]
+    header = headers[-1]
     run = Run(header)
+    repaired = max(each.repaired_bytes for each in headers)
+    if repaired:
+        problems.append(
+            f"run {header.run[:8]}: a line of {repaired:,} bytes, cut off by a crash of the run before, was removed"
+            " when it began"
+        )
     expected = 0
     offset = header.started_wall_ns - header.started_monotonic_ns
     for seq in sorted(records):
@@ -119,11 +158,6 @@ def _run(header: Header, records: dict[int, Record], problems: list[str]) -> Run
         expected = seq + 1
         record = records[seq]
         if isinstance(record, Header):
-            if record.repaired_bytes:
-                problems.append(
-                    f"run {record.run[:8]}: a line of {record.repaired_bytes:,} bytes, cut off by a crash of the run"
-                    " before, was removed when it began"
-                )
             continue
         if isinstance(record, Dropped):
             run.dropped += record.count
@@ -148,3 +182,15 @@ def _pictures(files: Iterable[Path], runs: Iterable[str]) -> dict[tuple[str, int
             if run in known:
                 pictures[run, int(frame)] = path
     return pictures
+
+
+def counter(summary: Summary, name: str) -> int:
+    """One of the counters of a summary; 0 for what is none."""
+    counters = summary.values.get("counters")
+    count = counters.get(name) if isinstance(counters, dict) else None
+    return count if is_count(count) else 0
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Whether it is an integer that counts something."""
+    return type(value) is int and 0 <= value < 1 << 63

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...monitor import Status
 from ..events import Event
+from ..metrics import Histogram, quantile
 from .drive import Run
-from .statistics import pairs, quantile
+from .statistics import pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,14 +92,13 @@ def latency_histogram(buckets: list[tuple[float, int]], deadline: float | None, 
 
 def _below(upper: float) -> float:
     """The lower end, in µs, of the bucket of `Histogram` with this upper end; 1/2 for 0, on a logarithmic scale."""
-    if upper == math.inf:
-        return float(1 << 27)
-    return max(0.5, upper - (1 << max(0, (math.ceil(upper) - 1).bit_length() - 3)))
+    edges = 0.0, *Histogram().upper
+    return max(0.5, edges[max(1, bisect_left(edges, upper)) - 1])
 
 
 def margin(event: Event) -> float:
-    """The score in units of its threshold; infinite where that says nothing."""
-    ratio = event.score / event.threshold if event.threshold > 0 else math.inf
+    """The score in units of its threshold, as `Margins` counts it; infinite where that says nothing."""
+    ratio = event.score / event.threshold if event.threshold > 0 else 0.0 if event.score == 0 else math.inf
     return math.inf if math.isnan(ratio) else ratio
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...monitor import Status
 from ..events import Event, iso
+from ..printable import printable
 from ..thumbnails import viewable
 from . import figures
 from .drive import Drive, Run
@@ -47,6 +48,7 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_legible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -83,6 +85,13 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
         event_count=len(events),
         Status=Status,
     )
+
+
+def _legible(value: Any) -> Any:
+    """A text without anything that cannot be seen or written; our own narrow spaces and markup stay."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return "\u202f".join(map(printable, value.split("\u202f")))
 
 
 def share(value: float | None) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, TypeGuard
+from typing import Any
 
 from ...monitor import Status, clopper_pearson
 from ..drift import confidence_sequence
 from ..events import Event, Summary, iso
-from ..metrics import Counters
-from .drive import Drive, Run
+from ..metrics import Counters, quantile
+from .drive import Drive, Run, counter, is_count
 
-_NAMES = Counters.NAMES
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 
 
@@ -23,8 +22,9 @@ def drive_statistics(drive: Drive) -> dict[str, Any]:
     frames, share with its 95 % Clopper-Pearson interval, the same per hour at the frame rate of the drive, and for
     alarms what was calibrated. latency_us: upper bounds, from buckets at most 25 % wide.
     """
-    counts = {name: sum(_counter(run, name) for run in drive.runs) for name in _NAMES}
-    judged = {run.header.run: _judged(run) for run in drive.runs}
+    counted = {run.header.run: _counters(run) for run in drive.runs}
+    counts = {name: sum(getattr(one, name) for one in counted.values()) for name in Counters.NAMES}
+    judged = {run: counters.judged for run, counters in counted.items()}
     seconds = sum(_counted_seconds(run) for run in drive.runs)
     hours = seconds / 3600
     latency = latency_buckets(drive)
@@ -75,30 +75,17 @@ def pairs(summary: Summary, name: str) -> list[tuple[float, int]]:
     return [
         (float(item[0]), item[1])
         for item in (found if isinstance(found, list) else [])
-        if isinstance(item, list) and len(item) == 2 and _is_number(item[0]) and _is_count(item[1])
+        if isinstance(item, list) and len(item) == 2 and _is_number(item[0]) and is_count(item[1])
     ]
 
 
-def quantile(buckets: list[tuple[float, int]], share: float) -> float | None:
-    """The upper end of the bucket that holds a quantile of ascending buckets; None without any count."""
-    needed = share * sum(count for _, count in buckets)
-    for upper, count in buckets:
-        needed -= count
-        if needed <= 0 < count:
-            return upper
-    return None
-
-
-def _counter(run: Run, name: str) -> int:
+def _counters(run: Run) -> Counters:
+    """The counters of the last summary."""
+    counters = Counters()
     for summary in run.summaries[-1:]:
-        counters = summary.values.get("counters")
-        if isinstance(counters, dict) and _is_count(counters.get(name)):
-            return int(counters[name])
-    return 0
-
-
-def _judged(run: Run) -> int:
-    return max(0, _counter(run, "frames") - _counter(run, "faults") - _counter(run, "stale"))
+        for name in Counters.NAMES:
+            setattr(counters, name, counter(summary, name))
+    return counters
 
 
 def _counted_seconds(run: Run) -> float:
@@ -115,7 +102,7 @@ def _run(run: Run) -> dict[str, Any]:
         "network": header.network,
         "profile": header.profile,
         "false_alarm_rate": header.false_alarm_rate,
-        "frames": _counter(run, "frames") if run.summaries else None,
+        "frames": counter(run.summaries[-1], "frames") if run.summaries else None,
     }
 
 
@@ -194,7 +181,7 @@ def _drift(drive: Drive) -> list[dict[str, Any]]:
             if not isinstance(state, dict):
                 continue
             tested, alarmed, level = state.get("tested"), state.get("alarmed"), _number(state.get("level"))
-            if not (_is_count(tested) and _is_count(alarmed) and alarmed <= tested and level and 0 < level < 1):
+            if not (is_count(tested) and is_count(alarmed) and alarmed <= tested and level and 0 < level < 1):
                 continue
             numbers = {name: _number(state.get(name)) for name in ("rate", "level", "stride", "evidence")}
             found.append(
@@ -203,10 +190,6 @@ def _drift(drive: Drive) -> list[dict[str, Any]]:
                 | {"confidence_sequence": list(confidence_sequence(alarmed, tested, level))}
             )
     return found
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < 1 << 63
 
 
 def _is_number(value: Any) -> bool:

@@ -6,8 +6,7 @@ import math
 from typing import NamedTuple, Protocol
 
 from ...monitor import Status
-from ..metrics import Metrics
-from ..report.statistics import quantile
+from ..metrics import Metrics, quantile
 from ..watchdog import Heartbeat
 
 _OK, _WARN, _ERROR, _STALE = 0, 1, 2, 3

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +25,7 @@ from outrider.runtime.event_reader import read_events, read_records
 from outrider.runtime.events import Dropped, Event, Header, Summary, encode, number
 from outrider.runtime.log_file import older_files
 from outrider.runtime.metrics import Metrics
+from outrider.runtime.report import drive_statistics, read_drive
 from outrider.runtime.thumbnails import list_thumbnails
 
 WRITE, SYNC, TRUNCATE = os.write, os.fsync, os.ftruncate
@@ -31,7 +33,7 @@ EVENT = Event("alarm", 0, 10**18, 10**9, Status.ALARM, Status.OK, 1.5, 1.0, 0.35
 
 
 def event(frame):
-    return replace(EVENT, frame=frame, wall_ns=EVENT.wall_ns + frame, monotonic_ns=EVENT.monotonic_ns + frame)
+    return EVENT._replace(frame=frame, wall_ns=EVENT.wall_ns + frame, monotonic_ns=EVENT.monotonic_ns + frame)
 
 
 def frames(path):
@@ -155,6 +157,84 @@ def test_only_so_many_older_files_are_kept(path):
     assert len(numbers) == 2
     assert numbers[1] == numbers[0] + 1
     assert frames(path) == list(range(frames(path)[0], 200))
+
+
+def test_files_of_others_with_names_like_older_ones_stay(path):
+    """Logs of single days, a live log of another writer, notes and copies: none of them is this log's to remove."""
+    kept = {}
+    for name in ("events.20260101.jsonl", "events.20261120.jsonl", "events.7.jsonl"):
+        with EventLog(path.with_name(name)) as other:
+            other.put(event(1))
+    path.with_name("events.2.jsonl").write_text("notes\n")
+    path.with_name("events.4.jsonl").mkdir()
+    os.mkfifo(path.with_name("events.5.jsonl"))
+    kept = {file.name: file.is_file() and file.read_bytes() for file in path.parent.glob("events.*.jsonl")}
+    with EventLog(path.with_name("events.1.jsonl")) as live, EventLog(path, max_bytes=4096, keep=0) as log:
+        live.put(event(7))
+        assert live.flush()
+        for frame in range(100):
+            log.put(event(frame))
+        assert log.flush()
+        assert older_files(path) == []
+        live.put(event(8))
+        assert live.flush()
+        assert live.health().ok
+    assert frames(path.with_name("events.1.jsonl")) == [7, 8]
+    kept_now = {name: path.with_name(name).is_file() and path.with_name(name).read_bytes() for name in kept}
+    assert kept_now == kept
+
+
+def test_a_copy_of_the_log_is_none_of_its_older_files(path):
+    with EventLog(path, max_bytes=4096, keep=100) as log:
+        for frame in range(100):
+            log.put(event(frame))
+    copy = path.with_name("events.20260101.jsonl")
+    shutil.copy(path, copy)
+    with EventLog(path, max_bytes=4096, keep=2) as log:
+        for frame in range(100, 200):
+            log.put(event(frame))
+    assert copy.exists()
+    numbers = [number for number, _ in older_files(path)]
+    assert numbers[1] == numbers[0] + 1 < 100
+    assert frames(path) == list(range(frames(path)[0], 200))
+
+
+def test_a_name_taken_meanwhile_is_left_to_its_owner(path):
+    with EventLog(path, max_bytes=4096, keep=0) as log:
+        assert log.flush()
+        path.with_name("events.1.jsonl").write_text("notes\n")
+        for frame in range(100):
+            log.put(event(frame))
+    assert path.with_name("events.1.jsonl").read_text() == "notes\n"
+    assert log.health().failures == 0
+
+
+def test_an_older_file_that_stays_keeps_none_of_the_others(path, monkeypatch):
+    unlink = log_file.Path.unlink
+
+    def refuse(file, **options):
+        if file.name == "events.1.jsonl":
+            raise PermissionError(errno.EACCES, "no removing today")
+        unlink(file, **options)
+
+    monkeypatch.setattr(log_file.Path, "unlink", refuse)
+    with EventLog(path, max_bytes=4096, keep=2) as log:
+        for frame in range(200):
+            log.put(event(frame))
+    assert len(older_files(path)) == 3
+    assert "no removing today" in log.health().error
+    assert log.health().dropped == 0
+
+
+def test_an_older_file_is_not_opened_as_a_log(path):
+    with EventLog(path, max_bytes=4096) as log:
+        for frame in range(30):
+            log.put(event(frame))
+    _, older = older_files(path)[0]
+    content = older.read_bytes()
+    with pytest.raises(ValueError, match=r"events.1.jsonl: expected an event log or a free name, got an older file"):
+        EventLog(older)
+    assert older.read_bytes() == content
 
 
 def test_a_restart_goes_on_behind_the_last_number(path):
@@ -332,7 +412,7 @@ def test_a_failed_sync_is_not_forgotten(path, disk):
 
 
 def test_a_clock_that_steps_back_changes_nothing(path):
-    steps = [replace(event(frame), wall_ns=10**18 - frame * 3600 * 10**9) for frame in range(20)]
+    steps = [event(frame)._replace(wall_ns=10**18 - frame * 3600 * 10**9) for frame in range(20)]
     with EventLog(path) as log:
         assert all(map(log.put, steps))
     assert list(read_events(path)) == steps
@@ -342,9 +422,9 @@ def test_a_clock_that_steps_back_changes_nothing(path):
 def test_an_event_made_of_the_wrong_things_is_lost_alone(path):
     with EventLog(path) as log:
         for frame, wrong in enumerate([{"score": "high"}, {"layers": 5}, {"status": 99}, {"reason": None}, {}]):
-            assert log.put(replace(event(frame), **wrong))
+            assert log.put(event(frame)._replace(**wrong))
         assert log.put(None)
-        assert log.put(replace(event(5), score=np.float32(2), frame=np.int64(5), prediction=np.int32(1)))
+        assert log.put(event(5)._replace(score=np.float32(2), frame=np.int64(5), prediction=np.int32(1)))
         assert log.flush()
         assert log.health().dropped == 5
         assert log.health().failures == 5
@@ -356,6 +436,61 @@ def test_a_second_writer_is_refused_until_the_first_is_done(path):
     with EventLog(path), pytest.raises(BlockingIOError, match="expected to be the only writer of this event log"):
         EventLog(path)
     EventLog(path).close()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_not_taken_for_another_writer(path, monkeypatch, code):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="expected a file system that can lock an event log, got: ") as error:
+        EventLog(path)
+    assert (error.value.errno, error.value.filename) == (code, str(path))
+    assert not isinstance(error.value, BlockingIOError)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not synced there")
+def test_the_disk_knows_the_names_of_new_files_and_folders(tmp_path, disk):
+    synced = []
+
+    def sync(file):
+        synced.append(os.fstat(file).st_ino)
+        return SYNC(file)
+
+    disk.sync = sync
+    path = tmp_path / "new" / "newer" / "events.jsonl"
+    with EventLog(path, max_bytes=4096) as log:
+        log.put(event(0))
+        assert log.flush()
+        assert log.health().synced == 1
+        assert synced[0] == path.stat().st_ino
+        assert set(synced[1:4]) == {folder.stat().st_ino for folder in (path.parent, tmp_path / "new", tmp_path)}
+        seen = len(synced)
+        for frame in range(1, 20):
+            log.put(event(frame))
+        assert log.flush()
+        assert path.parent.stat().st_ino in synced[seen:]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not synced there")
+@pytest.mark.parametrize(("code", "fine"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_folder_that_cannot_be_synced_holds_no_events_back_but_a_broken_one_does(path, disk, code, fine):
+    def sync(file):
+        if os.path.isdir(f"/proc/self/fd/{file}"):  # noqa: PTH112
+            raise OSError(code, os.strerror(code))
+        return SYNC(file)
+
+    if not os.path.exists("/proc/self/fd"):  # noqa: PTH110
+        pytest.skip("how to tell a folder by its descriptor is known of Linux only")
+    disk.sync = sync
+    log = EventLog(path)
+    log.put(event(0))
+    assert log.flush(60 if fine else 0.1) == fine
+    disk.sync = SYNC
+    assert log.close() == fine
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
@@ -462,7 +597,6 @@ def test_a_file_shortened_by_others_stays_readable(path):
 
 EVENTS = """
 import sys
-from dataclasses import replace
 from outrider.monitor import Status
 from outrider.runtime.event_log import EventLog
 from outrider.runtime.events import Event
@@ -473,7 +607,7 @@ WRITER = """
 log = EventLog(sys.argv[1], max_bytes=20_000, keep=1000)
 frame = int(sys.argv[2])
 while True:
-    if log.put(replace(event, frame=frame)):
+    if log.put(event._replace(frame=frame)):
         frame += 1
     if frame % 7 == 0:
         log.flush(0.05)
@@ -485,11 +619,96 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, resource.RLIM_INFINITY))
 log = EventLog(sys.argv[1])
 taken = 0
 while not log.health().failures:
-    taken += log.put(replace(event, frame=taken))
+    taken += log.put(event._replace(frame=taken))
 print(log.health().error)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(taken)
 """
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+from outrider.runtime import log_file
+
+write = os.write
+log_file.os.write = lambda file, data: (time.sleep(0.02), write(file, data))[1]
+log = EventLog(sys.argv[1])
+EventLog.close.__defaults__ = (0.3,)
+taken = sum(log.put(event._replace(frame=frame)) for frame in range(200))
+threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    with log:
+        pass
+except KeyboardInterrupt:
+    sys.stdout.write(f"{taken} {log.health().written}")
+"""
+FORKED = """
+import os, threading
+from outrider.runtime.metrics import Metrics
+
+metrics = Metrics()
+log = EventLog(sys.argv[1], thumbnail_seconds=0)
+log.attach(metrics)
+log.put(event)
+log.flush()
+held = threading.Thread(target=lambda: (log._dropping.acquire(), log._attaching.acquire(), log._wake._cond.acquire()))
+held.start()
+held.join()
+child = os.fork()
+if not child:
+    log.put(event)
+    health = log.health()
+    log.detach(metrics)
+    said = log.put(event), log.thumbnail(0, [[1]]), log.flush(), log.close()
+    sys.stdout.write(f"{said} {health.ok} {health.dropped} {health.queued} {metrics.counters.dropped_events}")
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+os._exit(0)
+"""
+ORPHAN = """
+import os, signal, time
+
+log = EventLog(sys.argv[1])
+if not os.fork():
+    sys.stdout.write("forked\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+    os._exit(0)
+time.sleep(60)
+"""
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked there")
+
+
+def test_an_interrupted_close_is_ended_with_the_interpreter(path):
+    code = [sys.executable, "-c", EVENTS + INTERRUPTED, str(path)]
+    said = subprocess.run(code, capture_output=True, text=True, check=True).stdout
+    taken, written = map(int, said.split())
+    assert written < taken == 200
+    assert frames(path) == list(range(200))
+
+
+@FORKS
+def test_a_forked_child_takes_nothing_and_says_so(path):
+    code = [sys.executable, "-W", "ignore", "-c", EVENTS + FORKED, str(path)]
+    said = subprocess.run(code, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == "(False, False, False, False) False 1 0 1"
+    assert frames(path) == [0]
+
+
+@FORKS
+def test_a_forked_child_that_outlives_the_writer_does_not_hold_its_log(path):
+    code = [sys.executable, "-W", "ignore", "-c", EVENTS + ORPHAN, str(path)]
+    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, start_new_session=True) as writer:
+        try:
+            assert writer.stdout.readline() == "forked\n"
+            with pytest.raises(BlockingIOError, match="expected to be the only writer"):
+                EventLog(path)
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+            EventLog(path).close()
+        finally:
+            os.killpg(writer.pid, signal.SIGKILL)
 
 
 def test_nothing_acknowledged_is_lost_to_kill_9(path):
@@ -549,6 +768,154 @@ def test_summaries_come_by_themselves_and_at_the_end(path):
     assert records(path, Summary)[-1].values["counters"]["alarms"] == 1
 
 
+def test_a_second_guard_waits_for_the_first_to_leave(path):
+    first, second = Metrics(), Metrics()
+    first.record(Status.ALARM, 1.5, 1.0, 100.0)
+    second.record(Status.OK, 0.5, 1.0, 100.0)
+    second.record(Status.OK, 0.5, 1.0, 100.0)
+    with EventLog(path) as log:
+        run = log.run
+        log.attach(first, network="n", profile="p", false_alarm_rate=0.01)
+        with pytest.raises(ValueError, match="expected a log of its own for each guard, got one that another guard"):
+            log.attach(second, network="m", profile="q", false_alarm_rate=0.02)
+        log.detach(second)
+        assert log.attached
+        log.put(event(1))
+        log.detach(first)
+        assert not log.attached
+        log.put(event(2))
+        log.attach(second, network="m", profile="q", false_alarm_rate=0.02)
+        assert log.run != run
+        log.put(event(3))
+    headers = records(path, Header)
+    assert [(head.run, head.network, head.profile, head.false_alarm_rate) for head in headers[-2:]] == [
+        (run, "n", "p", 0.01),
+        (log.run, "m", "q", 0.02),
+    ]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    told = [(line["frame"], line["network"], line["profile"]) for line in lines if line["type"] == "event"]
+    assert told == [(1, "n", "p"), (2, "n", "p"), (3, "m", "q")]
+    assert [summary.values["counters"]["frames"] for summary in records(path, Summary)] == [1, 2]
+    numbers = drive_statistics(read_drive([path]))
+    assert numbers["counts"]["frames"] == 3
+    assert numbers["rates"]["alarms"]["calibrated"] == pytest.approx((0.01 + 2 * 0.02) / 3)
+    assert [(run["network"], run["frames"]) for run in numbers["runs"]] == [("n", 1), ("m", 2)]
+    assert numbers["log"]["problems"] == []
+
+
+def test_a_guard_that_was_calibrated_anew_says_so_in_the_same_run(path):
+    metrics = Metrics()
+    with EventLog(path, max_bytes=4096) as log:
+        log.attach(metrics, profile="p", false_alarm_rate=0.01)
+        for frame in range(30):
+            log.put(event(frame))
+        assert log.flush()
+        log.attach(metrics, profile="q", false_alarm_rate=0.02)
+        log.attach(metrics, profile="q", false_alarm_rate=0.02)
+        log.put(event(30))
+    (run,) = read_drive([path]).runs
+    assert (run.header.profile, run.header.false_alarm_rate) == ("q", 0.02)
+    assert [event.frame for event in run.events] == list(range(31))
+    assert [head.profile for head in records(path, Header)][-2:] == ["p", "q"]
+    assert json.loads(path.read_text().splitlines()[-2])["profile"] == "q"
+
+
+def test_what_the_constructor_was_told_holds_for_every_guard(path):
+    first, second = Metrics(), Metrics()
+    with EventLog(path, network="mine", false_alarm_rate=0.5) as log:
+        log.attach(first, network="n", profile="p", false_alarm_rate=0.01)
+        log.detach(first)
+        log.attach(second, network="m", profile="q", false_alarm_rate=0.02)
+        with pytest.raises(ValueError, match="expected a false-alarm rate between 0 and 1"):
+            log.attach(second, false_alarm_rate=2)
+    header = records(path, Header)[-1]
+    assert (header.network, header.profile, header.false_alarm_rate) == ("mine", "q", 0.5)
+
+
+def test_a_guard_may_leave_a_closed_log_and_come_back_to_an_open_one(path):
+    metrics = Metrics()
+    with EventLog(path) as log:
+        run = log.run
+        for _ in range(2):
+            log.attach(metrics)
+            log.detach(metrics)
+        assert log.run == run
+        log.attach(metrics)
+    log.detach(metrics)
+    log.attach(Metrics())
+    assert (log.health().queued, log.health().dropped) == (0, 0)
+    assert log.close()
+    assert len(records(path, Summary)) == 3
+
+
+def test_what_is_dropped_reaches_the_counters_while_the_disk_fails(path, disk):
+    first, second = Metrics(), Metrics()
+    log = EventLog(path, capacity=8)
+    log.attach(first)
+    assert log.flush()
+    disk.write = full
+    taken = [log.put(event(frame)) for frame in range(100)]
+    assert first.counters.dropped_events == taken.count(False) >= 80
+    disk.write = WRITE
+    assert log.flush()
+    assert log.close()
+    with EventLog(path, capacity=8) as log:
+        log.attach(first)
+        log.put(None)
+        assert log.flush()
+        log.detach(first)
+        log.attach(second)
+        log.put(None)
+        assert log.flush()
+        assert (first.counters.dropped_events, second.counters.dropped_events) == (1, 1)
+    assert [(record.count, record.total) for record in records(path, Dropped)][-2:] == [(1, 1), (1, 1)]
+
+
+def test_an_event_that_comes_as_the_log_closes_is_written_or_counted(path):
+    """`put` finds the log open, and is held up until it is closed."""
+    log = EventLog(path)
+    log.put(event(0))
+    assert log.flush()
+    there, go, answers = threading.Event(), threading.Event(), []
+
+    class Slow(deque):
+        def append(self, item):
+            there.set()
+            assert go.wait(60)
+            super().append(item)
+
+    log._queue = Slow(log._queue)
+    putting = threading.Thread(target=lambda: answers.append(log.put(event(1))))
+    putting.start()
+    assert there.wait(60)
+    assert log.close()
+    go.set()
+    putting.join()
+    assert answers == [False]
+    assert (log.health().written, log.health().queued, log.health().dropped) == (1, 0, 1)
+    assert frames(path) == [0]
+
+
+def test_threads_that_put_while_the_log_closes_are_answered_truly(path):
+    for round_ in range(8):
+        log = EventLog(path.with_name(f"{round_}.jsonl"), capacity=10_000, thumbnails=0)
+        answers = [[] for _ in range(4)]
+
+        def put(place, log=log, answers=answers):
+            answers[place] = [log.put(event(place)) for _ in range(1000)]
+
+        threads = [threading.Thread(target=put, args=(place,)) for place in range(4)]
+        for thread in threads:
+            thread.start()
+        assert log.close()
+        for thread in threads:
+            thread.join()
+        found = frames(log.path)
+        assert [found.count(place) for place in range(4)] == [answer.count(True) for answer in answers]
+        assert log.health().dropped == sum(answer.count(False) for answer in answers)
+        assert log.health().queued == 0
+
+
 def test_a_summary_can_be_handed_over(path):
     with EventLog(path) as log:
         assert log.summary(Metrics())
@@ -559,12 +926,13 @@ def test_a_summary_can_be_handed_over(path):
 
 def test_broken_metrics_do_not_keep_events_from_the_disk(path):
     with EventLog(path) as log:
-        log.attach(None)
-        log._metrics = object()
-        log._summary_at = 0.0
+        log.attach(object(), 1e-6)
         log.put(event(0))
         assert log.flush()
         assert "AttributeError" in log.health().error
+        log.put(None)
+        assert log.flush()
+        assert log.health().dropped == 1
     assert frames(path) == [0]
 
 

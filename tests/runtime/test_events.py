@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,9 @@ EVENT = Event(
     "alarm", 7, 1_769_860_800_123_456_789, 5_000_000_000, Status.ALARM, Status.OK, 1.5, 1.0, 0.35, 3,
     ("relu1:unit single_range",), "score 1.5 is above the threshold 1", 812.5, ("relu1:unit[17]",),
 )  # fmt: skip
-HEADER = Header("0.1.0", "a" * 32, 0, "n" * 64, "p" * 64, 0.01, 1_769_860_800_000_000_000, 4_000_000_000, 0)
+HEADER = Header(
+    "0.1.0", "a" * 32, 0, "n" * 64, "p" * 64, 0.01, 1_769_860_800_000_000_000, 4_000_000_000, 0, "e.1.jsonl"
+)
 SUMMARY = Summary(8, 9, {"counters": {"frames": 3}, "latency_us": [[8.0, 3]], "drift": None})
 DROPPED = Dropped(8, 9, 2, 5)
 
@@ -34,8 +37,9 @@ event_strategy = st.builds(
 
 def same(left, right):
     """Equal field by field, NaN being NaN."""
-    pairs = [(getattr(left, field.name), getattr(right, field.name)) for field in fields(left)]
-    return all(a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)) for a, b in pairs)
+    return all(
+        a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)) for a, b in zip(left, right, strict=True)
+    )
 
 
 @given(event_strategy, st.integers(0, 2**40))
@@ -73,16 +77,34 @@ def test_a_line_holds_time_status_and_hashes_in_words():
 
 
 def test_long_texts_are_cut():
-    event = replace(EVENT, kind="k" * 999, reason="r" * 99_999, layers=("l" * 999,) * 999, neurons=("\0",) * 999)
+    event = EVENT._replace(kind="k" * 999, reason="r" * 99_999, layers=("l" * 999,) * 999, neurons=("\0",) * 999)
     _, back = decode(number(encode(event), 0))
     assert (len(back.kind), len(back.reason), len(back.layers), len(back.layers[0])) == (256, 4000, 256, 256)
-    widest = replace(event, layers=("\U0001f600" * 256,) * 256, neurons=("\U0001f600" * 256,) * 256)
+    widest = event._replace(layers=("\U0001f600" * 256,) * 256, neurons=("\U0001f600" * 256,) * 256)
     assert len(encode(widest)) < events.MAX_LINE
 
 
 @pytest.mark.parametrize("wall_ns", [2**63 - 1, -(2**63), 10**30, -1])
 def test_a_time_without_a_date_is_no_error(wall_ns):
     assert iso(wall_ns) is None or iso(wall_ns).endswith("Z")
+
+
+def test_times_are_those_of_datetime():
+    for wall_ns in (0, 1, -1, 999_999_999, 1_769_860_800_123_456_789, -62_135_596_800 * 10**9, 253_402_300_799 * 10**9):
+        date = datetime.fromtimestamp(0, timezone.utc) + timedelta(microseconds=wall_ns // 1000)
+        assert iso(wall_ns) == date.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
+
+
+@pytest.mark.parametrize("wrong", [{"status": 99}, {"before": "ok"}, {"status": []}])
+def test_a_status_that_is_none_is_refused(wrong):
+    with pytest.raises((ValueError, TypeError)):
+        encode(EVENT._replace(**wrong))
+
+
+def test_a_header_of_an_earlier_version_says_no_name():
+    line = json.loads(encode(HEADER))
+    del line["aside"]
+    assert decode(json.dumps(line | {"seq": 0}).encode() + b"\n")[1] == replace(HEADER, aside="")
 
 
 def line_with(**changes):

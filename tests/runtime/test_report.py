@@ -14,10 +14,11 @@ import pytest
 from outrider.monitor import Status, clopper_pearson
 from outrider.runtime.drift import DriftTest, confidence_sequence
 from outrider.runtime.events import Dropped, Event, Header, Summary, encode, number
-from outrider.runtime.metrics import Metrics
+from outrider.runtime.metrics import Histogram, Metrics, quantile
+from outrider.runtime.report import drive as drive_module
 from outrider.runtime.report import drive_statistics, read_drive, render_report
+from outrider.runtime.report.figures import _below, margin
 from outrider.runtime.report.page import duration, figure, share
-from outrider.runtime.report.statistics import quantile
 from outrider.runtime.thumbnails import Thumbnails
 
 pytest.importorskip("jinja2")
@@ -32,7 +33,7 @@ VOID = {"br", "img", "link", "meta", "path", "use", "rect"}
 def header(run=RUN, part=0, start=WALL, **changes):
     fields = {"network": "n" * 64, "profile": "p" * 64, "false_alarm_rate": 0.01, "repaired_bytes": 0} | changes
     return Header("0.1.0", run, part, fields["network"], fields["profile"], fields["false_alarm_rate"], start, START,
-                  fields["repaired_bytes"])  # fmt: skip
+                  fields["repaired_bytes"], fields.get("aside", f"events.{part + 1}.jsonl"))  # fmt: skip
 
 
 def event(second, status, before=Status.OK, frame=None, score=0.5, reason="", kind="status", wall=None, layers=()):
@@ -182,6 +183,19 @@ def test_nothing_of_the_log_becomes_markup(text):
     assert "{{ 7 * 7 }}" in said
 
 
+def test_what_cannot_be_seen_or_written_is_shown_as_a_code(outrider, tmp_path):
+    """Names of files hold any bytes: no UTF-8, escapes of a terminal, signs that turn the direction of writing."""
+    odd = "/data/\udcff\x1b]0;pwned\x07\u202e.png"
+    head = Header("0.1.0", odd, 0, odd, odd, None, WALL, START)
+    write(tmp_path / "e.jsonl", [head, event(1, Status.FAULT, reason=odd, kind=odd, layers=(odd,))])
+    assert outrider("report", "e.jsonl", "-o", "a\x1bb.html").out.endswith("the page is a\\x1bb.html\n")
+    text = (tmp_path / "a\x1bb.html").read_text("utf-8")
+    assert not set(text) & {"\x1b", "\x07", "\u202e"}
+    assert r"/data/\udcff\x1b]0;pwned\x07\u202e.png" in text
+    assert "1\u202fs" in text
+    assert outrider("report", "e.jsonl", "--json").out.isascii()
+
+
 def test_a_hostile_header_stays_text(tmp_path):
     head = Header(HOSTILE, HOSTILE, 0, HOSTILE, HOSTILE, None, WALL, START)
     page = Page(page_of(write(tmp_path / "events.jsonl", [head, event(1, Status.ALARM, kind=HOSTILE)])))
@@ -205,6 +219,119 @@ def test_rotated_files_come_with_their_log_and_files_may_be_given_twice(tmp_path
     assert read_drive([tmp_path / "events.jsonl"]).problems == ["run aaaaaaaa: lines 2 to 3 missing"]
     (tmp_path / "events.1.jsonl").unlink()
     assert read_drive([tmp_path / "events.jsonl"]).problems == ["run aaaaaaaa: lines 0 to 3 rotated away or not given"]
+
+
+def test_files_of_other_logs_are_none_of_the_drive(tmp_path):
+    write(
+        tmp_path / "events.20260101.jsonl", [header("b" * 32, aside="events.20260101.1.jsonl"), event(1, Status.ALARM)]
+    )
+    write(tmp_path / "events.3.jsonl", [header("c" * 32, part=1), event(1, Status.ALARM)])
+    (tmp_path / "events.4.jsonl").write_text("notes\n")
+    path = write(tmp_path / "events.jsonl", [header(), event(2, Status.ALARM)])
+    found = read_drive([path])
+    assert (found.files, [run.header.run for run in found.runs]) == ([path], [RUN])
+
+
+def rotate(folder, parts):
+    """The log as it stands after so many parts, each of two lines; the newest three are kept."""
+    for file in folder.glob("events*.jsonl"):
+        file.unlink()
+    for part in range(max(0, parts - 3), parts):
+        name = "events.jsonl" if part == parts - 1 else f"events.{part + 1}.jsonl"
+        write(folder / name, [header(part=part), event(part, Status.ALARM, frame=part)], first=2 * part)
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_log_may_be_rotated_while_it_is_read(tmp_path, monkeypatch, moment):
+    """After so many files that were read, the log goes on by two parts, and the older ones go away."""
+    rotate(tmp_path, 3)
+    reads = []
+
+    def read_records(file, **options):
+        if len(reads) == moment:
+            rotate(tmp_path, 5)
+        reads.append(file)
+        return read_really(file, **options)
+
+    read_really = drive_module.read_records
+    monkeypatch.setattr(drive_module, "read_records", read_records)
+    found = read_drive([tmp_path / "events.jsonl"])
+    seen = [one.frame for one in found.runs[0].events]
+    assert seen == list(range(seen[0], seen[-1] + 1))
+    assert [problem for problem in found.problems if "missing" in problem] == []
+    assert 2 in seen
+
+
+def test_between_two_files_of_a_log_its_older_ones_are_read(tmp_path):
+    rotate(tmp_path, 3)
+    (tmp_path / "events.jsonl").unlink()
+    found = read_drive([tmp_path / "events.jsonl"])
+    assert [one.frame for one in found.runs[0].events] == [0, 1]
+    with pytest.raises(FileNotFoundError, match=r"nothing.jsonl"):
+        read_drive([tmp_path / "nothing.jsonl"])
+    with pytest.raises(FileNotFoundError, match=r"nowhere/events.jsonl"):
+        read_drive([tmp_path / "nowhere" / "events.jsonl"])
+
+
+def test_the_last_header_of_a_run_holds(tmp_path):
+    first = header(network="", profile="", false_alarm_rate=None, repaired_bytes=9)
+    path = write(tmp_path / "events.jsonl", [first, header(repaired_bytes=9), event(1, Status.ALARM), header(part=1)])
+    found = read_drive([path])
+    assert (found.runs[0].header.network, found.runs[0].header.part) == ("n" * 64, 1)
+    assert [problem.split(",")[0] for problem in found.problems] == ["run aaaaaaaa: a line of 9 bytes"]
+
+
+def counted(second, frames):
+    now = round(second * SECOND)
+    return Summary(WALL + now, START + now, {"counters": {"frames": frames}})
+
+
+SILENCE = {"kind": "silence", "frame": 50}
+SHARES = [
+    # The end of a silence is written down.
+    (
+        [event(5, Status.STALE, **SILENCE), event(9, Status.OK, Status.STALE, frame=51), counted(10, 60)],
+        {"ok": 6, "stale": 4},
+    ),
+    # It is not: the summaries show how long no frame came, the next one that frames came again.
+    ([event(5, Status.STALE, **SILENCE), counted(6, 50), counted(7, 50), counted(10, 99)], {"ok": 8, "stale": 2}),
+    ([event(5, Status.STALE, **SILENCE), counted(10, 99)], {"ok": 10}),
+    ([event(5, Status.STALE, **SILENCE), counted(7, 50), counted(10, 50)], {"ok": 5, "stale": 5}),
+    ([event(5, Status.STALE, **SILENCE)], {"ok": 5}),
+    # Nor this one, but the next event tells of the status before it.
+    (
+        [event(5, Status.STALE, **SILENCE), counted(6, 50), event(9, Status.ALARM, frame=60), counted(10, 90)],
+        {"ok": 8, "stale": 1, "alarm": 1},
+    ),
+    # A silence after which the loop is not clear at once.
+    (
+        [
+            event(2, Status.ALARM, frame=20), event(5, Status.STALE, Status.ALARM, **SILENCE),
+            event(6, Status.ALARM, Status.STALE, frame=51), event(8, Status.OK, Status.ALARM, frame=70),
+            counted(10, 90),
+        ],
+        {"ok": 4, "alarm": 5, "stale": 1},
+    ),
+    # Several events of one frame.
+    (
+        [event(5, Status.ALARM, frame=50, kind="drift"), event(5, Status.ALARM, frame=50), counted(10, 90)],
+        {"ok": 5, "alarm": 5},
+    ),
+    # The end of an alarm was dropped.
+    (
+        [
+            event(2, Status.ALARM, frame=20), event(3, Status.ALARM, Status.ALARM, frame=30, kind="alarm"),
+            event(8, Status.FAULT, frame=80), counted(10, 90),
+        ],
+        {"ok": 7, "alarm": 1, "fault": 2},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("records", "shares"), SHARES)
+def test_a_status_lasts_as_long_as_the_log_shows_it(tmp_path, records, shares):
+    numbers = drive_statistics(read_drive([write(tmp_path / "events.jsonl", [header(), *records])]))
+    assert {name: seconds for name, seconds in numbers["seconds_by_status"].items() if seconds} == pytest.approx(shares)
 
 
 def test_restarts_are_runs_of_one_drive(tmp_path):
@@ -341,6 +468,22 @@ def test_a_missing_package_is_named_with_its_extra(drive, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"a report needs matplotlib and jinja2: pip install 'outrider\[report\]'"):
         render_report(found, numbers)
+
+
+def test_margins_are_those_that_metrics_count():
+    for score, threshold in ((0.0, 0.0), (1.0, 0.0), (0.0, 2.0), (3.0, 2.0), (float("inf"), 1.0), (float("nan"), 1.0)):
+        metrics = Metrics()
+        metrics.record(Status.OK, score, threshold, 1.0)
+        ((upper, _),) = metrics.margins.buckets()
+        ratio = margin(event(1, Status.OK, score=score)._replace(threshold=threshold))
+        assert min(ratio, 4) < upper
+        assert ratio >= (4 if upper == float("inf") else upper - 1 / 16)
+
+
+def test_bars_begin_where_those_below_end():
+    upper = Histogram().upper
+    assert [_below(edge) for edge in upper] == [0.5, *upper[:-1]]
+    assert [_below(odd) for odd in (-5.0, 0.0, 3.5, 1e12)] == [0.5, 0.5, 3, 1 << 27]
 
 
 def test_quantiles_are_upper_ends():

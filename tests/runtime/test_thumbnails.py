@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 
 import numpy as np
@@ -98,6 +99,58 @@ def test_the_same_frame_twice_is_one_picture(tmp_path):
     for frame in (1, 1, 2):
         ring.save(RUN, frame, np.zeros((4, 4, 3), np.uint8))
     assert len(list_thumbnails(tmp_path)) == 2
+
+
+def test_a_picture_that_cannot_be_removed_takes_the_place_of_another(tmp_path):
+    ring = Thumbnails(tmp_path, 3)
+    black = np.zeros((4, 4, 3), np.uint8)
+    stays = ring.save(RUN, 0, black)
+    stays.unlink()
+    stays.mkdir()
+    for frame in range(1, 20):
+        ring.save(RUN, frame, black)
+    assert {path.name[-8:-4] for path in tmp_path.iterdir()} == {"0000", "0018", "0019"}
+
+
+def test_where_no_picture_can_be_removed_none_is_added(tmp_path):
+    ring = Thumbnails(tmp_path, 2)
+    for frame in range(2):
+        stays = ring.save(RUN, frame, np.zeros((4, 4, 3), np.uint8))
+        stays.unlink()
+        stays.mkdir()
+    for frame in range(2, 9):
+        with pytest.raises(OSError, match=stays.name[:32]):
+            ring.save(RUN, frame, np.zeros((4, 4, 3), np.uint8))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_pictures_that_could_not_be_written_take_a_place_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    ring = Thumbnails(tmp_path, 3)
+
+    def half(path, *_, **__):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", half)
+    for frame in range(9):
+        with pytest.raises(OSError, match="No space"):
+            ring.save(RUN, frame, np.zeros((4, 4, 3), np.uint8))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_picture_removed_while_they_are_listed_is_left_out(tmp_path, monkeypatch):
+    ring = Thumbnails(tmp_path, 3)
+    gone, kept = (ring.save(RUN, frame, np.zeros((4, 4, 3), np.uint8)) for frame in range(2))
+    stat = pathlib.Path.stat
+
+    def vanish(path, **options):
+        if path == gone:
+            gone.unlink(missing_ok=True)
+        return stat(path, **options)
+
+    monkeypatch.setattr(pathlib.Path, "stat", vanish)
+    assert list_thumbnails(tmp_path) == [kept]
 
 
 def test_no_folder_has_no_pictures(tmp_path):
