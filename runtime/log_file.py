@@ -31,13 +31,13 @@ class LogFile:
         self._lock = _lock(path)
         try:
             _refuse_no_file(path)
-            self._file = _open(path)
+            file = _open(path)
             try:
-                self.repaired_bytes, header = _repair(self._file, path)
-                self.size = os.fstat(self._file).st_size
+                self.repaired_bytes, header = _repair(file, path)
+                self._hold(file)
                 older = older_files(path)
             except BaseException:
-                os.close(self._file)
+                os.close(file)
                 raise
         except BaseException:
             os.close(self._lock)
@@ -56,8 +56,8 @@ class LogFile:
         """All of the lines or none of them. Raises OSError; the lines may then be offered again."""
         if self._torn is not None:
             os.ftruncate(self._file, self._torn)
-            self._torn = None
-        start = os.fstat(self._file).st_size
+            self.size, self._torn = self._torn, None
+        start = self.size
         try:
             rest = memoryview(lines)
             while rest:
@@ -97,7 +97,8 @@ class LogFile:
             aside.rename(self.path)
             raise
         os.close(self._file)
-        self._file, self.size, self._torn = fresh, 0, None
+        self._torn = None
+        self._hold(fresh)
         self._older.append(aside)
         self._next = self._free(self._next + 1)
         self._new_names.add(self.path.parent)
@@ -131,8 +132,7 @@ class LogFile:
             there = self.path.stat()
         except FileNotFoundError:
             there = None
-        ours = os.fstat(self._file)
-        if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+        if there is None or (there.st_dev, there.st_ino) != self._identity:
             fresh = _open(self.path)
             try:
                 _repair(fresh, self.path)
@@ -140,16 +140,22 @@ class LogFile:
                 os.close(fresh)
                 raise
             os.close(self._file)
-            self._file = fresh
             self._next = self._free(self._next)
             self._new_names.add(self.path.parent)
-        elif ours.st_size < self.size:
-            _repair(self._file, self.path)
+        elif there.st_size < self.size:
+            fresh = self._file
+            _repair(fresh, self.path)
         else:
+            self.size = there.st_size
             return False
         self._torn = None
-        self.size = os.fstat(self._file).st_size
+        self._hold(fresh)
         return True
+
+    def _hold(self, file: int) -> None:
+        """Write to this file from now on."""
+        found = os.fstat(file)
+        self._file, self._identity, self.size = file, (found.st_dev, found.st_ino), found.st_size
 
     def close(self) -> None:
         """Close the file and let another writer in."""

@@ -966,3 +966,29 @@ def test_no_thumbnails_are_kept_when_none_are_wanted(path):
 def test_the_hash_of_a_file(path):
     path.write_bytes(b"abc")
     assert file_sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_events_that_come_soon_after_others_are_written_together(path, monkeypatch):
+    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 0.5)
+    with EventLog(path) as log:
+        time.sleep(0.6)  # the header is written; a calm follows
+        log.put(event(0))
+        until(lambda: log.health().written == 1)
+        for frame in range(1, 4):
+            log.put(event(frame))
+        time.sleep(0.1)
+        assert log.health().written == 1
+        until(lambda: log.health().written == 4)
+    assert frames(path) == [0, 1, 2, 3]
+
+
+def test_whoever_asks_for_the_disk_waits_for_no_gathering(path, monkeypatch):
+    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 600)
+    log = EventLog(path)
+    for frame in range(3):
+        log.put(event(frame))
+        assert log.flush()
+        assert log.health().synced == frame + 1
+    log.put(event(3))
+    assert log.close()
+    assert frames(path) == [0, 1, 2, 3]
