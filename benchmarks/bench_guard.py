@@ -9,9 +9,10 @@ quantiles hold what else the machine did in between, on one side or the other: b
 much that is.
 
 Within the call: in a second pass a frame's overhead is the time of `guard(frame)` less that of session and compiled
-loops, each timed inside the same call, plus all that the threads of log and watchdog computed meanwhile: while these
-hold Python's lock the frame may wait for them, inside of the session's call too. What the machine does to the session
-no longer counts, what it does to the guard does, and so do the clocks, some 2 µs.
+loops, each timed inside the same call, plus what the frame may have waited for the guard's own threads, inside of the
+session's call too, where Python's lock is asked back: no more than these threads computed meanwhile, and no more than
+the frame's own thread stood still. What the machine does to the session no longer counts, what it does to the guard
+does, and so do the clocks, some 2 µs.
 
 Frames are drawn like those of the calibration, at a rate of 1 %: about one of a hundred alarms and is written down.
 A frame with an event costs more, and so does the one after it, bare or guarded, while the log's thread encodes what
@@ -184,20 +185,22 @@ def beside_bare(guard: Guard, pool: list[np.ndarray], count: int) -> tuple[np.nd
 
 
 def within_the_call(guard: Guard, pool: list[np.ndarray], count: int) -> np.ndarray:
-    """Nanoseconds of guarded frames beyond session and compiled loops, those of the guard's threads included."""
+    """Nanoseconds of guarded frames beyond session and compiled loops, waiting for the guard's threads included."""
     watch, clock, own = time_work_within(guard), time.perf_counter_ns, np.empty(count, np.int64)
     threads = [thread.ident for thread in threading.enumerate() if thread.name.startswith("outrider")]
     clocks = [time.pthread_getcpuclockid(ident) for ident in threads if ident is not None]
     for i in range(-WARM, count):
         frame = pool[i % POOL]
         watch.spent = 0
-        meanwhile = -sum(map(time.clock_gettime_ns, clocks))
+        others = -sum(map(time.clock_gettime_ns, clocks))
+        computed = -time.thread_time_ns()
         began = clock()
         guard(frame)
-        ended = clock()
-        meanwhile += sum(map(time.clock_gettime_ns, clocks))
+        took = clock() - began
+        computed += time.thread_time_ns()
+        others += sum(map(time.clock_gettime_ns, clocks))
         if i >= 0:
-            own[i] = ended - began - watch.spent + meanwhile
+            own[i] = took - watch.spent + min(others, max(0, took - computed))
     return own
 
 

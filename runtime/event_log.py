@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
 
-_LINES_AT_ONCE = 4
-_GATHER_SECONDS = 0.1
+_LINES_AT_ONCE = 2
+_GATHER_SECONDS, _REST_SECONDS = 0.1, 0.001
 _RETRY_SECONDS = 0.05, 5.0
 _PICTURES = 4
 
@@ -361,10 +361,15 @@ class EventLog:
         self._summarise(closing)
         self._ended = closing  # what is put from here on is taken back by those who put it, or written
         try:
+            looked = False
             while self._take():
+                if not looked:
+                    self._look_at_the_file()
+                    looked = True
                 self._write()
                 if self._sync_is_due():
                     self._sync()
+                self._rest(closing)
             if self._dirty and (closing or self._sync_is_due()):
                 self._sync()
             self._pass_marks()
@@ -374,6 +379,11 @@ class EventLog:
         self._failing, self._retry = False, _RETRY_SECONDS[0]
         while self._frames:
             self._save(*self._frames.popleft())
+
+    def _rest(self, closing: bool) -> None:
+        """Leave Python to the loop between two writes, unless somebody waits or the queue fills."""
+        if not (closing or self._marks or self._hurry.is_set() or len(self._queue) > self._capacity // 4):
+            time.sleep(_REST_SECONDS)
 
     def _summarise(self, closing: bool) -> None:
         with self._attaching:
@@ -429,10 +439,12 @@ class EventLog:
             self._part, self._seq, self._fresh = 0, 0, True
         self._writing = run
 
-    def _write(self) -> None:
+    def _look_at_the_file(self) -> None:
         if self._file.restore():
             self._begin_part()
             self._note(FileNotFoundError(f"{self.path} was removed or shortened by others; a new beginning was made"))
+
+    def _write(self) -> None:
         size = sum(len(body) for body, _ in self._pending) + 24 * len(self._pending)
         now = time.monotonic()
         if self._file.full_after(size) and now >= self._rotate_at:

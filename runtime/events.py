@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -33,6 +33,7 @@ _TEXT, _NAME, _NAMES = 4000, 256, 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STATUS = {status: status.name.lower() for status in Status}  # the class is slow to ask
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class Event(NamedTuple):
@@ -107,16 +108,21 @@ def encode(record: Record, network: str = "", profile: str = "") -> bytes:
 
     Texts are cut to 4,000 characters, names to 256 of 256. Raises ValueError or TypeError for what cannot be written.
     """
+    body: dict[str, Any]
     if isinstance(record, Event):
-        body = _event(record, network, profile)
-    elif isinstance(record, Header):
+        return _checked(_event(record, network, profile))
+    if isinstance(record, Header):
         body = {"type": "header", "format": FORMAT} | _plain(record)
     elif isinstance(record, Summary):
         clocks = {"time": iso(record.wall_ns), "wall_ns": record.wall_ns, "monotonic_ns": record.monotonic_ns}
         body = {"type": "summary"} | clocks | _finite(record.values)
     else:
         body = {"type": "dropped", "time": iso(record.wall_ns)} | _plain(record)
-    line = _JSON.encode(body).encode("ascii")
+    return _checked(_JSON.encode(body))
+
+
+def _checked(body: str) -> bytes:
+    line = body.encode("ascii")
     if len(line) > MAX_LINE - 64:
         raise ValueError(f"expected a line of at most {MAX_LINE} bytes, got {len(line)}")
     return line
@@ -164,29 +170,30 @@ def _second(seconds: int) -> str | None:
         return None
 
 
-def _event(event: Event, network: str, profile: str) -> dict[str, Any]:
+def _event(event: Event, network: str, profile: str) -> str:
+    """The body of the line of an event, put together by hand: in the time between two frames."""
     if event.status not in _STATUS or event.before not in _STATUS:
         raise ValueError(f"expected statuses, got {event.status!r} and {event.before!r}")
-    return {
-        "type": "event",
-        "kind": event.kind[:_NAME],
-        "time": iso(event.wall_ns),
-        "wall_ns": int(event.wall_ns),
-        "monotonic_ns": int(event.monotonic_ns),
-        "frame": int(event.frame),
-        "status": _STATUS[event.status],
-        "before": _STATUS[event.before],
-        "score": _number(event.score),
-        "threshold": _number(event.threshold),
-        "confidence": _number(event.confidence),
-        "prediction": int(event.prediction),
-        "layers": [name[:_NAME] for name in event.layers[:_NAMES]],
-        "neurons": [name[:_NAME] for name in event.neurons[:_NAMES]],
-        "reason": event.reason[:_TEXT],
-        "latency_us": _number(event.latency_us),
-        "network": network,
-        "profile": profile,
-    }
+    time = iso(event.wall_ns)
+    return (
+        f'{{"type":"event","kind":{_quoted(event.kind[:_NAME])},"time":{"null" if time is None else _quoted(time)},'
+        f'"wall_ns":{int(event.wall_ns)},"monotonic_ns":{int(event.monotonic_ns)},"frame":{int(event.frame)},'
+        f'"status":"{_STATUS[event.status]}","before":"{_STATUS[event.before]}","score":{_figure(event.score)},'
+        f'"threshold":{_figure(event.threshold)},"confidence":{_figure(event.confidence)},'
+        f'"prediction":{int(event.prediction)},"layers":{_names(event.layers)},"neurons":{_names(event.neurons)},'
+        f'"reason":{_quoted(event.reason[:_TEXT])},"latency_us":{_figure(event.latency_us)},'
+        f'"network":{_quoted(network)},"profile":{_quoted(profile)}}}'
+    )
+
+
+def _figure(value: float) -> str:
+    """A number, or a word for what JSON has no number for."""
+    value = float(value)
+    return repr(value) if math.isfinite(value) else f'"{value!r}"'
+
+
+def _names(names: Sequence[str]) -> str:
+    return f"[{','.join([_quoted(name[:_NAME]) for name in names[:_NAMES]])}]"
 
 
 def _plain(record: Header | Dropped) -> dict[str, Any]:
