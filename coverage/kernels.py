@@ -637,11 +637,11 @@ def whitened_parts(values, mean, whitening, out):
 def take_highest(values, places):
     """Write where the highest values above 0 are, highest first, of equals the first: how many; they are set to 0."""
     for found in range(places.shape[0]):
-        best = 0
+        best, highest = -1, np.float32(0)
         for j in range(values.shape[0]):
-            if values[j] > values[best]:
-                best = j
-        if not values[best] > 0:
+            if values[j] > highest:
+                best, highest = j, values[j]
+        if best < 0:
             return found
         places[found] = best
         values[best] = 0
@@ -856,26 +856,31 @@ def judge_frame(score, label, thresholds, warnings):
 def _frame_facts(frame, exponent, last):
     """How many frames in a row had the bytes of this one; -1 where it holds NaN or Inf, -2 where it is of one colour.
 
-    Of three axes the first or the last is taken for that of the colours, if it has no more than 4. exponent: (1,)
+    Of three axes the first or the last may be that of the colours, if it has no more than 4. exponent: (1,)
     unsigned of the size of a value, the bits of the exponent, 0 for integers. last: (2,) uint64, kept from frame to
     frame: the sum of all values times numbers that are as good as random, 64 bits of it, and how many frames had it.
     """
     words, highest = frame.reshape(frame.size).view(exponent.dtype), exponent[0]
-    blocks, colours = 1, 1
-    if frame.ndim == 3 and frame.shape[0] <= 4 < frame.size:
-        blocks = frame.shape[0]
-    elif frame.ndim == 3 and frame.shape[2] <= 4 < frame.size:
-        colours = frame.shape[2]
-    plain, size = True, words.shape[0] // blocks
-    for i in range(words.shape[0]):
-        if i % size >= colours and words[i] != words[i - colours]:
-            plain = False
-            break
+    plain = False
+    for last_axis in range(2):
+        size, colours = words.shape[0], 1
+        if frame.ndim == 3 and size > 4:
+            if last_axis and frame.shape[2] <= 4:
+                colours = frame.shape[2]
+            elif not last_axis and frame.shape[0] <= 4:
+                size //= frame.shape[0]
+        differs = False
+        for i in range(words.shape[0]):
+            if i % size >= colours and words[i] != words[i - colours]:
+                differs = True
+                break
+        plain |= not differs
     bad, digest = int32(0), uint64(0)
     for i in range(words.shape[0]):
         word = words[i]
         bad += int32((word & highest) == highest)
-        folded = uint32(word) ^ uint32(uint64(word) >> uint64(32)) ^ uint32(0x9E3779B9)
+        upper = uint32(uint64(word) >> uint64(32))
+        folded = uint32(word) ^ uint32(upper * uint32(0x27D4EB2F)) ^ uint32(0x9E3779B9)
         weight = uint32(uint32(i) * uint32(0x85EBCA6B))
         weight = uint32((weight ^ (weight >> uint32(15))) * uint32(0xC2B2AE35)) | uint32(1)
         digest += uint64(folded) * uint64(weight)

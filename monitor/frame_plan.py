@@ -30,11 +30,11 @@ _verdict = partial(tuple.__new__, Verdict)  # half the time of `Verdict(...)`
 class FramePlan:
     """`output, verdict = plan(frame)`: those of `Monitor.check` for this frame alone, to the last bit.
 
-    A frame is one run of the network and a few compiled calls on arrays that are made here. What is made of each frame
-    is its verdict, with a copy of the deviations, and the output: both stay as they are. A network that can be
-    `buffered` runs into arrays of the plan, from which outputs are copied as ONNX Runtime itself copies them; one that
-    cannot makes its arrays anew. Layers and reason are worked out where the
-    status is not OK. One frame at a time; calibration: the one that is held to.
+    A frame is one run of the network and a few compiled calls on arrays that are made here. What is made of each
+    frame is its verdict, with a copy of the deviations, and the output: both stay as they are. A network that can
+    be `buffered` runs into arrays of the plan, from which outputs are copied as ONNX Runtime itself copies them;
+    one that cannot makes its arrays anew. Layers and reason are worked out where the status is not OK. One frame at
+    a time; calibration: the one that is held to.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class FramePlan:
         self._speaking = Columns(profile.names, calibration.limits)
         self._columns = {name: i for i, name in enumerate(profile.names)}
         self._worst = {one.column: one.worst for one in alone}
+        self._shaped = [place_shape(profile.network.taps[column.tap]) is not None for column in profile.columns]
         self._highest = np.empty(_NEURONS_OF_A_LAYER, np.int64)
         self._places = comparison.places
         self._shapes = [
@@ -141,7 +142,7 @@ class FramePlan:
         """The neurons that added most to some layers of the last frame, such as "relu1:unit[17]", a handful in all.
 
         Of equal ones the first. None of criteria that are no sum over neurons, nor the root of one, and none where the
-        class of the frame is not covered: then no single neuron is the reason.
+        class of the frame, or of its worst place, is not covered: then no single neuron is the reason.
         """
         names: list[str] = []
         if self._seen is None or not self._covered[self._label()]:
@@ -153,6 +154,8 @@ class FramePlan:
             i = self._columns[layer]
             if i in self._worst:
                 values, label = self._worst[i](self._seen.activations)
+                if self._map.covered is not None and self._shaped[i] and not self._map.covered[label]:
+                    continue
             else:
                 values, label = self._seen.activations[self._places[i]][0], self._label()
             column = self._profile.columns[i]

@@ -27,6 +27,12 @@ class Status(IntEnum):
     FAULT = 3
     STALE = 4
 
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, form: str) -> str:
+        return format(self.name, form)
+
 
 class Verdict(NamedTuple):
     """The verdict on one input. A named tuple, as the loop makes one of every frame and nothing is made faster.

@@ -36,8 +36,9 @@ class Network(Protocol):
 
     classes is None for a network without classes (regression, segmentation). input_shape is that of one sample.
     fingerprint is a SHA-256 in hexadecimal: another network has another. A network whose class scores are a map may
-    say how many classes that map tells apart, as `map_classes`; without it, it has none. One that can run into arrays
-    that stay where they are may offer them, as `buffered`; see `OnnxNetwork`.
+    say how many classes that map tells apart, as `map_classes`; without it, it has none. One that can run into
+    arrays that stay where they are may offer them, as `buffered`, see `OnnxNetwork`; without that, the output is a
+    new one with every call, which a loop hands on.
     """
 
     taps: Taps

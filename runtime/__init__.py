@@ -9,18 +9,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .event_log import EventLog
     from .guard import Guard
     from .guarded_model import export, guard_facts
+    from .metrics import metrics_text, serve_metrics
     from .watchdog import Heartbeat, Watchdog
 
-__all__ = ["Guard", "Heartbeat", "Watchdog", "export", "guard_facts"]
+__all__ = [
+    "EventLog",
+    "Guard",
+    "Heartbeat",
+    "Watchdog",
+    "export",
+    "guard_facts",
+    "metrics_text",
+    "serve_metrics",
+]
 
 _HOMES = {
+    "EventLog": "event_log",
     "Guard": "guard",
     "Heartbeat": "watchdog",
     "Watchdog": "watchdog",
     "export": "guarded_model",
     "guard_facts": "guarded_model",
+    "metrics_text": "metrics",
+    "serve_metrics": "metrics",
 }
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LINES_AT_ONCE = 2
 _GATHER_SECONDS, _REST_SECONDS = 0.1, 0.001
+_FIRST_SUMMARY_SECONDS = 1.0
 _RETRY_SECONDS = 0.05, 5.0
 _PICTURES = 4
 
@@ -229,7 +230,7 @@ class EventLog:
         self, metrics: Metrics, seconds: float = 10.0, *, network: str = "", profile: str = "",
         false_alarm_rate: float | None = None,
     ) -> None:  # fmt: skip
-        """Have the writer add a summary of these counters every so many seconds, and when the log is closed.
+        """Have the writer add a summary of these counters after a second, every so many, and when the log is closed.
 
         network, profile, false_alarm_rate: what the constructor was not given, for the events from here on; the header
         is then written once more. The same metrics may be attached again to restate them; other ones, after `detach`,
@@ -259,7 +260,7 @@ class EventLog:
                 self._run = run
                 self._enqueue(run)
             self._metrics = self._counted = metrics
-            self._summary_seconds, self._summary_at = seconds, time.monotonic() + seconds
+            self._summary_seconds, self._summary_at = seconds, time.monotonic() + min(seconds, _FIRST_SUMMARY_SECONDS)
         self._wake.set()
 
     def detach(self, metrics: Metrics) -> None:
@@ -448,6 +449,8 @@ class EventLog:
         size = sum(len(body) for body, _ in self._pending) + 24 * len(self._pending)
         now = time.monotonic()
         if self._file.full_after(size) and now >= self._rotate_at:
+            if self._dirty:
+                self._sync()
             try:
                 self._file.rotate()
             except OSError as error:
@@ -497,13 +500,14 @@ class EventLog:
         return self._dirty and (waited_for or time.monotonic() >= self._synced_at + self._sync_seconds)
 
     def _sync(self) -> None:
-        self._synced_at = time.monotonic()
         try:
             self._file.sync()
         except OSError:  # what it was to write may be gone from memory too: a later success says nothing of it
             self._unsure = self._written - self._synced
             raise
-        self._dirty, self._synced = False, self._written - self._unsure
+        finally:
+            self._synced_at = time.monotonic()
+        self._dirty, self._synced, self._failing = False, self._written - self._unsure, False
         self._pass_marks()
 
     def _pass_marks(self) -> None:
@@ -512,6 +516,7 @@ class EventLog:
                 if mark.after <= self._taken:
                     mark.kept = not self._unsure
                     mark.passed.set()
+            self._marks = [mark for mark in self._marks if not mark.passed.is_set()]
 
     def _save(self, run: str, frame: int, image: np.ndarray) -> None:
         try:

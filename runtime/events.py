@@ -39,10 +39,11 @@ _quoted = json.encoder.encode_basestring_ascii
 class Event(NamedTuple):
     """Something that happened in the loop. A named tuple, as the loop makes one of every alarm.
 
-    kind: "status", "alarm", "fault", "drift" or a word of your own. frame: its number in the stream. wall_ns: since
-    1970, UTC; monotonic_ns: the clock that never steps. status, before: of the loop, now and until now. score,
-    threshold, confidence, prediction, layers, reason: as in a `Verdict`. latency_us: from frame to verdict. neurons:
-    the neurons that spoke, e.g. "relu1:unit[17]", where they are known.
+    kind: "status", "alarm", "fault", "stale", "silence", "acknowledged", "drift", "unreadable" or a word of your
+    own. frame: its number in the stream. wall_ns: since 1970, UTC; monotonic_ns: the clock that never steps.
+    status, before: of the loop, now and until now. score, threshold, confidence, prediction, layers, reason: as in
+    a `Verdict`. latency_us: from frame to verdict. neurons: the neurons that spoke, e.g. "relu1:unit[17]", where
+    they are known.
     """
 
     kind: str

@@ -54,6 +54,6 @@ class Evidence:
             raise OSError("the event log takes nothing: its queue is full, or it is closed")
 
     def picture(self, frame: Any) -> None:
-        """Keep a small picture of the frame counted last; at most one a second."""
+        """Keep a small picture of the frame counted last, if the log is due for one."""
         if self.log is not None and isinstance(frame, np.ndarray):
             self.log.thumbnail(self.metrics.counters.frames, frame)

@@ -31,7 +31,7 @@ class FrameCheck:
         self._words = np.dtype(f"u{self._dtype.itemsize}")
         self._exponent = np.array([_EXPONENTS.get(self._dtype.name, 0)], self._words)
         self._is_taken = len(self._shape) > 0 and self._dtype != np.float16  # by the kernel, as it is
-        self._facts = frame_facts(self._dtype, len(self._shape)) if self._is_taken else frame_facts(self._words, 1)
+        self._facts = frame_facts(self._dtype if self._is_taken else self._words, max(1, len(self._shape)))
         self._copy = np.empty(0, self._dtype)
         self._last = np.zeros(2, np.uint64)
         self._most = float("inf") if frozen is None else frozen
@@ -63,7 +63,7 @@ class FrameCheck:
                 self._copy = np.empty(frame.shape, self._dtype)
             np.copyto(self._copy, frame)
             frame = self._copy
-        return frame if self._is_taken else frame.reshape(-1).view(self._words)
+        return frame if self._is_taken else np.atleast_1d(frame).view(self._words)
 
     def _refusal(self, frame: Any) -> str:
         """Why the network cannot take the frame; empty when it can."""

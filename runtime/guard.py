@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..monitor import FramePlan, Monitor, NotReadyError, Status, Verdict
+from ..monitor.arrays import without_batch
 from .drift import DriftTest
 from .evidence import Evidence
 from .fallback import Fallback
@@ -36,8 +37,9 @@ class Guard:
     """Wraps a calibrated monitor: `output, verdict = guard(frame)`, one frame (*input_shape) at a time.
 
     The verdict's status is that of the loop: ALARM once `alarm` = (k, n), k of the last n frames, exceed their
-    threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, until
-    `acknowledge`. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
+    threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, not
+    before `acknowledge`. Until it is clear, of a FAULT or a STALE frame too, a single frame above its threshold is
+    ALARM. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
     - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; `captured` is of another clock;
       network or monitor raised.
     - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); the same bytes
@@ -86,7 +88,6 @@ class Guard:
         self.evidence = Evidence(self.metrics, log)
         self.raised: Exception | None = None
         self._own_drift = drift is None
-        self._hold_to_calibration()
         self._deadline = None if deadline is None else round(deadline * 1e9)
         self._check_frame = FrameCheck(network.input_shape, getattr(network, "dtype", "float32"), frozen)
         self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
@@ -99,6 +100,7 @@ class Guard:
         self._status, self._held = _OK, _OK
         self._last_safe: Any = None
         self._watching = self._was_silent = self._closed = False
+        self._hold_to_calibration()
 
     # The life of a guard: load, warm_up, check (or call), pause, close. They map one to one on a lifecycle node's
     # configure, activate, its callback, deactivate and cleanup.
@@ -160,7 +162,7 @@ class Guard:
                 verdict = failed
             self._status = verdict.status
             if verdict.status is _OK and self._fallback is not None:
-                self._last_safe = _copied(output, self._last_safe)
+                self._keep(output)
             return output, verdict
 
     check = __call__
@@ -180,9 +182,14 @@ class Guard:
             self.pause()
             if self.evidence.log is not None:
                 self.evidence.log.detach(self.metrics)
+                self.evidence.log = None
 
     def __enter__(self) -> Self:
-        return self if self._watching else self.warm_up()
+        try:
+            return self if self._watching else self.warm_up()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -197,13 +204,14 @@ class Guard:
         return self._status
 
     def acknowledge(self) -> None:
-        """End a latched alarm, which is written down; the loop returns when enough frames are clean.
+        """End a latched alarm, and write that down; the loop returns when enough frames are clean.
 
         Raises OSError where the log does not take it; the alarm is acknowledged all the same.
         """
+        was_latched, status = getattr(self._temporal, "latched", True), self._status
         self._temporal.acknowledge()
-        status = self._status
-        self.evidence.put("acknowledged", self._broken(status, ""), status, "acknowledged by the caller", 0.0)
+        if was_latched:
+            self.evidence.put("acknowledged", self._broken(status, ""), status, "acknowledged by the caller", 0.0)
 
     def reset(self) -> None:
         """Forget all frames, as at the start of another drive; the counts stay."""
@@ -211,6 +219,7 @@ class Guard:
             self._temporal.reset()
             self._check_frame.reset()
             self._status = self._held = _OK
+            self.metrics.status = _OK
             self._was_silent = False
             self._last_safe = None
 
@@ -251,8 +260,7 @@ class Guard:
             output = None if running is None else running.output_so_far()
             if output is not None:
                 return output
-            output = self.monitor.network.run(frame[None])
-            return tuple(value[0] for value in output) if isinstance(output, tuple) else output[0]
+            return without_batch(self.monitor.network.run(frame[None]))
         except Exception:  # noqa: BLE001 (the verdict says FAULT already)
             return None
 
@@ -263,7 +271,7 @@ class Guard:
                 self._held = status
                 temporal.force()
                 return verdict
-            active = temporal.update(status is _ALARM, verdict.confidence)
+            active = bool(temporal.update(status is _ALARM, verdict.confidence))
         except Exception as error:  # noqa: BLE001 (a logic of the user's own)
             self.raised = error
             self._held = _FAULT
@@ -273,7 +281,8 @@ class Guard:
                 self._held = _ALARM
                 return verdict
             self._held = max(self._held, _ALARM)
-            return self._restated(verdict, self._held, f"not clear of the last {_WORDS[self._held]} yet")
+            ends = "; latched until acknowledge()" if getattr(temporal, "latched", False) else ""
+            return self._restated(verdict, self._held, f"not clear of the last {_WORDS[self._held]} yet{ends}")
         self._held = _OK
         if status is _ALARM:
             return self._restated(verdict, Status.WARN, f"{verdict.reason}; not often enough for an alarm")
@@ -287,13 +296,21 @@ class Guard:
         """What is handed on from ALARM up: what the fallback makes of the output."""
         if self._fallback is None:
             return output, verdict
-        safe = _copied(self._last_safe)
+        safe = None
         try:
+            safe = _copied(self._last_safe)
             return self._fallback(output, verdict, safe), verdict
         except Exception as error:  # noqa: BLE001 (a fallback that fails must not end the loop)
             self.raised = error
             reason = f"the fallback raised {_words(error)}; {verdict.reason}"
             return safe, self._restated(verdict, _FAULT, reason)
+
+    def _keep(self, output: Any) -> None:
+        """Remember the output of a frame that is OK."""
+        try:
+            self._last_safe = _copied(output, self._last_safe)
+        except Exception as error:  # noqa: BLE001 (no memory for a copy: there is no safe output then)
+            self.raised, self._last_safe = error, None
 
     def _failed(self, error: Exception, verdict: Verdict) -> Verdict:
         """The verdict where the evidence of a frame could not be kept."""
@@ -303,6 +320,7 @@ class Guard:
             self._temporal.force()
             self.metrics.status = _FAULT
             self.metrics.counters.faults += verdict.status < _FAULT
+            self.metrics.counters.episodes += self._status < _ALARM and verdict.status < _ALARM
         except Exception as another:  # noqa: BLE001 (what counts may be what broke)
             self.raised = another
         reason = f"; {verdict.reason}" if verdict.reason else ""

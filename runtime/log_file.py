@@ -86,8 +86,7 @@ class LogFile:
         return self.size > 0 and self.size + count > self._max_bytes
 
     def rotate(self) -> None:
-        """Set this file aside and begin the next. On OSError this one goes on, whole."""
-        os.fsync(self._file)
+        """Set this file, which was synced, aside and begin the next. On OSError this one goes on, whole."""
         self._next = self._free(self._next)  # where others took the name meanwhile, the file is not known as ours
         aside = numbered(self.path, self._next)
         self.path.rename(aside)

@@ -36,10 +36,10 @@ class _Count:
 class Counters:
     """Whole numbers, raised by one thread, read by any. array: all of them, int64, in the order of `NAMES`.
 
-    frames: that came in. warnings, alarms, faults, stale: those whose own status was WARN, ALARM, FAULT, STALE, before
-    hysteresis, which is what the calibrated rate speaks of. deadline_misses: frames slower than the deadline.
-    episodes: times that the loop went into alarm. silences: times that no frame came. dropped_events: lost by the
-    event log.
+    frames: that came in. warnings, alarms, faults, stale: those whose own status was WARN, ALARM, FAULT, STALE,
+    before hysteresis, which is what the calibrated rate speaks of. deadline_misses: frames slower than the
+    deadline. episodes: times that the loop left OK and WARN, for ALARM, FAULT or STALE. silences: times that no
+    frame came. dropped_events: lost by the event log.
     """
 
     NAMES = (
@@ -59,6 +59,9 @@ class Counters:
     def snapshot(self) -> dict[str, int]:
         """All of them by name."""
         return dict(zip(self.NAMES, self.array.tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        return f"Counters({', '.join(f'{name}={count}' for name, count in self.snapshot().items())})"
 
 
 class Histogram:
@@ -163,6 +166,9 @@ class Metrics:
             return None
         return self.false_alarm_rate * self.counters.judged / max(self.hours, 1e-12)
 
+    def __repr__(self) -> str:
+        return f"Metrics({self.counters!r}, availability={self.availability:.4g}, drift={self.drift!r})"
+
     def snapshot(self) -> dict[str, Any]:
         """All of it in JSON types: the values of a summary line.
 
@@ -249,7 +255,7 @@ _COUNTERS = {
     "alarms": "Frames with a score above the threshold, before hysteresis",
     "faults": "Frames that ended in FAULT",
     "stale": "Frames that ended in STALE",
-    "episodes": "Times that the loop went into alarm",
+    "episodes": "Times that the loop left OK and WARN, for ALARM, FAULT or STALE",
     "deadline_misses": "Frames slower than the deadline",
     "silences": "Times that no frame came for longer than is allowed",
     "dropped_events": "Events lost by the event log",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class TemporalLogic(Protocol):
-    """Joins the frames of a stream. `active` is the state after the last `update`."""
+    """Joins the frames of a stream. `active` is the state after the last `update`.
+
+    latched: whether it stays active until `acknowledge`.
+    """
 
     active: bool
+    latched: bool
 
     def update(self, alarmed: bool, confidence: float) -> bool:
         """Take in one frame, whether it alarmed and its confidence in [0, 1]; the new `active`."""
@@ -28,22 +32,22 @@ class TemporalLogic(Protocol):
 
 
 class KOfN:
-    """Alarm when k of the last n frames alarm; return when k' of the last n' do not.
+    """Alarm when k of the last n frames alarm; return on a frame that does not, when k' of the last n' do not.
 
-    alarm: (k, n), counted from the frame on that ended the last alarm. clear: (k', n'), counted since the alarm began.
+    alarm: (k, n), counted since the last alarm ended. clear: (k', n'), counted since the alarm began.
     latch: stay until `acknowledge`; a fault after that latches anew.
     Raises ValueError unless 1 <= k <= n <= 4096 for both.
     """
 
     active: bool
-    _latched: bool
+    latched: bool
     _alarms: int
     _clean: int
 
     def __init__(self, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1), latch: bool = False) -> None:
-        for name, (k, n) in (("alarm", alarm), ("clear", clear)):
-            if not 1 <= k <= n <= 4096:
-                raise ValueError(f"expected {name} as (k, n) with 1 <= k <= n <= 4096, got {(k, n)}")
+        for name, window in (("alarm", alarm), ("clear", clear)):
+            if not _is_window(window):
+                raise ValueError(f"expected {name} as (k, n) with 1 <= k <= n <= 4096, got {window}")
         self._alarm, self._alarm_window = alarm[0], (1 << alarm[1]) - 1
         self._clear, self._clear_window = clear[0], (1 << clear[1]) - 1
         self._latch = latch
@@ -53,7 +57,7 @@ class KOfN:
     def update(self, alarmed: bool, confidence: float) -> bool:
         if self.active:
             self._clean = ((self._clean << 1) | (not alarmed)) & self._clear_window
-            if self._latched or self._clean.bit_count() < self._clear:
+            if alarmed or self.latched or self._clean.bit_count() < self._clear:
                 return True
             self.reset()
         self._alarms = ((self._alarms << 1) | alarmed) & self._alarm_window
@@ -63,18 +67,22 @@ class KOfN:
 
     def force(self) -> None:
         self.active = True
-        self._latched = self._latch
+        self.latched = self._latch
         self._clean = 0
 
     def acknowledge(self) -> None:
-        self._latched = False
+        self.latched = False
 
     def reset(self) -> None:
-        self.active = self._latched = False
+        self.active = self.latched = False
         self._alarms = self._clean = 0
 
     def __repr__(self) -> str:
         return self._text
+
+
+def _is_window(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and 1 <= value[0] <= value[1] <= 4096
 
 
 class Cusum:
@@ -86,7 +94,7 @@ class Cusum:
     """
 
     active: bool
-    _latched: bool
+    latched: bool
     sum: float
 
     def __init__(self, reference: float = 0.5, limit: float = 1.0, latch: bool = False) -> None:
@@ -102,20 +110,20 @@ class Cusum:
         self.sum = min(max(0.0, self.sum + step), 2 * self._limit)
         if self.sum > self._limit:
             if not self.active:
-                self.active, self._latched = True, self._latch
-        elif self.active and not self._latched and self.sum == 0:
+                self.active, self.latched = True, self._latch
+        elif self.active and not (alarmed or self.latched) and self.sum == 0:
             self.active = False
         return self.active
 
     def force(self) -> None:
         self.sum = 2 * self._limit
-        self.active, self._latched = True, self._latch
+        self.active, self.latched = True, self._latch
 
     def acknowledge(self) -> None:
-        self._latched = False
+        self.latched = False
 
     def reset(self) -> None:
-        self.active = self._latched = False
+        self.active = self.latched = False
         self.sum = 0.0
 
     def __repr__(self) -> str:

@@ -334,11 +334,11 @@ def test_scores_against_their_thresholds(scores, thresholds):
         np.testing.assert_array_equal(one, (level[i], scores[i], threshold[i], confidence[i], c[i]))
 
 
-@given(st.lists(st.sampled_from([-1, 0, 0.5, 1, 2, np.inf]), min_size=1, max_size=12), st.integers(1, 5))
+@given(st.lists(st.sampled_from([-1, 0, 0.5, 1, 2, np.inf, np.nan]), min_size=1, max_size=12), st.integers(1, 5))
 @settings(deadline=None)
 def test_the_highest_are_those_of_a_stable_sort(values, count):
     values, places = np.float32(values), np.full(count, -1)
     found = kernels.take_highest(values.copy(), places)
-    ordered = [j for j in np.argsort(-values, kind="stable") if values[j] > 0]
+    ordered = [j for j in np.argsort(-np.nan_to_num(values, posinf=np.inf), kind="stable") if values[j] > 0]
     assert places[:found].tolist() == ordered[:count]
     assert (places[found:] == -1).all()

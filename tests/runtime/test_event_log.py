@@ -768,6 +768,18 @@ def test_summaries_come_by_themselves_and_at_the_end(path):
     assert records(path, Summary)[-1].values["counters"]["alarms"] == 1
 
 
+def test_the_first_summary_comes_after_a_second_whatever_the_pace(path):
+    metrics = Metrics()
+    with EventLog(path) as log:
+        log.attach(metrics, 3600)
+        metrics.record(Status.ALARM, 1.5, 1.0, 100.0)
+        until(lambda: path.exists() and len(records(path, Summary)) == 1, 20)
+        (first,) = records(path, Summary)
+        assert first.monotonic_ns - records(path, Header)[0].started_monotonic_ns >= 0.9e9
+        assert first.values["counters"]["alarms"] == 1
+        assert log._summary_at > time.monotonic() + 3000
+
+
 def test_a_second_guard_waits_for_the_first_to_leave(path):
     first, second = Metrics(), Metrics()
     first.record(Status.ALARM, 1.5, 1.0, 100.0)
@@ -975,6 +987,7 @@ def test_events_that_come_soon_after_others_are_written_together(path, monkeypat
         time.sleep(0.6)  # the header is written; a calm follows
         log.put(event(0))
         until(lambda: log.health().written == 1)
+        time.sleep(0.1)  # the writer has looked for more
         for frame in range(1, 4):
             log.put(event(frame))
         time.sleep(0.1)
@@ -993,3 +1006,35 @@ def test_whoever_asks_for_the_disk_waits_for_no_gathering(path, monkeypatch):
     log.put(event(3))
     assert log.close()
     assert frames(path) == [0, 1, 2, 3]
+
+
+def test_a_sync_that_fails_before_a_rotation_is_not_forgotten(path, disk):
+    with EventLog(path, max_bytes=4096, sync_seconds=600) as log:
+        for frame in range(5):
+            log.put(event(frame))
+        until(lambda: log.health().written == 5)
+        failures = iter([OSError(errno.EIO, "Input/output error")])
+
+        def sync(file):
+            for failure in failures:
+                raise failure
+            SYNC(file)
+
+        disk.sync = sync
+        for frame in range(5, 30):
+            log.put(event(frame))
+        assert not log.flush(), "what was written before may be gone"
+        assert log.health().failures == 1
+
+
+def test_one_flush_leaves_no_sync_for_each_line_behind(path, disk):
+    syncs = []
+    disk.sync = lambda file: (syncs.append(file), SYNC(file))
+    with EventLog(path, sync_seconds=600) as log:
+        log.put(event(0))
+        assert log.flush()
+        before = len(syncs)
+        for frame in range(1, 101):
+            log.put(event(frame))
+        until(lambda: log.health().written == 101)
+        assert len(syncs) == before

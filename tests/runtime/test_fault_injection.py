@@ -389,6 +389,14 @@ def _(scene):
     assert 0 <= scene.guard.metrics.latency.sum < 1e8
 
 
+@failure("a logic over time that answers with an array")
+def _(scene):
+    scene.start()
+    scene.patch.setattr(scene.guard._temporal, "update", lambda *_: np.zeros(2))
+    scene.expect(FAULT, "the logic over time raised ValueError")
+    scene.heal()
+
+
 @failure("a frame taken at no time")
 def _(scene):
     scene.start(deadline=5.0)

@@ -22,12 +22,11 @@ def picture(dtype="float32", seed=0):
 
 def is_of_one_colour(frame):
     words = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
-    if frame.ndim == 3 and frame.size > 4:
-        if frame.shape[0] <= 4:
-            return all((plane == plane.flat[0]).all() for plane in words)
-        if frame.shape[2] <= 4:
-            return (words == words[0, 0]).all()
-    return (words == words.flat[0]).all()
+    whole = (words == words.flat[0]).all()
+    if frame.ndim != 3 or frame.size <= 4:
+        return whole
+    first = frame.shape[0] <= 4 and all((plane == plane.flat[0]).all() for plane in words)
+    return whole or first or (frame.shape[2] <= 4 and (words == words[0, 0]).all())
 
 
 @given(frames)
@@ -69,16 +68,23 @@ def test_lights_that_move_apart_are_no_frozen_picture(dtype):
         assert check.judge(frame)[0] == Status.OK
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 6), (8, 6, 3), (1, 8, 6), (8, 6), (48,)])
-def test_a_blank_screen_is_found_behind_its_normalisation(shape):
-    mean = np.float32([0.485, 0.456, 0.406])
-    frame = np.full(shape, 0.1, np.float32)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 8, 6), (8, 6, 3), (1, 8, 6), (1, 8, 3), (8, 6), (48,)])
+def test_a_blank_screen_is_found_behind_its_normalisation(shape, dtype):
+    mean = np.array([0.485, 0.456, 0.406], dtype)
+    frame = np.full(shape, 0.1, dtype)
     if 3 in shape:
         frame -= mean[:, None, None] if shape[0] == 3 else mean
-    check = FrameCheck(shape, "float32")
+    check = FrameCheck(shape, dtype)
     assert check.judge(frame)[0] == Status.FAULT
     frame.reshape(-1)[-1] += 1
     assert check.judge(frame)[0] == Status.OK
+
+
+def test_a_frame_and_its_complement_are_two():
+    frame = np.random.default_rng(0).integers(-9, 9, (8, 6))
+    check = FrameCheck(frame.shape, "int64", frozen=2)
+    assert [check.judge(values)[0] for values in (frame, ~frame)] == [Status.OK] * 2
 
 
 def test_two_values_that_change_places_have_another_digest():

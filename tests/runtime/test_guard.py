@@ -84,7 +84,10 @@ def test_single_alarms_warn_until_there_are_enough(monitor):
     assert statuses(watching, STRANGE, CLEAN, STRANGE, CLEAN, STRANGE, CLEAN, CLEAN, CLEAN) == [
         "WARN", "OK", "ALARM", "ALARM", "ALARM", "ALARM", "OK", "OK",
     ]  # fmt: skip
+    watching(STRANGE)
+    watching(STRANGE)
     watching.reset()
+    assert watching.status == watching.metrics.status == Status.OK
     _, verdict = watching(STRANGE)
     assert verdict.reason.endswith("; not often enough for an alarm")
     watching(STRANGE)
@@ -94,6 +97,7 @@ def test_single_alarms_warn_until_there_are_enough(monitor):
 def test_a_latched_alarm_waits_to_be_acknowledged(monitor):
     watching = guard(monitor, latch=True)
     assert statuses(watching, STRANGE, CLEAN, CLEAN) == ["ALARM"] * 3
+    assert watching(CLEAN)[1].reason == "not clear of the last alarm yet; latched until acknowledge()"
     watching.acknowledge()
     assert statuses(watching, CLEAN, CLEAN) == ["OK", "OK"]
 
@@ -173,6 +177,23 @@ def test_waiting_for_the_guard_counts_towards_the_deadline(monitor):
             time.sleep(0.3)
         assert waiting.result(SOON)[1].status == Status.STALE
     assert watching.metrics.counters.stale == watching.metrics.counters.deadline_misses == 1
+
+
+def test_a_logic_of_ones_own_needs_no_more_than_its_methods(monitor):
+    class Always:
+        active = True
+
+        def update(self, alarmed, confidence):
+            return True
+
+        def force(self):
+            pass
+
+        acknowledge = reset = force
+
+    watching = guard(monitor, temporal=Always())
+    assert f"{watching(CLEAN)[1].status}" == "ALARM"
+    watching.acknowledge()
 
 
 def test_a_slow_logic_over_time_makes_a_frame_late(monitor):
@@ -274,6 +295,7 @@ def test_a_closed_guard_is_a_fault_and_stays_closed(monitor):
 def test_an_acknowledgement_is_written_down(monitor, tmp_path):
     with EventLog(tmp_path / "events.jsonl") as log:
         watching = guard(monitor, log=log, latch=True)
+        watching.acknowledge()  # there is nothing to end, and nothing to write down
         watching(STRANGE)
         watching.acknowledge()
         assert log.flush(SOON)
@@ -293,6 +315,38 @@ def test_a_log_is_of_one_guard_at_a_time(monitor, tmp_path):
         assert log.flush(SOON)
         second.close()
     assert drive_statistics(read_drive([log.path]))["counts"]["alarms"] == 1
+
+
+def test_a_guard_that_cannot_be_made_or_warmed_up_leaves_the_log(monitor, tmp_path, monkeypatch):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        with pytest.raises(ValueError, match="expected frozen"):
+            Guard(monitor, log=log, frozen=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(monitor, "frame_plan", lambda: 1 / 0)
+            broken = Guard(monitor, log=log)
+            with pytest.raises(ZeroDivisionError):
+                broken.__enter__()
+        assert not log.attached
+        guard(monitor, log=log).close()
+
+
+def test_a_closed_guard_writes_nothing_into_the_log_of_the_next(monitor, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        first = guard(monitor, log=log)
+        first.close()
+        second = guard(monitor, log=log)
+        assert first(STRANGE)[1].status == Status.FAULT
+        assert log.flush(SOON)
+        assert not list(read_events(log.path))
+        second.close()
+
+
+def test_an_alarm_that_begins_with_lost_evidence_is_an_episode(monitor, tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    watching = guard(monitor, log=log, alarm=(2, 3))
+    log.close()
+    assert statuses(watching, STRANGE) == ["FAULT"]
+    assert watching.metrics.counters.episodes == watching.metrics.counters.faults == 1
 
 
 def test_events_are_changes_of_status_and_alarms(monitor, tmp_path):

@@ -22,8 +22,8 @@ def test_k_of_n_is_what_counting_the_last_frames_says(alarm, clear, alarms):
     for i, alarmed in enumerate(alarms):
         if not active and sum(alarms[max(since, i - n + 1) : i + 1]) >= k:
             active, since = True, i + 1
-        elif active and (i + 1 - max(since, i - m + 1)) - sum(alarms[max(since, i - m + 1) : i + 1]) >= clean:
-            active, since = alarmed and k == 1, i + (alarmed and k == 1)
+        elif active and not alarmed and alarms[max(since, i - m + 1) : i + 1].count(False) >= clean:
+            active, since = False, i + 1
         assert logic.update(alarmed, 0.5) == active
 
 
@@ -46,7 +46,10 @@ def test_a_frame_that_alarms_ends_no_alarm():
     logic = KOfN((1, 1), (2, 3), latch=True)
     states(logic, [True, False, False, False])
     logic.acknowledge()
-    assert states(logic, [True, False, False]) == [True] * 3, "latched anew"
+    assert states(logic, [True, False, False]) == [True, False, False]
+    cusum = Cusum(limit=1.0)
+    cusum.force()
+    assert cusum.update(True, 1.0)
 
 
 def test_a_fault_is_active_at_once():
@@ -81,7 +84,7 @@ def test_a_latched_cusum_stays_until_it_is_acknowledged():
     assert not logic.update(False, 1.0)
 
 
-@pytest.mark.parametrize("window", [(0, 1), (2, 1), (1, 5000)])
+@pytest.mark.parametrize("window", [(0, 1), (2, 1), (1, 5000), 3, (1, 2, 3)])
 def test_windows_that_make_no_sense_are_refused(window):
     with pytest.raises(ValueError, match=r"expected alarm as \(k, n\) with 1 <= k <= n <= 4096, got"):
         KOfN(alarm=window)
