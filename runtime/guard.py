@@ -379,6 +379,7 @@ class Guard:
         """Called by the watchdog, in its own thread."""
         self._was_silent = True
         self.metrics.counters.silences += 1
+        self.metrics.counters.episodes += self._status < _ALARM
         self.metrics.status = _STALE
         verdict = self._broken(_STALE, f"no frame for {seconds:.2f} s")
         self.evidence.put("silence", verdict, self._status, verdict.reason, seconds * 1e6)
@@ -386,7 +387,6 @@ class Guard:
     def _return_from_silence(self) -> None:
         """A silence is a stale frame to the logic over time, and to the log the status before the next frame."""
         self._was_silent = False
-        self.metrics.counters.episodes += self._status < _ALARM
         self._status = max(_STALE, self._status)
         self._over_time(self._broken(_STALE, ""))
 

@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..printable import printable
 from ..report import drive_statistics, read_drive, render_report
+from ..report.page import number
+
+_NAMED = 3
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,9 +24,20 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(statistics, indent=2, allow_nan=False) + "\n")
     else:
-        alarms = statistics["rates"]["alarms"]
-        sys.stdout.write(
-            f"{statistics['log']['events']} events, {alarms['count']} alarms in {alarms['n']} frames;"
-            f" the page is {printable(str(output))}\n"
-        )
+        sys.stdout.write(f"{_in_words(statistics)}; the page is {printable(str(output))}\n")
     return 0
+
+
+def _in_words(statistics: dict[str, Any]) -> str:
+    counts, unfinished = statistics["counts"], statistics["unfinished"]
+    least = "at least " if unfinished else ""
+    words = (
+        f"{number(statistics['log']['events'], 'event')}, {least}{number(counts['alarms'], 'alarm')} in"
+        f" {least}{number(counts['frames'], 'frame')}, {least}{number(counts['episodes'], 'episode')}"
+        " (alarm, fault or stale)"
+    )
+    for one in unfinished[-_NAMED:]:
+        after = f" after {one['after_frame']:,}" if one["after_frame"] else ""
+        words += f"; run {printable(one['run'][:8])} ended without a summary, its frames{after} are not in the rates"
+    more = len(unfinished) - _NAMED
+    return words + (f"; {number(more, 'earlier run')} too" if more > 0 else "")

@@ -44,6 +44,20 @@ class Run:
         last += [summary.monotonic_ns for summary in self.summaries[-1:]]
         return max(0.0, self.at(max(last))) if last else 0.0
 
+    @property
+    def behind(self) -> list[Event]:
+        """Events later than the last summary, of frames that it does not count."""
+        if not self.summaries:
+            return self.events
+        last = self.summaries[-1]
+        counted = counter(last, "frames")
+        return [event for event in self.events if event.frame > counted and event.monotonic_ns > last.monotonic_ns]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the log has no summary, or events behind the last one; calm frames behind it leave no trace."""
+        return not self.summaries or bool(self.behind)
+
     def spans(self) -> list[tuple[float, float, Status]]:
         """(start, end, status) of the loop from the first second to the last, neighbours of one status joined.
 

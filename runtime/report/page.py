@@ -55,6 +55,7 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
     filters: dict[str, Callable[..., Any]] = {
         "share": share,
         "duration": duration,
+        "number": number,
         "figure": figure,
         "milliseconds": lambda us: f"{figure(us / 1e3)}\u202fms",
         "moment": lambda wall_ns: (iso(wall_ns) or "?")[:19].replace("T", " "),
@@ -74,8 +75,9 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
         alarms=statistics["rates"]["alarms"],
         timelines=timelines,
         hidden_runs=len(drive.runs) - len(shown),
-        spans=lambda run: run.spans()[:_SPANS],
+        spans=_span_table,
         span_count=lambda run: len(run.spans()),
+        several=len(drive.runs) > 1,
         kinds=lambda run: Counter(event.kind for event in run.events).most_common(),
         histogram=histogram,
         buckets=buckets,
@@ -125,13 +127,40 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}\u202fh" + (f" {whole % 3600 // 60}\u202fmin" if whole % 3600 >= 60 else "")
 
 
+def number(count: int, noun: str) -> str:
+    """``1 frame``, ``3,600 frames``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def clock(seconds: float, digits: int) -> str:
+    """``1.034 s``, ``12 min 5.034 s``, ``3 h 20 min 5.034 s``."""
+    whole = round(seconds, digits)
+    hours, minutes = int(whole // 3600), int(whole % 3600 // 60)
+    parts = [f"{hours}\u202fh"] * (hours > 0) + [f"{minutes}\u202fmin"] * (hours + minutes > 0)
+    return " ".join([*parts, f"{whole % 60:.{digits}f}\u202fs"])
+
+
+def _span_table(run: Run) -> list[tuple[str, str, str, Status]]:
+    """From, to, for and status of the first spans of a run, with as many digits as tell all of them apart."""
+    spans = run.spans()[:_SPANS]
+    shortest = min((end - start for start, end, _ in spans if end > start), default=1.0)
+    digits = 3 if shortest >= 1e-3 else 6
+    return [
+        (clock(start, digits), clock(end, digits), clock(end - start, digits), status) for start, end, status in spans
+    ]
+
+
 def _title(statistics: dict[str, Any]) -> str:
     seconds = sum(run["seconds"] for run in statistics["runs"])
     counts = statistics["counts"]
     if not counts["frames"]:
-        return f"{statistics['log']['events']:,} events in {duration(seconds)}; the frames were not counted."
-    alarmed = f"{counts['alarms']:,} of {counts['frames']:,} frames alarmed in {duration(seconds)}"
+        return f"{number(statistics['log']['events'], 'event')} in {duration(seconds)}; the frames were not counted."
     broken = counts["faults"] + counts["stale"]
+    if statistics["unfinished"]:
+        alarmed = f"At least {counts['alarms']:,} of at least {number(counts['frames'], 'frame')} alarmed"
+        ended = f"; at least {broken:,} ended in a fault or came too late" if broken else ""
+        return f"{alarmed} in {duration(seconds)}{ended}."
+    alarmed = f"{counts['alarms']:,} of {number(counts['frames'], 'frame')} alarmed in {duration(seconds)}"
     return f"{alarmed}; {broken:,} ended in a fault or came too late." if broken else f"{alarmed}; none was faulty."
 
 

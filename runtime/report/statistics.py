@@ -7,44 +7,49 @@ from collections import Counter
 from typing import Any
 
 from ...monitor import Status, clopper_pearson
-from ..drift import confidence_sequence
+from ..drift import DriftTest, confidence_sequence
 from ..events import Event, Summary, iso
 from ..metrics import Counters, quantile
 from .drive import Drive, Run, counter, is_count
 
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
+_MOST_TESTED = 10_000
 
 
 def drive_statistics(drive: Drive) -> dict[str, Any]:
     """Everything the page says, in JSON types; a rate that cannot be stated is None.
 
-    Counts come from the last summary of each run, which holds for the time until then: `hours`. rates: count, of n
+    Rates come from the last summary of each run, which holds for the time until then: `hours`. rates: count, of n
     frames, share with its 95 % Clopper-Pearson interval, the same per hour at the frame rate of the drive, and for
-    alarms what was calibrated. latency_us: upper bounds, from buckets at most 25 % wide.
+    alarms what was calibrated, None where that is not known or not one rate. counts: the same frames, and what the
+    events show of those behind the last summary; lower bounds where there are `unfinished` runs, which tell of the
+    latter alone. latency_us: upper bounds, from buckets at most 25 % wide.
     """
     counted = {run.header.run: _counters(run) for run in drive.runs}
-    counts = {name: sum(getattr(one, name) for one in counted.values()) for name in Counters.NAMES}
+    summed = {name: sum(getattr(one, name) for one in counted.values()) for name in Counters.NAMES}
     judged = {run: counters.judged for run, counters in counted.items()}
+    unfinished = [_shown_behind(run, counted[run.header.run].frames) for run in drive.runs if run.unfinished]
     seconds = sum(_counted_seconds(run) for run in drive.runs)
     hours = seconds / 3600
     latency = latency_buckets(drive)
     events = [event for run in drive.runs for event in run.events]
     return {
-        "runs": [_run(run) for run in drive.runs],
+        "runs": [_run(run, counted[run.header.run]) for run in drive.runs],
+        "unfinished": unfinished,
         "files": [str(file) for file in drive.files],
         "hours": hours,
-        "frames_per_second": counts["frames"] / seconds if seconds else None,
-        "counts": counts | {"judged": sum(judged.values())},
-        "availability": sum(judged.values()) / counts["frames"] if counts["frames"] else None,
+        "frames_per_second": summed["frames"] / seconds if seconds else None,
+        "counts": {name: count + sum(one.get(name, 0) for one in unfinished) for name, count in summed.items()},
+        "availability": sum(judged.values()) / summed["frames"] if summed["frames"] else None,
         "rates": {
-            "alarms": _rate(counts["alarms"], sum(judged.values()), hours) | _calibrated(drive, judged, hours),
-            "faults": _rate(counts["faults"], counts["frames"], hours),
-            "stale": _rate(counts["stale"], counts["frames"], hours),
-            "deadline_misses": _rate(counts["deadline_misses"], counts["frames"], hours),
+            "alarms": _rate(summed["alarms"], sum(judged.values()), hours) | _calibrated(drive, judged, hours),
+            "faults": _rate(summed["faults"], summed["frames"], hours),
+            "stale": _rate(summed["stale"], summed["frames"], hours),
+            "deadline_misses": _rate(summed["deadline_misses"], summed["frames"], hours),
         },
         "latency_us": _latency(drive, latency),
         "seconds_by_status": _seconds_by_status(drive),
-        "reasons": _reasons(events),
+        "reasons": _reasons(drive),
         "columns": _columns(events),
         "drift": _drift(drive),
         "log": {
@@ -92,8 +97,35 @@ def _counted_seconds(run: Run) -> float:
     return max(0.0, run.at(run.summaries[-1].monotonic_ns)) if run.summaries else 0.0
 
 
-def _run(run: Run) -> dict[str, Any]:
-    header = run.header
+def _shown_behind(run: Run, counted: int) -> dict[str, Any]:
+    """What the events show of the frames behind the last summary: lower bounds, as calm frames leave no event.
+
+    An event of kind "status" says what became of the loop, and of the frame itself only by its score.
+    """
+    frames: dict[str, set[int]] = {"alarm": set(), "fault": set(), "stale": set()}
+    episodes = 0
+    for event in run.behind:
+        kind, changed = event.kind, event.kind == "status"
+        if changed and event.status >= Status.FAULT:
+            kind = event.status.name.lower()
+        elif changed and event.status > Status.OK and not event.score <= event.threshold:
+            kind = "alarm"
+        if kind in frames:
+            frames[kind].add(event.frame)
+        episodes += (changed or kind == "silence") and event.before < Status.ALARM <= event.status
+    return {
+        "run": run.header.run,
+        "after_frame": counted,
+        "frames": max((event.frame - counted for event in run.behind if event.frame > counted), default=0),
+        "alarms": len(frames["alarm"]),
+        "faults": len(frames["fault"]),
+        "stale": len(frames["stale"]),
+        "episodes": episodes,
+    }
+
+
+def _run(run: Run, counters: Counters) -> dict[str, Any]:
+    header, hours = run.header, _counted_seconds(run) / 3600
     return {
         "run": header.run,
         "started": iso(header.started_wall_ns),
@@ -102,7 +134,8 @@ def _run(run: Run) -> dict[str, Any]:
         "network": header.network,
         "profile": header.profile,
         "false_alarm_rate": header.false_alarm_rate,
-        "frames": counter(run.summaries[-1], "frames") if run.summaries else None,
+        "frames": counters.frames if run.summaries else None,
+        "alarms": _rate(counters.alarms, counters.judged, hours),
     }
 
 
@@ -121,13 +154,12 @@ def _rate(count: int, n: int, hours: float) -> dict[str, Any]:
     }
 
 
-def _calibrated(drive: Drive, judged: dict[str, int], hours: float) -> dict[str, float | None]:
-    rates = [(run.header.false_alarm_rate, judged[run.header.run]) for run in drive.runs]
-    n = sum(count for _, count in rates)
-    known = [rate * count for rate, count in rates if rate is not None]
-    if len(known) < len(rates) or not n:
-        return {"calibrated": None, "calibrated_per_hour": None}
-    return {"calibrated": sum(known) / n, "calibrated_per_hour": sum(known) / hours if hours else None}
+def _calibrated(drive: Drive, judged: dict[str, int], hours: float) -> dict[str, Any]:
+    """What the runs with judged frames were calibrated to. different: no single rate holds for all of them."""
+    rates = {run.header.false_alarm_rate for run in drive.runs if judged[run.header.run]}
+    rate = rates.pop() if len(rates) == 1 else None
+    per_hour = None if rate is None or not hours else rate * sum(judged.values()) / hours
+    return {"calibrated": rate, "calibrated_per_hour": per_hour, "different": bool(rates)}
 
 
 def _latency(drive: Drive, buckets: list[tuple[float, int]]) -> dict[str, float | None]:
@@ -155,14 +187,16 @@ def _seconds_by_status(drive: Drive) -> dict[str, float]:
     return total
 
 
-def _reasons(events: list[Event]) -> list[dict[str, Any]]:
+def _reasons(drive: Drive) -> list[dict[str, Any]]:
     """Why frames ended in FAULT or STALE, the most frequent first. Figures in a reason count as the same."""
     found: dict[tuple[Status, str], dict[str, Any]] = {}
-    for event in events:
-        if event.status >= Status.FAULT:
-            key = event.status, "".join("#" if letter.isdigit() else letter for letter in event.reason)
-            entry = {"status": event.status.name.lower(), "reason": event.reason, "events": 0, "first": event.frame}
-            found.setdefault(key, entry)["events"] += 1
+    for run in drive.runs:
+        for event in run.events:
+            if event.status >= Status.FAULT:
+                key = event.status, "".join("#" if letter.isdigit() else letter for letter in event.reason)
+                entry = {"status": event.status.name.lower(), "reason": event.reason, "events": 0}
+                entry |= {"run": run.header.run, "first": event.frame}
+                found.setdefault(key, entry)["events"] += 1
     return sorted(found.values(), key=lambda entry: -entry["events"])
 
 
@@ -173,7 +207,7 @@ def _columns(events: list[Event]) -> dict[str, int]:
 
 
 def _drift(drive: Drive) -> list[dict[str, Any]]:
-    """The last state of each run's test of the calibration."""
+    """The last state of each run's test of the calibration. could_reject: frames enough to tell were tested."""
     found = []
     for run in drive.runs:
         for summary in run.summaries[-1:]:
@@ -187,9 +221,18 @@ def _drift(drive: Drive) -> list[dict[str, Any]]:
             found.append(
                 {"run": run.header.run, "tested": tested, "alarmed": alarmed, "rejected": state.get("rejected") is True}
                 | numbers
+                | {"could_reject": _could_reject(numbers["rate"], level, tested)}
                 | {"confidence_sequence": list(confidence_sequence(alarmed, tested, level))}
             )
     return found
+
+
+def _could_reject(rate: float | None, level: float, tested: int) -> bool:
+    """Whether the test had rejected if all of so many frames had alarmed; False for a rate that is none."""
+    if rate is None or not 0 < rate < 1:
+        return False
+    test = DriftTest(rate, level, stride=1)
+    return any(test.update(True) for _ in range(min(tested, _MOST_TESTED)))
 
 
 def _is_number(value: Any) -> bool:

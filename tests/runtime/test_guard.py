@@ -256,6 +256,7 @@ def test_the_return_from_silence_is_written_down_and_has_to_clear(monitor, tmp_p
         watching = guard(monitor, silence=0.2, log=log, clear=(2, 2))
         watching(CLEAN)
         assert stale(watching)
+        assert watching.metrics.counters.episodes == 1
         assert statuses(watching, CLEAN, CLEAN, CLEAN) == ["STALE", "OK", "OK"]
         assert log.flush(SOON)
         watching.close()

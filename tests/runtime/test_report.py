@@ -18,7 +18,7 @@ from outrider.runtime.metrics import Histogram, Metrics, quantile
 from outrider.runtime.report import drive as drive_module
 from outrider.runtime.report import drive_statistics, read_drive, render_report
 from outrider.runtime.report.figures import _below, margin
-from outrider.runtime.report.page import duration, figure, share
+from outrider.runtime.report.page import clock, duration, figure, share
 from outrider.runtime.thumbnails import Thumbnails
 
 pytest.importorskip("jinja2")
@@ -286,6 +286,167 @@ def counted(second, frames):
     return Summary(WALL + now, START + now, {"counters": {"frames": frames}})
 
 
+@pytest.mark.parametrize("summarised", [False, True])
+def test_the_events_of_a_killed_run_show_what_its_counters_knew(tmp_path, summarised):
+    """The numbers of a log without its last summary are held to those of the guard."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from outrider.runtime import EventLog, Guard
+    from outrider.runtime.temporal import KOfN
+
+    from .small_network import CLEAN, STRANGE, calibrated
+
+    rng = np.random.default_rng(3)
+    path = tmp_path / "events.jsonl"
+    broken = np.full_like(CLEAN, np.nan), CLEAN[0], None
+    with (
+        EventLog(path, thumbnails=0) as log,
+        Guard(calibrated(), temporal=KOfN((2, 3), (3, 5)), frozen=10, log=log) as guard,
+    ):
+        for place in range(300):
+            if place == 150 and summarised:
+                log.summary(guard.metrics)
+            strange, bad = rng.random(2) < (0.3, 0.05)
+            frozen = 200 <= place < 230
+            guard(CLEAN if frozen else broken[place % 3] if bad else (STRANGE if strange else CLEAN) + 1e-7 * place)
+        guard(STRANGE)  # so that the last frame is in the log
+        counters = guard.metrics.counters
+    whole = drive_statistics(read_drive([path]))
+    assert whole["unfinished"] == []
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert json.loads(lines[-1])["type"] == "summary"
+    path.write_bytes(b"".join(lines[:-1]))
+    numbers = drive_statistics(read_drive([path]))
+    for name in ("frames", "alarms", "faults", "stale", "episodes"):
+        assert numbers["counts"][name] == whole["counts"][name] == getattr(counters, name) > 0, name
+    (run,) = numbers["unfinished"]
+    assert (run["after_frame"], run["frames"]) == ((150, 151) if summarised else (0, 301))
+    assert numbers["rates"]["faults"]["n"] == run["after_frame"]
+    assert numbers["rates"]["alarms"]["count"] == counters.alarms - run["alarms"]
+
+
+def killed(path):
+    """Seven frames in alarm and no summary, then a run of 30 calm frames that ended well."""
+    metrics = Metrics(false_alarm_rate=0.01)
+    for _ in range(30):
+        metrics.record(Status.OK, 0.5, 1.0, 100.0)
+    alarms = [event(1, Status.ALARM, frame=30, score=2.0)]
+    alarms += [event(1 + k / 30, Status.ALARM, Status.ALARM, 30 + k, 2.0, kind="alarm") for k in range(1, 7)]
+    write(path, [header("b" * 32, start=WALL + 60 * SECOND), summary(1, metrics)])
+    later = path.read_bytes()
+    path.write_bytes(write(path, [header(), *alarms]).read_bytes() + later)
+    return path
+
+
+def test_a_run_that_ended_without_a_summary_is_named(outrider, tmp_path):
+    path = killed(tmp_path / "events.jsonl")
+    numbers = drive_statistics(read_drive([path]))
+    assert numbers["unfinished"] == [
+        {"run": RUN, "after_frame": 0, "frames": 36, "alarms": 7, "faults": 0, "stale": 0, "episodes": 1}
+    ]
+    assert (numbers["counts"]["frames"], numbers["counts"]["alarms"], numbers["rates"]["alarms"]["n"]) == (66, 7, 30)
+    text = re.sub(r"<[^>]+>", "", page_of(path))
+    assert "At least 7 of at least 66 frames alarmed" in text
+    assert "Run aaaaaaaa ended without a summary." in text
+    assert "Their events show at least 36 frames, 7 alarms and 1 episode" in text
+    assert "≥\u202f1episode (alarm, fault or stale)" in text
+    assert outrider("report", path).out == (
+        "7 events, at least 7 alarms in at least 66 frames, at least 1 episode (alarm, fault or stale); run aaaaaaaa"
+        " ended without a summary, its frames are not in the rates; the page is report.html\n"
+    )
+
+
+def test_numbers_of_frames_that_are_none_of_the_guards_make_no_run_unfinished(tmp_path):
+    metrics = Metrics()
+    metrics.record(Status.OK, 0.5, 1.0, 100.0)
+    path = write(tmp_path / "e.jsonl", [header(), event(1, Status.OK, frame=10**9, kind="mine"), summary(2, metrics)])
+    numbers = drive_statistics(read_drive([path]))
+    assert (numbers["unfinished"], numbers["counts"]["frames"]) == ([], 1)
+
+
+def test_one_of_each_is_no_plural(outrider, tmp_path):
+    metrics = Metrics()
+    metrics.record(Status.ALARM, 2.0, 1.0, 100.0)
+    metrics.counters.episodes = 1
+    path = write(tmp_path / "e.jsonl", [header(), event(1, Status.ALARM, frame=1, score=2.0), summary(1, metrics)])
+    assert outrider("report", path).out.startswith("1 event, 1 alarm in 1 frame, 1 episode (alarm")
+    assert "1 of 1 frame alarmed" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_many_unfinished_runs_are_counted_and_the_last_named(outrider, tmp_path):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(
+        b"".join(write(path, [header(letter * 32, start=WALL + k)]).read_bytes() for k, letter in enumerate("abcdef"))
+    )
+    said = outrider("report", path).out
+    assert "; run ffffffff ended without a summary, its frames are not in the rates; 3 earlier runs too; the" in said
+
+
+def test_where_frame_numbers_repeat_the_run_is_named(original, tmp_path):
+    path = killed(tmp_path / "events.jsonl")
+    folder = Thumbnails(path.with_name("events.frames"), 10)
+    for run in (RUN, "b" * 32):
+        folder.save(run, 30, np.zeros((4, 4, 3)))
+    text = page_of(path)
+    cards = re.findall(r"<b>30</b><br><small>run (\w+)</small>", text)
+    assert sorted(cards) == [RUN[:8], "b" * 8]
+    assert "<td>36<br><small>run aaaaaaaa</small></td>" in text
+    assert "<small>run aaaaaaaa</small>" not in page_of(original)
+
+
+def test_rates_of_different_calibrations_have_no_mean(tmp_path):
+    metrics = Metrics()
+    metrics.record(Status.OK, 0.5, 1.0, 100.0)
+    path = tmp_path / "events.jsonl"
+    for rates, calibrated, different in (((0.01, 0.05), None, True), ((0.05, 0.05), 0.05, False)):
+        runs = [
+            write(path, [header(letter * 32, false_alarm_rate=rate), summary(1, metrics)]).read_bytes()
+            for letter, rate in zip("ab", rates, strict=True)
+        ]
+        path.write_bytes(b"".join(runs))
+        numbers = drive_statistics(read_drive([path]))
+        alarms = numbers["rates"]["alarms"]
+        assert (alarms["calibrated"], alarms["different"]) == (calibrated, different)
+        assert [(run["false_alarm_rate"], run["alarms"]["n"]) for run in numbers["runs"]] == [(r, 1) for r in rates]
+        text = page_of(path)
+        assert ("<td>different</td>" in text) == different
+        assert "3\u202f%" not in text
+        assert f"<td>{share(rates[0])}</td>" in text
+
+
+def test_neighbouring_times_are_told_apart(tmp_path):
+    changes = [event(1.034, Status.ALARM, frame=31), event(1.04, Status.OK, Status.ALARM, frame=32)]
+    path = write(tmp_path / "e.jsonl", [header(), *changes, counted(3, 40)])
+    assert "<td>1.034\u202fs</td><td>1.040\u202fs</td><td>0.006\u202fs</td>" in page_of(path)
+    shorter = event(1.0345, Status.OK, Status.ALARM, frame=32)
+    write(path, [header(), changes[0], shorter, counted(3, 40)])
+    assert "<td>1.034000\u202fs</td><td>1.034500\u202fs</td><td>0.000500\u202fs</td>" in page_of(path)
+    assert [clock(seconds, 3) for seconds in (0, 59.9999, 725.034, 12005.0341)] == [
+        "0.000\u202fs", "1\u202fmin 0.000\u202fs", "12\u202fmin 5.034\u202fs", "3\u202fh 20\u202fmin 5.034\u202fs",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "level"), [(0.01, 0.005), (0.04, 0.005), (0.5, 0.01)])
+def test_a_test_of_too_few_frames_tells_nothing(tmp_path, rate, level):
+    """Held to the definition of `DriftTest`: E of a row of alarms, summed over the beginnings of each bet."""
+    bets = np.array([bet * rate / (1 - rate + bet * rate) for bet in (1.5, 2, 3, 5, 10, 30)]) / rate
+    left = np.log(2) / np.log(np.arange(1000) + 2)
+
+    def evidence(n):
+        weights = left[:n] - left[1 : n + 1]
+        return float(np.mean([weights @ bet ** np.arange(n, 0, -1) for bet in bets])) + left[n]
+
+    needed = next(n for n in range(1, 1000) if evidence(n) >= 1 / level)
+    for tested, said in ((needed - 1, "too few frames tested to tell"), (needed, "no sign against it")):
+        test = DriftTest(rate, level)
+        test.tested = tested
+        path = write(tmp_path / "e.jsonl", [header(), summary(1, Metrics(drift=test))])
+        (state,) = drive_statistics(read_drive([path]))["drift"]
+        assert state["could_reject"] == (tested == needed)
+        assert said in page_of(path)
+        assert "one in 30" in page_of(path)
+
+
 SILENCE = {"kind": "silence", "frame": 50}
 SHARES = [
     # The end of a silence is written down.
@@ -445,7 +606,9 @@ def test_a_picture_that_is_none_is_left_out(drive):
 def test_the_command_writes_the_page_and_prints_the_numbers(outrider, drive):
     result = outrider("report", drive, "-o", "drive.html")
     assert (result.code, result.err) == (0, "")
-    assert result.out == "303 events, 300 alarms in 3599 frames; the page is drive.html\n"
+    assert result.out == (
+        "303 events, 300 alarms in 3,600 frames, 0 episodes (alarm, fault or stale); the page is drive.html\n"
+    )
     assert (drive.parent / "drive.html").read_text("utf-8").startswith("<!doctype html>")
     result = outrider("report", drive, "--json")
     assert json.loads(result.out) == drive_statistics(read_drive([drive]))
