@@ -123,6 +123,11 @@ def read_facts(path: str | os.PathLike) -> dict[str, Any]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
+        if path.suffix == ".onnx":
+            raise ProfileError(
+                f"{path} is a model; expected a profile, as `outrider profile {path} DATA -o"
+                f" {path.with_suffix('.outrider')}` writes"
+            ) from None
         raise ProfileError(f"{path}: expected a profile, got a file that is truncated or none: {error}") from error
     if _KEY not in metadata:
         raise ProfileError(f"{path}: expected a profile, got a safetensors file without {_KEY!r} in its metadata")

@@ -279,9 +279,12 @@ class Monitor:
             if min(len(probes), len(alike)) >= LEAST_FOR_LEAK:
                 leak = auroc(probes, alike)
             if leak is not None and leak > LEAK:
+                fewer = ""
+                if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in self._profile.network.taps):
+                    fewer = ', or leave out the units: taps="auto", neurons="channel" (in a shell --taps auto)'
                 _warn(
                     f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
-                    " profile more samples, or take fewer neurons (channel in place of unit)"
+                    f" profile more samples{fewer}"
                 )
         self.profile_sha256 = ""
         self.calibration = Calibration(

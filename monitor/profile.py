@@ -180,6 +180,32 @@ class Profile:
         """A name per column: the tap and the criterion, e.g. "relu1:unit single_range"."""
         return tuple(f"{self.network.taps[column.tap].id} {column.criterion.name}" for column in self.columns)
 
+    def __str__(self) -> str:
+        network, trusted = self.network, self.trusted
+        shape = " x ".join("?" if size is None else str(size) for size in network.input_shape)
+        classes = "no classes" if network.classes is None else f"{network.classes} classes"
+        if network.map_classes:
+            classes = f"{network.map_classes} classes of places"
+        rule = f"right with softmax of at least {trusted.confidence:g}" if trusted.labelled else "no labels: all"
+        lines = [
+            f"network: {network.engine}, input {shape}, {classes}, SHA-256 {network.fingerprint[:12]}…",
+            f"trusted: {trusted.trusted:,} of {trusted.frames:,} frames ({rule})",
+        ]
+        per_class = None if network.classes is None else trusted.per_class
+        for what, counts in (("per class", per_class), ("with class", trusted.per_map_class)):
+            if counts is None:
+                continue
+            thin = int((counts < trusted.minimum_per_class).sum())
+            few = f"; {thin} of {len(counts)} below {trusted.minimum_per_class} and so not covered" if thin else ""
+            lines.append(f"{what}: {counts.min():,} to {counts.max():,} frames{few}")
+        lines += [f"{name}: {s.neurons:,} neurons" for name, s in zip(self.names, self.signatures, strict=True)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        state = "" if self.complete else ", unfinished"
+        trusted, n = self.trusted, len(self.columns)
+        return f"Profile({n} column{'s' * (n != 1)}, {trusted.trusted:,} of {trusted.frames:,} frames trusted{state})"
+
     def why_infinite(self, uncovered: int, deviation: np.ndarray) -> str:
         """Why a score is infinite: `uncovered` is a class that has too few trusted frames, or -1."""
         if uncovered >= 0:

@@ -48,7 +48,6 @@ class DriftTest:
                 f" got {rate!r}, {level!r}, {stride!r} and {patience!r}"
             )
         self.rate, self.level, self.stride, self.patience = rate, level, stride, patience
-        self._origin = ""
         odds = rate / (1 - rate)
         rates = [bet * odds / (1 + bet * odds) for bet in _BETS]
         self._if_alarmed = [q / rate for q in rates]
@@ -79,12 +78,7 @@ class DriftTest:
 
         n, alarms = calibration.n, round(calibration.realised * calibration.n)
         thresholds = int(calibration.own.sum()) + (not calibration.own.all())
-        test = cls(float(betaincinv(alarms + thresholds, n - alarms, 1 - level / 2)), level / 2, stride, patience)
-        test._origin = (
-            f", the bound for {calibration.false_alarm_rate:.3g} calibrated and {calibration.realised:.3g} seen on"
-            f" {n:,} held-out frames"
-        )
-        return test
+        return cls(float(betaincinv(alarms + thresholds, n - alarms, 1 - level / 2)), level / 2, stride, patience)
 
     def reset(self) -> None:
         """Begin anew: after a new calibration."""
@@ -131,18 +125,26 @@ class DriftTest:
 
     @property
     def message(self) -> str:
-        """One sentence on how the calibration does."""
+        """One sentence on how the calibration does; its numbers are those of `snapshot` and `interval`."""
         if not self.tested:
             return "the calibration is not tested yet"
-        low, high = self.interval
+        if not self._could_reject():
+            return (
+                f"calibration: too few frames tested to tell ({self.tested} tested, one in {self.stride}, alarms of"
+                " the loop left out)"
+            )
         seen = (
-            f"{self.alarmed} of {self.tested} tested frames alarmed, {self.alarmed / self.tested:.3g}"
-            f" ({1 - self.level:.4g} confidence sequence {low:.3g} to {high:.3g}); tested against"
-            f" {self.rate:.3g}{self._origin}"
+            f"{self.alarmed:,} of {self.tested:,} tested frames alarmed ({100 * self.alarmed / self.tested:.3g} %),"
+            f" tested against {100 * self.rate:.3g} %"
         )
+        return f"calibration no longer holds: {seen}" if self.rejected else f"no sign against the calibration: {seen}"
+
+    def _could_reject(self) -> bool:
+        """Whether as many tested frames would reject if all of them alarmed."""
         if self.rejected:
-            return f"calibration no longer holds: {seen}; evidence {self.evidence:.3g}, {1 / self.level:.4g} needed"
-        return f"no sign against the calibration: {seen}; evidence {self.evidence:.3g} of {1 / self.level:.4g}"
+            return True
+        most = DriftTest(self.rate, self.level, stride=1)
+        return any(most.update(True) for _ in range(self.tested))
 
     def snapshot(self) -> dict[str, Any]:
         """The state in JSON types."""

@@ -118,9 +118,12 @@ class LiveView:
         counters = self._guard.metrics.counters
         median, late = np.quantile(latencies, [0.5, 0.99]) * 1e3 if latencies else (0.0, 0.0)
         share = f" ({counters.alarms / counters.judged:.2%})" if counters.judged else ""
+        calibration = self._guard.monitor.calibration
+        warns = calibration is not None and calibration.warning_rate is not None
+        warned = f"   above warning level {counters.warnings:,}" if warns else ""
         return Text(
-            f"latency {median:.2f} ms median, {late:.2f} ms p99   above threshold {counters.alarms:,}{share}"
-            f"   above warning level {counters.warnings:,}   faults {counters.faults:,}   stale {counters.stale:,}"
+            f"latency {median:.2f} ms median, {late:.2f} ms p99   above threshold {counters.alarms:,}{share}{warned}"
+            f"   faults {counters.faults:,}   stale {counters.stale:,}"
         )
 
     def _calibration(self) -> list[Text]:
@@ -161,6 +164,11 @@ class StatusLines:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 frame``, ``1,200 frames``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def clock(seconds: float) -> str:
@@ -214,7 +222,7 @@ def _lines(episodes: list[Episode]) -> list[Text]:
             f"frame {episode.number:,}",
             clock(episode.seconds),
             episode.status.name,
-            f"{episode.frames:,} frame{'s' * (episode.frames != 1)}",
+            counted(episode.frames, "frame"),
         )
         for episode in reversed(episodes)
     ]

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from ..monitor import MismatchError
 from ..monitor.profile import NetworkFacts
 from ..networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
@@ -64,6 +66,11 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
     }
     if spec is None:
         spec = str(_onnx_of(profile, facts.fingerprint))
+    elif facts.engine in ("onnx", "torch") and is_onnx(spec) != (facts.engine == "onnx"):
+        raise MismatchError(
+            f"{profile}: expected the network it was learned from, got another:\n"
+            f"  engine: expected {facts.engine}, got {spec}; {_carried_over(profile, spec)}"
+        )
     options["logits"] = facts.logits or 0
     if is_onnx(spec):
         if (
@@ -74,7 +81,14 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
             if tap.kind == "output":
                 options["logits"] = tap.name
         return _onnx_network(spec, input_shape=facts.input_shape, exact=True, **options)
-    return _torch_network(_module(spec, weights), facts.input_shape, **options)
+    module = _module(spec, weights)
+    try:
+        return _torch_network(module, facts.input_shape, **options)
+    except ValueError as error:
+        raise MismatchError(
+            f"{profile}: expected the network it was learned from, got another:\n"
+            f"  {spec}: {error}; {_carried_over(profile, spec)}"
+        ) from error
 
 
 def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,8 +159,14 @@ def refuse_another_model(
     if fingerprint != facts.fingerprint:
         raise MismatchError(
             f"{profile}: expected the network it was learned from, got another:\n"
-            f"  SHA-256: expected {facts.fingerprint[:12]}…, got {fingerprint[:12]}… of {model}"
+            f"  SHA-256: expected {facts.fingerprint[:12]}…, got {fingerprint[:12]}… of {model};"
+            f" {_carried_over(profile, model)}"
         )
+
+
+def _carried_over(profile: str | os.PathLike[str], other: str | os.PathLike[str]) -> str:
+    """How a profile comes to another form of its network."""
+    return f"`outrider compare NETWORK {other} --profile {profile} -o FILE` carries it over where the two agree"
 
 
 def _onnx_network(spec: str, **options: Any) -> Network:
@@ -171,6 +191,8 @@ def _torch_network(module: Any, shape: Any, **options: Any) -> Network:
 def _module(spec: str, weights: Path | None) -> Any:
     """The PyTorch module, in eval mode."""
     kind, _, name = spec.rpartition(":")
+    if weights is not None:
+        _refuse_other_weights(weights)
     if kind == "zoo":
         from ..networks import trained
 
@@ -182,6 +204,20 @@ def _module(spec: str, weights: Path | None) -> Any:
     if kind.endswith(".py"):
         return _made(Path(kind), name, weights)
     raise ValueError(f"expected NETWORK as model.onnx, zoo:NAME, torchvision:NAME or file.py:factory, got {spec!r}")
+
+
+def _refuse_other_weights(path: Path) -> None:
+    """Raise FileNotFoundError or ValueError unless it is a safetensors file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a .safetensors file, got no such file")
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected a .safetensors file, got another or a damaged one ({error}); pickled weights are not"
+            " loaded, save them with safetensors.torch.save_file"
+        ) from None
 
 
 def _made(path: Path, factory: str, weights: Path | None) -> Any:

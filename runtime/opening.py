@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..monitor import Monitor, read_facts
+from ..monitor import Monitor, NotReadyError, read_facts
 from ..monitor.profile import NetworkFacts
 from .network_spec import reopen_network
 
@@ -18,16 +18,26 @@ def pictures(options: argparse.Namespace) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
-def open_monitor(options: argparse.Namespace) -> Monitor:
-    """The monitor of `options.profile` on its network. Raises ProfileError, MismatchError, FileNotFoundError."""
-    facts = _network_facts(options.profile)
+def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Monitor:
+    """The monitor of `options.profile` on its network.
+
+    calibrated: whether it must have a threshold. Raises ProfileError, MismatchError, NotReadyError, FileNotFoundError.
+    """
+    facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
     network = reopen_network(options.network, options.profile, facts, options.weights)
     try:
-        return Monitor.load(options.profile, network)
+        monitor = Monitor.load(options.profile, network)
+        if calibrated:
+            _refuse_uncalibrated(monitor, options.profile)
     except BaseException:
         network.close()
         raise
+    return monitor
 
 
-def _network_facts(path: Path) -> NetworkFacts:
-    return NetworkFacts.from_dict(read_facts(path)["network"])
+def _refuse_uncalibrated(monitor: Monitor, profile: Path) -> None:
+    if monitor.calibration is None:
+        raise NotReadyError(
+            f"{profile}: expected a calibrated profile, got one without a threshold;"
+            f" `outrider calibrate {profile} HELD_OUT` sets it"
+        )

@@ -18,7 +18,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help=_NETWORK)
     parser.add_argument("data", metavar="DATA", help="folder, picture, .npy, .npz, IDX file or NAME:train")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
 
     what = parser.add_argument_group("what is learned")
     what.add_argument(
@@ -46,12 +46,20 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
     )
     what.add_argument("--trusted-confidence", type=float, default=0.9, metavar="P", help="softmax that earns trust")
-    what.add_argument("--minimum-per-class", type=arguments.positive, default=5, metavar="N")
+    what.add_argument(
+        "--minimum-per-class",
+        type=arguments.positive,
+        default=5,
+        metavar="N",
+        help="trusted frames below which a class is not covered and always alarms; default: 5",
+    )
 
     how = parser.add_argument_group("how the data are read")
     how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
     how.add_argument("--no-labels", action="store_true", help="class folders and label files mean nothing")
-    how.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    how.add_argument(
+        "--batch-size", type=arguments.positive, default=64, metavar="N", help="samples at a time; default: 64"
+    )
     _add_picture_arguments(how)
 
     parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
@@ -66,11 +74,13 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: PROFILE itself")
     parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
     parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
-    parser.add_argument("--hours", type=float)
+    parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")
     parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
     parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    parser.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    parser.add_argument(
+        "--batch-size", type=arguments.positive, default=64, metavar="N", help="samples at a time; default: 64"
+    )
     parser.add_argument("--json", action="store_true", help="the calibration as JSON")
 
 
@@ -80,7 +90,9 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
     _add_network_arguments(parser)
     parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of each")
-    parser.add_argument("--batch-size", type=arguments.positive, default=64, metavar="N")
+    parser.add_argument(
+        "--batch-size", type=arguments.positive, default=64, metavar="N", help="samples at a time; default: 64"
+    )
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
 
 
@@ -138,7 +150,7 @@ def inspect(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("of a network")
     network.add_argument("--taps", type=arguments.words, help="only what these would choose, as for `outrider profile`")
     network.add_argument("--input-shape", type=arguments.shape, metavar="C,H,W", help="where the model leaves it open")
-    network.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+    network.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
     parser.add_argument("--json", action="store_true", help="all of it as JSON")
 
 
@@ -146,7 +158,7 @@ def compare(parser: argparse.ArgumentParser) -> None:
     """Hold two networks against each other, tap by tap: exit status 0 when they agree, 1 when not."""
     parser.add_argument("a", metavar="NETWORK", help=_NETWORK)
     parser.add_argument("b", metavar="OTHER", help="the same in another form, e.g. exported or quantised")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
     parser.add_argument(
         "--tolerance", type=arguments.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001"
     )
@@ -160,7 +172,9 @@ def compare(parser: argparse.ArgumentParser) -> None:
         "--input-shape", type=arguments.shape, metavar="C,H,W", help="of a random frame, where no model says it"
     )
     how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    how.add_argument("--batch-size", type=arguments.positive, default=8, metavar="N")
+    how.add_argument(
+        "--batch-size", type=arguments.positive, default=8, metavar="N", help="frames at a time; default: 8"
+    )
     _add_picture_arguments(how)
 
     parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
@@ -195,17 +209,31 @@ def demo(parser: argparse.ArgumentParser) -> None:
 def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """`--network` and `--weights`, as for `outrider profile`."""
     parser.add_argument("--network", help="as for `outrider profile`; default: the profile's .onnx file beside it")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a PyTorch state dict, .safetensors")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
 
 
 def _add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
     """How pictures become what a network takes: the fields of `Preprocessing`."""
-    parser.add_argument("--size", type=arguments.positive, nargs=2, metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument(
+        "--size",
+        type=arguments.positive,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="what pictures are resized to; default: what the model takes, else as they are",
+    )
     parser.add_argument("--scale", type=float, help="times the pixel values, by default 1/255")
     parser.add_argument("--mean", type=arguments.numbers, metavar="M,M,M", help="subtracted after --scale")
     parser.add_argument("--std", type=arguments.numbers, metavar="S,S,S", help="divided by after --mean")
-    parser.add_argument("--layout", choices=("NCHW", "NHWC"))
-    parser.add_argument("--order", choices=("RGB", "BGR", "L"))
+    parser.add_argument(
+        "--layout",
+        choices=("NCHW", "NHWC"),
+        help="channels before or after height and width; default: as the model takes them",
+    )
+    parser.add_argument(
+        "--order",
+        choices=("RGB", "BGR", "L"),
+        help="of the channels, L for gray; default: RGB, or L where there is one",
+    )
 
 
 COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, report, demo)

@@ -78,8 +78,8 @@ class Source:
         )
 
 
-def open_source(data: str) -> Source:
-    """The samples that a DATA argument names.
+def open_source(data: str, rows: slice = slice(None)) -> Source:
+    """The samples that a DATA argument names, or those of them that --rows leaves.
 
     A folder of pictures (class folders inside give labels), a picture, a .npy or .npz file, an IDX file,
     `NAME[:train|test]` for a named data set, `torchvision:CLASS:SPLIT:FOLDER` for one of torchvision's.
@@ -112,7 +112,11 @@ def open_source(data: str) -> Source:
         )
     if not len(source):
         raise ValueError(f"{data}: expected at least one sample, got none")
-    return source
+    part = source[rows]
+    if not len(part):
+        start, stop = ("" if bound is None else bound for bound in (rows.start, rows.stop))
+        raise ValueError(f"{data}: --rows {start}:{stop} leaves none of {len(source):,} samples")
+    return part
 
 
 def _named(name: str, split: str) -> Source:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...monitor import Monitor, Status, Verdict
+from ..live_view import counted
 from ..opening import open_monitor
 from ..printable import printable
 from ..progress import progress_bar
@@ -25,11 +26,11 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 
 
 def run(options: argparse.Namespace) -> int:
-    sources = [open_source(data)[options.rows] for data in options.data]
+    sources = [open_source(data, options.rows) for data in options.data]
     total = sum(map(len, sources))
     alarms = faults = 0
     shown: list[tuple[str, Verdict]] = []
-    monitor = open_monitor(options)
+    monitor = open_monitor(options, calibrated=True)
     with closing(monitor.network), progress_bar("checking", total, quiet=options.quiet) as progress:
         for done, (name, verdict) in enumerate(_verdicts(monitor, sources, options.batch_size), 1):
             alarms += verdict.alarm
@@ -101,5 +102,7 @@ def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: in
                 Text(printable(_cause(verdict))),
             )
         console.print(table)
-    of_these = f", {faults} of them faults" if faults else ""
-    console.print(f"{total} frames, {alarms} alarms ({alarms / total:.2%}){of_these}", highlight=False)
+    of_these = f", {faults:,} of them faults" if faults else ""
+    console.print(
+        f"{counted(total, 'frame')}, {counted(alarms, 'alarm')} ({alarms / total:.2%}){of_these}", highlight=False
+    )

@@ -59,9 +59,7 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
     if options.frames == "random":
         source = empty_source(options.input_shape or _known_shape(facts) or shape_of(specs))
     else:
-        source = open_source(options.frames)[options.rows]
-        if not len(source):
-            raise ValueError(f"--rows: expected a part of {options.frames}, got no samples")
+        source = open_source(options.frames, options.rows)
         if not source.ready:
             fields = {**picture_defaults(next(filter(is_onnx, specs), options.a), source, fields), **fields}
     given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}

@@ -21,9 +21,7 @@ from .inspect import print_profile
 
 def run(options: argparse.Namespace) -> int:
     criteria = _criteria(options.criterion)
-    source = open_source(options.data)[options.rows]
-    if not len(source):
-        raise ValueError(f"--rows: expected a part of {options.data}, got no samples")
+    source = open_source(options.data, options.rows)
     if options.no_labels:
         source = replace(source, labels=None)
     if not options.output.parent.is_dir():

@@ -6,7 +6,9 @@ import argparse
 import json
 import sys
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,8 +17,9 @@ from rich.text import Text
 from ...monitor import Monitor, Status
 from ...networks import Preprocessing
 from ..event_log import EventLog
+from ..events import Header, decode
 from ..guard import Guard
-from ..live_view import LiveView, StatusLines
+from ..live_view import LiveView, StatusLines, counted
 from ..opening import open_monitor
 from ..printable import printable
 from ..stopping import Stop
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 _CAMERA_SILENCE, _PATIENCE = 1.0, 10
 """Seconds without a picture that are silence of a camera, and how many times that until it is given up."""
 
+_TOPICS = "/diagnostics", "/outrider/verdict"
+"""Where `Ros2Publisher` publishes unless it is told otherwise."""
+
 
 def run(options: argparse.Namespace) -> int:
     with Stop() as stop:
@@ -43,7 +49,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         silence = options.silence or _CAMERA_SILENCE
         stream = open_stream(options.source, topic=options.topic, rate=options.rate, patience=_PATIENCE * silence)
         stack.callback(stream.close)
-        monitor = open_monitor(options)
+        monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
         preprocessing = _preprocessing(options, monitor)
         log = stack.enter_context(EventLog(options.log)) if options.log else None
@@ -64,7 +70,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         if not watch.frames and not stop.asked:
             raise ValueError(f"{options.source}: expected at least one frame, got none")
         seconds = time.monotonic() - began
-    if not options.json:
+    if not (options.json and options.quiet):
         _print(options, guard, seconds)
     if log is not None and not log.health().ok:
         raise OSError(f"{options.log}: expected a whole log, got one that lacks events: {log.health().error}")
@@ -156,15 +162,37 @@ class _Ros2:
 
 
 def _print(options: argparse.Namespace, guard: Guard, seconds: float) -> None:
-    counters = guard.metrics.counters
-    share = f" ({counters.alarms / counters.judged:.2%})" if counters.judged else ""
-    drift = guard.metrics.drift
-    tested = "" if drift is None else f"; {drift.message}"
-    summary = (
-        f"{counters.frames:,} frames in {seconds:.1f} s, {counters.alarms:,} above the threshold{share},"
-        f" {counters.faults:,} faults, {counters.stale:,} stale; alarms of the loop: {counters.episodes:,}{tested}"
-    )
-    page = [f"`outrider report {options.log}` makes a page of it"] if options.log else []
-    console = Console(highlight=False)
-    for line in (summary, *page):
+    console = Console(highlight=False, stderr=options.json)
+    for line in _summary(options, guard, seconds):
         console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _summary(options: argparse.Namespace, guard: Guard, seconds: float) -> Iterator[str]:
+    counters, drift = guard.metrics.counters, guard.metrics.drift
+    share = f" ({counters.alarms / counters.judged:.2%})" if counters.judged else ""
+    yield (
+        f"{counted(counters.frames, 'frame')} in {seconds:.1f} s: {counters.alarms:,} above the threshold{share},"
+        f" {counted(counters.faults, 'fault')}, {counters.stale:,} stale"
+    )
+    yield f"{counted(counters.episodes, 'episode')} (alarm, fault or stale)"
+    if drift is not None:
+        yield drift.message
+    if options.log:
+        runs = _runs(options.log) if options.log.is_file() else 0
+        before = f"added to {options.log}, which holds {runs:,} runs; " if runs > 1 else ""
+        yield f"{before}`outrider report {options.log}` makes a page of it"
+    if options.record:
+        yield f"recorded in {options.record}; `rerun {options.record}` shows it"
+    if options.ros2:
+        yield f"published to ROS 2 as {options.ros2!r} on {' and '.join(_TOPICS)}"
+
+
+def _runs(log: Path) -> int:
+    """How many runs one file of a log holds, as far as it can be read."""
+    found = set()
+    with suppress(OSError, ValueError), log.open("rb") as file:
+        for line in file:
+            if b'"type":"header"' in line:
+                record = decode(line)[1]
+                found |= {record.run} if isinstance(record, Header) else set()
+    return len(found)

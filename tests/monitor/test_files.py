@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import struct
 from dataclasses import replace
 
@@ -435,3 +436,12 @@ def test_facts_are_read_without_the_network(path):
 
 def test_a_profile_is_described_without_its_network(path, monitor):
     assert describe_profile(path) == monitor.describe()
+
+
+def test_a_model_in_the_place_of_a_profile_is_recognised(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"\x08\x0a\x12\x07pytorch")
+    words = f"{path} is a model; expected a profile, as `outrider profile {path} DATA -o {tmp_path / 'net.outrider'}` w"
+    for read in (read_facts, describe_profile):
+        with pytest.raises(ProfileError, match=re.escape(words)):
+            read(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -165,10 +166,16 @@ def test_broken_frames_are_left_out_of_the_profile_and_counted(network):
     np.testing.assert_array_equal(profile.signatures[0].arrays["high"], clean.signatures[0].arrays["high"])
 
 
-def test_a_profile_that_knows_its_own_data_is_warned_of(network):
+@pytest.mark.parametrize("of_map", [False, True])
+def test_a_profile_that_knows_its_own_data_is_warned_of(network, of_map):
+    if of_map:
+        hidden, logits = network.taps
+        network.taps = Taps([replace(hidden, shape=(1, 4, 4), layout="NCHW"), logits])
     monitor = Monitor(network, SingleRange())
     monitor.profile(batches(frames(30)), minimum_per_class=1)
-    with pytest.warns(OutriderWarning, match=r"tells its own data from held-out data: AUROC 0.[6-9]|AUROC 1"):
+    warned = r"tells its own data from held-out data: AUROC [01]\.\d+, expected at most 0\.6; profile more samples"
+    advice = r', or leave out the units: taps="auto", neurons="channel" \(in a shell --taps auto\)$'
+    with pytest.warns(OutriderWarning, match=warned + (advice if of_map else "$")):
         calibration = monitor.calibrate(batches(frames(500, seed=1)), 0.05)
     assert calibration.leak > 0.6
     assert "profiled against held-out frames: AUROC" in str(calibration)
@@ -348,6 +355,19 @@ def test_a_batch_in_place_of_a_frame_is_refused(network):
 def test_labels_of_another_length_are_refused(network):
     with pytest.raises(ValueError, match=r"expected a label per frame, shape \(50,\), got \(49,\)"):
         Monitor(network, SingleRange()).profile([(frames(50), np.zeros(49, int))])
+
+
+def test_a_profile_reads_like_the_summary_of_the_command(network):
+    profile = Monitor(network, SingleRange()).profile(batches(frames(200)))
+    counts = profile.trusted.per_class
+    lines = str(profile).splitlines()
+    assert lines[0].startswith(f"network: {network.engine}, input ")
+    assert lines[1:3] == [
+        "trusted: 200 of 200 frames (no labels: all)",
+        f"per class: {counts.min()} to {counts.max()} frames",
+    ]
+    assert [line.split(":")[0] for line in lines[3:]] == [name.split(":")[0] for name in profile.names]
+    assert repr(profile) == "Profile(1 column, 200 of 200 frames trusted)"
 
 
 def test_repr_says_what_it_is_and_how_far_it_got(network, monitor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import signal
@@ -12,6 +13,7 @@ import pytest
 from outrider.networks import load_dataset
 from outrider.runtime import sources
 from outrider.runtime.commands import check as check_command
+from outrider.runtime.options import COMMANDS
 
 PROFILE = ("-o", "new.outrider", "--rows", ":1000")
 
@@ -39,7 +41,7 @@ def test_profile_calibrate_check_inspect(outrider, model):
         "calibrate", "new.outrider", "digits:train", "--rows", "1000:", "--network", model, "--false-alarm-rate", "0.05"
     )
     assert result.code == 0
-    assert "false-alarm rate 0.05" in result.out
+    assert result.out.startswith("437 held-out frames: 219 set the scales, 218 the threshold\nfalse-alarm rate 0.05")
     result = outrider("inspect", "new.outrider")
     assert result.code == 0
     assert "for a false-alarm rate of 0.05" in result.out
@@ -63,6 +65,7 @@ def test_check_prints_a_table(outrider, calibrated, noise):
     assert "noise.npy[3]" in result.out
     assert "ALARM" in result.out
     assert "20 frames, 20 alarms (100.00%)" in result.out
+    assert "1 frame, 1 alarm (100.00%)" in outrider("check", calibrated, noise.name, "--rows", ":1").out
 
 
 @pytest.mark.parametrize("size", ["1", "7", "64"])
@@ -210,7 +213,26 @@ def test_errors_of_the_configuration(outrider, model, tmp_path, text, message):
         (("profile", "{model}", "digits:train"), "the following arguments are required: -o/--output"),
         (("profile", "{model}", "photos", "-o", "x"), "photos: no such file or folder, and no data set NAME:train"),
         (("profile", "{model}", "digits", "-o", "x"), "expected split 'train' or 'test', got ''"),
-        (("profile", "{model}", "digits:train", "-o", "x", "--rows", "9000:"), "expected a part of digits:train"),
+        (
+            ("profile", "{model}", "digits:train", "-o", "x", "--rows", "9000:"),
+            "digits:train: --rows 9000: leaves none of 1,437 samples",
+        ),
+        (
+            ("calibrate", "{profiled}", "digits:train", "--network", "{model}", "--rows", "9000:"),
+            "digits:train: --rows 9000: leaves none of",
+        ),
+        (
+            ("check", "{profiled}", "digits:test", "--network", "{model}", "--rows", "9:9"),
+            "digits:test: --rows 9:9 leaves none of 360",
+        ),
+        (
+            ("compare", "{model}", "{model}", "--frames", "digits:test", "--rows", "9000:"),
+            "--rows 9000: leaves none of 360",
+        ),
+        (
+            ("check", "{model}", "digits:test"),
+            "digits.onnx is a model; expected a profile, as `outrider profile {model} DATA -o ",
+        ),
         (("profile", "{model}", "digits:train", "-o", "x", "--rows", "9"), "argument --rows: expected START:STOP, got"),
         (("profile", "{model}", "digits:train", "-o", "x", "--mean", "a"), "expected numbers joined by commas, got"),
         (("profile", "{model}", "digits:train", "-o", "x", "--taps", "conv9"), "'conv9'"),
@@ -219,7 +241,14 @@ def test_errors_of_the_configuration(outrider, model, tmp_path, text, message):
             "did you mean 'single_range'?",
         ),
         (("profile", "{model}", "digits:train", "-o", "none/x"), "none/x: expected a folder to write to, got no"),
-        (("check", "{profiled}", "digits:test", "--network", "{model}"), "call calibrate()"),
+        (
+            ("check", "{profiled}", "digits:test", "--network", "{model}"),
+            "`outrider calibrate {profiled} HELD_OUT` sets it",
+        ),
+        (
+            ("check", "{profiled}", "digits:test", "--network", "zoo:lenet"),
+            "engine: expected onnx, got zoo:lenet; `outrider compare NETWORK zoo:lenet --profile ",
+        ),
         (("check", "{profiled}", "digits:test"), "got no .onnx file of SHA-256"),
         (
             ("calibrate", "{profiled}", "digits:train", "--network", "{model}", "--rows", ":50"),
@@ -234,7 +263,7 @@ def test_errors_of_the_configuration(outrider, model, tmp_path, text, message):
 )  # fmt: skip
 def test_errors(outrider, model, profiled, arguments, message):
     places = {"model": model, "profiled": profiled}
-    assert message in error_of(outrider(*(argument.format(**places) for argument in arguments)))
+    assert message.format(**places) in error_of(outrider(*(argument.format(**places) for argument in arguments)))
 
 
 def test_a_truncated_profile(outrider, calibrated, tmp_path):
@@ -275,6 +304,13 @@ def test_a_thin_class_is_a_warning_line(outrider, model):
     assert result.code == 0
     assert result.err.startswith("outrider: warning: ")
     assert "fewer than 5 trusted frames" in result.err
+
+
+@pytest.mark.parametrize("add_arguments", COMMANDS)
+def test_every_flag_says_what_it_means(add_arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert [action.option_strings for action in parser._actions if not action.help] == []
 
 
 def test_debug_shows_where(outrider):

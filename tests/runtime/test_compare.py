@@ -175,7 +175,7 @@ def test_a_profile_of_explicit_taps_is_moved_too(outrider, model, tmp_path):
         (("{model}", "{model}", "--input-shape", "1,9,9"), "expected input_shape to fit input 'image' of shape"),
         (("{model}", "{model}", "--taps", "conv9"), "'conv9'"),
         (("{model}", "{model}", "--frames", "photos"), "photos: no such file or folder"),
-        (("{model}", "{model}", "--frames", "digits:test", "--rows", "900:"), "--rows: expected a part of digits:test"),
+        (("{model}", "{model}", "--frames", "digits:test", "--rows", "900:"), "--rows 900: leaves none of 360 samples"),
         (("{model}", "{model}", "-o", "x"), "expected --profile too, the one to be moved to the other network, got"),
         (("{model}", "{model}", "--profile", "{profiled}", "-o", "no/x"), "no/x: expected a folder to write to, got"),
         (("{model}", "{model}", "--profile", "none"), "none: expected a profile, got no such file"),

@@ -30,7 +30,11 @@ def seen(number, status=Status.OK, score=0.5, threshold=1.0, latency=0.002, **pa
 
 @pytest.fixture
 def guard():
-    return types.SimpleNamespace(status=Status.OK, metrics=Metrics())
+    return types.SimpleNamespace(
+        status=Status.OK,
+        metrics=Metrics(),
+        monitor=types.SimpleNamespace(calibration=types.SimpleNamespace(warning_rate=None)),
+    )
 
 
 def show(view, width=100):
@@ -139,6 +143,13 @@ def test_a_view_says_what_the_guard_says(guard):
     assert "frame 91  00:09.1  ALARM  10 frames  relu:unit single_range" in text
 
 
+def test_the_warning_level_is_shown_where_there_is_one(guard):
+    view = LiveView("road.mp4", guard)
+    assert "above warning level" not in show(view)
+    guard.monitor.calibration.warning_rate = 0.1
+    assert "above warning level 0" in show(view)
+
+
 def test_the_frame_rate_counts_arrivals_and_falls_while_none_come(guard, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -221,7 +232,10 @@ def test_a_view_says_how_the_calibration_does(guard):
     drift = guard.metrics.drift = DriftTest(0.01, stride=1)
     assert "the calibration is not tested yet" in show(view)
     drift.update(False)
-    assert "no sign against the calibration: 0 of 1 tested frames alarmed" in show(view)
+    assert "too few frames tested to tell (1 tested, one in 1," in show(view)
+    drift.update(False)
+    drift.update(False)
+    assert "no sign against the calibration: 0 of 3 tested frames alarmed (0 %)" in show(view)
     while not drift.update(True):
         pass
     (line,) = (line for line in show(view, 60).splitlines() if "calibration" in line)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from outrider.runtime.network_spec import open_network
+from outrider.monitor import MismatchError
+from outrider.monitor.profile import NetworkFacts
+from outrider.runtime.network_spec import open_network, reopen_network
 from outrider.runtime.sources import Source
 
 needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
@@ -67,6 +70,30 @@ def test_weights_for_it(factory, source, tmp_path):
     save_file({"1.weight": torch.zeros(2)}, tmp_path / "wrong.safetensors")
     with pytest.raises(ValueError, match=r"wrong\.safetensors: expected the weights of .*factory\.py:make, got Error"):
         open_network(f"{factory}:make", source, {}, weights=tmp_path / "wrong.safetensors")
+
+
+def test_weights_that_are_pickled_are_refused(factory, source, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"0.bias": torch.zeros(4)}, tmp_path / "net.pt")
+    message = r"net\.pt: expected a \.safetensors file, got .*; pickled weights are not loaded, save them with safe"
+    for spec in (f"{factory}:make", "torchvision:resnet18"):
+        with pytest.raises(ValueError, match=message):
+            open_network(spec, source, {}, weights=tmp_path / "net.pt")
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: expected a \.safetensors file, got no such file"):
+        open_network(f"{factory}:make", source, {}, weights=tmp_path / "none.pt")
+
+
+def test_the_profile_of_another_module_is_told_before_its_taps(factory, tmp_path):
+    with closing(open_network(f"{factory}:make", Source(lambda _index: np.zeros((3, 8, 8), np.uint8), ["a"]), {})) as a:
+        facts = NetworkFacts.of(a, a.taps)
+    factory.write_text(
+        "import torch\ndef make():\n    net = torch.nn.Sequential()\n    net.add_module('flat', torch.nn.Flatten())\n"
+        "    net.add_module('head', torch.nn.Linear(192, 2))\n    return net"
+    )
+    with pytest.raises(
+        MismatchError, match=r"p\.outrider: expected the network it was learned from, got another:\n .*"
+    ):
+        reopen_network(f"{factory}:make", Path("p.outrider"), facts)
 
 
 @pytest.mark.parametrize(

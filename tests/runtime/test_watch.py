@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from outrider.runtime.commands import watch as watch_command
 from outrider.runtime.drift import DriftTest
 from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events
+from outrider.runtime.ros2 import Ros2Publisher
 from outrider.runtime.streams import Frame, camera
 
 pillow = pytest.importorskip("PIL.Image")
@@ -86,6 +88,8 @@ def test_verdicts_go_to_ros_2(outrider, calibrated, broken, monkeypatch):
         def close(self):
             heard.append((self.name, self.options))
 
+    defaults = inspect.signature(Ros2Publisher).parameters
+    topics = [f"/{defaults[name].default.removeprefix('/')}" for name in ("diagnostics", "verdicts")]
     monkeypatch.setattr("outrider.runtime.ros2.Ros2Publisher", Publisher)
     before = time.time_ns()
     result = outrider("watch", calibrated, broken, "--ros2", "front camera")
@@ -96,6 +100,7 @@ def test_verdicts_go_to_ros_2(outrider, calibrated, broken, monkeypatch):
     assert before < times[0] <= times[-1] < time.time_ns()
     assert times == sorted(times)
     assert name == "front camera"
+    assert f"\npublished to ROS 2 as 'front camera' on {' and '.join(topics)}\n" in result.out
     assert {key: len(value) for key, value in hashes.items()} == {"network": 64, "profile": 64}
 
 
@@ -103,16 +108,35 @@ def test_covered_frames_end_with_0(outrider, calibrated, covered):
     result = outrider("watch", calibrated, covered)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("10 frames in ")
-    assert "0 above the threshold (0.00%), 0 faults, 0 stale; alarms of the loop: 0" in result.out
+    assert ": 0 above the threshold (0.00%), 0 faults, 0 stale\n0 episodes (alarm, fault or stale)\n" in result.out
 
 
 def test_alarms_end_with_1_and_are_told_when_they_begin_and_end(outrider, calibrated, broken):
     result = outrider("watch", calibrated, broken, "--rate", "1000")
-    first, second, summary = result.out.splitlines()
+    first, second, frames, episodes, _calibration = result.out.splitlines()
     assert result.code == 1
     assert first.startswith("frame 11  00:00.0  OK -> ALARM  score ")
     assert second == "frame 17  00:00.0  ALARM -> OK"
-    assert "6 above the threshold (23.08%), 0 faults, 0 stale; alarms of the loop: 1" in summary
+    assert frames.startswith("26 frames in ")
+    assert frames.endswith(" s: 6 above the threshold (23.08%), 0 faults, 0 stale")
+    assert episodes == "1 episode (alarm, fault or stale)"
+
+
+def test_with_json_the_summary_goes_to_stderr(outrider, calibrated, broken):
+    result = outrider("watch", calibrated, broken, "--json")
+    assert len(lines_of(result)) == 26
+    assert result.err.splitlines()[1] == "1 episode (alarm, fault or stale)"
+    assert outrider("watch", calibrated, broken, "--json", "--quiet").err == ""
+
+
+def test_the_summary_says_what_was_kept(outrider, calibrated, covered):
+    pytest.importorskip("rerun")
+    last = [
+        outrider("watch", calibrated, covered, "--log", "e.jsonl", "--record", "r.rrd").out.splitlines()[-2:]
+        for _ in range(2)
+    ]
+    page, recorded = "`outrider report e.jsonl` makes a page of it", "recorded in r.rrd; `rerun r.rrd` shows it"
+    assert last == [[page, recorded], [f"added to e.jsonl, which holds 2 runs; {page}", recorded]]
 
 
 def test_frames_are_judged_as_check_judges_them(outrider, calibrated, broken):
@@ -158,7 +182,7 @@ def test_a_limit_ends_the_watch(outrider, calibrated, broken):
 
 
 def test_quiet_leaves_the_summary(outrider, calibrated, broken):
-    assert len(outrider("watch", calibrated, broken, "--quiet").out.splitlines()) == 1
+    assert len(outrider("watch", calibrated, broken, "--quiet").out.splitlines()) == 3
 
 
 def test_a_picture_that_cannot_be_read_is_a_fault_with_its_name(outrider, calibrated, covered, tmp_path):
@@ -176,13 +200,13 @@ def test_a_picture_that_is_taken_for_an_attack_ends_no_watch(outrider, calibrate
     pillow.new("L", (100, 100)).save(covered / "3.png")
     result = outrider("watch", calibrated, covered, "--json")
     lines = lines_of(result)
-    assert (result.code, result.err) == (1, "")
+    assert result.code == 1
     assert [line["status"] for line in lines] == ["ok"] * 3 + ["fault"] + ["ok"] * 6
     assert "3.png: expected a picture, got Image size (10000 pixels) exceeds limit" in lines[3]["reason"]
 
 
 def test_the_summary_says_how_the_calibration_does(outrider, calibrated, broken):
-    assert "; alarms of the loop: 1; the calibration is not tested yet\n" in outrider("watch", calibrated, broken).out
+    assert outrider("watch", calibrated, broken).out.endswith("\nthe calibration is not tested yet\n")
 
 
 def test_a_calibration_that_no_longer_holds_is_told(outrider, calibrated, tmp_path, monkeypatch):
@@ -190,10 +214,11 @@ def test_a_calibration_that_no_longer_holds_is_told(outrider, calibrated, tmp_pa
     noise = np.random.default_rng(1).integers(0, 256, (40, 8, 8), np.uint8)
     folder = save(tmp_path / "noise", noise)
     options = ("--alarm", "41/41", "--rate", "1000")  # never an alarm of the loop: every frame counts
-    change, told, summary = outrider("watch", calibrated, folder, *options).out.splitlines()
+    change, told, _frames, episodes, summary = outrider("watch", calibrated, folder, *options).out.splitlines()
     assert " OK -> WARN " in change
     assert "  calibration no longer holds: " in told
-    assert "; alarms of the loop: 0; calibration no longer holds: 40 of 40 tested frames alarmed" in summary
+    assert episodes.startswith("0 episodes ")
+    assert summary == "calibration no longer holds: 40 of 40 tested frames alarmed (100 %), tested against 5 %"
     (line,) = (line for line in lines_of(outrider("watch", calibrated, folder, "--json", *options)) if "drift" in line)
     assert line["drift"].startswith("calibration no longer holds: ")
     assert told.startswith(f"frame {line['number']}  ")
@@ -324,9 +349,12 @@ def test_errors(outrider, calibrated, arguments, message):
 @pytest.mark.usefixtures("covered")
 def test_profiles_that_cannot_watch(outrider, model, profiled, tmp_path):
     command = ("watch", profiled, "covered", "--network", model)
-    assert "expected a calibrated monitor, got one without a threshold" in error_of(outrider(*command))
+    words = f"got one without a threshold; `outrider calibrate {profiled} HELD_OUT` sets it"
+    assert words in error_of(outrider(*command))
     np.save(tmp_path / "floats.npy", load_dataset("digits", "train").floats()[:1000])
     assert outrider("profile", model, "floats.npy", "-o", "floats.outrider", "--quiet").code == 0
+    calibrate = ("calibrate", "floats.outrider", "floats.npy", "--network", model, "--quiet")
+    assert outrider(*calibrate).code == 0
     message = error_of(outrider("watch", "floats.outrider", "covered", "--network", model))
     assert "floats.outrider: expected a profile of pictures, got one of float samples" in message
 
@@ -412,7 +440,8 @@ def test_a_signal_ends_as_the_last_frame_would(watching_process, outrider, numbe
     process, numbers = watching_process(frames, "--rate", "5", "--log", "events.jsonl")
     process.send_signal(number)
     out, err = process.communicate(timeout=SOON)
-    assert (process.returncode, err) == (status, "")
+    assert process.returncode == status
+    assert err.endswith("`outrider report events.jsonl` makes a page of it\n")
     numbers += [json.loads(line)["number"] for line in out.splitlines()]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) < 26
@@ -443,7 +472,7 @@ def test_sigterm_while_a_frame_is_waited_for_prints_the_summary(calibrated, nois
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=SOON)
     assert process.returncode == 1
-    assert out.startswith("1 frames in ")
+    assert out.startswith("1 frame in ")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -498,7 +527,7 @@ def test_ctrl_c_while_a_frame_is_waited_for(outrider, calibrated, covered):
     thread.join()
     assert result.code == 0
     assert time.monotonic() - began < SOON
-    assert "1 frames in " in result.out
+    assert "1 frame in " in result.out
 
 
 def test_a_second_ctrl_c_stops_at_once(outrider, calibrated, covered, monkeypatch):
