@@ -17,7 +17,8 @@ does, and so do the clocks, some 2 µs.
 Frames are drawn like those of the calibration, at a rate of 1 %: about one of a hundred alarms and is written down.
 A frame with an event costs more, and so does the one after it, bare or guarded, while the log's thread encodes what
 it writes and holds Python's lock; the table tells them apart.
-A heartbeat in a file is a system call more. Python's garbage collector is on, as a user finds it.
+Between the frames of a real loop the processor sleeps: `--pause 0.003` shows what that does to bare work and to the
+guard alike. A heartbeat in a file is a system call more. Python's garbage collector is on, as a user finds it.
 """
 
 # ruff: noqa: SLF001 (bare work is what lies inside the guard)
@@ -165,13 +166,15 @@ def state(guard: Guard) -> tuple[int, ...]:
     return guard.status, counters.alarms, counters.faults, counters.stale
 
 
-def beside_bare(guard: Guard, pool: list[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> tuple[np.ndarray, np.ndarray]:
     """Nanoseconds of bare work and of guarded frames, (2, count), and which of them wrote an event."""
     spent, wrote = np.empty((2, count), np.int64), np.zeros(count, bool)
     bare, clock, now = bare_work(guard), time.perf_counter_ns, state(guard)
     for i in range(-WARM, count):
         frame = pool[i % POOL]
         for which in (i & 1, 1 - (i & 1)):
+            if pause:
+                time.sleep(pause)
             call = guard if which else bare
             began = clock()
             call(frame)
@@ -184,13 +187,15 @@ def beside_bare(guard: Guard, pool: list[np.ndarray], count: int) -> tuple[np.nd
     return spent, wrote
 
 
-def within_the_call(guard: Guard, pool: list[np.ndarray], count: int) -> np.ndarray:
+def within_the_call(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> np.ndarray:
     """Nanoseconds of guarded frames beyond session and compiled loops, waiting for the guard's threads included."""
     watch, clock, own = time_work_within(guard), time.perf_counter_ns, np.empty(count, np.int64)
     threads = [thread.ident for thread in threading.enumerate() if thread.name.startswith("outrider")]
     clocks = [time.pthread_getcpuclockid(ident) for ident in threads if ident is not None]
     for i in range(-WARM, count):
         frame = pool[i % POOL]
+        if pause:
+            time.sleep(pause)
         watch.spent = 0
         others = -sum(map(time.clock_gettime_ns, clocks))
         computed = -time.thread_time_ns()
@@ -209,17 +214,18 @@ def quantiles(values: np.ndarray) -> dict[str, float]:
     return {"median_us": median, "p99_us": p99, "p99_9_us": p999, "max_us": float(values.max()) / 1e3}
 
 
-def figures(name: str, count: int) -> dict[str, Any]:
+def figures(name: str, count: int, pause: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, guarded(name, Path(folder)) as (guard, pool):
-        (bare, whole), wrote = beside_bare(guard, pool, count)
+        (bare, whole), wrote = beside_bare(guard, pool, count, pause)
         counters = guard.metrics.counters.snapshot()
     with tempfile.TemporaryDirectory() as folder, guarded(name, Path(folder)) as (guard, pool):
-        within = within_the_call(guard, pool, count)
+        within = within_the_call(guard, pool, count, pause)
     overhead = whole - bare
     quiet = ~(wrote | np.roll(wrote, 1))
     return {
         "case": name,
         "frames": count,
+        "pause_s": pause,
         "overhead": quantiles(overhead),
         "overhead_without_events": quantiles(overhead[quiet]),
         "overhead_with_events": quantiles(overhead[~quiet]) if not quiet.all() else None,
@@ -235,9 +241,10 @@ def figures(name: str, count: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--pause", type=float, default=0, metavar="S", help="seconds of sleep before each frame")
     parser.add_argument("--keep", action="store_true", help="write the raw figures to results/guard.json")
     options = parser.parse_args()
-    results = [figures(name, options.frames) for name in CASES]
+    results = [figures(name, options.frames, options.pause) for name in CASES]
     show(
         f"What the guard adds to a frame, µs over {options.frames:,} frames"
         f" (asked for: {MOST_US} in the median, {MOST_P999_US} at p99.9)",
