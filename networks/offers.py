@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .onnx_candidates import candidate_of
+from .onnx_candidates import candidates_of, count_classes
 from .onnx_files import check_external, read_model
 from .onnx_graph import OnnxGraph
 from .onnx_moves import MovedTap
 from .onnx_session import Runtime
-from .onnx_trial import Trial, try_out
+from .onnx_trial import try_out
 from .tap import OUTPUT, Candidate, candidate, choose
 
 if TYPE_CHECKING:
@@ -61,14 +61,9 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
     names = list(dict.fromkeys((*graph.kinds, *graph.outputs)))
     session = runtime.session(graph.with_outputs(names), folder, optimised=False)
     trial = try_out(runtime, session, names, input_shape)
-    scores = _class_scores(graph, trial)
-    candidates = [candidate_of(graph, name, trial) for name in graph.kinds if name not in scores]
-    candidates += [
-        Candidate(name, kind, obstacle=f"it lies inside {place}, and only tensors of the main graph can be fetched")
-        for name, (kind, place) in graph.inner.items()
-        if name not in graph.kinds
-    ]
-    candidates += scores.values()
+    scores, *others = graph.outputs
+    classes = None if others else count_classes(trial.tensors[scores], trial.batch, "auto")
+    candidates = candidates_of(graph, trial, scores, classes)
     usable = {c.name for c in candidates if not c.obstacle and c.kind != OUTPUT}
     moves = {name: move for name in graph.kinds if (move := graph.kept(name)) and move.taken in usable}
     return Offer("onnx", trial.shape, tuple(candidates), moves)
@@ -83,16 +78,6 @@ def torch_offer(module: nn.Module, input_shape: Sequence[int]) -> Offer:
         obstacles = _obstacles(network, module, input_shape, {tap.name for tap in taps})
     free = (Candidate(tap.name, tap.kind, tap.shape, tap.layout, tap.dtype) for tap in taps)
     return Offer("torch", tuple(input_shape), (*free, *obstacles))
-
-
-def _class_scores(graph: OnnxGraph, trial: Trial) -> dict[str, Candidate]:
-    name, *others = graph.outputs
-    _, dtype, _ = seen = trial.tensors[name]
-    if others or len(seen.shape) != 2 or seen.shape[0] != trial.batch or "float" not in dtype:
-        return {}
-    classes = seen.shape[1] or 0
-    paths = graph.paths.get(name, ())
-    return {name: Candidate(name, OUTPUT, (classes,), "NC", dtype, paths=paths)} if classes >= 2 else {}
 
 
 def _obstacles(network: Any, module: nn.Module, input_shape: Sequence[int], known: set[str]) -> list[Candidate]:

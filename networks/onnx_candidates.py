@@ -31,6 +31,35 @@ def candidate_of(graph: OnnxGraph, name: str, trial: Trial) -> Candidate:
     return replace(found, paths=paths)
 
 
+def candidates_of(graph: OnnxGraph, trial: Trial, scores: str, classes: int | None) -> list[Candidate]:
+    """All that may be tapped of a graph, and what may not; the class scores, where there are classes, come last."""
+    found = [candidate_of(graph, name, trial) for name in graph.kinds if name != scores or classes is None]
+    found += [
+        Candidate(name, kind, obstacle=f"it lies inside {place}, and only tensors of the main graph can be fetched")
+        for name, (kind, place) in graph.inner.items()
+        if name not in graph.kinds
+    ]
+    if classes is not None:
+        dtype, paths = trial.tensors[scores].dtype, graph.paths.get(scores, ())
+        found.append(Candidate(scores, OUTPUT, (classes,), "NC", dtype, paths=paths))
+    return found
+
+
+def count_classes(scores: Seen, batch: int, classes: int | str | None) -> int | None:
+    """How many classes an output tells apart, as `OnnxNetwork` is told by `classes`."""
+    if classes in (None, "pixel"):
+        return None
+    shape = scores.shape
+    is_scores = len(shape) == 2 and shape[0] == batch and "float" in scores.dtype
+    if classes == "auto":
+        return shape[1] if is_scores and (shape[1] or 0) >= 2 else None
+    if not isinstance(classes, int) or classes < 2:
+        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
+    if not is_scores or shape[1] != classes:
+        raise ValueError(f"expected class scores of shape {(batch, classes)} for a batch of {batch}, got {shape}")
+    return classes
+
+
 def where_kept(
     taps: Sequence[Tap], candidates: Sequence[Candidate], moves: Mapping[str, MovedTap]
 ) -> tuple[list[Tap], tuple[MovedTap, ...]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .network import Observation
 from .onnx_buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
-from .onnx_candidates import candidate_of, where_kept
+from .onnx_candidates import candidates_of, count_classes, where_kept
 from .onnx_feeds import with_feeds
 from .onnx_files import check_external, fingerprint, read_model
 from .onnx_graph import OnnxGraph
@@ -24,7 +24,7 @@ from .onnx_proto import Fragment
 from .onnx_session import Runtime
 from .onnx_trial import Seen, try_out
 from .preprocessing import Preprocessing
-from .tap import DEFAULT_TAPS, OUTPUT, Candidate, Tap, Taps, choose, fill_neurons, reduce_to_neurons, stands_for
+from .tap import DEFAULT_TAPS, OUTPUT, Tap, Taps, choose, fill_neurons, reduce_to_neurons, stands_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,7 +102,7 @@ class OnnxNetwork:
         scores = _pick(graph.outputs, logits)
         if logits is None and len(graph.outputs) > 1 and classes == "auto":
             classes = None
-        self.classes = _count_classes(trial.tensors[scores], trial.batch, classes)
+        self.classes = count_classes(trial.tensors[scores], trial.batch, classes)
         self.map_classes: int | None = None
         self.logits: str | None = None
         if classes == "pixel":
@@ -110,18 +110,7 @@ class OnnxNetwork:
             self.map_classes = _count_map_classes(trial.tensors[scores], trial.batch, self._map_axis)
             self.logits = scores
         self._splits = all(trial.tensors[name].shape[:1] == (trial.batch,) for name in graph.outputs)
-        candidates = [
-            candidate_of(graph, name, trial) for name in graph.kinds if name != scores or self.classes is None
-        ]
-        candidates += [
-            Candidate(name, kind, obstacle=f"it lies inside {place}, and only tensors of the main graph can be fetched")
-            for name, (kind, place) in graph.inner.items()
-            if name not in graph.kinds
-        ]
-        if self.classes is not None:
-            paths = graph.paths.get(scores, ())
-            dtype = trial.tensors[scores].dtype
-            candidates.append(Candidate(scores, OUTPUT, (self.classes,), "NC", dtype, paths=paths))
+        candidates = candidates_of(graph, trial, scores, self.classes)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
             selectors.remove("first:unit")
         chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]
@@ -259,20 +248,6 @@ def _pick(outputs: Sequence[str], key: int | str | None) -> str:
     if key not in outputs:
         raise ValueError(f"expected logits to be an index or one of the outputs {', '.join(outputs)}, got {key!r}")
     return str(key)
-
-
-def _count_classes(scores: Seen, batch: int, classes: int | str | None) -> int | None:
-    if classes in (None, "pixel"):
-        return None
-    shape = scores.shape
-    is_scores = len(shape) == 2 and shape[0] == batch and "float" in scores.dtype
-    if classes == "auto":
-        return shape[1] if is_scores and (shape[1] or 0) >= 2 else None
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
-    if not is_scores or shape[1] != classes:
-        raise ValueError(f"expected class scores of shape {(batch, classes)} for a batch of {batch}, got {shape}")
-    return classes
 
 
 def _count_map_classes(scores: Seen, batch: int, axis: int) -> int:
