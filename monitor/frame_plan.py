@@ -58,8 +58,8 @@ class FramePlan:
         ]
         self._steps: list[Step] = []
         self._comparers: list[_Joined | _Alone] = []
-        comparers: list[_Joined | _Alone] = [*together, *alone]
-        for one in comparers:
+        every: list[_Joined | _Alone] = [*together, *alone]
+        for one in every:
             steps = None if fixed is None else one.steps(fixed.activations)
             if steps is None:
                 self._comparers.append(one)

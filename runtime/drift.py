@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..monitor import Calibration
 
 _BETS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+_MOST_TESTED = 10_000
 
 
 class DriftTest:
@@ -128,7 +129,7 @@ class DriftTest:
         """One sentence on how the calibration does; its numbers are those of `snapshot` and `interval`."""
         if not self.tested:
             return "the calibration is not tested yet"
-        if not self._could_reject():
+        if not (self.rejected or could_reject(self.rate, self.level, self.tested)):
             return (
                 f"calibration: too few frames tested to tell ({self.tested} tested, one in {self.stride}, alarms of"
                 " the loop left out)"
@@ -139,13 +140,6 @@ class DriftTest:
         )
         return f"calibration no longer holds: {seen}" if self.rejected else f"no sign against the calibration: {seen}"
 
-    def _could_reject(self) -> bool:
-        """Whether as many tested frames would reject if all of them alarmed."""
-        if self.rejected:
-            return True
-        most = DriftTest(self.rate, self.level, stride=1)
-        return any(most.update(True) for _ in range(self.tested))
-
     def snapshot(self) -> dict[str, Any]:
         """The state in JSON types."""
         names = ("rate", "level", "stride", "tested", "alarmed", "evidence", "rejected")
@@ -153,6 +147,12 @@ class DriftTest:
 
     def __repr__(self) -> str:
         return f"DriftTest(rate={self.rate:g}, level={self.level:g}, stride={self.stride}: {self.message})"
+
+
+def could_reject(rate: float, level: float, tested: int) -> bool:
+    """Whether a test at this level had rejected if all of so many tested frames had alarmed."""
+    test = DriftTest(rate, level, stride=1)
+    return any(test.update(True) for _ in range(min(tested, _MOST_TESTED)))
 
 
 def confidence_sequence(count: int, n: int, level: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..monitor import Status, Verdict
 from .moving_line import moving_line
-from .printable import printable
+from .printable import counted, printable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -164,11 +164,6 @@ class StatusLines:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 frame``, ``1,200 frames``."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def clock(seconds: float) -> str:

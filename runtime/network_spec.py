@@ -73,9 +73,8 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
         )
     options["logits"] = facts.logits or 0
     if is_onnx(spec):
-        if (
-            facts.engine == "onnx" and Path(spec).is_file()
-        ):  # before it is opened in a way that only the right one can be
+        # before it is opened in a way that only the right one can be
+        if facts.engine == "onnx" and Path(spec).is_file():
             refuse_another_model(profile, facts, onnx_fingerprint(spec), spec)
         for tap in facts.taps:
             if tap.kind == "output":

@@ -1,4 +1,4 @@
-"""Texts of others on a terminal: names of files, words of decoders."""
+"""Words for a reader: texts of others that no terminal obeys, counts with their nouns."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 frame``, ``1,200 frames``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"

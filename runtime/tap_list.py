@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..networks.offers import Offer
 from ..networks.tap import DEFAULT_TAPS, Candidate
+from .printable import counted
 
 _WORDS = ("auto", "first", "stages")
 _WAYS = ("channel", "unit", "head")
@@ -98,7 +99,7 @@ def _note(row: dict[str, Any]) -> str:
 
 
 def _counts(neurons: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {way}{'s' * (count != 1)}" for way, count in neurons.items())
+    return ", ".join(counted(count, way) for way, count in neurons.items())
 
 
 def _shown(shape: Sequence[int | None] | None) -> str:

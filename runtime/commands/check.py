@@ -15,9 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...monitor import Monitor, Status, Verdict
-from ..live_view import counted
 from ..opening import open_monitor
-from ..printable import printable
+from ..printable import counted, printable
 from ..progress import progress_bar
 from ..sources import Source, open_source
 

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..printable import printable
+from ..printable import counted, printable
 from ..report import drive_statistics, read_drive, render_report
-from ..report.page import number
 
 _NAMED = 3
 
@@ -32,12 +31,12 @@ def _in_words(statistics: dict[str, Any]) -> str:
     counts, unfinished = statistics["counts"], statistics["unfinished"]
     least = "at least " if unfinished else ""
     words = (
-        f"{number(statistics['log']['events'], 'event')}, {least}{number(counts['alarms'], 'alarm')} in"
-        f" {least}{number(counts['frames'], 'frame')}, {least}{number(counts['episodes'], 'episode')}"
+        f"{counted(statistics['log']['events'], 'event')}, {least}{counted(counts['alarms'], 'alarm')} in"
+        f" {least}{counted(counts['frames'], 'frame')}, {least}{counted(counts['episodes'], 'episode')}"
         " (alarm, fault or stale)"
     )
     for one in unfinished[-_NAMED:]:
         after = f" after {one['after_frame']:,}" if one["after_frame"] else ""
         words += f"; run {printable(one['run'][:8])} ended without a summary, its frames{after} are not in the rates"
     more = len(unfinished) - _NAMED
-    return words + (f"; {number(more, 'earlier run')} too" if more > 0 else "")
+    return words + (f"; {counted(more, 'earlier run')} too" if more > 0 else "")

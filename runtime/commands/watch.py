@@ -19,9 +19,9 @@ from ...networks import Preprocessing
 from ..event_log import EventLog
 from ..events import Header, decode
 from ..guard import Guard
-from ..live_view import LiveView, StatusLines, counted
+from ..live_view import LiveView, StatusLines
 from ..opening import open_monitor
-from ..printable import printable
+from ..printable import counted, printable
 from ..stopping import Stop
 from ..streams import open_stream, paced
 from ..watch import Seen, View, Watch

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...monitor import Status
 from ..events import Event, iso
-from ..printable import printable
+from ..printable import counted, printable
 from ..thumbnails import viewable
 from . import figures
 from .drive import Drive, Run
@@ -55,7 +55,7 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
     filters: dict[str, Callable[..., Any]] = {
         "share": share,
         "duration": duration,
-        "number": number,
+        "number": counted,
         "figure": figure,
         "milliseconds": lambda us: f"{figure(us / 1e3)}\u202fms",
         "moment": lambda wall_ns: (iso(wall_ns) or "?")[:19].replace("T", " "),
@@ -127,11 +127,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}\u202fh" + (f" {whole % 3600 // 60}\u202fmin" if whole % 3600 >= 60 else "")
 
 
-def number(count: int, noun: str) -> str:
-    """``1 frame``, ``3,600 frames``."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def clock(seconds: float, digits: int) -> str:
     """``1.034 s``, ``12 min 5.034 s``, ``3 h 20 min 5.034 s``."""
     whole = round(seconds, digits)
@@ -154,13 +149,13 @@ def _title(statistics: dict[str, Any]) -> str:
     seconds = sum(run["seconds"] for run in statistics["runs"])
     counts = statistics["counts"]
     if not counts["frames"]:
-        return f"{number(statistics['log']['events'], 'event')} in {duration(seconds)}; the frames were not counted."
+        return f"{counted(statistics['log']['events'], 'event')} in {duration(seconds)}; the frames were not counted."
     broken = counts["faults"] + counts["stale"]
     if statistics["unfinished"]:
-        alarmed = f"At least {counts['alarms']:,} of at least {number(counts['frames'], 'frame')} alarmed"
+        alarmed = f"At least {counts['alarms']:,} of at least {counted(counts['frames'], 'frame')} alarmed"
         ended = f"; at least {broken:,} ended in a fault or came too late" if broken else ""
         return f"{alarmed} in {duration(seconds)}{ended}."
-    alarmed = f"{counts['alarms']:,} of {number(counts['frames'], 'frame')} alarmed in {duration(seconds)}"
+    alarmed = f"{counts['alarms']:,} of {counted(counts['frames'], 'frame')} alarmed in {duration(seconds)}"
     return f"{alarmed}; {broken:,} ended in a fault or came too late." if broken else f"{alarmed}; none was faulty."
 
 

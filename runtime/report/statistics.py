@@ -7,13 +7,12 @@ from collections import Counter
 from typing import Any
 
 from ...monitor import Status, clopper_pearson
-from ..drift import DriftTest, confidence_sequence
+from ..drift import confidence_sequence, could_reject
 from ..events import Event, Summary, iso
 from ..metrics import Counters, quantile
 from .drive import Drive, Run, counter, is_count
 
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
-_MOST_TESTED = 10_000
 
 
 def drive_statistics(drive: Drive) -> dict[str, Any]:
@@ -218,21 +217,14 @@ def _drift(drive: Drive) -> list[dict[str, Any]]:
             if not (is_count(tested) and is_count(alarmed) and alarmed <= tested and level and 0 < level < 1):
                 continue
             numbers = {name: _number(state.get(name)) for name in ("rate", "level", "stride", "evidence")}
+            rate = numbers["rate"]
             found.append(
                 {"run": run.header.run, "tested": tested, "alarmed": alarmed, "rejected": state.get("rejected") is True}
                 | numbers
-                | {"could_reject": _could_reject(numbers["rate"], level, tested)}
+                | {"could_reject": rate is not None and 0 < rate < 1 and could_reject(rate, level, tested)}
                 | {"confidence_sequence": list(confidence_sequence(alarmed, tested, level))}
             )
     return found
-
-
-def _could_reject(rate: float | None, level: float, tested: int) -> bool:
-    """Whether the test had rejected if all of so many frames had alarmed; False for a rate that is none."""
-    if rate is None or not 0 < rate < 1:
-        return False
-    test = DriftTest(rate, level, stride=1)
-    return any(test.update(True) for _ in range(min(tested, _MOST_TESTED)))
 
 
 def _is_number(value: Any) -> bool:
