@@ -843,6 +843,29 @@ def judge(scores, classes, thresholds, warnings, level, threshold, confidence):
         level[i], confidence[i] = _held(scores[i], threshold[i], warnings[classes[i]])
 
 
+@_compile(float32, float32, returns=float64, division="numpy")
+def _excess(value, limit):
+    return np.inf if math.isinf(value) or limit == 0 else float64(value) / float64(limit)
+
+
+@_compile(_ROW, _ROW, int64[::1], returns=int64)
+def columns_above(deviation, limits, places):
+    """Write which values are infinite or above their limits, the furthest in proportion first, of equals the first.
+
+    All (columns,). Returns how many they are; without limit, of 0, is as far as it goes.
+    """
+    found = 0
+    for j in range(deviation.shape[0]):
+        if deviation[j] > limits[j] or math.isinf(deviation[j]):
+            excess, k = _excess(deviation[j], limits[j]), found
+            while k > 0 and excess > _excess(deviation[places[k - 1]], limits[places[k - 1]]):
+                places[k] = places[k - 1]
+                k -= 1
+            places[k] = j
+            found += 1
+    return found
+
+
 @_compile(
     _SCALE, _LABELS, _SCALE, _SCALE, returns=types.Tuple((int64, float64, float64, float64, int64))
 )  # fmt: skip

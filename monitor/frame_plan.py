@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import kernels, neuron_parts
+from ..coverage import bound_parts, kernels
 from ..networks import Network, Observation
 from .arrays import all_finite, as_array, without_batch
 from .calibration import Calibration
@@ -71,9 +71,16 @@ class FramePlan:
         self._hold = partial(kernels.judge_frame, self._score, self._class, *thresholds_and_warnings(calibration))
         self._speaking = Columns(profile.names, calibration.limits)
         self._columns = {name: i for i, name in enumerate(profile.names)}
+        self._tap_ids = [profile.network.taps[column.tap].id for column in profile.columns]
         self._worst = {one.column: one.worst for one in alone}
         self._shaped = [place_shape(profile.network.taps[column.tap]) is not None for column in profile.columns]
         self._highest = np.empty(_NEURONS_OF_A_LAYER, np.int64)
+        room = np.empty(max(signature.neurons for signature in profile.signatures), np.float32)
+        self._parts = [room[: signature.neurons] for signature in profile.signatures]
+        self._write_parts = [
+            bound_parts(column.criterion, signature, parts)
+            for column, signature, parts in zip(profile.columns, profile.signatures, self._parts, strict=True)
+        ]
         self._places = comparison.places
         self._shapes = [
             (place, _form(place_shape(tap), tap.size))
@@ -158,11 +165,9 @@ class FramePlan:
                     continue
             else:
                 values, label = self._seen.activations[self._places[i]][0], self._label()
-            column = self._profile.columns[i]
-            parts = neuron_parts(column.criterion, self._profile.signatures[i], values, label)
-            if parts is not None:
-                tap = self._profile.network.taps[column.tap].id
-                names += [f"{tap}[{j}]" for j in room[: kernels.take_highest(parts, room)].tolist()]
+            if self._write_parts[i](values, label):
+                found, tap = kernels.take_highest(self._parts[i], room), self._tap_ids[i]
+                names += [f"{tap}[{j}]" for j in room[:found].tolist()]
         return tuple(names)
 
     def _check(self, seen: Observation) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
-from operator import itemgetter
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -71,21 +68,9 @@ class Columns:
     limits: np.ndarray
 
     def speaking(self, deviation: np.ndarray) -> tuple[str, ...]:
-        """The columns above their limit, the one furthest above it first."""
-        loud = [
-            (math.inf if math.isinf(value) or limit == 0 else value / limit, name)
-            for value, limit, name in zip(deviation.tolist(), self._allowed, self.names, strict=True)
-            if value > limit or math.isinf(value)
-        ]
-        return tuple(name for _, name in sorted(loud, key=_excess, reverse=True))
-
-    @cached_property
-    def _allowed(self) -> list[float]:
-        allowed: list[float] = self.limits.tolist()
-        return allowed
-
-
-_excess = itemgetter(0)
+        """The columns above their limit, the one furthest above it first. deviation: (columns,) float32."""
+        places, names = np.empty(len(self.names), np.int64), self.names
+        return tuple([names[i] for i in places[: kernels.columns_above(deviation, self.limits, places)].tolist()])
 
 
 class Verdicts(Sequence[Verdict]):

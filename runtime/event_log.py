@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..monitor import Status
 from ..monitor.calibration import check_rate
 from .events import Dropped, Event, Header, Summary, encode, number
 from .log_file import LogFile
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
 
-_LINES_AT_ONCE = 2
-_GATHER_SECONDS, _REST_SECONDS = 0.1, 0.001
+_LINES_AT_ONCE = 32
+_PAUSE_SECONDS, _GATHER_SECONDS, _REST_SECONDS = 0.1, 1.0, 0.001
 _FIRST_SUMMARY_SECONDS = 1.0
 _RETRY_SECONDS = 0.05, 5.0
 _PICTURES = 4
+_ALARM = Status.ALARM  # the class is slow to ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class EventLog:
     `put` hands an event over and returns at once; a thread writes it. An event is *accepted* when `put` returns True,
     and *acknowledged* when `health().written` counts it or `flush` returns True. An acknowledged event outlives a
     crash of the process; one that `flush`, `health().synced` or a `close` that returns True covers outlives a power
-    cut. A line is written at once after a calm tenth of a second, otherwise with all others of that tenth, so that the
-    thread seldom stands in the loop's way; it is synced within `sync_seconds` of that, after a calm second at once.
+    cut. A line is written at once after a calm second, otherwise with all others of that second, so that the thread
+    seldom stands in the loop's way; an event that brings the loop to ALARM or beyond waits a tenth of a second at most.
+    What is written is synced within `sync_seconds`, after a calm second at once.
     While the disk fails, the queue holds `capacity` events and the writer tries again; what is beyond is dropped and
     counted, and the count is written as soon as the disk takes it. Nothing is raised after the constructor.
 
@@ -108,6 +111,7 @@ class EventLog:
             check_rate(false_alarm_rate)
         self.path = Path(path).absolute()
         self._capacity, self._sync_seconds = capacity, sync_seconds
+        self._bytes_at_once = max_bytes // 16
         self._given = str(network), str(profile), false_alarm_rate
         self._version, started = version("outrider"), _clocks()
         self._pictures = Thumbnails(folder_of(self.path), thumbnails) if thumbnails else None
@@ -143,14 +147,17 @@ class EventLog:
 
     def _make_locks(self) -> None:
         self._dropping, self._attaching = threading.RLock(), threading.RLock()
-        self._wake, self._hurry = threading.Event(), threading.Event()
+        self._wake, self._soon, self._hurry = threading.Event(), threading.Event(), threading.Event()
         self._closing, self._over = threading.Event(), threading.Event()
 
     # In the loop.
 
     def put(self, event: Event) -> bool:
         """Hand an event over: whether it was accepted. Never waits for the disk and raises nothing; any thread."""
-        return self._offer(event)
+        accepted = self._offer(event)
+        if accepted and not self._soon.is_set() and (_is_urgent(event) or len(self._queue) > self._capacity // 4):
+            self._soon.set()
+        return accepted
 
     def summary(self, metrics: Metrics) -> bool:
         """Hand over the counters as they stand; `attach` does so by itself."""
@@ -202,6 +209,7 @@ class EventLog:
 
     def _wake_at_once(self) -> None:
         self._wake.set()
+        self._soon.set()
         self._hurry.set()
 
     def _taken_back(self, item: Event | Summary | _Run) -> bool:
@@ -338,14 +346,20 @@ class EventLog:
                 self._wait()
                 closing = self._closing.is_set()
                 self._hurry.clear()
+                self._soon.clear()
                 self._set_marks()
-                self._work(closing)
-                if not closing:
-                    self._hurry.wait(_GATHER_SECONDS)  # still awake: what is put meanwhile need not wake it
+                wrote = self._work(closing)
+                if wrote and not closing:
+                    self._gather()
                 self._wake.clear()
             self._finish()
         finally:
             self._over.set()
+
+    def _gather(self) -> None:
+        """Let events come together; still awake, so that those who put them need not wake it."""
+        if not self._hurry.wait(_PAUSE_SECONDS):
+            self._soon.wait(_GATHER_SECONDS - _PAUSE_SECONDS)
 
     def _wait(self) -> None:
         """Until there is something to do; on a disk that fails, until it is time to try again."""
@@ -358,28 +372,31 @@ class EventLog:
         due = min(self._summary_at, self._synced_at + self._sync_seconds if self._dirty else np.inf)
         self._wake.wait(min(max(due - now, 0), 3600))
 
-    def _work(self, closing: bool) -> None:
+    def _work(self, closing: bool) -> bool:
+        """Write what there is to write: whether anything was."""
         self._summarise(closing)
         self._ended = closing  # what is put from here on is taken back by those who put it, or written
+        wrote = False
         try:
-            looked = False
             while self._take():
-                if not looked:
+                if not wrote:
                     self._look_at_the_file()
-                    looked = True
                 self._write()
+                wrote = True
                 if self._sync_is_due():
                     self._sync()
-                self._rest(closing)
+                if self._queue:
+                    self._rest(closing)
             if self._dirty and (closing or self._sync_is_due()):
                 self._sync()
             self._pass_marks()
         except Exception as error:  # noqa: BLE001 (the thread outlives everything, and tells)
             self._failed(error)
-            return
+            return wrote
         self._failing, self._retry = False, _RETRY_SECONDS[0]
         while self._frames:
             self._save(*self._frames.popleft())
+        return wrote
 
     def _rest(self, closing: bool) -> None:
         """Leave Python to the loop between two writes, unless somebody waits or the queue fills."""
@@ -412,11 +429,12 @@ class EventLog:
             lost = Dropped(*_clocks(), dropped - self._reported, dropped - self._writing.dropped)
             self._pending.append((encode(lost), False))
             self._reported = dropped
+        size = 0
         with suppress(IndexError):  # the queue is empty
-            while len(self._pending) < _LINES_AT_ONCE:
+            while len(self._pending) < _LINES_AT_ONCE and size < self._bytes_at_once:
                 item = self._queue.popleft()
                 if not isinstance(item, _Run):
-                    self._encode(item)
+                    size += self._encode(item)
                 elif self._pending:  # they are of the run before
                     self._queue.appendleft(item)
                     break
@@ -425,13 +443,16 @@ class EventLog:
                 self._taken += 1
         return bool(self._pending) or self._fresh or self._restated
 
-    def _encode(self, item: Event | Summary) -> None:
+    def _encode(self, item: Event | Summary) -> int:
+        """Make an item pending: how many bytes it has."""
         try:
             line = encode(item, self._writing.network, self._writing.profile)
-            self._pending.append((line, isinstance(item, Event)))
         except Exception as error:  # noqa: BLE001 (an event made of the wrong things is lost, and counted)
             self._drop()
             self._note(error)
+            return 0
+        self._pending.append((line, isinstance(item, Event)))
+        return len(line)
 
     def _begin_run(self, run: _Run) -> None:
         if run.id == self._writing.id:
@@ -570,6 +591,14 @@ class _Mark:
         self.after = 0
         self.passed = threading.Event()
         self.kept = False
+
+
+def _is_urgent(event: Event) -> bool:
+    """Whether it brings the loop to ALARM or beyond."""
+    try:
+        return bool(event.status >= _ALARM > event.before)
+    except Exception:  # noqa: BLE001 (made of the wrong things: lost, and counted, when it is encoded)
+        return False
 
 
 def _clocks() -> tuple[int, int]:

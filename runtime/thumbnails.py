@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def shrink(frame: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] not in _CHANNELS or not image.size:
         raise ValueError(f"expected a picture of 1, 3 or 4 channels, got shape {frame.shape}")
     step = -(-max(image.shape[:2]) // SIDE)
-    return np.array(image[::step, ::step], order="C")
+    return np.array(image[::step, ::step])
 
 
 def viewable(image: np.ndarray) -> np.ndarray:
@@ -38,6 +39,8 @@ def viewable(image: np.ndarray) -> np.ndarray:
     """
     if image.dtype == np.uint8:
         return image
+    if image.dtype.kind == "f" and 0 <= image.min() <= image.max() <= 1:  # the usual case, in few passes
+        return np.rint(image * 255).astype(np.uint8)
     values = image.astype(np.float64)
     finite = np.isfinite(values)
     values[~finite] = 0
@@ -59,6 +62,8 @@ class Thumbnails:
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder, self._keep = folder, keep
         self._ring = list_thumbnails(folder)
+        for side in (1, _SMALL + 1):  # what encodes is loaded here, not in the loop
+            _encoded(np.zeros((side, side, 3), np.uint8))
 
     def save(self, run: str, frame: int, image: np.ndarray) -> Path:
         """Write one picture, (h, w, c), in place of the oldest beyond `keep` that can be removed.
@@ -66,17 +71,9 @@ class Thumbnails:
         Raises OSError, also where none can be, and ValueError.
         """
         self.folder.mkdir(exist_ok=True)
-        pixels = viewable(image)
-        try:
-            from PIL import Image
-        except ImportError:
-            path = self._make_room(f"{run}-{frame:010d}.npy")
-            np.save(path, pixels, allow_pickle=False)
-        else:
-            picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            small = max(pixels.shape[:2]) <= _SMALL or pixels.shape[2] == 4
-            path = self._make_room(f"{run}-{frame:010d}.{'png' if small else 'jpg'}")
-            picture.save(path, compress_level=1, quality=85)  # quick, for the encoder keeps other threads waiting
+        kind, content = _encoded(viewable(image))
+        path = self._make_room(f"{run}-{frame:010d}.{kind}")
+        path.write_bytes(content)
         return path
 
     def _make_room(self, name: str) -> Path:
@@ -97,6 +94,22 @@ class Thumbnails:
             raise problem
         self._ring.append(path)
         return path
+
+
+def _encoded(pixels: np.ndarray) -> tuple[str, memoryview]:
+    """The suffix and the bytes of a file; quickly, for Pillow's encoders keep other threads waiting."""
+    content = BytesIO()
+    try:
+        from PIL import Image
+    except ImportError:
+        np.save(content, pixels, allow_pickle=False)
+        return "npy", content.getbuffer()
+    picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    if max(pixels.shape[:2]) <= _SMALL or pixels.shape[2] == 4:
+        picture.save(content, "PNG", compress_level=1)
+        return "png", content.getbuffer()
+    picture.save(content, "JPEG", quality=85)
+    return "jpg", content.getbuffer()
 
 
 def list_thumbnails(folder: Path) -> list[Path]:
