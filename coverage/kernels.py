@@ -867,13 +867,18 @@ def columns_above(deviation, limits, places):
 
 
 @_compile(
-    _SCALE, _LABELS, _SCALE, _SCALE, returns=types.Tuple((int64, float64, float64, float64, int64))
+    _SCALE, _LABELS, _SCALE, _SCALE, _ROW, _ROW, int64[::1],
+    returns=types.Tuple((int64, float64, float64, float64, int64, int64)),
 )  # fmt: skip
-def judge_frame(score, label, thresholds, warnings):
-    """(level, score, threshold, confidence, class) of one frame; see `judge`."""
+def judge_frame(score, label, thresholds, warnings, deviation, limits, places):
+    """(level, score, threshold, confidence, class, found) of one frame; see `judge`.
+
+    Where the level is not 0, found and `places` are those of `columns_above`.
+    """
     threshold = thresholds[label[0]]
     level, confidence = _held(score[0], threshold, warnings[label[0]])
-    return level, score[0], threshold, confidence, label[0]
+    found = columns_above(deviation, limits, places) if level else 0
+    return level, score[0], threshold, confidence, label[0], found
 
 
 def _frame_facts(frame, exponent, last):

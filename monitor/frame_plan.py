@@ -16,7 +16,7 @@ from .comparison import Comparison, Together
 from .logic import Logic
 from .places import Shape, place_shape
 from .profile import Profile, gives_codes
-from .verdict import BROKEN_INPUT, Columns, Status, Verdict, thresholds_and_warnings, why
+from .verdict import BROKEN_INPUT, Status, Verdict, thresholds_and_warnings, why
 
 Taken = Callable[[Any], Any]
 Step = Callable[[], object]
@@ -68,8 +68,11 @@ class FramePlan:
         groups = np.array([column.group for column in profile.columns])
         self._score = np.empty(1)
         self._rate = logic.scorer(calibration.scales, groups, self._deviations, self._score)
-        self._hold = partial(kernels.judge_frame, self._score, self._class, *thresholds_and_warnings(calibration))
-        self._speaking = Columns(profile.names, calibration.limits)
+        self._names, self._above = profile.names, np.empty(columns, np.int64)
+        self._hold = partial(
+            kernels.judge_frame, self._score, self._class, *thresholds_and_warnings(calibration), self._deviation,
+            calibration.limits, self._above,
+        )  # fmt: skip
         self._columns = {name: i for i, name in enumerate(profile.names)}
         self._tap_ids = [profile.network.taps[column.tap].id for column in profile.columns]
         self._worst = {one.column: one.worst for one in alone}
@@ -125,21 +128,21 @@ class FramePlan:
         broken = not finite and not all_finite(as_array(batch))
         if broken:
             self._score[0] = np.inf
-        level, score, threshold, confidence, prediction = self._hold()
+        level, score, threshold, confidence, prediction, loud = self._hold()
         if not self._has_classes:
             prediction = -1
         output, deviation = self._take(seen.output), self._deviation.copy()
         if level == 0 and not broken:
             return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), ""))
         status = Status.FAULT if broken else _LEVELS[level]
-        layers = self._speaking.speaking(deviation)
+        layers = tuple([self._names[i] for i in self._above[:loud].tolist()])
         if broken:
             reason = BROKEN_INPUT
         elif score < np.inf:
             reason = why(status, score, threshold, layers)
         else:
             reason = self._profile.why_infinite(uncovered, deviation)
-        return output, Verdict(status, score, threshold, confidence, prediction, deviation, layers, reason)
+        return output, _verdict((status, score, threshold, confidence, prediction, deviation, layers, reason))
 
     def output_so_far(self) -> Any:
         """The output of the last frame, also where the plan raised after the network had run; None where it had not."""

@@ -154,10 +154,11 @@ class EventLog:
 
     def put(self, event: Event) -> bool:
         """Hand an event over: whether it was accepted. Never waits for the disk and raises nothing; any thread."""
-        accepted = self._offer(event)
-        if accepted and not self._soon.is_set() and (_is_urgent(event) or len(self._queue) > self._capacity // 4):
+        if not self._offer(event):
+            return False
+        if (_is_urgent(event) or len(self._queue) > self._capacity // 4) and not self._soon.is_set():
             self._soon.set()
-        return accepted
+        return True
 
     def summary(self, metrics: Metrics) -> bool:
         """Hand over the counters as they stand; `attach` does so by itself."""
@@ -187,6 +188,8 @@ class EventLog:
             self._note(error)
             return False
         self._wake_up()
+        if 2 * len(self._frames) >= _PICTURES:
+            self._soon.set()
         return True
 
     def _offer(self, item: Event | Summary) -> bool:

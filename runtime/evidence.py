@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .event_log import EventLog
 
 _ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
+_event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
 
 
 class Evidence:
@@ -45,11 +47,11 @@ class Evidence:
         """Hand an event to the log. Raises OSError where the log does not take it."""
         if self.log is None:
             return
-        event = Event(
-            kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), verdict.status, before,
-            verdict.score, verdict.threshold, verdict.confidence, verdict.prediction, verdict.layers, reason,
-            microseconds, neurons,
-        )  # fmt: skip
+        status, score, threshold, confidence, prediction, _, layers, _ = verdict
+        event = _event((
+            kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
+            confidence, prediction, layers, reason, microseconds, neurons,
+        ))  # fmt: skip
         if not self.log.put(event):
             raise OSError("the event log takes nothing: its queue is full, or it is closed")
 

@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 _MESSAGE = 500
 _AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
-_OK, _ALARM, _FAULT, _STALE = Status.OK, Status.ALARM, Status.FAULT, Status.STALE  # the class is slow to ask
+_OK, _WARN, _ALARM, _FAULT, _STALE = Status  # the class is slow to ask
+_verdict = partial(tuple.__new__, Verdict)
 _WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame"}
 
 
@@ -285,7 +287,7 @@ class Guard:
             return self._restated(verdict, self._held, f"not clear of the last {_WORDS[self._held]} yet{ends}")
         self._held = _OK
         if status is _ALARM:
-            return self._restated(verdict, Status.WARN, f"{verdict.reason}; not often enough for an alarm")
+            return self._restated(verdict, _WARN, f"{verdict.reason}; not often enough for an alarm")
         return verdict
 
     def _late(self, verdict: Verdict, late: int) -> Verdict:
@@ -341,7 +343,7 @@ class Guard:
 
     @staticmethod
     def _restated(verdict: Verdict, status: Status, reason: str) -> Verdict:
-        return verdict._replace(status=status, reason=reason)
+        return _verdict((status, *verdict[1:-1], reason))
 
     # What lasts longer than a frame.
 

@@ -330,8 +330,28 @@ def test_scores_against_their_thresholds(scores, thresholds):
     expected = np.where(np.isnan(quotient), 0, np.exp2(-np.where(np.isnan(quotient), 0, quotient)))
     np.testing.assert_allclose(confidence, expected, rtol=1e-12)
     for i in range(5):
-        one = kernels.judge_frame(scores[i : i + 1], c[i : i + 1], thresholds, warnings)
-        np.testing.assert_array_equal(one, (level[i], scores[i], threshold[i], confidence[i], c[i]))
+        places = np.full(3, -1)
+        one = kernels.judge_frame(
+            scores[i : i + 1], c[i : i + 1], thresholds, warnings, np.float32([0, 3, 2]), np.float32([1, 2, 1]), places
+        )
+        assert places.tolist() == ([2, 1, -1] if level[i] else [-1] * 3)
+        np.testing.assert_array_equal(one, (level[i], scores[i], threshold[i], confidence[i], c[i], 2 * (level[i] > 0)))
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0, 0.25, 0.5, 1, 3, np.inf, np.nan])] * 2), min_size=1, max_size=9))
+@settings(deadline=None)
+def test_columns_above_their_limits_are_those_of_a_stable_sort(columns):
+    deviation, limits = np.float32(columns).T.copy()
+    places = np.full(len(columns), -1)
+    found = kernels.columns_above(deviation, limits, places)
+    loud = [j for j in range(len(columns)) if deviation[j] > limits[j] or np.isinf(deviation[j])]
+
+    def excess(j):
+        return np.inf if np.isinf(deviation[j]) or limits[j] == 0 else deviation[j] / limits[j]
+
+    expected = sorted(loud, key=lambda j: -np.nan_to_num(excess(j), nan=0, posinf=np.inf))
+    assert places[:found].tolist() == expected
+    assert (places[found:] == -1).all()
 
 
 @given(st.lists(st.sampled_from([-1, 0, 0.5, 1, 2, np.inf, np.nan]), min_size=1, max_size=12), st.integers(1, 5))
