@@ -6,8 +6,8 @@ A line is an ASCII JSON object and a newline; it exists once its newline is ther
 header   the first line of a file, and of every run; once more where a guard knows what the log was not told, and the
          last one holds: format, outrider, run, part, network, profile (SHA-256), false_alarm_rate, started_wall_ns,
          started_monotonic_ns, repaired_bytes, aside
-event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), frame, status, before, score, threshold, confidence,
-         prediction, layers, neurons, reason, latency_us, network, profile
+event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, stamp_ns, frame, status, before,
+         score, threshold, confidence, prediction, layers, neurons, reason, latency_us, network, profile
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns and monotonic_ns
 dropped  how many events were lost since the last such line (count) and in the run (total)
 
@@ -43,7 +43,7 @@ class Event(NamedTuple):
     own. frame: its number in the stream. wall_ns: since 1970, UTC; monotonic_ns: the clock that never steps.
     status, before: of the loop, now and until now. score, threshold, confidence, prediction, layers, reason: as in
     a `Verdict`. latency_us: from frame to verdict. neurons: the neurons that spoke, e.g. "relu1:unit[17]", where
-    they are known.
+    they are known. stamp_ns: when the frame was taken, by the clock of the recording that it is from; None live.
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Event(NamedTuple):
     reason: str
     latency_us: float
     neurons: tuple[str, ...] = ()
+    stamp_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ def _event(event: Event, network: str, profile: str) -> str:
     time = iso(event.wall_ns)
     return (
         f'{{"type":"event","kind":{_quoted(event.kind[:_NAME])},"time":{"null" if time is None else _quoted(time)},'
-        f'"wall_ns":{int(event.wall_ns)},"monotonic_ns":{int(event.monotonic_ns)},"frame":{int(event.frame)},'
+        f'"wall_ns":{int(event.wall_ns)},"monotonic_ns":{int(event.monotonic_ns)},'
+        f'"stamp_ns":{"null" if event.stamp_ns is None else int(event.stamp_ns)},"frame":{int(event.frame)},'
         f'"status":"{_STATUS[event.status]}","before":"{_STATUS[event.before]}","score":{_figure(event.score)},'
         f'"threshold":{_figure(event.threshold)},"confidence":{_figure(event.confidence)},'
         f'"prediction":{int(event.prediction)},"layers":{_names(event.layers)},"neurons":{_names(event.neurons)},'
@@ -233,6 +235,7 @@ def _decode_event(fields: dict[str, Any]) -> Event:
         _text(fields["reason"]),
         _float(fields["latency_us"]),
         _texts(fields.get("neurons", [])),
+        None if fields.get("stamp_ns") is None else _integer(fields["stamp_ns"]),
     )
 
 

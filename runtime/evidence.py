@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .event_log import EventLog
 
 _ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
+_LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
 _event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
 
 
@@ -40,6 +41,15 @@ class Evidence:
         if drift is not None and status < _FAULT and drift.update(status is _ALARM, calm):
             self.put("drift", verdict, before, drift.message, microseconds)
 
+    def stamp(self, seconds: float) -> None:
+        """Say when the next frame was taken, by the clock of the recording that it is from.
+
+        Raises ValueError or TypeError for what is no time.
+        """
+        if not -_LATEST < seconds < _LATEST:
+            raise ValueError(f"expected the time of a frame in seconds, got {seconds}")
+        self.metrics.stamp_ns = round(seconds * 1e9)
+
     def put(
         self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
         neurons: tuple[str, ...] = (),
@@ -50,7 +60,7 @@ class Evidence:
         status, score, threshold, confidence, prediction, _, layers, _ = verdict
         event = _event((
             kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
-            confidence, prediction, layers, reason, microseconds, neurons,
+            confidence, prediction, layers, reason, microseconds, neurons, self.metrics.stamp_ns,
         ))  # fmt: skip
         if not self.log.put(event):
             raise OSError("the event log takes nothing: its queue is full, or it is closed")

@@ -134,8 +134,14 @@ class Guard:
             self._watch()
         return self
 
-    def __call__(self, frame: Any, captured: float | None = None) -> tuple[Any, Verdict]:
-        """The output for a frame, and the verdict. captured: `time.monotonic()` when the frame was taken."""
+    def __call__(
+        self, frame: Any, captured: float | None = None, stamp: float | None = None
+    ) -> tuple[Any, Verdict]:  # fmt: skip
+        """The output for a frame, and the verdict. captured: `time.monotonic()` when the frame was taken.
+
+        stamp: of a frame from a recording, when it was taken by the clock of that, in seconds; it goes to the log, so
+        that a report speaks of the drive that was recorded.
+        """
         began, refusal = time.monotonic_ns(), ""
         if captured is not None:
             began, refusal = _moment(captured, began)
@@ -154,6 +160,8 @@ class Guard:
                 output, verdict = self._act(own_output, verdict)
             try:
                 microseconds = (time.monotonic_ns() - began) / 1e3
+                if stamp is not None:
+                    self.evidence.stamp(stamp)
                 self.evidence.count(own, verdict, before, microseconds)
                 if verdict.status is not before or own.status >= _ALARM:
                     self._write_down(own, verdict, before, frame, microseconds)

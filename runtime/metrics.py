@@ -119,7 +119,8 @@ class Metrics:
     """Everything that is counted of one loop, by its one thread; others read it as it stands.
 
     false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
-    calibration, fed by the loop. status: that of the loop, as it was last told.
+    calibration, fed by the loop. status: that of the loop, as it was last told. stamp_ns: when the last frame was
+    taken, by the clock of the recording that it is from, None live.
     """
 
     def __init__(
@@ -134,6 +135,8 @@ class Metrics:
         self.latency = Histogram()
         self.margins = Margins()
         self.status = 0
+        self._stamp_ns: int | None = None
+        self._first_stamp_ns: int | None = None
         self.started_ns = time.monotonic_ns()
         allowed = float("inf") if deadline_us is None else deadline_us
         arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent
@@ -142,6 +145,16 @@ class Metrics:
     def record(self, status: int, score: float, threshold: float, latency_us: float) -> None:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
         self._count(int(status), score, threshold, latency_us)
+
+    @property
+    def stamp_ns(self) -> int | None:
+        return self._stamp_ns
+
+    @stamp_ns.setter
+    def stamp_ns(self, value: int) -> None:
+        if self._first_stamp_ns is None:
+            self._first_stamp_ns = value
+        self._stamp_ns = value
 
     @property
     def availability(self) -> float:
@@ -173,7 +186,8 @@ class Metrics:
         """All of it in JSON types: the values of a summary line.
 
         counters; latency_us and margin: pairs (upper end, count) of the buckets in use; latency_sum_us,
-        latency_largest_us, deadline_us, and drift: `DriftTest.snapshot`, or None.
+        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; stamps_ns: those of the first and the
+        last frame, or None.
         """
         return {
             "counters": self.counters.snapshot(),
@@ -183,6 +197,7 @@ class Metrics:
             "margin": self.margins.buckets(),
             "deadline_us": self.deadline_us,
             "drift": None if self.drift is None else self.drift.snapshot(),
+            "stamps_ns": None if self._stamp_ns is None else [self._first_stamp_ns, self._stamp_ns],
         }
 
 

@@ -73,7 +73,10 @@ class Watch:
             return
         began = time.monotonic()
         sample = None if frame.picture is None else self._preprocessing(frame.picture)
-        _, verdict = self._guard(sample, began if frame.captured is None else frame.captured)
+        if frame.captured is None:
+            _, verdict = self._guard(sample, began, frame.time)
+        else:
+            _, verdict = self._guard(sample, frame.captured)
         latency = time.monotonic() - began
         number = self._guard.metrics.counters.frames
         if frame.problem:

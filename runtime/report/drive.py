@@ -6,6 +6,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -23,8 +24,8 @@ _STEP_NS = 1_000_000_000
 class Run:
     """One guard in one life of the process that wrote: what lies between two starts.
 
-    header: the last one. dropped: events lost. steps: (time in seconds, seconds) of wall clock against monotonic clock,
-    where it stepped.
+    header: the last one. dropped: events lost. steps: (monotonic seconds since the run began, seconds) of wall clock
+    against monotonic clock, where it stepped.
     """
 
     header: Header
@@ -33,16 +34,31 @@ class Run:
     dropped: int = 0
     steps: list[tuple[float, float]] = field(default_factory=list)
 
-    def at(self, monotonic_ns: int) -> float:
-        """Seconds since the run began, by the clock that never steps."""
-        return (monotonic_ns - self.header.started_monotonic_ns) / 1e9
+    @property
+    def recorded(self) -> bool:
+        """Whether all that was judged is from a recording, whose clock is that of the run."""
+        return self._first_stamp_ns is not None
+
+    def at(self, record: Event | Summary) -> float:
+        """Seconds since the run began, by the clock of the recording; without one by the clock that never steps."""
+        first = self._first_stamp_ns
+        if first is None:
+            return (record.monotonic_ns - self.header.started_monotonic_ns) / 1e9
+        stamps = _stamps(record)
+        return 0.0 if stamps is None else (stamps[1] - first) / 1e9
+
+    @cached_property
+    def _first_stamp_ns(self) -> int | None:
+        """The stamp of the first frame, where every record that has seen a frame tells of one."""
+        found = [_stamps(event) for event in self.events if event.frame]
+        found += [_stamps(summary) for summary in self.summaries if counter(summary, "frames")]
+        firsts = [stamps[0] for stamps in found if stamps]
+        return min(firsts) if firsts and len(firsts) == len(found) else None
 
     @property
     def seconds(self) -> float:
         """From the start to the last line."""
-        last = [event.monotonic_ns for event in self.events[-1:]]
-        last += [summary.monotonic_ns for summary in self.summaries[-1:]]
-        return max(0.0, self.at(max(last))) if last else 0.0
+        return max([0.0, *map(self.at, self.events[-1:]), *map(self.at, self.summaries[-1:])])
 
     @property
     def behind(self) -> list[Event]:
@@ -66,25 +82,25 @@ class Run:
         """
         status = self.events[0].before if self.events else Status.OK
         spans, start = [], 0.0
-        for monotonic_ns, following in self._changes():
+        for seconds, following in self._changes():
             if following != status:
-                now = max(start, self.at(monotonic_ns))
+                now = max(start, seconds)
                 spans.append((start, now, status))
                 start, status = now, following
         return [*spans, (start, max(start, self.seconds), status)]
 
-    def _changes(self) -> Iterator[tuple[int, Status]]:
-        """(monotonic_ns, status from then on), also where only the next event or summary tells of a change."""
+    def _changes(self) -> Iterator[tuple[float, Status]]:
+        """(seconds, status from then on), also where only the next event or summary tells of a change."""
         frames = [counter(summary, "frames") for summary in self.summaries]
         for event, later in zip_longest(self.events, self.events[1:]):
-            yield event.monotonic_ns, event.status
+            yield self.at(event), event.status
             calm = bisect_right(frames, event.frame)  # summaries that count no frame after it
-            shown = max(record.monotonic_ns for record in (event, *self.summaries[calm - 1 : calm]))
+            shown = max([self.at(event), *map(self.at, self.summaries[calm - 1 : calm])])
             if later is None:
                 if event.kind == "silence" and calm < len(frames):
                     yield shown, event.before
             elif later.before != event.status and later.frame > event.frame:
-                yield min(shown, later.monotonic_ns), later.before
+                yield min(shown, self.at(later)), later.before
 
 
 @dataclass
@@ -181,7 +197,7 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
             run.events.append(record)
         step = record.wall_ns - record.monotonic_ns - offset
         if abs(step) >= _STEP_NS:
-            run.steps.append((run.at(record.monotonic_ns), step / 1e9))
+            run.steps.append(((record.monotonic_ns - header.started_monotonic_ns) / 1e9, step / 1e9))
             offset += step
     run.events.sort(key=lambda event: event.monotonic_ns)  # several threads may have put them
     return run
@@ -203,6 +219,20 @@ def counter(summary: Summary, name: str) -> int:
     counters = summary.values.get("counters")
     count = counters.get(name) if isinstance(counters, dict) else None
     return count if is_count(count) else 0
+
+
+def _stamps(record: Event | Summary) -> tuple[int, int] | None:
+    """When the first and the last frame that a record has seen were taken, by the clock of a recording."""
+    if isinstance(record, Event):
+        return None if record.stamp_ns is None else (record.stamp_ns, record.stamp_ns)
+    stamps = record.values.get("stamps_ns")
+    if not isinstance(stamps, list) or len(stamps) != 2 or not all(map(_is_stamp, stamps)):
+        return None
+    return stamps[0], stamps[1]
+
+
+def _is_stamp(value: Any) -> bool:
+    return type(value) is int and abs(value) < 1 << 63
 
 
 def is_count(value: Any) -> TypeGuard[int]:

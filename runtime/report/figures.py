@@ -50,7 +50,7 @@ def timeline(run: Run, name: str) -> str:
             chosen = _loudest(chosen)
             if chosen:
                 above.plot(
-                    [run.at(event.monotonic_ns) / 60 for event in chosen],
+                    [run.at(event) / 60 for event in chosen],
                     [min(margin(event), CEILING) for event in chosen],
                     linestyle="", marker="o", markersize=2.6, markeredgewidth=0, color=_COLOURS[status], clip_on=False,
                 )  # fmt: skip
@@ -110,10 +110,10 @@ def _draw_margins(axes: Axes, run: Run) -> None:
         counts = dict(pairs(summary, "margin"))
         new = sorted((upper, count - before.get(upper, 0)) for upper, count in counts.items())
         middle, high = quantile(new, 0.5), quantile(new, 0.95)
-        if middle is not None and high is not None and run.at(summary.monotonic_ns) > edges[-1]:
+        if middle is not None and high is not None and run.at(summary) > edges[-1]:
             middles.append(min(middle, CEILING))
             highs.append(min(high, CEILING))
-            edges.append(run.at(summary.monotonic_ns))
+            edges.append(run.at(summary))
             before = counts
     if middles:
         minutes = [edge / 60 for edge in edges]

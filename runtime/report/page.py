@@ -58,6 +58,7 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
         "number": counted,
         "figure": figure,
         "milliseconds": lambda us: f"{figure(us / 1e3)}\u202fms",
+        "clock": lambda seconds: clock(seconds, 3),
         "moment": lambda wall_ns: (iso(wall_ns) or "?")[:19].replace("T", " "),
         "margin": figures.margin,
     }

@@ -18,7 +18,8 @@ _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 def drive_statistics(drive: Drive) -> dict[str, Any]:
     """Everything the page says, in JSON types; a rate that cannot be stated is None.
 
-    Rates come from the last summary of each run, which holds for the time until then: `hours`. rates: count, of n
+    Rates come from the last summary of each run, which holds for the time until then: `hours`, of a recording its own
+    (`recorded`). rates: count, of n
     frames, share with its 95 % Clopper-Pearson interval, the same per hour at the frame rate of the drive, and for
     alarms what was calibrated, None where that is not known or not one rate. counts: the same frames, and what the
     events show of those behind the last summary; lower bounds where there are `unfinished` runs, which tell of the
@@ -93,7 +94,7 @@ def _counters(run: Run) -> Counters:
 
 
 def _counted_seconds(run: Run) -> float:
-    return max(0.0, run.at(run.summaries[-1].monotonic_ns)) if run.summaries else 0.0
+    return max(0.0, run.at(run.summaries[-1])) if run.summaries else 0.0
 
 
 def _shown_behind(run: Run, counted: int) -> dict[str, Any]:
@@ -129,6 +130,7 @@ def _run(run: Run, counters: Counters) -> dict[str, Any]:
         "run": header.run,
         "started": iso(header.started_wall_ns),
         "seconds": run.seconds,
+        "recorded": run.recorded,
         "outrider": header.outrider,
         "network": header.network,
         "profile": header.profile,

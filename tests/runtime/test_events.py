@@ -32,6 +32,7 @@ numbers = st.floats() | st.floats(width=32)
 event_strategy = st.builds(
     Event, texts, integers, integers, integers, st.sampled_from(Status), st.sampled_from(Status), numbers, numbers,
     numbers, integers, st.lists(texts, max_size=3).map(tuple), texts, numbers, st.lists(texts, max_size=3).map(tuple),
+    st.none() | integers,
 )  # fmt: skip
 
 

@@ -35,6 +35,28 @@ def monitor():
     return calibrated()
 
 
+def test_frames_of_a_recording_are_written_down_by_its_own_clock(monitor, tmp_path):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, guard(monitor, log=log) as one:
+        for second, frame in enumerate([CLEAN, CLEAN, STRANGE, CLEAN]):
+            one(frame, stamp=1.7e9 + 60 * second)
+        assert one.metrics.snapshot()["stamps_ns"] == [1_700_000_000 * 10**9, 1_700_000_180 * 10**9]
+    assert [event.stamp_ns for event in read_events(path)] == [(1_700_000_000 + at) * 10**9 for at in (120, 180)]
+    drive = read_drive([path])
+    (run,) = drive.runs
+    assert run.recorded
+    assert run.spans() == [(0, 120, Status.OK), (120, 180, Status.ALARM), (180, 180, Status.OK)]
+    assert drive_statistics(drive)["hours"] == pytest.approx(180 / 3600)
+
+
+@pytest.mark.parametrize("stamp", [np.nan, np.inf, 1e20, "now"])
+def test_a_stamp_that_is_no_time_is_a_fault(monitor, stamp):
+    output, verdict = guard(monitor)(CLEAN, stamp=stamp)
+    assert output is not None
+    assert verdict.status is Status.FAULT
+    assert verdict.reason.startswith("the evidence of the frame was not kept: ")
+
+
 def guard(monitor, **options):
     return Guard(monitor, **options).warm_up()
 

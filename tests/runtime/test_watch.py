@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -253,6 +254,20 @@ def test_the_log_makes_a_report(outrider, calibrated, broken):
     assert facts["runs"][0]["false_alarm_rate"] == 0.05
     assert len(facts["runs"][0]["network"]) == len(facts["runs"][0]["profile"]) == 64
     assert outrider("report", "events.jsonl").code == 0
+
+
+def test_a_report_of_a_recording_speaks_of_its_own_time(outrider, calibrated, broken):
+    """26 pictures at 2 a second are 12.5 s of drive, however fast they are judged."""
+    outrider("watch", calibrated, broken, "--log", "events.jsonl", "--alarm", "2/3", "--rate", "2000")
+    fast = json.loads(outrider("report", "events.jsonl", "--json").out)
+    assert fast["hours"] == pytest.approx(25 / 2000 / 3600)
+    assert fast["runs"][0]["recorded"]
+    alarms = fast["rates"]["alarms"]
+    assert alarms["per_hour"] == pytest.approx(alarms["count"] / fast["hours"])
+    for event in read_events(Path("events.jsonl")):
+        assert event.stamp_ns == round((event.frame - 1) / 2000 * 1e9)
+    assert outrider("report", "events.jsonl").code == 0
+    assert "of a recording its own" in Path("report.html").read_text()
 
 
 def test_a_configuration_file(outrider, calibrated, broken, tmp_path):
