@@ -201,6 +201,12 @@ class Monitor:
             )
         if trusted.non_finite:
             _warn(f"{trusted.non_finite} of {trusted.frames} frames hold or cause NaN or Inf and were left out")
+        if trusted.labelled and 3 * trusted.trusted < trusted.frames:
+            _warn(
+                f"only {trusted.trusted:,} of {trusted.frames:,} frames are trusted: right with softmax >="
+                f" {trusted.confidence:g}; if the network is usually right, look at the preprocessing and at the order"
+                " of the classes"
+            )
         of_map = () if trusted.per_map_class is None else (trusted.per_map_class,)
         for per_class in (trusted.per_class, *of_map):
             thin = np.flatnonzero(per_class < trusted.minimum_per_class)

@@ -147,6 +147,15 @@ def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
     assert reason == "class 1 is not covered: 3 trusted frames, fewer than 5"
 
 
+def test_few_trusted_frames_point_at_the_preprocessing(network):
+    data = frames(600)
+    labels = network.run(data).argmax(axis=1)
+    labels[:500] = (labels[:500] + 1) % CLASSES
+    expected = r"only \d+ of 600 frames are trusted: right with softmax >= 0.9; .* look at the preprocessing"
+    with pytest.warns(OutriderWarning, match=expected):
+        Monitor(network, SingleRange()).profile(batches(data, labels=labels), minimum_per_class=1)
+
+
 def test_no_trusted_frame_at_all_is_an_error(network):
     data = frames(50)
     wrong = (network.run(data).argmax(axis=1) + 1) % CLASSES
