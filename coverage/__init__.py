@@ -12,7 +12,7 @@ from .catalogue import criterion_names, describe_criterion, make_criterion, pars
 from .conformance import check_criterion
 from .criterion import Criterion
 from .gaussian import Gaussian, Mahalanobis
-from .joined import Joined, bound_parts, join, neuron_parts
+from .joined import Joined, join, neuron_parts
 from .multi_range import MultiRange
 from .nearest_neighbour import NearestNeighbour
 from .neuron_rank import NeuronRank
@@ -32,7 +32,6 @@ __all__ = [
     "Signature",
     "SingleRange",
     "Softmax",
-    "bound_parts",
     "check_criterion",
     "criterion_names",
     "describe_criterion",

@@ -78,22 +78,12 @@ def neuron_parts(criterion: Criterion, signature: Signature, values: np.ndarray,
     where it was never observed. None where a deviation is no sum over neurons.
     """
     parts = np.empty(signature.neurons, np.float32)
-    return parts if bound_parts(criterion, signature, parts)(values, label) else None
-
-
-def bound_parts(criterion: Criterion, signature: Signature, out: np.ndarray) -> Callable[[np.ndarray, int], bool]:
-    """What writes `neuron_parts` of (values, label) to `out`: whether there are any."""
-    tables, observed = _prepared(criterion, signature), (signature.counts > 0).tolist()
-
-    def write(values: np.ndarray, label: int) -> bool:
-        row = values if values.dtype == np.float32 else values.astype(np.float32)
-        if not criterion.parts(tables, row, label, out):
-            return False
-        if not observed[label]:
-            out.fill(np.inf)
-        return True
-
-    return write
+    row = values if values.dtype == np.float32 else values.astype(np.float32)
+    if not criterion.parts(_prepared(criterion, signature), row, label, parts):
+        return None
+    if not signature.counts[label]:
+        parts.fill(np.inf)
+    return parts
 
 
 def _tables(criterion: Criterion, signature: Signature) -> Sequence[np.ndarray]:

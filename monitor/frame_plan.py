@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import bound_parts, kernels
+from ..coverage import kernels, neuron_parts
 from ..networks import Network, Observation
 from .arrays import all_finite, as_array, without_batch
 from .calibration import Calibration
 from .comparison import Comparison, Together
 from .logic import Logic
+from .neurons import Namer, Neurons, namer
 from .places import Shape, place_shape
 from .profile import Profile, gives_codes
 from .verdict import BROKEN_INPUT, Status, Verdict, thresholds_and_warnings, why
@@ -21,7 +22,7 @@ from .verdict import BROKEN_INPUT, Status, Verdict, thresholds_and_warnings, why
 Taken = Callable[[Any], Any]
 Step = Callable[[], object]
 
-_NEURONS, _NEURONS_OF_A_LAYER = 8, 4
+_LAYERS_NAMED = 4
 _LEVELS = Status.OK, Status.WARN, Status.ALARM
 _OK = Status.OK
 _verdict = partial(tuple.__new__, Verdict)  # half the time of `Verdict(...)`
@@ -74,16 +75,16 @@ class FramePlan:
             calibration.limits, self._above,
         )  # fmt: skip
         self._columns = {name: i for i, name in enumerate(profile.names)}
-        self._tap_ids = [profile.network.taps[column.tap].id for column in profile.columns]
+        self._speakers = [
+            (profile.network.taps[column.tap].id, column.criterion, signature)
+            for column, signature in zip(profile.columns, profile.signatures, strict=True)
+        ]
+        self._is_sum = [
+            neuron_parts(criterion, signature, np.zeros(signature.neurons, np.float32), 0) is not None
+            for _, criterion, signature in self._speakers
+        ]
         self._worst = {one.column: one.worst for one in alone}
         self._shaped = [place_shape(profile.network.taps[column.tap]) is not None for column in profile.columns]
-        self._highest = np.empty(_NEURONS_OF_A_LAYER, np.int64)
-        room = np.empty(max(signature.neurons for signature in profile.signatures), np.float32)
-        self._parts = [room[: signature.neurons] for signature in profile.signatures]
-        self._write_parts = [
-            bound_parts(column.criterion, signature, parts)
-            for column, signature, parts in zip(profile.columns, profile.signatures, self._parts, strict=True)
-        ]
         self._places = comparison.places
         self._shapes = [
             (place, _form(place_shape(tap), tap.size))
@@ -148,30 +149,29 @@ class FramePlan:
         """The output of the last frame, also where the plan raised after the network had run; None where it had not."""
         return None if self._seen is None else self._take(self._seen.output)
 
-    def neurons(self, layers: Sequence[str]) -> tuple[str, ...]:
-        """The neurons that added most to some layers of the last frame, such as "relu1:unit[17]", a handful in all.
+    def neurons(self, layers: Sequence[str]) -> Neurons:
+        """The neurons that added most to some layers of the last frame, in the order of the layers.
 
-        Of equal ones the first. None of criteria that are no sum over neurons, nor the root of one, and none where the
-        class of the frame, or of its worst place, is not covered: then no single neuron is the reason.
+        None of criteria that are no sum over neurons, nor the root of one, and none where the class of the frame, or of
+        its worst place, is not covered: then no single neuron is the reason.
         """
-        names: list[str] = []
+        namers: list[Namer] = []
         if self._seen is None or not self._covered[self._label()]:
-            return ()
+            return Neurons()
         for layer in layers:
-            room = self._highest[: _NEURONS - len(names)]
-            if not len(room):
+            if len(namers) == _LAYERS_NAMED:
                 break
             i = self._columns[layer]
+            if not self._is_sum[i]:
+                continue
             if i in self._worst:
                 values, label = self._worst[i](self._seen.activations)
                 if self._map.covered is not None and self._shaped[i] and not self._map.covered[label]:
                     continue
             else:
                 values, label = self._seen.activations[self._places[i]][0], self._label()
-            if self._write_parts[i](values, label):
-                found, tap = kernels.take_highest(self._parts[i], room), self._tap_ids[i]
-                names += [f"{tap}[{j}]" for j in room[:found].tolist()]
-        return tuple(names)
+            namers.append(namer(*self._speakers[i], values, label))
+        return Neurons(namers)
 
     def _check(self, seen: Observation) -> None:
         """Refuse what the kernels, which check nothing, would read beyond its end."""

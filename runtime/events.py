@@ -59,7 +59,7 @@ class Event(NamedTuple):
     layers: tuple[str, ...]
     reason: str
     latency_us: float
-    neurons: tuple[str, ...] = ()
+    neurons: Sequence[str] = ()
     stamp_ns: int | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ class Evidence:
 
     def put(
         self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
-        neurons: tuple[str, ...] = (),
+        neurons: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Hand an event to the log. Raises OSError where the log does not take it."""
         if self.log is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 
@@ -218,15 +219,18 @@ def test_the_neurons_of_the_layers_that_spoke_are_named():
     monitor.profile([frames(200, 1)], minimum_per_class=1)
     monitor.calibrate([frames(200, 2)], 0.1)
     plan = monitor.frame_plan()
-    assert plan.neurons(monitor.columns) == ()
+    assert tuple(plan.neurons(monitor.columns)) == ()
     frame = frames(1, 9)[0] * 0.1
     frame[1, 2, 3] = 40
     _, verdict = plan(frame)
     assert verdict.status == Status.ALARM
-    assert plan.neurons(("a:unit single_range",)) == ("a:unit[27]",)
+    found = plan.neurons(("a:unit single_range",))
+    plan(frames(1, 3)[0])  # the values were copied
+    assert (tuple(found), repr(found), copy.copy(found)) == (("a:unit[27]",), "('a:unit[27]',)", ("a:unit[27]",))
+    plan(frame)
     assert plan.neurons(("d:pixel multi_range",))[0] == "d:pixel[1]"
     assert plan.neurons(("c:unit mahalanobis",))[0] == "c:unit[3]"
-    assert plan.neurons(("b:channel nearest_neighbour",)) == ()
+    assert tuple(plan.neurons(("b:channel nearest_neighbour",))) == ()
     assert "q:unit[27]" in plan.neurons(("q:unit gaussian",))
     assert len(plan.neurons(monitor.columns)) <= 8
 

@@ -1,0 +1,63 @@
+"""The neurons that spoke, named where there is time for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from itertools import chain
+from typing import Any, overload
+
+import numpy as np
+
+from ..coverage import Criterion, Signature, kernels, neuron_parts
+
+_NEURONS, _NEURONS_OF_A_LAYER = 8, 4
+_LARGEST_COPY = 1024
+"""Values; of more a queue of alarms would hold too much."""
+
+Namer = Callable[[], Sequence[str]]
+
+
+class Neurons(Sequence[str]):
+    """Names such as "relu1:unit[17]", a handful, worked out when they are first read, in whatever thread that is."""
+
+    def __init__(self, namers: Sequence[Namer] = ()) -> None:
+        self._namers = namers
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(chain.from_iterable(namer() for namer in self._namers))[:_NEURONS]
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        return self._names[place]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return repr(self._names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self._names,)
+
+
+def namer(tap: str, criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> Namer:
+    """What names the neurons of a tap that add most to a deviation, of equal ones the first; `values` may change.
+
+    values: (neurons,) float32 or codes. label: the class of the sample.
+    """
+    if values.size > _LARGEST_COPY:
+        return partial(tuple, _highest(tap, criterion, signature, values, label))
+    return partial(_highest, tap, criterion, signature, values.copy(), label)
+
+
+def _highest(tap: str, criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> list[str]:
+    parts = neuron_parts(criterion, signature, values, label)
+    if parts is None:
+        return []
+    places = np.empty(_NEURONS_OF_A_LAYER, np.int64)
+    return [f"{tap}[{place}]" for place in places[: kernels.take_highest(parts, places)].tolist()]
