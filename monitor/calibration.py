@@ -45,11 +45,12 @@ class Calibration:
 
     def __str__(self) -> str:
         low, high = self.interval
+        others = f"; {self.n_scales} others gave the scales" if self.n_scales else ""
         whose = f"{self.own.sum()} of {len(self.own)} classes with their own" if self.own.any() else "one for all"
         lines = [
             (
                 f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n}"
-                f" held-out frames (95 % interval {low:.4g} to {high:.4g})"
+                f" held-out frames (95 % interval {low:.4g} to {high:.4g}){others}"
             ),
             f"threshold {_span(self.thresholds)}, {whose}",
         ]

@@ -14,6 +14,7 @@ from outrider.monitor import (
     NotReadyError,
     OutriderWarning,
     ProfileError,
+    SmallestP,
     Status,
     Sum,
     Votes,
@@ -145,6 +146,16 @@ def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
     assert verdicts.alarm[of_class].all()
     reason = next(verdict.reason for verdict in verdicts if verdict.prediction == 1)
     assert reason == "class 1 is not covered: 3 trusted frames, fewer than 5"
+
+
+@pytest.mark.parametrize(("logic", "said"), [(Sum(), ")\n"), (SmallestP(), "); 500 others gave the scales\n")])
+def test_a_calibration_says_what_its_frames_were_for(network, logic, said):
+    monitor = Monitor(network, SingleRange(), logic=logic)
+    monitor.profile(batches(frames(1000)))
+    calibration = monitor.calibrate([frames(1000, seed=3)], 0.05)
+    low, high = calibration.interval
+    assert f" seen on {calibration.n} held-out frames (95 % interval {low:.4g} to {high:.4g}{said}" in str(calibration)
+    assert calibration.n + calibration.n_scales == 1000
 
 
 def test_few_trusted_frames_point_at_the_preprocessing(network):
