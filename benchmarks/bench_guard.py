@@ -193,7 +193,7 @@ def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) 
     return spent, wrote
 
 
-@njit(nogil=True)
+@njit
 def spin(rounds: int, value: float) -> float:
     """Registers alone."""
     for _ in range(rounds):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 from typing import Any, overload
 
@@ -23,10 +23,13 @@ class Neurons(Sequence[str]):
 
     def __init__(self, namers: Sequence[Namer] = ()) -> None:
         self._namers = namers
+        self._found: tuple[str, ...] | None = None
 
-    @cached_property
+    @property
     def _names(self) -> tuple[str, ...]:
-        return tuple(chain.from_iterable(namer() for namer in self._namers))[:_NEURONS]
+        if self._found is None:
+            self._found = tuple(chain.from_iterable(namer() for namer in self._namers))[:_NEURONS]
+        return self._found
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -37,6 +40,12 @@ class Neurons(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def __eq__(self, other: object) -> bool:
+        return self._names == (tuple(other) if isinstance(other, Neurons) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._names)
 
     def __repr__(self) -> str:
         return repr(self._names)

@@ -138,7 +138,9 @@ class DriftTest:
             f"{self.alarmed:,} of {self.tested:,} tested frames alarmed ({100 * self.alarmed / self.tested:.3g} %),"
             f" tested against {100 * self.rate:.3g} %"
         )
-        return f"calibration no longer holds: {seen}" if self.rejected else f"no sign against the calibration: {seen}"
+        if self.rejected:
+            return f"calibration no longer holds: {seen}"
+        return f"no sign against the calibration: {seen}, alarms of the loop left out"
 
     def snapshot(self) -> dict[str, Any]:
         """The state in JSON types."""

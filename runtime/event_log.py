@@ -20,6 +20,7 @@ import numpy as np
 
 from ..monitor import Status
 from ..monitor.calibration import check_rate
+from ..monitor.neurons import Neurons
 from .events import Dropped, Event, Header, Summary, encode, number
 from .log_file import LogFile
 from .thumbnails import Thumbnails, folder_of, shrink
@@ -33,7 +34,7 @@ _LINES_AT_ONCE = 32
 _PAUSE_SECONDS, _GATHER_SECONDS, _REST_SECONDS = 0.1, 1.0, 0.001
 _FIRST_SUMMARY_SECONDS = 1.0
 _RETRY_SECONDS = 0.05, 5.0
-_PICTURES = 4
+_PICTURES = 16
 _ALARM = Status.ALARM  # the class is slow to ask
 
 
@@ -82,10 +83,10 @@ class EventLog:
 
     network, profile: their SHA-256 (`Monitor.profile_sha256`); a guard tells its log what is left out. max_bytes, keep:
     rotation, so that the log takes at most (keep + 1) * max_bytes. thumbnails: pictures kept in `events.frames/`, none
-    with 0; they show what the camera saw, people too. run: the name of this run, another one for each guard in turn.
-    One writer at a time; a log belongs to the process that made it, and in a fork of that drops and counts whatever it
-    is offered. Raises OSError where the folder cannot be written or locked or another writer is at work, ValueError for
-    a file that is no event log or a setting out of range.
+    with 0; they show what the camera saw, people too. source: where frames come from, for the report. run: the name of
+    this run, another one for each guard in turn. One writer at a time; a log belongs to the process that made it, and
+    in a fork of that drops and counts whatever it is offered. Raises OSError where the folder cannot be written or
+    locked or another writer is at work, ValueError for a file that is no event log or a setting out of range.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class EventLog:
         thumbnails: int = 64,
         thumbnail_seconds: float = 1.0,
         sync_seconds: float = 1.0,
+        source: str = "",
     ) -> None:
         if capacity < 1 or max_bytes < 4096 or keep < 0 or thumbnails < 0:
             raise ValueError(
@@ -112,12 +114,13 @@ class EventLog:
         self.path = Path(path).absolute()
         self._capacity, self._sync_seconds = capacity, sync_seconds
         self._bytes_at_once = max_bytes // 16
-        self._given = str(network), str(profile), false_alarm_rate
+        self._given, self._source = (str(network), str(profile), false_alarm_rate), str(source)
         self._version, started = version("outrider"), _clocks()
         self._pictures = Thumbnails(folder_of(self.path), thumbnails) if thumbnails else None
         self._file = LogFile(self.path, max_bytes, keep)
         self._run = _Run(uuid.uuid4().hex, *self._given, started, self._file.repaired_bytes, 0)
-        self._picture_ns, self._next_picture = round(thumbnail_seconds * 1e9), 0
+        self._picture_ns = round(thumbnail_seconds * 1e9)
+        self._last_picture: float = -np.inf
 
         self._queue: deque[Event | Summary | _Run] = deque()
         self._asked: deque[_Mark] = deque()
@@ -168,20 +171,17 @@ class EventLog:
             self._note(error)
             return False
 
-    def thumbnail(self, frame_id: int, array: Any) -> bool:
-        """Keep a small picture of a frame: whether it was taken. At most one every `thumbnail_seconds`.
+    def thumbnail(self, frame_id: int, array: Any, stamp_ns: int | None = None, always: bool = False) -> bool:
+        """Keep a small picture of a frame: whether it was taken. At most one every `thumbnail_seconds`, but `always`.
 
-        array: see `shrink`; every n-th pixel is copied here, the rest is the writer's work.
+        array: see `shrink`; every n-th pixel is copied here, the rest is the writer's work. stamp_ns: of a frame from a
+        recording, whose seconds are then counted.
         """
-        now = time.monotonic_ns()
-        if (
-            self._pictures is None
-            or self._closing.is_set()
-            or now < self._next_picture
-            or len(self._frames) >= _PICTURES
-        ):
+        now = time.monotonic_ns() if stamp_ns is None else stamp_ns
+        too_soon = not always and 0 <= now - self._last_picture < self._picture_ns
+        if self._pictures is None or self._closing.is_set() or too_soon or len(self._frames) >= _PICTURES:
             return False
-        self._next_picture = now + self._picture_ns
+        self._last_picture = now
         try:
             self._frames.append((self.run, frame_id, shrink(np.asarray(array))))
         except Exception as error:  # noqa: BLE001 (the loop goes on)
@@ -289,6 +289,11 @@ class EventLog:
         return self._run.id
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closing.is_set()
+
+    @property
     def attached(self) -> bool:
         """Whether it has counters to add."""
         return self._metrics is not None
@@ -347,12 +352,12 @@ class EventLog:
             closing = False
             while not closing:
                 self._wait()
-                closing = self._closing.is_set()
                 self._hurry.clear()
                 self._soon.clear()
+                closing = self._closing.is_set()
                 self._set_marks()
                 wrote = self._work(closing)
-                if wrote and not closing:
+                if wrote and not (closing or self._failing):
                     self._gather()
                 self._wake.clear()
             self._finish()
@@ -361,8 +366,8 @@ class EventLog:
 
     def _gather(self) -> None:
         """Let events come together; still awake, so that those who put them need not wake it."""
-        if not self._hurry.wait(_PAUSE_SECONDS):
-            self._soon.wait(_GATHER_SECONDS - _PAUSE_SECONDS)
+        if not self._hurry.wait(min(_PAUSE_SECONDS, self._until_due())):
+            self._soon.wait(min(_GATHER_SECONDS - _PAUSE_SECONDS, self._until_due()))
 
     def _wait(self) -> None:
         """Until there is something to do; on a disk that fails, until it is time to try again."""
@@ -372,8 +377,12 @@ class EventLog:
             return
         if self._queue or self._frames or self._asked or self._closing.is_set():
             return
+        self._wake.wait(min(self._until_due(), 3600))
+
+    def _until_due(self) -> float:
+        """Seconds until something is to be done though nobody asks."""
         due = min(self._summary_at, self._synced_at + self._sync_seconds if self._dirty else np.inf)
-        self._wake.wait(min(max(due - now, 0), 3600))
+        return max(due - time.monotonic(), 0.0)
 
     def _work(self, closing: bool) -> bool:
         """Write what there is to write: whether anything was."""
@@ -451,8 +460,10 @@ class EventLog:
         try:
             line = encode(item, self._writing.network, self._writing.profile)
         except Exception as error:  # noqa: BLE001 (an event made of the wrong things is lost, and counted)
-            self._drop()
             self._note(error)
+            if isinstance(item, Event) and isinstance(item.neurons, Neurons):  # which could not be named
+                return self._encode(item._replace(neurons=()))
+            self._drop()
             return 0
         self._pending.append((line, isinstance(item, Event)))
         return len(line)
@@ -499,7 +510,7 @@ class EventLog:
         run = self._writing
         return Header(
             self._version, run.id, self._part, run.network, run.profile, run.false_alarm_rate, *run.started,
-            run.repaired_bytes, self._file.aside,
+            run.repaired_bytes, self._file.aside, self._source,
         )  # fmt: skip
 
     def _begin_part(self) -> None:
@@ -597,9 +608,9 @@ class _Mark:
 
 
 def _is_urgent(event: Event) -> bool:
-    """Whether it brings the loop to ALARM or beyond."""
+    """Whether the loop is worse than before, in ALARM or beyond."""
     try:
-        return bool(event.status >= _ALARM > event.before)
+        return bool(event.status >= _ALARM and event.status > event.before)
     except Exception:  # noqa: BLE001 (made of the wrong things: lost, and counted, when it is encoded)
         return False
 

@@ -5,9 +5,9 @@ A line is an ASCII JSON object and a newline; it exists once its newline is ther
 
 header   the first line of a file, and of every run; once more where a guard knows what the log was not told, and the
          last one holds: format, outrider, run, part, network, profile (SHA-256), false_alarm_rate, started_wall_ns,
-         started_monotonic_ns, repaired_bytes, aside
-event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, stamp_ns, frame, status, before,
-         score, threshold, confidence, prediction, layers, neurons, reason, latency_us, network, profile
+         started_monotonic_ns, repaired_bytes, aside, source
+event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, stamp_ns, elapsed_ns, frame, status,
+         before, score, threshold, confidence, prediction, layers, neurons, reason, latency_us, network, profile
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns and monotonic_ns
 dropped  how many events were lost since the last such line (count) and in the run (total)
 
@@ -43,7 +43,8 @@ class Event(NamedTuple):
     own. frame: its number in the stream. wall_ns: since 1970, UTC; monotonic_ns: the clock that never steps.
     status, before: of the loop, now and until now. score, threshold, confidence, prediction, layers, reason: as in
     a `Verdict`. latency_us: from frame to verdict. neurons: the neurons that spoke, e.g. "relu1:unit[17]", where
-    they are known. stamp_ns: when the frame was taken, by the clock of the recording that it is from; None live.
+    they are known. stamp_ns: when the frame was taken, by the clock of the recording that it is from; elapsed_ns: of
+    recordings so far, see `Metrics.stamped`; both None live.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Event(NamedTuple):
     latency_us: float
     neurons: Sequence[str] = ()
     stamp_ns: int | None = None
+    elapsed_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Header:
 
     network, profile: SHA-256 in hexadecimal, or empty. repaired_bytes: of a line cut off by a crash, removed.
     aside: the name that the file gets when it is full; a file of that name is known by it as an older one of its log.
+    source: where frames come from, in the user's words.
     """
 
     outrider: str
@@ -81,6 +84,7 @@ class Header:
     started_monotonic_ns: int
     repaired_bytes: int = 0
     aside: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +184,18 @@ def _event(event: Event, network: str, profile: str) -> str:
     return (
         f'{{"type":"event","kind":{_quoted(event.kind[:_NAME])},"time":{"null" if time is None else _quoted(time)},'
         f'"wall_ns":{int(event.wall_ns)},"monotonic_ns":{int(event.monotonic_ns)},'
-        f'"stamp_ns":{"null" if event.stamp_ns is None else int(event.stamp_ns)},"frame":{int(event.frame)},'
+        f'"stamp_ns":{_optional(event.stamp_ns)},"elapsed_ns":{_optional(event.elapsed_ns)},'
+        f'"frame":{int(event.frame)},'
         f'"status":"{_STATUS[event.status]}","before":"{_STATUS[event.before]}","score":{_figure(event.score)},'
         f'"threshold":{_figure(event.threshold)},"confidence":{_figure(event.confidence)},'
         f'"prediction":{int(event.prediction)},"layers":{_names(event.layers)},"neurons":{_names(event.neurons)},'
         f'"reason":{_quoted(event.reason[:_TEXT])},"latency_us":{_figure(event.latency_us)},'
         f'"network":{_quoted(network)},"profile":{_quoted(profile)}}}'
     )
+
+
+def _optional(value: int | None) -> str:
+    return "null" if value is None else str(int(value))
 
 
 def _figure(value: float) -> str:
@@ -235,7 +244,7 @@ def _decode_event(fields: dict[str, Any]) -> Event:
         _text(fields["reason"]),
         _float(fields["latency_us"]),
         _texts(fields.get("neurons", [])),
-        None if fields.get("stamp_ns") is None else _integer(fields["stamp_ns"]),
+        *(None if fields.get(name) is None else _integer(fields[name]) for name in ("stamp_ns", "elapsed_ns")),
     )
 
 
@@ -256,6 +265,7 @@ def _decode_header(fields: dict[str, Any]) -> Header:
         _integer(fields["started_monotonic_ns"]),
         _integer(fields["repaired_bytes"]),
         _text(fields.get("aside", "")),
+        _text(fields.get("source", "")),
     )
 
 

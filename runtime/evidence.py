@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .event_log import EventLog
 
 _ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
-_LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
 _event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
 
 
@@ -42,31 +41,28 @@ class Evidence:
         if drift is not None and status < _FAULT and drift.update(status is _ALARM, calm):
             self.put("drift", verdict, before, drift.message, microseconds)
 
-    def stamp(self, seconds: float) -> None:
-        """Say when the next frame was taken, by the clock of the recording that it is from.
-
-        Raises ValueError or TypeError for what is no time.
-        """
-        if not -_LATEST < seconds < _LATEST:
-            raise ValueError(f"expected the time of a frame in seconds, got {seconds}")
-        self.metrics.stamp_ns = round(seconds * 1e9)
-
     def put(
         self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
-        neurons: Sequence[str] = (),
+        neurons: Sequence[str] = (), since_frame: float = 0,
     ) -> None:  # fmt: skip
-        """Hand an event to the log. Raises OSError where the log does not take it."""
+        """Hand an event to the log. Raises OSError where the log does not take it.
+
+        since_frame: seconds since the frame that was counted last.
+        """
         if self.log is None:
             return
+        stamp_ns, elapsed_ns = self.metrics.stamp_ns, self.metrics.elapsed_ns
+        if since_frame and stamp_ns is not None and elapsed_ns is not None:
+            stamp_ns, elapsed_ns = stamp_ns + round(since_frame * 1e9), elapsed_ns + round(since_frame * 1e9)
         status, score, threshold, confidence, prediction, _, layers, _ = verdict
         event = _event((
             kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
-            confidence, prediction, layers, reason, microseconds, neurons, self.metrics.stamp_ns,
+            confidence, prediction, layers, reason, microseconds, neurons, stamp_ns, elapsed_ns,
         ))  # fmt: skip
         if not self.log.put(event):
             raise OSError("the event log takes nothing: its queue is full, or it is closed")
 
-    def picture(self, frame: Any) -> None:
-        """Keep a small picture of the frame counted last, if the log is due for one."""
+    def picture(self, frame: Any, always: bool = False) -> None:
+        """Keep a small picture of the frame counted last, if the log is due for one or `always`."""
         if self.log is not None and isinstance(frame, np.ndarray):
-            self.log.thumbnail(self.metrics.counters.frames, frame)
+            self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always)

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from .event_log import EventLog
 
 _MESSAGE = 500
+_LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
 _AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
 _OK, _WARN, _ALARM, _FAULT, _STALE = Status  # the class is slow to ask
 _verdict = partial(tuple.__new__, Verdict)
-_WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame"}
+_WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame or silence"}
 
 
 class Guard:
@@ -42,25 +43,25 @@ class Guard:
     threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, not
     before `acknowledge`. Until it is clear, of a FAULT or a STALE frame too, a single frame above its threshold is
     ALARM. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
-    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; `captured` is of another clock;
-      network or monitor raised.
+    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; `captured` is of another clock,
+      `stamp` no time; network or monitor raised.
     - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); the same bytes
       for `frozen` frames in a row; no frame for `silence` seconds, which a watchdog notices: see `status`.
 
     Nothing that is raised on the way reaches the caller (but KeyboardInterrupt and its like), and nothing of it takes
     the network's output away: whatever breaks, counters too, or an event that the log does not take, is a FAULT. While
-    the status is ALARM, FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it; without
-    one the network's own, None where the network could not run. log: keeps changes of status and alarms, of one guard
-    at a time; close it yourself. heartbeat: counts frames for a watchdog in another process. drift: tests whether
-    frames alarm more often than calibrated; by default one of every 30 frames, `DriftTest.for_calibration`. `metrics`
-    counts it all, each frame by its own status, before `alarm` and `clear`. Frames are handed in one at a time: a lock
-    sees to it, and waiting for it counts towards the deadline.
+    the status is ALARM, FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it, and where
+    that raises `last_safe`; without a fallback the network's own, None where the network could not run. log: keeps
+    changes of status and alarms, of one guard at a time; close it yourself. heartbeat: counts frames for a watchdog in
+    another process. drift: tests whether frames alarm more often than calibrated; by default one of every 30 frames,
+    `DriftTest.for_calibration`. `metrics` counts it all, each frame by its own status, before `alarm` and `clear`.
+    Frames are handed in one at a time: a lock sees to it, and waiting for it counts towards the deadline.
 
     After `warm_up` nothing is compiled, and nothing is made of a frame but its output and verdict; both are the
     caller's. Python's garbage collector is left alone; `gc.collect(); gc.freeze()` after `warm_up` keeps it, when it
     runs, from going through all that the program holds.
     Raises NotReadyError for a monitor that is not calibrated, ValueError for a setting out of range and for a log that
-    another guard writes to.
+    is closed or that another guard writes to, TypeError for a fallback or a log that is none.
     """
 
     def __init__(
@@ -83,6 +84,12 @@ class Guard:
             raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
         if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
             raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
+        if fallback is not None and not callable(fallback):
+            raise TypeError(f"expected a fallback that can be called, such as `stop`, got {fallback!r}")
+        if log is not None and not hasattr(log, "put"):
+            raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
+        if getattr(log, "closed", False):
+            raise ValueError(f"expected an open log, got {log!r} after close()")
         network = monitor.network
         self.monitor = monitor
         self.heartbeat = Heartbeat() if heartbeat is None else heartbeat
@@ -145,6 +152,11 @@ class Guard:
         began, refusal = time.monotonic_ns(), ""
         if captured is not None:
             began, refusal = _moment(captured, began)
+        stamp_ns = None
+        if stamp is not None:
+            stamp_ns = _stamp_ns(stamp)
+            if stamp_ns is None:
+                refusal = "expected `stamp` in seconds, got no time"
         with self._lock:
             if self._was_silent:
                 self._return_from_silence()
@@ -160,8 +172,8 @@ class Guard:
                 output, verdict = self._act(own_output, verdict)
             try:
                 microseconds = (time.monotonic_ns() - began) / 1e3
-                if stamp is not None:
-                    self.evidence.stamp(stamp)
+                if stamp_ns is not None or (stamp is None and self.metrics.stamp_ns is not None):
+                    self.metrics.stamped(stamp_ns)
                 self.evidence.count(own, verdict, before, microseconds)
                 if verdict.status is not before or own.status >= _ALARM:
                     self._write_down(own, verdict, before, frame, microseconds)
@@ -343,8 +355,8 @@ class Guard:
         kind = "status" if verdict.status is not before else own.status.name.lower()
         neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
         self.evidence.put(kind, verdict, before, verdict.reason, microseconds, neurons)
-        if own.alarm:
-            self.evidence.picture(frame)
+        if own.status >= _ALARM:
+            self.evidence.picture(frame, verdict.status >= _ALARM > before)
 
     def _broken(self, status: Status, reason: str) -> Verdict:
         return Verdict(status, np.inf, np.nan, 0.0, -1, self._nothing, (), reason)
@@ -392,7 +404,7 @@ class Guard:
         self.metrics.counters.episodes += self._status < _ALARM
         self.metrics.status = _STALE
         verdict = self._broken(_STALE, f"no frame for {seconds:.2f} s")
-        self.evidence.put("silence", verdict, self._status, verdict.reason, seconds * 1e6)
+        self.evidence.put("silence", verdict, self._status, verdict.reason, seconds * 1e6, since_frame=seconds)
 
     def _return_from_silence(self) -> None:
         """A silence is a stale frame to the logic over time, and to the log the status before the next frame."""
@@ -410,6 +422,14 @@ def _moment(captured: Any, now: int) -> tuple[int, str]:
     if not -_BEHIND < moment - now <= _AHEAD:
         return now, f"expected `captured` by time.monotonic(), got a time {(moment - now) / 1e9:.3g} s from now"
     return min(moment, now), ""
+
+
+def _stamp_ns(stamp: Any) -> int | None:
+    """Nanoseconds of a time in seconds; None for what is none."""
+    try:
+        return round(stamp * 1e9) if -_LATEST < stamp < _LATEST else None
+    except Exception:  # noqa: BLE001 (no number at all)
+        return None
 
 
 def _words(error: Exception) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 _OCTAVES = 27
+_LONGEST_STEP_NS = 60 * 10**9
 _MARGINS, _MARGIN_STEPS = 64, 16
 
 
@@ -120,7 +121,7 @@ class Metrics:
 
     false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
     calibration, fed by the loop. status: that of the loop, as it was last told. stamp_ns: when the last frame was
-    taken, by the clock of the recording that it is from, None live.
+    taken, by the clock of the recording that it is from, None live. elapsed_ns: of recordings, see `stamped`.
     """
 
     def __init__(
@@ -135,8 +136,8 @@ class Metrics:
         self.latency = Histogram()
         self.margins = Margins()
         self.status = 0
-        self._stamp_ns: int | None = None
-        self._first_stamp_ns: int | None = None
+        self.stamp_ns: int | None = None
+        self.elapsed_ns: int | None = None
         self.started_ns = time.monotonic_ns()
         allowed = float("inf") if deadline_us is None else deadline_us
         arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent
@@ -146,15 +147,19 @@ class Metrics:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
         self._count(int(status), score, threshold, latency_us)
 
-    @property
-    def stamp_ns(self) -> int | None:
-        return self._stamp_ns
+    def stamped(self, stamp_ns: int | None) -> None:
+        """Tell when the next frame was taken, by the clock of the recording that it is from; None for a live one.
 
-    @stamp_ns.setter
-    def stamp_ns(self, value: int) -> None:
-        if self._first_stamp_ns is None:
-            self._first_stamp_ns = value
-        self._stamp_ns = value
+        `elapsed_ns` sums the steps forward, each of a minute at most: a step back is another recording, a longer one a
+        pause. It is None as soon as any frame was live.
+        """
+        last, self.stamp_ns = self.stamp_ns, stamp_ns
+        if stamp_ns is None:
+            self.elapsed_ns = None
+        elif last is None:
+            self.elapsed_ns = None if self.counters.frames else 0
+        elif self.elapsed_ns is not None:
+            self.elapsed_ns += min(max(stamp_ns - last, 0), _LONGEST_STEP_NS)
 
     @property
     def availability(self) -> float:
@@ -186,8 +191,7 @@ class Metrics:
         """All of it in JSON types: the values of a summary line.
 
         counters; latency_us and margin: pairs (upper end, count) of the buckets in use; latency_sum_us,
-        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; stamps_ns: those of the first and the
-        last frame, or None.
+        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; elapsed_ns, see `stamped`.
         """
         return {
             "counters": self.counters.snapshot(),
@@ -197,7 +201,7 @@ class Metrics:
             "margin": self.margins.buckets(),
             "deadline_us": self.deadline_us,
             "drift": None if self.drift is None else self.drift.snapshot(),
-            "stamps_ns": None if self._stamp_ns is None else [self._first_stamp_ns, self._stamp_ns],
+            "elapsed_ns": self.elapsed_ns,
         }
 
 

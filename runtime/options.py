@@ -97,7 +97,7 @@ def check(parser: argparse.ArgumentParser) -> None:
 
 
 def watch(parser: argparse.ArgumentParser) -> None:
-    """Watch a stream: a folder, a video, a camera or a bag. Exit status 0 when all was covered, 1 after alarms."""
+    """Watch a stream: a folder, a video, a camera or a bag. Exit status 1 after ALARM, FAULT or STALE, 0 without."""
     parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
     parser.add_argument(
         "source", metavar="SOURCE", help="folder of pictures, video, camera's index, .mcap file, ROS 2 or ROS 1 bag"
@@ -107,7 +107,10 @@ def watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=arguments.positive, metavar="N", help="end after so many frames")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
-        "--rate", type=arguments.above_zero, metavar="FPS", help="frames a second; files go as fast as they can without"
+        "--rate",
+        type=arguments.above_zero,
+        metavar="FPS",
+        help="frames a second at most; without it files go as fast as they can, and a folder's pictures count as 30",
     )
     pace.add_argument(
         "--realtime",
@@ -119,7 +122,10 @@ def watch(parser: argparse.ArgumentParser) -> None:
     guard.add_argument("--deadline", type=arguments.above_zero, metavar="S", help="seconds to a verdict, or STALE")
     guard.add_argument("--frozen", type=arguments.positive, metavar="N", help="the same picture N times is STALE")
     guard.add_argument(
-        "--silence", type=arguments.above_zero, metavar="S", help="seconds without a frame, or STALE; 1 for a camera"
+        "--silence",
+        type=arguments.above_zero,
+        metavar="S",
+        help="seconds without a frame, or STALE; 1 for a camera; of a file only with --realtime",
     )
     guard.add_argument(
         "--alarm", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm"

@@ -63,7 +63,8 @@ class Thumbnails:
         self.folder, self._keep = folder, keep
         self._ring = list_thumbnails(folder)
         for side in (1, _SMALL + 1):  # what encodes is loaded here, not in the loop
-            _encoded(np.zeros((side, side, 3), np.uint8))
+            with suppress(Exception):  # a picture that cannot be encoded says so when there is one
+                _encoded(np.zeros((side, side, 3), np.uint8))
 
     def save(self, run: str, frame: int, image: np.ndarray) -> Path:
         """Write one picture, (h, w, c), in place of the oldest beyond `keep` that can be removed.

@@ -1,4 +1,4 @@
-"""Watch a stream: a folder, a video, a camera or a bag. Exit status 0 when all was covered, 1 after alarms."""
+"""Watch a stream: a folder, a video, a camera or a bag. Exit status 1 after ALARM, FAULT or STALE, 0 without."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..live_view import LiveView, StatusLines
 from ..opening import open_monitor
 from ..printable import counted, printable
 from ..stopping import Stop
-from ..streams import open_stream, paced
+from ..streams import ASSUMED_RATE, Folder, Stream, open_stream, paced
 from ..watch import Seen, View, Watch
 from .check import frame_json
 
@@ -52,7 +52,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
         preprocessing = _preprocessing(options, monitor)
-        log = stack.enter_context(EventLog(options.log)) if options.log else None
+        log = stack.enter_context(EventLog(options.log, source=options.source)) if options.log else None
         guard = Guard(
             monitor, deadline=options.deadline, frozen=options.frozen, alarm=options.alarm, clear=options.clear,
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
@@ -71,7 +71,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             raise ValueError(f"{options.source}: expected at least one frame, got none")
         seconds = time.monotonic() - began
     if not (options.json and options.quiet):
-        _print(options, guard, seconds)
+        _print(options, guard, stream, seconds)
     if log is not None and not log.health().ok:
         raise OSError(f"{options.log}: expected a whole log, got one that lacks events: {log.health().error}")
     return int(watch.alarmed)
@@ -161,22 +161,25 @@ class _Ros2:
         self._publisher.close()
 
 
-def _print(options: argparse.Namespace, guard: Guard, seconds: float) -> None:
+def _print(options: argparse.Namespace, guard: Guard, stream: Stream, seconds: float) -> None:
     console = Console(highlight=False, stderr=options.json)
-    for line in _summary(options, guard, seconds):
+    for line in _summary(options, guard, stream, seconds):
         console.print(Text(printable(line)), soft_wrap=True)
 
 
-def _summary(options: argparse.Namespace, guard: Guard, seconds: float) -> Iterator[str]:
+def _summary(options: argparse.Namespace, guard: Guard, stream: Stream, seconds: float) -> Iterator[str]:
     counters, drift = guard.metrics.counters, guard.metrics.drift
     share = f" ({counters.alarms / counters.judged:.2%})" if counters.judged else ""
     yield (
         f"{counted(counters.frames, 'frame')} in {seconds:.1f} s: {counters.alarms:,} above the threshold{share},"
         f" {counted(counters.faults, 'fault')}, {counters.stale:,} stale"
+        + (f", {counted(counters.silences, 'time')} no frame came" if counters.silences else "")
     )
     yield f"{counted(counters.episodes, 'episode')} (alarm, fault or stale)"
     if drift is not None:
         yield drift.message
+    if options.log and isinstance(stream, Folder) and options.rate is None:
+        yield f"the log takes the pictures as {ASSUMED_RATE:g} a second; --rate says otherwise"
     if options.log:
         runs = _runs(options.log) if options.log.is_file() else 0
         before = f"added to {options.log}, which holds {runs:,} runs; " if runs > 1 else ""

@@ -34,26 +34,18 @@ class Run:
     dropped: int = 0
     steps: list[tuple[float, float]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def recorded(self) -> bool:
-        """Whether all that was judged is from a recording, whose clock is that of the run."""
-        return self._first_stamp_ns is not None
+        """Whether all that was judged is from recordings, whose time is that of the run."""
+        counted = [summary for summary in self.summaries if counter(summary, "frames")]
+        records: list[Event | Summary] = [*counted[-1:]] or [event for event in self.events if event.frame]
+        return bool(records) and all(_elapsed(record) is not None for record in records)
 
     def at(self, record: Event | Summary) -> float:
-        """Seconds since the run began, by the clock of the recording; without one by the clock that never steps."""
-        first = self._first_stamp_ns
-        if first is None:
-            return (record.monotonic_ns - self.header.started_monotonic_ns) / 1e9
-        stamps = _stamps(record)
-        return 0.0 if stamps is None else (stamps[1] - first) / 1e9
-
-    @cached_property
-    def _first_stamp_ns(self) -> int | None:
-        """The stamp of the first frame, where every record that has seen a frame tells of one."""
-        found = [_stamps(event) for event in self.events if event.frame]
-        found += [_stamps(summary) for summary in self.summaries if counter(summary, "frames")]
-        firsts = [stamps[0] for stamps in found if stamps]
-        return min(firsts) if firsts and len(firsts) == len(found) else None
+        """Seconds since the run began, of the recording; without one by the clock that never steps."""
+        if self.recorded:
+            return (_elapsed(record) or 0) / 1e9
+        return (record.monotonic_ns - self.header.started_monotonic_ns) / 1e9
 
     @property
     def seconds(self) -> float:
@@ -200,6 +192,10 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
             run.steps.append(((record.monotonic_ns - header.started_monotonic_ns) / 1e9, step / 1e9))
             offset += step
     run.events.sort(key=lambda event: event.monotonic_ns)  # several threads may have put them
+    elapsed = 0
+    for place, event in enumerate(run.events if run.recorded else ()):
+        elapsed = _elapsed(event) or elapsed
+        run.events[place] = event._replace(elapsed_ns=elapsed)  # an event of the user's own may not tell
     return run
 
 
@@ -221,18 +217,10 @@ def counter(summary: Summary, name: str) -> int:
     return count if is_count(count) else 0
 
 
-def _stamps(record: Event | Summary) -> tuple[int, int] | None:
-    """When the first and the last frame that a record has seen were taken, by the clock of a recording."""
-    if isinstance(record, Event):
-        return None if record.stamp_ns is None else (record.stamp_ns, record.stamp_ns)
-    stamps = record.values.get("stamps_ns")
-    if not isinstance(stamps, list) or len(stamps) != 2 or not all(map(_is_stamp, stamps)):
-        return None
-    return stamps[0], stamps[1]
-
-
-def _is_stamp(value: Any) -> bool:
-    return type(value) is int and abs(value) < 1 << 63
+def _elapsed(record: Event | Summary) -> int | None:
+    """Nanoseconds of recordings until a record."""
+    value = record.elapsed_ns if isinstance(record, Event) else record.values.get("elapsed_ns")
+    return value if is_count(value) else None
 
 
 def is_count(value: Any) -> TypeGuard[int]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CEILING = 4.0
 """Scores are drawn up to so many thresholds; what is higher, at the edge."""
 _POINTS = 1500
+_MINUTES_FROM = 120.0
+"""Seconds that a run lasts at least, to be drawn over minutes."""
 # What matplotlib draws in these colours takes the page's own, light or dark.
 _INK, _MUTED, _LINE, _ZONE, _BAND = "#010101", "#020202", "#030303", "#040404", "#050505"
 _COLOURS = {
@@ -39,18 +41,19 @@ _PAGE = {_INK: "ink", _MUTED: "muted", _LINE: "line", _ZONE: "zone", _BAND: "ban
 
 
 def timeline(run: Run, name: str) -> str:
-    """Score against threshold over the minutes of a run, and its status below. name: distinguishes it on the page."""
+    """Score against threshold over a run, and its status below. name: distinguishes it on the page."""
+    unit, seconds = ("minutes", 60.0) if run.seconds >= _MINUTES_FROM else ("seconds", 1.0)
     with _figure(9.6, 3.1, rows=(5, 1)) as (figure, axes):
         above, below = axes
         above.axhspan(1, CEILING * 1.06, color=_ZONE, linewidth=0)
         above.axhline(1, color=_INK, linewidth=1, dashes=(3, 2))
-        _draw_margins(above, run)
+        _draw_margins(above, run, seconds)
         for status in (Status.OK, Status.WARN, Status.ALARM):
             chosen = [event for event in run.events if event.status == status and not math.isnan(event.score)]
             chosen = _loudest(chosen)
             if chosen:
                 above.plot(
-                    [run.at(event) / 60 for event in chosen],
+                    [run.at(event) / seconds for event in chosen],
                     [min(margin(event), CEILING) for event in chosen],
                     linestyle="", marker="o", markersize=2.6, markeredgewidth=0, color=_COLOURS[status], clip_on=False,
                 )  # fmt: skip
@@ -58,11 +61,12 @@ def timeline(run: Run, name: str) -> str:
         above.set_ylabel("score / threshold", color=_MUTED)
         above.tick_params(labelbottom=False)
         for start, end, status in sorted(run.spans(), key=lambda span: span[2]):
-            below.axvspan(start / 60, end / 60, color=_COLOURS[status], linewidth=0.6)  # so that short ones are seen
+            # the line is there so that short ones are seen
+            below.axvspan(start / seconds, end / seconds, color=_COLOURS[status], linewidth=0.6)
         below.set_yticks([])
         below.set_ylabel("status", color=_MUTED, rotation=0, ha="right", va="center")
-        below.set_xlabel("minutes", color=_MUTED)
-        below.set_xlim(0, max(run.seconds, 1e-3) / 60)
+        below.set_xlabel(unit, color=_MUTED)
+        below.set_xlim(0, max(run.seconds, 1e-3) / seconds)
         return _svg(figure, name)
 
 
@@ -102,7 +106,7 @@ def margin(event: Event) -> float:
     return math.inf if math.isnan(ratio) else ratio
 
 
-def _draw_margins(axes: Axes, run: Run) -> None:
+def _draw_margins(axes: Axes, run: Run, unit: float) -> None:
     """Between two summaries, where the middle and the highest twentieth of the scores lay."""
     before: dict[float, int] = {}
     edges, middles, highs = [0.0], [], []
@@ -116,9 +120,9 @@ def _draw_margins(axes: Axes, run: Run) -> None:
             edges.append(run.at(summary))
             before = counts
     if middles:
-        minutes = [edge / 60 for edge in edges]
-        axes.fill_between(minutes, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
-        axes.stairs(middles, minutes, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
+        places = [edge / unit for edge in edges]
+        axes.fill_between(places, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
+        axes.stairs(middles, places, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
 
 
 def _loudest(events: list[Event]) -> list[Event]:

@@ -154,10 +154,12 @@ def _title(statistics: dict[str, Any]) -> str:
     broken = counts["faults"] + counts["stale"]
     if statistics["unfinished"]:
         alarmed = f"At least {counts['alarms']:,} of at least {counted(counts['frames'], 'frame')} alarmed"
-        ended = f"; at least {broken:,} ended in a fault or came too late" if broken else ""
+        ended = f"; at least {broken:,} ended in a fault or were stale" if broken else ""
         return f"{alarmed} in {duration(seconds)}{ended}."
+    silent = f"; {counted(counts['silences'], 'time')} no frame came" if counts["silences"] else ""
     alarmed = f"{counts['alarms']:,} of {counted(counts['frames'], 'frame')} alarmed in {duration(seconds)}"
-    return f"{alarmed}; {broken:,} ended in a fault or came too late." if broken else f"{alarmed}; none was faulty."
+    ended = f"{broken:,} ended in a fault or were stale" if broken else "none was faulty"
+    return f"{alarmed}; {ended}{silent}."
 
 
 def _cards(drive: Drive) -> list[Card]:

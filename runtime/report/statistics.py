@@ -94,7 +94,11 @@ def _counters(run: Run) -> Counters:
 
 
 def _counted_seconds(run: Run) -> float:
-    return max(0.0, run.at(run.summaries[-1])) if run.summaries else 0.0
+    """The time of the frames counted: of a recording, whose clock begins with the first, one interval more."""
+    if not run.summaries:
+        return 0.0
+    seconds, frames = max(0.0, run.at(run.summaries[-1])), counter(run.summaries[-1], "frames")
+    return seconds * frames / (frames - 1) if run.recorded and frames > 1 else seconds
 
 
 def _shown_behind(run: Run, counted: int) -> dict[str, Any]:
@@ -130,6 +134,7 @@ def _run(run: Run, counters: Counters) -> dict[str, Any]:
         "run": header.run,
         "started": iso(header.started_wall_ns),
         "seconds": run.seconds,
+        "source": header.source,
         "recorded": run.recorded,
         "outrider": header.outrider,
         "network": header.network,

@@ -13,9 +13,10 @@ from .pace import paced
 from .ros_bag import RosBag
 from .video import Video
 
-__all__ = ["Camera", "Folder", "Frame", "McapFile", "RosBag", "Stream", "Video", "open_stream", "paced"]
+__all__ = ["ASSUMED_RATE", "Camera", "Folder", "Frame", "McapFile", "RosBag", "Stream", "Video", "open_stream", "paced"]
 
-_FOLDER_RATE = 30.0
+ASSUMED_RATE = 30.0
+"""Pictures of a folder that a second has, unless a rate is given."""
 
 
 def open_stream(source: str, *, topic: str | None = None, rate: float | None = None, patience: float = 10.0) -> Stream:
@@ -42,7 +43,7 @@ def open_stream(source: str, *, topic: str | None = None, rate: float | None = N
         if mcaps:
             return McapFile(mcaps, topic)
         _refuse_topic(source, topic)
-        return Folder(path, rate or _FOLDER_RATE)
+        return Folder(path, rate or ASSUMED_RATE)
     if path.suffix == ".mcap":
         return McapFile([path], topic)
     if path.suffix in (".db3", ".bag"):

@@ -10,6 +10,8 @@ from .frame import Frame
 
 LONGEST_WAIT = 10.0
 """Seconds that a longer gap is cut to: a pause of the recording, or a clock that was wrong."""
+IDLE = 0.1
+"""Seconds without a frame after which None comes in its place, as from a live source."""
 
 
 def paced(
@@ -21,8 +23,9 @@ def paced(
 ) -> Iterator[Frame | None]:
     """The same frames, none left out: at most `rate` a second, or, with `realtime`, as far apart as their times are.
 
-    A gap of more than `LONGEST_WAIT` takes that long, and a time that goes back is not waited for; the times behind it
-    count from there. wait: sleeps for so many seconds, or returns before.
+    Where the next is more than `IDLE` away, None comes meanwhile. A gap of more than `LONGEST_WAIT` takes that long,
+    and a time that goes back is not waited for; the times behind it count from there. wait: sleeps for so many
+    seconds, or returns before.
     """
     iterator = iter(frames)
     due = -math.inf
@@ -43,5 +46,8 @@ def paced(
                     origin = now - frame.time
                 last = frame.time
                 origin = min(origin, now + LONGEST_WAIT - frame.time)
-                wait(max(0.0, origin + frame.time - now))
+                while (left := origin + frame.time - time.monotonic()) > IDLE:
+                    wait(IDLE)
+                    yield None
+                wait(max(0.0, left))
         yield frame

@@ -20,6 +20,7 @@ import pytest
 
 from outrider.monitor import OutriderWarning, Status
 from outrider.monitor.files import file_sha256
+from outrider.monitor.neurons import Neurons
 from outrider.runtime import event_log, log_file
 from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events, read_records
@@ -978,6 +979,18 @@ def test_no_thumbnails_are_kept_when_none_are_wanted(path):
     assert not path.with_name("events.frames").exists()
 
 
+def test_pictures_keep_the_distance_of_a_recording_and_some_are_always_kept(path):
+    picture = np.zeros((4, 4))
+    with EventLog(path, thumbnail_seconds=1.0) as log:
+        taken = [log.thumbnail(at, picture, at * 10**8) for at in range(25)]
+        assert np.flatnonzero(taken).tolist() == [0, 10, 20]
+        assert log.thumbnail(25, picture, 25 * 10**8, always=True)
+        assert log.thumbnail(26, picture, 0), "the recording began anew"
+        assert not log.thumbnail(27, picture, 1)
+    kept = [int(file.stem.split("-")[1]) for file in list_thumbnails(path.with_name("events.frames"))]
+    assert sorted(kept) == [0, 10, 20, 25, 26]
+
+
 def test_the_hash_of_a_file(path):
     path.write_bytes(b"abc")
     assert file_sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -1008,10 +1021,33 @@ def test_a_turn_for_the_worse_and_a_queue_that_fills_wait_for_no_gathering(path,
         log.put(event(1)._replace(status=Status.WARN))
         log.put(event(2)._replace(status=Status.ALARM, before=Status.WARN))
         until(lambda: log.health().written == 3)
-        for frame in range(3, 8):
+        log.put(event(3)._replace(status=Status.FAULT, before=Status.ALARM))
+        until(lambda: log.health().written == 4)
+        for frame in range(4, 9):
             assert log.put(event(frame)._replace(status=Status.OK, before=Status.WARN))
-        until(lambda: log.health().written == 8)
-    assert frames(path) == list(range(8))
+        until(lambda: log.health().written == 9)
+    assert frames(path) == list(range(9))
+
+
+def test_gathering_puts_off_no_sync_and_no_summary(path, monkeypatch):
+    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 600)
+    with EventLog(path, sync_seconds=0.2) as log:
+        log.put(event(0))
+        until(lambda: log.health().synced == 1)
+        log.attach(Metrics(), 0.2)
+        until(lambda: len(records(path, Summary)) >= 3)
+
+
+def test_an_event_whose_neurons_cannot_be_named_is_kept_without_them(path):
+    def fail():
+        raise MemoryError("no room for the parts")
+
+    with EventLog(path) as log:
+        assert log.put(event(0)._replace(neurons=Neurons([fail])))
+        assert log.flush()
+        assert log.health().error == "MemoryError: no room for the parts"
+        assert log.health().dropped == 0
+    assert [(found.frame, found.neurons) for found in read_events(path)] == [(0, ())]
 
 
 def test_in_the_loop_nothing_is_imported(path):

@@ -21,7 +21,17 @@ EVENT = Event(
     ("relu1:unit single_range",), "score 1.5 is above the threshold 1", 812.5, ("relu1:unit[17]",),
 )  # fmt: skip
 HEADER = Header(
-    "0.1.0", "a" * 32, 0, "n" * 64, "p" * 64, 0.01, 1_769_860_800_000_000_000, 4_000_000_000, 0, "e.1.jsonl"
+    "0.1.0",
+    "a" * 32,
+    0,
+    "n" * 64,
+    "p" * 64,
+    0.01,
+    1_769_860_800_000_000_000,
+    4_000_000_000,
+    0,
+    "e.1.jsonl",
+    "drive.mcap",
 )
 SUMMARY = Summary(8, 9, {"counters": {"frames": 3}, "latency_us": [[8.0, 3]], "drift": None})
 DROPPED = Dropped(8, 9, 2, 5)
@@ -32,7 +42,7 @@ numbers = st.floats() | st.floats(width=32)
 event_strategy = st.builds(
     Event, texts, integers, integers, integers, st.sampled_from(Status), st.sampled_from(Status), numbers, numbers,
     numbers, integers, st.lists(texts, max_size=3).map(tuple), texts, numbers, st.lists(texts, max_size=3).map(tuple),
-    st.none() | integers,
+    st.none() | integers, st.none() | integers,
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from outrider.networks import OnnxNetwork
 from outrider.runtime import Guard, Heartbeat
 from outrider.runtime.event_log import EventLog
 from outrider.runtime.event_reader import read_events
+from outrider.runtime.events import Event
 from outrider.runtime.fallback import hold_last_safe, stop
 from outrider.runtime.report import drive_statistics, read_drive
 from outrider.runtime.temporal import KOfN
@@ -40,21 +41,62 @@ def test_frames_of_a_recording_are_written_down_by_its_own_clock(monitor, tmp_pa
     with EventLog(path) as log, guard(monitor, log=log) as one:
         for second, frame in enumerate([CLEAN, CLEAN, STRANGE, CLEAN]):
             one(frame, stamp=1.7e9 + 60 * second)
-        assert one.metrics.snapshot()["stamps_ns"] == [1_700_000_000 * 10**9, 1_700_000_180 * 10**9]
+        assert one.metrics.snapshot()["elapsed_ns"] == 180 * 10**9
     assert [event.stamp_ns for event in read_events(path)] == [(1_700_000_000 + at) * 10**9 for at in (120, 180)]
     drive = read_drive([path])
     (run,) = drive.runs
     assert run.recorded
     assert run.spans() == [(0, 120, Status.OK), (120, 180, Status.ALARM), (180, 180, Status.OK)]
-    assert drive_statistics(drive)["hours"] == pytest.approx(180 / 3600)
+    assert drive_statistics(drive)["hours"] == pytest.approx(240 / 3600)
 
 
 @pytest.mark.parametrize("stamp", [np.nan, np.inf, 1e20, "now"])
-def test_a_stamp_that_is_no_time_is_a_fault(monitor, stamp):
-    output, verdict = guard(monitor)(CLEAN, stamp=stamp)
-    assert output is not None
-    assert verdict.status is Status.FAULT
-    assert verdict.reason.startswith("the evidence of the frame was not kept: ")
+def test_a_stamp_that_is_no_time_is_a_fault_that_is_counted_and_written_down(monitor, tmp_path, stamp):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, guard(monitor, log=log) as one:
+        for when in (1.0, stamp, 3.0):
+            output, verdict = one(CLEAN, stamp=when)
+            assert output is not None
+            assert verdict.status is (Status.FAULT if when is stamp else Status.OK)
+        assert (one.metrics.counters.frames, one.metrics.counters.faults) == (3, 1)
+        assert one.metrics.elapsed_ns == 2 * 10**9
+    fault = next(read_events(path))
+    assert (fault.frame, fault.reason) == (2, "expected `stamp` in seconds, got no time")
+
+
+@pytest.mark.parametrize(
+    ("stamps", "seconds"),
+    [
+        ([1000, 1100 - 50, 1100, 500, 550], 150),  # another recording after the first
+        ([0, 50, 0, 50], 100),  # the same again
+        ([0, 1, 86400, 86401], 62),  # a pause
+        ([0, 1, None, 2, 3], None),
+        ([None, 0, 1, 2], None),
+    ],
+)
+def test_the_time_of_recordings_is_that_of_their_frames(monitor, tmp_path, stamps, seconds):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, guard(monitor, log=log) as one:
+        for stamp in stamps:
+            one(STRANGE, stamp=stamp)
+        log.put(Event("mine", 9, 1, 1, Status.OK, Status.OK, 0.0, 1.0, 1.0, 0, (), "tells no time", 0.0))
+    (run,) = (drive := read_drive([path])).runs
+    assert run.recorded == (seconds is not None)
+    if seconds is not None:
+        assert run.seconds == seconds
+        hours = seconds / 3600 * len(stamps) / (len(stamps) - 1)
+        assert drive_statistics(drive)["hours"] == pytest.approx(hours)
+
+
+def test_a_fallback_or_a_log_that_is_none_is_refused_before_the_loop(monitor, tmp_path):
+    with pytest.raises(TypeError, match="expected a fallback that can be called, such as `stop`, got 'stop'"):
+        Guard(monitor, fallback="stop")
+    with pytest.raises(TypeError, match=r"expected an EventLog, got 'events.jsonl'; open it with EventLog\(path\)"):
+        Guard(monitor, log="events.jsonl")
+    log = EventLog(tmp_path / "events.jsonl")
+    log.close()
+    with pytest.raises(ValueError, match=r"expected an open log, got EventLog\(.*\) after close\(\)"):
+        Guard(monitor, log=log)
 
 
 def guard(monitor, **options):

@@ -559,9 +559,9 @@ ODD = [
     {"drift": {"tested": 3, "alarmed": 7, "level": 0.1}},
     {"drift": {"tested": 7, "alarmed": 3, "level": 0.1, "rejected": True}},
     {"drift": {"tested": 7, "alarmed": 3, "level": 5}},
-    {"counters": {"frames": 3}, "stamps_ns": [5, "x"]},
-    {"counters": {"frames": 3}, "stamps_ns": [0, 10**400]},
-    {"counters": {"frames": 3}, "stamps_ns": [7, -5]},
+    {"counters": {"frames": 3}, "elapsed_ns": "x"},
+    {"counters": {"frames": 3}, "elapsed_ns": 10**400},
+    {"counters": {"frames": 3}, "elapsed_ns": -5},
 ]
 
 

@@ -743,8 +743,13 @@ def test_realtime_keeps_the_distances_of_the_times(clock):
 
 def test_realtime_cuts_long_gaps_and_waits_for_no_clock_that_goes_back(clock):
     frames = frames_at(5.0, 5.1, 1.7e9, 5.2, 5.3, 0.0, 5.4, 100.0, 100.5)
-    arrivals = [clock.now for _ in paced(frames, clock.wait, realtime=True)]
+    arrivals = [clock.now for frame in paced(frames, clock.wait, realtime=True) if frame is not None]
     assert np.diff(arrivals) == pytest.approx([0.1, 10, 0, 0.1, 0, 5.4, 10, 0.5], abs=1e-6)
+
+
+def test_a_gap_of_a_recording_is_one_without_frames(clock):
+    found = list(paced(frames_at(0.0, 0.04, 0.59), clock.wait, realtime=True))
+    assert [None if frame is None else frame.time for frame in found] == [0.0, 0.04, *[None] * 5, 0.59]
 
 
 def test_a_rate_is_kept_and_lost_time_is_not_made_up_for(clock):
