@@ -45,12 +45,12 @@ class Calibration:
 
     def __str__(self) -> str:
         low, high = self.interval
-        others = f"; {self.n_scales} others gave the scales" if self.n_scales else ""
         whose = f"{self.own.sum()} of {len(self.own)} classes with their own" if self.own.any() else "one for all"
         lines = [
+            self._split,
             (
                 f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n}"
-                f" held-out frames (95 % interval {low:.4g} to {high:.4g}){others}"
+                f" held-out frames (95 % interval {low:.4g} to {high:.4g})"
             ),
             f"threshold {_span(self.thresholds)}, {whose}",
         ]
@@ -58,6 +58,13 @@ class Calibration:
             lines.append(f"profiled against held-out frames: AUROC {self.leak:.3f} (0.5 is ideal)")
         lines += [f"{count} frames left out: {reason}" for reason, count in self.excluded.items() if count]
         return "\n".join(lines)
+
+    @property
+    def _split(self) -> str:
+        """Which held-out frames did what."""
+        if not self.n_scales:
+            return f"{self.n:,} held-out frames set the threshold"
+        return f"{self.n + self.n_scales:,} held-out frames: {self.n_scales:,} set the scales, {self.n:,} the threshold"
 
 
 def _span(values: np.ndarray) -> str:

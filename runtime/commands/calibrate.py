@@ -8,7 +8,7 @@ from contextlib import closing
 
 from rich.console import Console
 
-from ...monitor import Calibration, false_alarm_rate
+from ...monitor import false_alarm_rate
 from ..opening import open_monitor
 from ..progress import progress_bar
 from ..sources import open_source
@@ -32,16 +32,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         Console().print_json(json.dumps(facts))
     else:
-        Console(highlight=False).print(f"{_halves(calibration)}\n{calibration}", markup=False)
+        Console(highlight=False).print(str(calibration), markup=False)
     return 0
-
-
-def _halves(calibration: Calibration) -> str:
-    """Which held-out frames did what."""
-    n, n_scales = calibration.n, calibration.n_scales
-    if not n_scales:
-        return f"{n:,} held-out frames set the threshold"
-    return f"{n + n_scales:,} held-out frames: {n_scales:,} set the scales, {n:,} the threshold"
 
 
 def _rate(options: argparse.Namespace) -> float:

@@ -148,13 +148,20 @@ def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
     assert reason == "class 1 is not covered: 3 trusted frames, fewer than 5"
 
 
-@pytest.mark.parametrize(("logic", "said"), [(Sum(), ")\n"), (SmallestP(), "); 500 others gave the scales\n")])
+@pytest.mark.parametrize(
+    ("logic", "said"),
+    [
+        (Sum(), "1,000 held-out frames set the threshold\n"),
+        (SmallestP(), "1,000 held-out frames: 500 set the scales, 500 the threshold\n"),
+    ],
+)
 def test_a_calibration_says_what_its_frames_were_for(network, logic, said):
     monitor = Monitor(network, SingleRange(), logic=logic)
     monitor.profile(batches(frames(1000)))
     calibration = monitor.calibrate([frames(1000, seed=3)], 0.05)
     low, high = calibration.interval
-    assert f" seen on {calibration.n} held-out frames (95 % interval {low:.4g} to {high:.4g}{said}" in str(calibration)
+    assert f" seen on {calibration.n} held-out frames (95 % interval {low:.4g} to {high:.4g})\n" in str(calibration)
+    assert str(calibration).startswith(said)
     assert calibration.n + calibration.n_scales == 1000
 
 
