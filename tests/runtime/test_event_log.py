@@ -630,10 +630,11 @@ print(taken)
 
 INTERRUPTED = """
 import os, signal, threading, time
-from outrider.runtime import log_file
+from outrider.runtime import event_log, log_file
 
 write = os.write
 log_file.os.write = lambda file, data: (time.sleep(0.02), write(file, data))[1]
+event_log._LINES_AT_ONCE = 2  # a hundred writes, two seconds: the interrupt is well within
 log = EventLog(sys.argv[1])
 EventLog.close.__defaults__ = (0.3,)
 taken = sum(log.put(event._replace(frame=frame)) for frame in range(200))
@@ -998,9 +999,9 @@ def test_the_hash_of_a_file(path):
 
 def test_events_that_come_soon_after_others_are_written_together(path, monkeypatch):
     monkeypatch.setattr(event_log, "_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 0.6)
+    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 1.5)
     with EventLog(path) as log:
-        time.sleep(0.7)  # the header is written; a calm follows
+        time.sleep(1.6)  # the header is written; a calm follows
         log.put(event(0))
         until(lambda: log.health().written == 1)
         time.sleep(0.1)  # the writer has looked for more
