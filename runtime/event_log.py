@@ -281,7 +281,7 @@ class EventLog:
         """
         with self._attaching:
             if metrics is self._metrics:
-                self._add_summary(metrics)
+                self._add_summary(metrics, ended=True)
                 self._metrics, self._summary_at = None, np.inf
 
     @property
@@ -420,17 +420,17 @@ class EventLog:
             now = time.monotonic()
             if self._metrics is not None and (closing or (now >= self._summary_at and not self._failing)):
                 self._summary_at = now + self._summary_seconds
-                self._add_summary(self._metrics)
+                self._add_summary(self._metrics, ended=closing)
 
-    def _add_summary(self, metrics: Metrics) -> None:
+    def _add_summary(self, metrics: Metrics, ended: bool) -> None:
         try:
-            self._enqueue(self._snapshot(metrics))
+            self._enqueue(self._snapshot(metrics, ended))
         except Exception as error:  # noqa: BLE001 (a summary less)
             self._note(error)
 
-    def _snapshot(self, metrics: Metrics) -> Summary:
+    def _snapshot(self, metrics: Metrics, ended: bool = False) -> Summary:
         metrics.counters.dropped_events = self._dropped - self._run.dropped
-        return Summary(*_clocks(), metrics.snapshot())
+        return Summary(*_clocks(), metrics.snapshot() | {"ended": ended})
 
     def _take(self) -> bool:
         """Encode the next few lines, unless some wait already: whether there are any."""

@@ -66,9 +66,9 @@ class KOfN:
         return self.active
 
     def force(self) -> None:
-        self.active = True
-        self.latched = self._latch
+        self.latched = self._latch  # before it is active: a Ctrl-C in between leaves no alarm without its latch
         self._clean = 0
+        self.active = True
 
     def acknowledge(self) -> None:
         self.latched = False
@@ -110,14 +110,18 @@ class Cusum:
         self.sum = min(max(0.0, self.sum + step), 2 * self._limit)
         if self.sum > self._limit:
             if not self.active:
-                self.active, self.latched = True, self._latch
+                self._begin()
         elif self.active and not (alarmed or self.latched) and self.sum == 0:
             self.active = False
         return self.active
 
     def force(self) -> None:
         self.sum = 2 * self._limit
-        self.active, self.latched = True, self._latch
+        self._begin()
+
+    def _begin(self) -> None:
+        self.latched = self._latch  # first, as in `KOfN.force`
+        self.active = True
 
     def acknowledge(self) -> None:
         self.latched = False

@@ -37,6 +37,6 @@ def _in_words(statistics: dict[str, Any]) -> str:
     )
     for one in unfinished[-_NAMED:]:
         after = f" after {one['after_frame']:,}" if one["after_frame"] else ""
-        words += f"; run {printable(one['run'][:8])} ended without a summary, its frames{after} are not in the rates"
+        words += f"; run {printable(one['run'][:8])} has no end in the log, its frames{after} are not in the rates"
     more = len(unfinished) - _NAMED
     return words + (f"; {counted(more, 'earlier run')} too" if more > 0 else "")

@@ -63,8 +63,8 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the log has no summary, or events behind the last one; calm frames behind it leave no trace."""
-        return not self.summaries or bool(self.behind)
+        """Whether the log does not show the end: the last summary is none of the end, or events are behind it."""
+        return not self.summaries or self.summaries[-1].values.get("ended") is not True or bool(self.behind)
 
     def spans(self) -> list[tuple[float, float, Status]]:
         """(start, end, status) of the loop from the first second to the last, neighbours of one status joined.

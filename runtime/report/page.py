@@ -152,11 +152,11 @@ def _title(statistics: dict[str, Any]) -> str:
     if not counts["frames"]:
         return f"{counted(statistics['log']['events'], 'event')} in {duration(seconds)}; the frames were not counted."
     broken = counts["faults"] + counts["stale"]
+    silent = f"; {counted(counts['silences'], 'time')} no frame came" if counts["silences"] else ""
     if statistics["unfinished"]:
         alarmed = f"At least {counts['alarms']:,} of at least {counted(counts['frames'], 'frame')} alarmed"
         ended = f"; at least {broken:,} ended in a fault or were stale" if broken else ""
-        return f"{alarmed} in {duration(seconds)}{ended}."
-    silent = f"; {counted(counts['silences'], 'time')} no frame came" if counts["silences"] else ""
+        return f"{alarmed} in {duration(seconds)}{ended}{silent}."
     alarmed = f"{counts['alarms']:,} of {counted(counts['frames'], 'frame')} alarmed in {duration(seconds)}"
     ended = f"{broken:,} ended in a fault or were stale" if broken else "none was faulty"
     return f"{alarmed}; {ended}{silent}."

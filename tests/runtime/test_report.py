@@ -43,9 +43,9 @@ def event(second, status, before=Status.OK, frame=None, score=0.5, reason="", ki
     return Event(kind, frame, wall, START + now, status, before, score, 1.0, 0.5, 3, layers, reason, 900.0)
 
 
-def summary(second, metrics):
+def summary(second, metrics, ended=True):
     now = round(second * SECOND)
-    return Summary(WALL + now, START + now, metrics.snapshot())
+    return Summary(WALL + now, START + now, metrics.snapshot() | {"ended": ended})
 
 
 def write(path, records, first=0):
@@ -338,7 +338,7 @@ def killed(path):
     return path
 
 
-def test_a_run_that_ended_without_a_summary_is_named(outrider, tmp_path):
+def test_a_run_without_an_end_is_named(outrider, tmp_path):
     path = killed(tmp_path / "events.jsonl")
     numbers = drive_statistics(read_drive([path]))
     assert numbers["unfinished"] == [
@@ -347,13 +347,38 @@ def test_a_run_that_ended_without_a_summary_is_named(outrider, tmp_path):
     assert (numbers["counts"]["frames"], numbers["counts"]["alarms"], numbers["rates"]["alarms"]["n"]) == (66, 7, 30)
     text = re.sub(r"<[^>]+>", "", page_of(path))
     assert "At least 7 of at least 66 frames alarmed" in text
-    assert "Run aaaaaaaa ended without a summary." in text
-    assert "Their events show at least 36 frames, 7 alarms and 1 episode" in text
+    assert "The log does not show the end of run aaaaaaaa." in text
+    assert "calm ones left no trace. Events show at least 36 frames, 7 alarms and 1 episode" in text
     assert "≥\u202f1episode (alarm, fault or stale)" in text
     assert outrider("report", path).out == (
         "7 events, at least 7 alarms in at least 66 frames, at least 1 episode (alarm, fault or stale); run aaaaaaaa"
-        " ended without a summary, its frames are not in the rates; the page is report.html\n"
+        " has no end in the log, its frames are not in the rates; the page is report.html\n"
     )
+
+
+def test_a_run_killed_while_calm_has_no_end(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from outrider.runtime import EventLog, Guard
+
+    from .small_network import CLEAN, calibrated
+
+    path, there = tmp_path / "events.jsonl", tmp_path / "killed.jsonl"
+    with EventLog(path, thumbnails=0) as log, Guard(calibrated(), log=log) as guard:
+        for _ in range(3):
+            guard(CLEAN)
+        assert log.summary(guard.metrics)
+        guard(CLEAN)
+        assert log.flush()
+        there.write_bytes(path.read_bytes())
+    assert drive_statistics(read_drive([path]))["unfinished"] == []
+    numbers = drive_statistics(read_drive([there]))
+    assert numbers["unfinished"] == [
+        {"run": log.run, "after_frame": 3, "frames": 0, "alarms": 0, "faults": 0, "stale": 0, "episodes": 0}
+    ]
+    text = re.sub(r"<[^>]+>", "", page_of(there))
+    assert "At least 0 of at least 3 frames alarmed" in text
+    assert "Its frames after 3 are not in the rates, and calm ones left no trace. No event tells of them." in text
 
 
 def test_numbers_of_frames_that_are_none_of_the_guards_make_no_run_unfinished(tmp_path):
@@ -379,7 +404,7 @@ def test_many_unfinished_runs_are_counted_and_the_last_named(outrider, tmp_path)
         b"".join(write(path, [header(letter * 32, start=WALL + k)]).read_bytes() for k, letter in enumerate("abcdef"))
     )
     said = outrider("report", path).out
-    assert "; run ffffffff ended without a summary, its frames are not in the rates; 3 earlier runs too; the" in said
+    assert "; run ffffffff has no end in the log, its frames are not in the rates; 3 earlier runs too; the" in said
 
 
 def test_where_frame_numbers_repeat_the_run_is_named(original, tmp_path):

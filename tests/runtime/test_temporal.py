@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +43,35 @@ def test_a_fault_after_an_acknowledgement_latches_anew(logic):
     logic.acknowledge()
     logic.force()
     assert all(logic.update(False, 1.0) for _ in range(5))
+
+
+@pytest.mark.parametrize("make", [partial(KOfN, latch=True), partial(Cusum, latch=True)])
+def test_interrupted_anywhere_no_alarm_is_without_its_latch(make):
+    step = 0
+
+    def interrupt(frame, event, _):
+        nonlocal step
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            step -= 1
+            if step == 0:
+                raise KeyboardInterrupt
+        return interrupt
+
+    for first in range(1, 100):
+        logic, step = make(), first
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            logic.force()
+        except KeyboardInterrupt:
+            assert logic.latched or not logic.active
+        else:
+            break
+        finally:
+            sys.settrace(before)
+    assert first > 5
+    assert logic.active
 
 
 def test_a_frame_that_alarms_ends_no_alarm():
