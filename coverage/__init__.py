@@ -12,7 +12,7 @@ from .catalogue import criterion_names, describe_criterion, make_criterion, pars
 from .conformance import check_criterion
 from .criterion import Criterion
 from .gaussian import Gaussian, Mahalanobis
-from .joined import Joined, join, neuron_parts
+from .joined import Joined, Parts, join, neuron_parts
 from .multi_range import MultiRange
 from .nearest_neighbour import NearestNeighbour
 from .neuron_rank import NeuronRank
@@ -29,6 +29,7 @@ __all__ = [
     "MultiRange",
     "NearestNeighbour",
     "NeuronRank",
+    "Parts",
     "Signature",
     "SingleRange",
     "Softmax",

@@ -11,6 +11,8 @@ import numpy as np
 from .criterion import Criterion
 from .signature import Signature
 
+Parts = Callable[[np.ndarray, int], np.ndarray]
+
 LARGEST_COLUMN = 16_384
 _LARGEST_TABLES = 64 * 2**20
 
@@ -71,19 +73,24 @@ def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None
     return Joined(kernel, joined, signatures)
 
 
-def neuron_parts(criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> np.ndarray | None:
-    """What each neuron adds to the deviation of one sample, or to its square: (neurons,) float32.
+def neuron_parts(criterion: Criterion, signature: Signature) -> Parts | None:
+    """What each neuron adds to the deviation of one sample, or to its square, by (values, label); made once for many.
 
     values: (neurons,) float32 or codes; NaN and Inf add +inf. label: the class of the sample; every neuron adds +inf
-    where it was never observed. None where a deviation is no sum over neurons.
+    where it was never observed. It returns (neurons,) float32. None where a deviation is no sum over neurons.
     """
-    parts = np.empty(signature.neurons, np.float32)
-    row = values if values.dtype == np.float32 else values.astype(np.float32)
-    if not criterion.parts(_prepared(criterion, signature), row, label, parts):
-        return None
-    if not signature.counts[label]:
-        parts.fill(np.inf)
-    return parts
+    tables, neurons, seen = _prepared(criterion, signature), signature.neurons, (signature.counts > 0).tolist()
+
+    def parts(values: np.ndarray, label: int) -> np.ndarray:
+        out = np.empty(neurons, np.float32)
+        if seen[label]:
+            criterion.parts(tables, values if values.dtype == np.float32 else values.astype(np.float32), label, out)
+        else:
+            out.fill(np.inf)
+        return out
+
+    nothing = np.zeros(neurons, np.float32)
+    return parts if criterion.parts(tables, nothing, 0, nothing.copy()) else None
 
 
 def _tables(criterion: Criterion, signature: Signature) -> Sequence[np.ndarray]:

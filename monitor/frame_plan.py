@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import kernels, neuron_parts
+from ..coverage import kernels
 from ..networks import Network, Observation
 from .arrays import all_finite, as_array, without_batch
 from .calibration import Calibration
 from .comparison import Comparison, Together
 from .logic import Logic
-from .neurons import Namer, Neurons, namer
+from .neurons import Namer, Naming, Neurons, namer, naming
 from .places import Shape, place_shape
 from .profile import Profile, gives_codes
 from .verdict import BROKEN_INPUT, Status, Verdict, thresholds_and_warnings, why
 
-Taken = Callable[[Any], Any]
 Step = Callable[[], object]
+Worst = Callable[[Sequence[np.ndarray]], tuple[np.ndarray, int]]
+_Speaker = tuple[Naming, int, Worst | None]
 
 _LAYERS_NAMED = 4
 _LEVELS = Status.OK, Status.WARN, Status.ALARM
@@ -44,7 +45,8 @@ class FramePlan:
         self.calibration = calibration
         self._network, self._profile = network, profile
         self._has_classes = network.classes is not None
-        self._observe, self._take, fixed = _source(network)
+        self._observe, fixed = _source(network)
+        self._take = self._without_batch if fixed is None else _copy_of(fixed.output)
         columns = len(profile.columns)
         self._deviations = np.empty((1, columns), np.float32)
         self._deviation = self._deviations[0]
@@ -74,18 +76,12 @@ class FramePlan:
             kernels.judge_frame, self._score, self._class, *thresholds_and_warnings(calibration), self._deviation,
             calibration.limits, self._above,
         )  # fmt: skip
-        self._columns = {name: i for i, name in enumerate(profile.names)}
-        self._speakers = [
-            (profile.network.taps[column.tap].id, column.criterion, signature)
-            for column, signature in zip(profile.columns, profile.signatures, strict=True)
-        ]
-        self._is_sum = [
-            neuron_parts(criterion, signature, np.zeros(signature.neurons, np.float32), 0) is not None
-            for _, criterion, signature in self._speakers
-        ]
-        self._worst = {one.column: one.worst for one in alone}
-        self._shaped = [place_shape(profile.network.taps[column.tap]) is not None for column in profile.columns]
-        self._places = comparison.places
+        worst = {one.column: one.worst for one in alone if one.has_places}
+        self._speakers: dict[str, _Speaker] = {}
+        for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
+            names = naming(profile.network.taps[column.tap].id, column.criterion, signature)
+            if names is not None:
+                self._speakers[profile.names[i]] = names, comparison.places[i], worst.get(i)
         self._shapes = [
             (place, _form(place_shape(tap), tap.size))
             for place, tap in {
@@ -132,7 +128,7 @@ class FramePlan:
         level, score, threshold, confidence, prediction, loud = self._hold()
         if not self._has_classes:
             prediction = -1
-        output, deviation = self._take(seen.output), self._deviation.copy()
+        output, deviation = self._take(), self._deviation.copy()
         if level == 0 and not broken:
             return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), ""))
         status = Status.FAULT if broken else _LEVELS[level]
@@ -147,7 +143,7 @@ class FramePlan:
 
     def output_so_far(self) -> Any:
         """The output of the last frame, also where the plan raised after the network had run; None where it had not."""
-        return None if self._seen is None else self._take(self._seen.output)
+        return None if self._seen is None else self._take()
 
     def neurons(self, layers: Sequence[str]) -> Neurons:
         """The neurons that added most to some layers of the last frame, in the order of the layers.
@@ -156,22 +152,25 @@ class FramePlan:
         its worst place, is not covered: then no single neuron is the reason.
         """
         namers: list[Namer] = []
-        if self._seen is None or not self._covered[self._label()]:
+        seen, label = self._seen, self._label()
+        if seen is None or not self._covered[label]:
             return Neurons()
         for layer in layers:
+            if layer not in self._speakers:
+                continue
+            names, place, worst = self._speakers[layer]
+            if worst is None:
+                namers.append(namer(names, seen.activations[place][0], label))
+            else:
+                values, own = worst(seen.activations)
+                if self._map.covered is None or self._map.covered[own]:
+                    namers.append(namer(names, values, own))
             if len(namers) == _LAYERS_NAMED:
                 break
-            i = self._columns[layer]
-            if not self._is_sum[i]:
-                continue
-            if i in self._worst:
-                values, label = self._worst[i](self._seen.activations)
-                if self._map.covered is not None and self._shaped[i] and not self._map.covered[label]:
-                    continue
-            else:
-                values, label = self._seen.activations[self._places[i]][0], self._label()
-            namers.append(namer(*self._speakers[i], values, label))
         return Neurons(namers)
+
+    def _without_batch(self) -> Any:
+        return None if self._seen is None else without_batch(self._seen.output)
 
     def _check(self, seen: Observation) -> None:
         """Refuse what the kernels, which check nothing, would read beyond its end."""
@@ -183,27 +182,27 @@ class FramePlan:
             raise ValueError(f"expected class scores (1, {len(self._covered)}), got {seen.logits.shape}")
 
 
-def _source(network: Network) -> tuple[Callable[[Any], Observation], Taken, Observation | None]:
-    """How frames are observed and outputs taken, and what is filled anew by each frame."""
+def _source(network: Network) -> tuple[Callable[[Any], Observation], Observation | None]:
+    """How frames are observed, and what is filled anew by each of them."""
     if hasattr(network, "buffered"):
         try:
             held = network.buffered(1)
         except ValueError:  # sizes that the model leaves open
             pass
         else:
-            return held.observe, _copy_of(held.seen.output), held.seen
-    return network.observe, without_batch, None
+            return held.observe, held.seen
+    return network.observe, None
 
 
-def _copy_of(output: Any) -> Taken:
+def _copy_of(output: Any) -> Callable[[], Any]:
     """What copies an output that is always in the same place."""
     if isinstance(output, tuple):
         takes = [_copy_of(value) for value in output]
-        return lambda values: tuple(take(value) for take, value in zip(takes, values, strict=True))
+        return lambda: tuple(take() for take in takes)
     if output.ndim > 1 and len(output) == 1:
-        copy = output[0].copy
-        return lambda _: copy()
-    return lambda value: without_batch(value.copy())
+        copy: Callable[[], Any] = output[0].copy
+        return copy
+    return lambda: without_batch(output.copy())
 
 
 def _form(shape: Shape | None, neurons: int) -> tuple[int, int]:
@@ -296,8 +295,12 @@ class _Alone:
         kernels.highest_value(self._of_places, self._highest)
         return strange
 
+    @property
+    def has_places(self) -> bool:
+        return self._shape is not None
+
     def worst(self, activations: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """The values and the class of the place that deviates most; of the frame, where there are no places."""
+        """The values and the class of the place that deviates most."""
         row = int(self._of_places.argmax())
         return activations[self._place][row], int(self._labels[row])
 

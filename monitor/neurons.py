@@ -9,12 +9,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..coverage import Criterion, Signature, kernels, neuron_parts
+from ..coverage import Criterion, Parts, Signature, kernels, neuron_parts
 
 _NEURONS, _NEURONS_OF_A_LAYER = 8, 4
 _LARGEST_COPY = 1024
 """Values; of more a queue of alarms would hold too much."""
 
+Naming = Callable[[np.ndarray, int], Sequence[str]]
 Namer = Callable[[], Sequence[str]]
 
 
@@ -54,19 +55,22 @@ class Neurons(Sequence[str]):
         return tuple, (self._names,)
 
 
-def namer(tap: str, criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> Namer:
-    """What names the neurons of a tap that add most to a deviation, of equal ones the first; `values` may change.
+def naming(tap: str, criterion: Criterion, signature: Signature) -> Naming | None:
+    """What names the neurons of a tap that add most to a deviation, of equal ones the first, by (values, label).
 
-    values: (neurons,) float32 or codes. label: the class of the sample.
+    values: (neurons,) float32 or codes. label: the class of the sample. None where a deviation is no sum over neurons.
     """
+    parts = neuron_parts(criterion, signature)
+    return None if parts is None else partial(_highest, tap, parts)
+
+
+def namer(name: Naming, values: np.ndarray, label: int) -> Namer:
+    """What names the neurons of one sample; `values` may change."""
     if values.size > _LARGEST_COPY:
-        return partial(tuple, _highest(tap, criterion, signature, values, label))
-    return partial(_highest, tap, criterion, signature, values.copy(), label)
+        return partial(tuple, name(values, label))
+    return partial(name, values.copy(), label)
 
 
-def _highest(tap: str, criterion: Criterion, signature: Signature, values: np.ndarray, label: int) -> list[str]:
-    parts = neuron_parts(criterion, signature, values, label)
-    if parts is None:
-        return []
+def _highest(tap: str, parts: Parts, values: np.ndarray, label: int) -> list[str]:
     places = np.empty(_NEURONS_OF_A_LAYER, np.int64)
-    return [f"{tap}[{place}]" for place in places[: kernels.take_highest(parts, places)].tolist()]
+    return [f"{tap}[{place}]" for place in places[: kernels.take_highest(parts(values, label), places)].tolist()]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
 
-_LINES_AT_ONCE = 32
+_LINES_AT_ONCE = 64
 _PAUSE_SECONDS, _GATHER_SECONDS, _REST_SECONDS = 0.1, 1.0, 0.001
 _FIRST_SUMMARY_SECONDS = 1.0
 _RETRY_SECONDS = 0.05, 5.0
@@ -178,8 +178,9 @@ class EventLog:
         recording, whose seconds are then counted.
         """
         now = time.monotonic_ns() if stamp_ns is None else stamp_ns
-        too_soon = not always and 0 <= now - self._last_picture < self._picture_ns
-        if self._pictures is None or self._closing.is_set() or too_soon or len(self._frames) >= _PICTURES:
+        if not always and 0 <= now - self._last_picture < self._picture_ns:
+            return False
+        if self._pictures is None or self._closing.is_set() or len(self._frames) >= _PICTURES:
             return False
         self._last_picture = now
         try:

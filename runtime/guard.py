@@ -33,6 +33,7 @@ _LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
 _AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
 _OK, _WARN, _ALARM, _FAULT, _STALE = Status  # the class is slow to ask
 _verdict = partial(tuple.__new__, Verdict)
+_KINDS = [status.name.lower() for status in Status]
 _WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame or silence"}
 
 
@@ -352,7 +353,7 @@ class Guard:
         """An event for a change of status and for every frame that alarms."""
         if self.evidence.log is None:
             return
-        kind = "status" if verdict.status is not before else own.status.name.lower()
+        kind = "status" if verdict.status is not before else _KINDS[own.status]
         neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
         self.evidence.put(kind, verdict, before, verdict.reason, microseconds, neurons)
         if own.status >= _ALARM:

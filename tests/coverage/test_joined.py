@@ -85,28 +85,28 @@ def test_the_parts_of_the_neurons_add_up_to_the_deviation(criterion):
     signature = learned(criterion, 9, rng)
     for label in (0, 1):
         values = rng.normal(size=9).astype(np.float32)
-        parts = neuron_parts(criterion, signature, values, label)
+        parts = neuron_parts(criterion, signature)(values, label)
         whole = criterion.deviation(signature, values[None], np.array([label]))
         assert parts.shape == (9,)
         np.testing.assert_allclose(parts.sum(), whole[0], rtol=1e-5)
         values[4] = np.nan
-        parts = neuron_parts(criterion, signature, values, label)
+        parts = neuron_parts(criterion, signature)(values, label)
         assert np.flatnonzero(np.isinf(parts)).tolist() == [4]
-    assert np.isinf(neuron_parts(criterion, signature, values, 2)).all()
+    assert np.isinf(neuron_parts(criterion, signature)(values, 2)).all()
 
 
 def test_codes_have_the_parts_of_the_same_numbers():
     signature, rng = SingleRange().empty(6, 1), np.random.default_rng(2)
     SingleRange().observe(signature, rng.integers(50, 90, (30, 6)).astype(np.uint8), np.zeros(30, int))
     codes = np.array([60, 200, 70, 0, 60, 61], np.uint8)
-    assert neuron_parts(SingleRange(), signature, codes, 0).tolist() == [0, 1, 0, 1, 0, 0]
+    assert neuron_parts(SingleRange(), signature)(codes, 0).tolist() == [0, 1, 0, 1, 0, 0]
 
 
 def test_the_parts_of_the_neurons_add_up_to_the_square_of_a_mahalanobis_distance():
     rng = np.random.default_rng(1)
     signature = learned(Mahalanobis(), 9, rng)
     values = rng.normal(size=9).astype(np.float32)
-    parts = neuron_parts(Mahalanobis(), signature, values, 1)
+    parts = neuron_parts(Mahalanobis(), signature)(values, 1)
     distance = Mahalanobis().deviation(signature, values[None], np.array([1]))[0]
     np.testing.assert_allclose(parts.sum(), distance**2, rtol=1e-4)
     covariance = signature.arrays["squares"] / signature.counts.sum()
@@ -114,10 +114,10 @@ def test_the_parts_of_the_neurons_add_up_to_the_square_of_a_mahalanobis_distance
     off = values - signature.arrays["mean"][1]
     np.testing.assert_allclose(parts, off * np.linalg.solve(shrunk, off), rtol=1e-3, atol=1e-4)
     values[4] = np.nan
-    assert np.flatnonzero(np.isinf(neuron_parts(Mahalanobis(), signature, values, 1))).tolist() == [4]
+    assert np.flatnonzero(np.isinf(neuron_parts(Mahalanobis(), signature)(values, 1))).tolist() == [4]
 
 
 @pytest.mark.parametrize("criterion", [NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
 def test_what_is_no_sum_over_neurons_has_no_parts(criterion):
     signature = learned(criterion, 4, np.random.default_rng(0))
-    assert neuron_parts(criterion, signature, np.zeros(4, np.float32), 0) is None
+    assert neuron_parts(criterion, signature) is None
