@@ -42,7 +42,7 @@ class FrameCheck:
 
     def judge(self, frame: Any) -> tuple[Status, str, bool]:
         """(OK, ""), or FAULT or STALE and the reason; and whether the network can take the frame at all."""
-        if type(frame) is not np.ndarray or frame.shape != self._shape or frame.dtype != self._dtype:
+        if type(frame) is not np.ndarray or frame.shape != self._shape or frame.dtype is not self._dtype:
             refusal = self._refusal(frame)
             if refusal:
                 return Status.FAULT, refusal, False

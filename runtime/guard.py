@@ -163,16 +163,16 @@ class Guard:
                 self._return_from_silence()
             own_output, own = self._judge(frame, refusal)
             verdict = self._over_time(own)
-            if self._deadline is not None and own.status < _FAULT:
-                late = time.monotonic_ns() - began
-                if late > self._deadline:
-                    own = self._late(own, late)
-                    verdict = self._over_time(own)
+            spent = time.monotonic_ns() - began
+            if self._deadline is not None and spent > self._deadline and own.status < _FAULT:
+                own = self._late(own, spent)
+                verdict = self._over_time(own)
             output, before = own_output, self._status
             if verdict.status >= _ALARM:
                 output, verdict = self._act(own_output, verdict)
+                spent = time.monotonic_ns() - began
             try:
-                microseconds = (time.monotonic_ns() - began) / 1e3
+                microseconds = spent / 1e3
                 if stamp_ns is not None or (stamp is None and self.metrics.stamp_ns is not None):
                     self.metrics.stamped(stamp_ns)
                 self.evidence.count(own, verdict, before, microseconds)

@@ -55,6 +55,8 @@ class KOfN:
         self.reset()
 
     def update(self, alarmed: bool, confidence: float) -> bool:
+        if not (alarmed or self._alarms or self.active):
+            return False
         if self.active:
             self._clean = ((self._clean << 1) | (not alarmed)) & self._clear_window
             if alarmed or self.latched or self._clean.bit_count() < self._clear:
