@@ -17,8 +17,9 @@ does, and so do the clocks, some 2 µs. After each of these frames a compiled lo
 memory and knows nothing of Python: what its p99.9 lies above its median the machine takes from anything that long.
 
 A machine that is shared has spells: a neighbour in its caches makes everything slower for seconds, and takes whole
-milliseconds now and then. So each figure is told of all frames and of the quietest tenth: the one where the p99.9 of
-bare work, or within the call that of session and loops, is lowest. The guard's own time has no say in the choice.
+milliseconds now and then. So all cases run in turn, a tenth of their frames at a time, and each figure is told of all
+frames and of the quietest tenth: where the p99.9 of bare work, or within the call that of session and loops, is lowest.
+The guard's own time has no say in the choice.
 
 Frames are drawn like those of the calibration, at a rate of 1 %: about one of a hundred alarms, and it and the next are
 written down. A frame with an event costs more, and once a second some frames wait for the log's thread, which encodes
@@ -37,11 +38,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ from outrider.networks.steering import WEIGHTS
 from outrider.runtime import Guard, Heartbeat
 from outrider.runtime.event_log import EventLog
 
-POOL, WARM, SPIN = 512, 1000, 10_000
+POOL, WARM, SPIN = 512, 300, 10_000
 TENTHS = 10
 MOST_US, MOST_P999_US = 25, 150
 
@@ -178,9 +178,9 @@ def state(guard: Guard) -> tuple[int, ...]:
     return guard.status, counters.alarms, counters.faults, counters.stale
 
 
-def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nanoseconds of bare work, of bare work again and of guarded frames, (3, count), and which wrote an event."""
-    spent, wrote = np.empty((3, count), np.int64), np.zeros(count, bool)
+def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> np.ndarray:
+    """Nanoseconds of bare work, of bare work again and of guarded frames; 1 where an event was written: (4, count)."""
+    spent = np.zeros((4, count), np.int64)
     bare, clock, now = bare_work(guard), time.perf_counter_ns, state(guard)
     calls = bare, bare, guard
     for i in range(-WARM, count):
@@ -197,8 +197,8 @@ def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) 
                 spent[which, i] = ended - began
         before, now = now, state(guard)
         if i >= 0:
-            wrote[i] = now != before
-    return spent, wrote
+            spent[3, i] = now != before
+    return spent
 
 
 @njit
@@ -209,14 +209,17 @@ def spin(rounds: int, value: float) -> float:
     return value
 
 
-def within_the_call(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> np.ndarray:
+def within_the_call(
+    watch: Stopwatch, guard: Guard, pool: list[np.ndarray], count: int, pause: float
+) -> np.ndarray:  # fmt: skip
     """Nanoseconds of each guarded frame, (3, count): beyond session and loops, of these, and of `spin` right after it.
 
-    The first holds what the frame waited for the guard's threads.
+    The first holds what the frame waited for the guard's threads. watch: around session and loops.
     """
-    watch, clock, spent = time_work_within(guard), time.perf_counter_ns, np.empty((3, count), np.int64)
-    threads = [thread.ident for thread in threading.enumerate() if thread.name.startswith("outrider")]
-    clocks = [time.pthread_getcpuclockid(ident) for ident in threads if ident is not None]
+    clock, spent = time.perf_counter_ns, np.empty((3, count), np.int64)
+    guard(pool[-1])  # the watchdog watches again
+    threads = guard.evidence.log._thread, guard._watchdog._thread
+    clocks = [time.pthread_getcpuclockid(thread.ident) for thread in threads]
     for i in range(-WARM, count):
         frame = pool[i % POOL]
         if pause:
@@ -237,18 +240,41 @@ def within_the_call(guard: Guard, pool: list[np.ndarray], count: int, pause: flo
     return spent
 
 
-Statistic = Callable[..., float]
+@contextmanager
+def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple[np.ndarray, np.ndarray]]]:
+    """What measures so many more frames of a case, both ways."""
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
+        (beside, pool), (timed, _) = (stack.enter_context(guarded(name, folder)) for folder in folders)
+        ways = partial(beside_bare, beside), partial(within_the_call, time_work_within(timed), timed)
+
+        def more() -> tuple[np.ndarray, np.ndarray]:
+            found = []
+            for way, guard in zip(ways, (beside, timed), strict=True):
+                found.append(way(pool, count, pause))
+                guard.pause()
+                guard.evidence.log.flush()  # before it is another's turn
+            return found[0], found[1]
+
+        yield more
+        for guard in (beside, timed):
+            counters = guard.metrics.counters
+            if counters.faults or counters.stale or counters.dropped_events:
+                raise RuntimeError(f"{name}: expected no fault, no stale frame and no lost event, got {counters}")
 
 
-def in_us(statistic: Statistic, quiet: slice, *series: np.ndarray) -> dict[str, float]:
+Tenths = list[np.ndarray]
+
+
+def in_us(statistic: Callable[..., float], quiet: int, *series: Tenths) -> dict[str, float]:
     """A statistic of nanoseconds in µs: of all frames, and of the quietest tenth."""
-    return {"all": statistic(*series) / 1e3, "quietest tenth": statistic(*(one[quiet] for one in series)) / 1e3}
+    every = statistic(*map(np.concatenate, series))
+    return {"all": every / 1e3, "quietest tenth": statistic(*(tenths[quiet] for tenths in series)) / 1e3}
 
 
-def quietest_tenth(control: np.ndarray) -> slice:
-    """Where the p99.9 of what is not the guard's is lowest."""
-    edges = np.linspace(0, len(control), TENTHS + 1).astype(int).tolist()
-    return min(map(slice, edges, edges[1:]), key=lambda tenth: p999(control[tenth]))
+def quietest(control: Tenths) -> int:
+    """The tenth where the p99.9 of what is not the guard's is lowest."""
+    return int(np.argmin([p999(tenth) for tenth in control]))
 
 
 def median(values: np.ndarray) -> float:
@@ -268,27 +294,24 @@ def spread(values: np.ndarray) -> float:
     return p999(values) - median(values)
 
 
-def figures(name: str, count: int, pause: float) -> dict[str, Any]:
-    """Of one case, all in µs; see `in_us`."""
-    with tempfile.TemporaryDirectory() as folder, guarded(name, Path(folder)) as (guard, pool):
-        (bare, again, whole), wrote = beside_bare(guard, pool, count, pause)
-        counters = guard.metrics.counters.snapshot()
-    with tempfile.TemporaryDirectory() as folder, guarded(name, Path(folder)) as (guard, pool):
-        within, works, alone = within_the_call(guard, pool, count, pause)
-    near, quiet, calm = wrote | np.roll(wrote, 1), quietest_tenth(bare), quietest_tenth(works)
+def figures(name: str, both_ways: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+    """Of the tenths of one case, all in µs; see `in_us`."""
+    bare, again, whole, wrote = (list(rows) for rows in zip(*(beside for beside, _ in both_ways), strict=True))
+    within, works, alone = (list(rows) for rows in zip(*(timed for _, timed in both_ways), strict=True))
+    added, nothing = ([a - b for a, b in zip(one, bare, strict=True)] for one in (whole, again))
+    near = np.concatenate([np.maximum(rows, np.roll(rows, 1)) for rows in wrote]) > 0
+    quiet, calm = quietest(bare), quietest(works)
     return {
         "case": name,
-        "frames": count,
-        "pause_s": pause,
         "bare": {"median": in_us(median, quiet, bare), "p99.9": in_us(p999, quiet, bare)},
         "guarded": {"median": in_us(median, quiet, whole), "p99.9": in_us(p999, quiet, whole)},
         "beside bare": {
-            "median": in_us(median, quiet, whole - bare),
+            "median": in_us(median, quiet, added),
             "p99.9 less p99.9": in_us(later, quiet, whole, bare),
             "the same of bare": in_us(later, quiet, again, bare),
-            "p99.9 frame by frame": in_us(p999, quiet, whole - bare),
-            "the same of bare, frame by frame": in_us(p999, quiet, again - bare),
-            "median with events": median(whole[near] - bare[near]) / 1e3 if near.any() else None,
+            "p99.9 frame by frame": in_us(p999, quiet, added),
+            "the same of bare, frame by frame": in_us(p999, quiet, nothing),
+            "median with events": median(np.concatenate(added)[near]) / 1e3 if near.any() else None,
         },
         "within the call": {
             "median": in_us(median, calm, within),
@@ -296,7 +319,6 @@ def figures(name: str, count: int, pause: float) -> dict[str, Any]:
             "spin, p99.9 less median": in_us(spread, calm, alone),
         },
         "frames with events": int(near.sum()),
-        "counters": counters,
     }
 
 
@@ -312,7 +334,14 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0, metavar="S", help="seconds of sleep before each frame")
     parser.add_argument("--keep", action="store_true", help="write the raw figures to results/guard.json")
     options = parser.parse_args()
-    results = [figures(name, options.frames, options.pause) for name in CASES]
+    tenths: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in CASES}
+    with ExitStack() as stack:
+        count = options.frames // TENTHS
+        cases = {name: stack.enter_context(measured(name, count, options.pause)) for name in CASES}
+        for _ in range(TENTHS):
+            for name, more in cases.items():
+                tenths[name].append(more())
+    results = [figures(name, both_ways) for name, both_ways in tenths.items()]
     for way in ("beside bare", "within the call"):
         show(
             f"What the guard adds to a frame, {way}, µs over {options.frames:,} frames (of the quietest tenth);"
@@ -320,14 +349,8 @@ def main() -> None:
             ["case", *results[0][way]],
             [[result["case"], *map(cell, result[way].values())] for result in results],
         )
-    for result in results:
-        counters = result["counters"]
-        print(
-            f"{result['case']}: {result['frames with events']:,} frames with an event or right behind one,"
-            f" {counters['faults']} faults, {counters['stale']} stale"
-        )
     if options.keep:
-        keep("guard", results)
+        keep("guard", {"frames": options.frames, "pause_s": options.pause, "cases": results})
 
 
 if __name__ == "__main__":
