@@ -87,7 +87,7 @@ class BufferedNetwork:
 
     def observe(self, batch: np.ndarray) -> Observation:
         """As `OnnxNetwork.observe`, for a batch of this size; valid until the next call."""
-        if type(batch) is not np.ndarray or batch.shape != self._shape or batch.dtype != self._dtype:
+        if type(batch) is not np.ndarray or batch.shape != self._shape or batch.dtype is not self._dtype:
             self._refuse(batch)
         self._feed(batch)
         self._run()

@@ -107,7 +107,7 @@ class LiveView:
         )
         yield Group(
             head,
-            _now(last.verdict if last else None),
+            *_now(last.verdict if last else None),
             *_plot(ratios, max(10, options.max_width - 5)),
             self._counts(latencies),
             *self._calibration(),
@@ -190,16 +190,13 @@ def _rate(arrivals: tuple[float, ...]) -> float:
     return (len(arrivals) - 1) / max(time.monotonic() - arrivals[0], 1e-9) if len(arrivals) > 1 else 0.0
 
 
-def _now(verdict: Verdict | None) -> Text:
+def _now(verdict: Verdict | None) -> tuple[Text, Text]:
+    """The figures of the last frame, and its reason in a line of its own, so that a narrow terminal shows it too."""
     if verdict is None:
-        return Text("no frame yet", "dim")
+        return Text("no frame yet", "dim"), Text()
     predicted = f"   class {verdict.prediction}" if verdict.prediction >= 0 else ""
-    return Text(
-        f"score {verdict.score:.4g}   threshold {verdict.threshold:.4g}   confidence {verdict.confidence:.3f}"
-        f"{predicted}   {printable(verdict.reason)}".rstrip(),
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    figures = f"score {verdict.score:.4g}   threshold {verdict.threshold:.4g}   confidence {verdict.confidence:.3f}"
+    return Text(figures + predicted), Text(printable(verdict.reason), no_wrap=True, overflow="ellipsis")
 
 
 def _plot(ratios: tuple[float, ...], width: int) -> list[Text]:

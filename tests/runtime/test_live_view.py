@@ -55,6 +55,13 @@ def test_long_names_of_layers_do_not_hide_when_it_was(guard, width):
     assert "/backbone" in row
 
 
+def test_eighty_columns_hold_the_reason(guard):
+    view = LiveView("drive", guard, Console(file=io.StringIO()))
+    reason = "score 9.409 is above the threshold 6.64; most in relu_1:channel mahalanobis"
+    view.seen(seen(1, Status.ALARM, score=9.409, threshold=6.64, prediction=3, reason=reason))
+    assert reason in show(view, 80)
+
+
 # The line.
 
 
