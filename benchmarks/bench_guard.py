@@ -4,28 +4,28 @@ Guarded is `guard(frame)` with deadline, frozen picture, 3 of 5, log, metrics, d
 guard's own are the frame's copy in the session's buffer, the session's run, and the compiled loops.
 
 Beside bare work: every frame is also done bare, twice, by calling that work directly on the guard's own arrays, the
-three in turning order, one thread. The overhead in the median is that of guarded less bare, frame by frame. At p99.9 it
-is the p99.9 of guarded frames less the p99.9 of bare ones: by how much later the slowest in a thousand comes. Frame by
-frame p99.9 is told too, of guarded less bare and of bare less bare: whatever the machine does to one of the two counts
-there in full, and the second shows how much that is where nothing is added.
+three in an order drawn anew for each frame, one thread. Frame by frame, guarded less bare: the median is the guard's
+own time; p99.9 is that and whatever the machine did to one of the two, and "bare less bare" shows how much that is
+where nothing is added. Next to it stands the p99.9 of guarded frames less the p99.9 of bare ones, by how much later the
+slowest in a thousand comes: noise is on both sides of it and cancels, but what the guard does more rarely than the
+machine interrupts does not show there either. Bare calls during which the log's thread computed are left out of it.
 
 Within the call: in a second pass a frame's overhead is the time of `guard(frame)` less that of session and compiled
 loops, each timed inside the same call, plus what the frame may have waited for the guard's own threads, inside of the
 session's call too, where Python's lock is asked back: no more than these threads computed meanwhile, and no more than
 the frame's own thread stood still. What the machine does to the session no longer counts, what it does to the guard
-does, and so do the clocks, some 2 µs. After each of these frames a compiled loop of some 20 µs runs, which touches no
-memory and knows nothing of Python: what its p99.9 lies above its median the machine takes from anything that long.
+does, and so do the clocks, some 2 µs.
 
-A machine that is shared has spells: a neighbour in its caches makes everything slower for seconds, and takes whole
-milliseconds now and then. So all cases run in turn, a tenth of their frames at a time, and each figure is told of all
-frames and of the quietest tenth: where the p99.9 of bare work, or within the call that of session and loops, is lowest.
-The guard's own time has no say in the choice.
+After each frame of either pass a compiled loop of some 20 µs runs, which touches no memory: what its p99.9 lies above
+its median the machine takes from anything that long. A machine that is shared has spells: a neighbour in its caches
+makes everything slower for seconds, and takes whole milliseconds now and then. So all cases run in turn, a tenth of
+their frames at a time, and each figure is told of all frames and of the tenth where that p99.9 is lowest.
 
 Frames are drawn like those of the calibration, at a rate of 1 %: about one of a hundred alarms, and it and the next are
 written down. A frame with an event costs more, and once a second some frames wait for the log's thread, which encodes
 what it writes and holds Python's lock. "with events" is of frames with one and of those right behind.
 Between the frames of a real loop the processor sleeps: `--pause 0.003` shows what that does to bare work and to the
-guard alike. A heartbeat in a file is a system call more. Python's garbage collector is on, as a user finds it.
+guard alike. A heartbeat in a file is a system call more. Python's garbage collector is on.
 """
 
 # ruff: noqa: SLF001 (bare work is what lies inside the guard)
@@ -37,6 +37,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import sys
 import tempfile
 import time
 import warnings
@@ -178,29 +179,6 @@ def state(guard: Guard) -> tuple[int, ...]:
     return guard.status, counters.alarms, counters.faults, counters.stale
 
 
-def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> np.ndarray:
-    """Nanoseconds of bare work, of bare work again and of guarded frames; 1 where an event was written: (4, count)."""
-    spent = np.zeros((4, count), np.int64)
-    bare, clock, now = bare_work(guard), time.perf_counter_ns, state(guard)
-    calls = bare, bare, guard
-    for i in range(-WARM, count):
-        frame = pool[i % POOL]
-        for turn in range(3):
-            which = (i + turn) % 3
-            if pause:
-                time.sleep(pause)
-            call = calls[which]
-            began = clock()
-            call(frame)
-            ended = clock()
-            if i >= 0:
-                spent[which, i] = ended - began
-        before, now = now, state(guard)
-        if i >= 0:
-            spent[3, i] = now != before
-    return spent
-
-
 @njit
 def spin(rounds: int, value: float) -> float:
     """Registers alone."""
@@ -209,46 +187,86 @@ def spin(rounds: int, value: float) -> float:
     return value
 
 
+def log_clock(guard: Guard) -> Callable[[], int]:
+    """The processor time of the thread of a guard's log, in nanoseconds."""
+    return partial(time.clock_gettime_ns, time.pthread_getcpuclockid(guard.evidence.log._thread.ident))
+
+
+def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> dict[str, np.ndarray]:
+    """Nanoseconds of bare work, of bare work again, of guarded frames and of `spin`, (count,) each.
+
+    Where an event was written, and, (2, count), where the log's thread computed during bare work.
+    """
+    clock, log, now, bare = time.perf_counter_ns, log_clock(guard), state(guard), bare_work(guard)
+    spent, wrote, disturbed = np.zeros((4, count), np.int64), np.zeros(count, bool), np.zeros((3, count), bool)
+    calls, draws = (bare, bare, guard), np.random.default_rng(count)
+    orders = draws.permuted(np.tile(np.arange(3), (WARM + count, 1)), axis=1).tolist()
+    for i, order in enumerate(orders, -WARM):
+        frame = pool[i % POOL]
+        for which in order:
+            if pause:
+                time.sleep(pause)
+            call = calls[which]
+            others = log()
+            began = clock()
+            call(frame)
+            ended = clock()
+            if i >= 0:
+                spent[which, i] = ended - began
+                disturbed[which, i] = log() != others
+        began = clock()
+        spin(SPIN, 0.5)
+        ended = clock()
+        before, now = now, state(guard)
+        if i >= 0:
+            spent[3, i], wrote[i] = ended - began, now != before
+    names = "bare", "again", "guarded", "spin"
+    return dict(zip(names, spent, strict=True)) | {"wrote": wrote, "disturbed": disturbed[:2]}
+
+
 def within_the_call(
     watch: Stopwatch, guard: Guard, pool: list[np.ndarray], count: int, pause: float
-) -> np.ndarray:  # fmt: skip
-    """Nanoseconds of each guarded frame, (3, count): beyond session and loops, of these, and of `spin` right after it.
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Nanoseconds of each guarded frame beyond session and loops, and of `spin` after it, (count,) each.
 
     The first holds what the frame waited for the guard's threads. watch: around session and loops.
     """
-    clock, spent = time.perf_counter_ns, np.empty((3, count), np.int64)
+    clock, spent = time.perf_counter_ns, np.empty((2, count), np.int64)
     guard(pool[-1])  # the watchdog watches again
-    threads = guard.evidence.log._thread, guard._watchdog._thread
-    clocks = [time.pthread_getcpuclockid(thread.ident) for thread in threads]
+    watchdog = partial(time.clock_gettime_ns, time.pthread_getcpuclockid(guard._watchdog._thread.ident))
+    log = log_clock(guard)
     for i in range(-WARM, count):
         frame = pool[i % POOL]
         if pause:
             time.sleep(pause)
         watch.spent = 0
-        others = -sum(map(time.clock_gettime_ns, clocks))
+        others = -log() - watchdog()
         computed = -time.thread_time_ns()
         began = clock()
         guard(frame)
         took = clock() - began
         computed += time.thread_time_ns()
-        others += sum(map(time.clock_gettime_ns, clocks))
+        others += log() + watchdog()
         began = clock()
         spin(SPIN, 0.5)
         alone = clock() - began
         if i >= 0:
-            spent[:, i] = took - watch.spent + min(others, max(0, took - computed)), watch.spent, alone
-    return spent
+            spent[:, i] = took - watch.spent + min(others, max(0, took - computed)), alone
+    return {"within": spent[0], "spin": spent[1]}
+
+
+Way = dict[str, np.ndarray]
 
 
 @contextmanager
-def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple[np.ndarray, np.ndarray]]]:
+def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple[Way, Way]]]:
     """What measures so many more frames of a case, both ways."""
     with ExitStack() as stack:
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
         (beside, pool), (timed, _) = (stack.enter_context(guarded(name, folder)) for folder in folders)
         ways = partial(beside_bare, beside), partial(within_the_call, time_work_within(timed), timed)
 
-        def more() -> tuple[np.ndarray, np.ndarray]:
+        def more() -> tuple[Way, Way]:
             found = []
             for way, guard in zip(ways, (beside, timed), strict=True):
                 found.append(way(pool, count, pause))
@@ -260,21 +278,7 @@ def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple
         for guard in (beside, timed):
             counters = guard.metrics.counters
             if counters.faults or counters.stale or counters.dropped_events:
-                raise RuntimeError(f"{name}: expected no fault, no stale frame and no lost event, got {counters}")
-
-
-Tenths = list[np.ndarray]
-
-
-def in_us(statistic: Callable[..., float], quiet: int, *series: Tenths) -> dict[str, float]:
-    """A statistic of nanoseconds in µs: of all frames, and of the quietest tenth."""
-    every = statistic(*map(np.concatenate, series))
-    return {"all": every / 1e3, "quietest tenth": statistic(*(tenths[quiet] for tenths in series)) / 1e3}
-
-
-def quietest(control: Tenths) -> int:
-    """The tenth where the p99.9 of what is not the guard's is lowest."""
-    return int(np.argmin([p999(tenth) for tenth in control]))
+                sys.stderr.write(f"{name}: expected no fault, stale frame or lost event, got {counters}\n")
 
 
 def median(values: np.ndarray) -> float:
@@ -285,47 +289,54 @@ def p999(values: np.ndarray) -> float:
     return float(np.quantile(values, 0.999))
 
 
-def later(slow: np.ndarray, fast: np.ndarray) -> float:
-    """By how much the slowest in a thousand comes later."""
-    return p999(slow) - p999(fast)
-
-
 def spread(values: np.ndarray) -> float:
     return p999(values) - median(values)
 
 
-def figures(name: str, both_ways: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """Of the tenths of one case, all in µs; see `in_us`."""
-    bare, again, whole, wrote = (list(rows) for rows in zip(*(beside for beside, _ in both_ways), strict=True))
-    within, works, alone = (list(rows) for rows in zip(*(timed for _, timed in both_ways), strict=True))
-    added, nothing = ([a - b for a, b in zip(one, bare, strict=True)] for one in (whole, again))
-    near = np.concatenate([np.maximum(rows, np.roll(rows, 1)) for rows in wrote]) > 0
-    quiet, calm = quietest(bare), quietest(works)
-    return {
-        "case": name,
-        "bare": {"median": in_us(median, quiet, bare), "p99.9": in_us(p999, quiet, bare)},
-        "guarded": {"median": in_us(median, quiet, whole), "p99.9": in_us(p999, quiet, whole)},
-        "beside bare": {
-            "median": in_us(median, quiet, added),
-            "p99.9 less p99.9": in_us(later, quiet, whole, bare),
-            "the same of bare": in_us(later, quiet, again, bare),
-            "p99.9 frame by frame": in_us(p999, quiet, added),
-            "the same of bare, frame by frame": in_us(p999, quiet, nothing),
-            "median with events": median(np.concatenate(added)[near]) / 1e3 if near.any() else None,
-        },
-        "within the call": {
-            "median": in_us(median, calm, within),
-            "p99.9": in_us(p999, calm, within),
-            "spin, p99.9 less median": in_us(spread, calm, alone),
-        },
-        "frames with events": int(near.sum()),
-    }
+def of_bare(way: Way, name: str) -> np.ndarray:
+    """Bare calls during which the log's thread did not compute."""
+    return way[name][~way["disturbed"][("bare", "again").index(name)]]
 
 
-def cell(figure: dict[str, float] | float | None) -> str:
-    if isinstance(figure, dict):
-        return f"{figure['all']:.1f} ({figure['quietest tenth']:.1f})"
-    return "" if figure is None else f"{figure:.1f}"
+BESIDE: dict[str, Callable[[Way], float]] = {
+    "median": lambda way: median(way["guarded"] - way["bare"]),
+    "p99.9": lambda way: p999(way["guarded"] - way["bare"]),
+    "bare less bare: p99.9": lambda way: p999(way["again"] - way["bare"]),
+    "p99.9 less p99.9": lambda way: p999(way["guarded"]) - p999(of_bare(way, "bare")),
+    "bare less bare: the same": lambda way: p999(of_bare(way, "again")) - p999(of_bare(way, "bare")),
+    "bare: p99.9 above median": lambda way: spread(way["bare"]),
+}
+WITHIN: dict[str, Callable[[Way], float]] = {
+    "median": lambda way: median(way["within"]),
+    "p99.9": lambda way: p999(way["within"]),
+    "spin: p99.9 above median": lambda way: spread(way["spin"]),
+}
+
+
+def figures(tenths: list[Way], statistics: dict[str, Callable[[Way], float]]) -> dict[str, Any]:
+    """Each statistic in µs: of all frames, of each tenth, and of the one in which `spin` was steadiest."""
+    every = {name: np.concatenate([tenth[name] for tenth in tenths], axis=-1) for name in tenths[0]}
+    quiet = int(np.argmin([spread(tenth["spin"]) for tenth in tenths]))
+    told = {}
+    for name, statistic in statistics.items():
+        each = [statistic(tenth) / 1e3 for tenth in tenths]
+        told[name] = {"all": statistic(every) / 1e3, "quietest tenth": each[quiet], "tenths": each}
+    return told
+
+
+def with_events(tenths: list[Way]) -> dict[str, Any]:
+    """Of frames with an event and of those right behind: how many, and what is added to them in the median, in µs."""
+    added = []
+    for tenth in tenths:
+        near = tenth["wrote"].copy()
+        near[1:] |= tenth["wrote"][:-1]
+        added.append((tenth["guarded"] - tenth["bare"])[near])
+    every = np.concatenate(added)
+    return {"frames": len(every), "median": median(every) / 1e3 if len(every) else None}
+
+
+def cell(figure: dict[str, float]) -> str:
+    return f"{figure['all']:.1f} ({figure['quietest tenth']:.1f})"
 
 
 def main() -> None:
@@ -334,23 +345,33 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0, metavar="S", help="seconds of sleep before each frame")
     parser.add_argument("--keep", action="store_true", help="write the raw figures to results/guard.json")
     options = parser.parse_args()
-    tenths: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in CASES}
+    count = options.frames // TENTHS
+    if count < 100:
+        parser.error(f"expected --frames of {100 * TENTHS} or more, got {options.frames}")
+    tenths: dict[str, list[tuple[Way, Way]]] = {name: [] for name in CASES}
     with ExitStack() as stack:
-        count = options.frames // TENTHS
         cases = {name: stack.enter_context(measured(name, count, options.pause)) for name in CASES}
         for _ in range(TENTHS):
             for name, more in cases.items():
                 tenths[name].append(more())
-    results = [figures(name, both_ways) for name, both_ways in tenths.items()]
+    results = []
+    for name, both in tenths.items():
+        beside, within = (list(ways) for ways in zip(*both, strict=True))
+        told = {"beside bare": figures(beside, BESIDE), "within the call": figures(within, WITHIN)}
+        results.append({"case": name, **told, "with events": with_events(beside)})
+    asked = f"asked for: {MOST_US} in the median, {MOST_P999_US} at p99.9"
     for way in ("beside bare", "within the call"):
         show(
-            f"What the guard adds to a frame, {way}, µs over {options.frames:,} frames (of the quietest tenth);"
-            f" asked for: {MOST_US} in the median, {MOST_P999_US} at p99.9",
+            f"What the guard adds to a frame, {way}, µs over {count * TENTHS:,} frames (the quietest tenth); {asked}",
             ["case", *results[0][way]],
             [[result["case"], *map(cell, result[way].values())] for result in results],
         )
+    for result in results:
+        near = result["with events"]
+        if near["frames"]:
+            print(f"{result['case']}: {near['frames']:,} frames near an event, {near['median']:.1f} µs in the median")
     if options.keep:
-        keep("guard", {"frames": options.frames, "pause_s": options.pause, "cases": results})
+        keep("guard", {"frames": count * TENTHS, "pause_s": options.pause, "cases": results})
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ class EventLog:
     def summary(self, metrics: Metrics) -> bool:
         """Hand over the counters as they stand; `attach` does so by itself."""
         try:
-            return self._offer(self._snapshot(metrics))
+            return self._offer(self._snapshot(metrics, None if self._metrics is None else False))
         except Exception as error:  # noqa: BLE001 (the loop goes on)
             self._note(error)
             return False
@@ -271,6 +271,8 @@ class EventLog:
             if run != self._run:
                 self._run = run
                 self._enqueue(run)
+            if self._metrics is None and self._counted is metrics:
+                self._add_summary(metrics)  # its end was none
             self._metrics = self._counted = metrics
             self._summary_seconds, self._summary_at = seconds, time.monotonic() + min(seconds, _FIRST_SUMMARY_SECONDS)
         self._wake.set()
@@ -421,15 +423,15 @@ class EventLog:
             now = time.monotonic()
             if self._metrics is not None and (closing or (now >= self._summary_at and not self._failing)):
                 self._summary_at = now + self._summary_seconds
-                self._add_summary(self._metrics, ended=closing)
+                self._add_summary(self._metrics)
 
-    def _add_summary(self, metrics: Metrics, ended: bool) -> None:
+    def _add_summary(self, metrics: Metrics, ended: bool = False) -> None:
         try:
             self._enqueue(self._snapshot(metrics, ended))
         except Exception as error:  # noqa: BLE001 (a summary less)
             self._note(error)
 
-    def _snapshot(self, metrics: Metrics, ended: bool = False) -> Summary:
+    def _snapshot(self, metrics: Metrics, ended: bool | None) -> Summary:
         metrics.counters.dropped_events = self._dropped - self._run.dropped
         return Summary(*_clocks(), metrics.snapshot() | {"ended": ended})
 

@@ -9,7 +9,7 @@ header   the first line of a file, and of every run; once more where a guard kno
 event    an `Event`: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, stamp_ns, elapsed_ns, frame, status,
          before, score, threshold, confidence, prediction, layers, neurons, reason, latency_us, network, profile
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns and monotonic_ns; ended: whether its
-         guard or the log was closed there
+         guard was closed there, null where that is not known
 dropped  how many events were lost since the last such line (count) and in the run (total)
 
 JSON has no numbers for infinity and NaN; they are the strings "inf", "-inf" and "nan".
@@ -90,7 +90,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counters since the run began. values: what `Metrics.snapshot` returned, in JSON types, and `ended`, a bool."""
+    """Counters since the run began. values: what `Metrics.snapshot` returned, in JSON types, and `ended`."""
 
     wall_ns: int
     monotonic_ns: int

@@ -231,8 +231,9 @@ class Guard:
 
         Raises OSError where the log does not take it; the alarm is acknowledged all the same.
         """
-        was_latched, status = getattr(self._temporal, "latched", True), self._status
-        self._temporal.acknowledge()
+        temporal, status = self._temporal, self._status
+        was_latched = getattr(temporal, "active", True) and getattr(temporal, "latched", True)
+        temporal.acknowledge()
         if was_latched:
             self.evidence.put("acknowledged", self._broken(status, ""), status, "acknowledged by the caller", 0.0)
 

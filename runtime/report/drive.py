@@ -63,8 +63,8 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the log does not show the end: the last summary is none of the end, or events are behind it."""
-        return not self.summaries or self.summaries[-1].values.get("ended") is not True or bool(self.behind)
+        """Whether the log does not show the end: the last summary is of a guard at work, or events are behind it."""
+        return not self.summaries or self.summaries[-1].values.get("ended") is False or bool(self.behind)
 
     def spans(self) -> list[tuple[float, float, Status]]:
         """(start, end, status) of the loop from the first second to the last, neighbours of one status joined.

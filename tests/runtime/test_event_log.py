@@ -813,10 +813,18 @@ def test_a_second_guard_waits_for_the_first_to_leave(path):
     assert [summary.values["counters"]["frames"] for summary in records(path, Summary)] == [1, 2]
     numbers = drive_statistics(read_drive([path]))
     assert numbers["counts"]["frames"] == 3
+    assert [one["run"] for one in numbers["unfinished"]] == [log.run]  # closed before its guard left
     assert numbers["rates"]["alarms"]["calibrated"] is None
     assert [run["false_alarm_rate"] for run in numbers["runs"]] == [0.01, 0.02]
     assert [(run["network"], run["frames"]) for run in numbers["runs"]] == [("n", 1), ("m", 2)]
     assert numbers["log"]["problems"] == []
+
+
+def test_summaries_of_a_user_do_not_tell_whether_there_are_more_frames(path):
+    with EventLog(path) as log:
+        assert log.summary(Metrics())
+    assert [summary.values["ended"] for summary in records(path, Summary)] == [None]
+    assert drive_statistics(read_drive([path]))["unfinished"] == []
 
 
 def test_a_guard_that_was_calibrated_anew_says_so_in_the_same_run(path):
@@ -862,7 +870,7 @@ def test_a_guard_may_leave_a_closed_log_and_come_back_to_an_open_one(path):
     log.attach(Metrics())
     assert (log.health().queued, log.health().dropped) == (0, 0)
     assert log.close()
-    assert len(records(path, Summary)) == 3
+    assert [summary.values["ended"] for summary in records(path, Summary)] == [True, False, True, False, False]
 
 
 def test_what_is_dropped_reaches_the_counters_while_the_disk_fails(path, disk):

@@ -233,6 +233,24 @@ def test_of_a_fault_and_an_alarm_the_last_is_what_is_not_clear_yet(monitor):
     assert statuses(watching, STRANGE, broken, CLEAN, CLEAN) == ["ALARM", "FAULT", "FAULT", "OK"]
 
 
+def test_the_time_of_the_fallback_counts(monitor):
+    def slow(output, *_):
+        time.sleep(0.2)
+        return output
+
+    watching = guard(monitor, deadline=0.1, fallback=slow)
+    watching(STRANGE)
+    assert watching.metrics.counters.deadline_misses == 1
+    assert watching.metrics.latency.largest > 2e5
+
+
+def test_acknowledging_what_is_no_alarm_leaves_no_trace(monitor, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log, guard(monitor, latch=True, log=log) as watching:
+        watching._temporal.latched = True  # as a Ctrl-C may leave it, just before the alarm
+        watching.acknowledge()
+    assert not list(read_events(tmp_path / "events.jsonl"))
+
+
 def test_waiting_for_the_guard_counts_towards_the_deadline(monitor):
     watching = guard(monitor, deadline=0.1)
     with ThreadPoolExecutor(1) as pool:

@@ -356,13 +356,19 @@ def test_a_run_without_an_end_is_named(outrider, tmp_path):
     )
 
 
-def test_a_run_killed_while_calm_has_no_end(tmp_path):
+def test_a_log_of_an_earlier_version_does_not_tell_of_the_end(tmp_path):
+    path = write(tmp_path / "e.jsonl", [header(), Summary(WALL + SECOND, START + SECOND, Metrics().snapshot())])
+    assert drive_statistics(read_drive([path]))["unfinished"] == []
+
+
+def test_a_run_killed_while_calm_has_no_end(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     from outrider.runtime import EventLog, Guard
 
     from .small_network import CLEAN, calibrated
 
+    monkeypatch.setattr("outrider.runtime.event_log._FIRST_SUMMARY_SECONDS", 60.0)
     path, there = tmp_path / "events.jsonl", tmp_path / "killed.jsonl"
     with EventLog(path, thumbnails=0) as log, Guard(calibrated(), log=log) as guard:
         for _ in range(3):

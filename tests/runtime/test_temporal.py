@@ -45,33 +45,33 @@ def test_a_fault_after_an_acknowledgement_latches_anew(logic):
     assert all(logic.update(False, 1.0) for _ in range(5))
 
 
-@pytest.mark.parametrize("make", [partial(KOfN, latch=True), partial(Cusum, latch=True)])
-def test_interrupted_anywhere_no_alarm_is_without_its_latch(make):
-    step = 0
+@pytest.mark.parametrize("begin", [lambda logic: logic.force(), lambda logic: logic.update(True, 0.0)])
+@pytest.mark.parametrize("make", [partial(KOfN, latch=True), partial(Cusum, limit=0.1, latch=True)])
+def test_interrupted_between_any_two_lines_no_alarm_is_without_its_latch(make, begin):
+    left = 0
 
     def interrupt(frame, event, _):
-        nonlocal step
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            step -= 1
-            if step == 0:
+        nonlocal left
+        if event == "line":
+            left -= 1
+            if left == 0:
                 raise KeyboardInterrupt
         return interrupt
 
-    for first in range(1, 100):
-        logic, step = make(), first
-        before = sys.gettrace()
+    for line in range(2, 100):  # the first is that of the lambda
+        logic, left, before = make(), line, sys.gettrace()
         sys.settrace(interrupt)
         try:
-            logic.force()
+            begin(logic)
         except KeyboardInterrupt:
             assert logic.latched or not logic.active
         else:
             break
         finally:
             sys.settrace(before)
-    assert first > 5
+    assert line > 3
     assert logic.active
+    assert logic.latched
 
 
 def test_a_frame_that_alarms_ends_no_alarm():
