@@ -19,11 +19,11 @@ does, and so do the clocks, some 2 µs.
 After each frame of either pass a compiled loop of some 20 µs runs, which touches no memory: what its p99.9 lies above
 its median the machine takes from anything that long. A machine that is shared has spells: a neighbour in its caches
 makes everything slower for seconds, and takes whole milliseconds now and then. So all cases run in turn, a tenth of
-their frames at a time, and each figure is told of all frames and of the tenth where that p99.9 is lowest.
+their frames at a time, and each figure is told of all frames and of the tenth where that is lowest.
 
 Frames are drawn like those of the calibration, at a rate of 1 %: about one of a hundred alarms, and it and the next are
 written down. A frame with an event costs more, and once a second some frames wait for the log's thread, which encodes
-what it writes and holds Python's lock. "with events" is of frames with one and of those right behind.
+what it writes and holds Python's lock. "Near an event" are frames with one and those right behind.
 Between the frames of a real loop the processor sleeps: `--pause 0.003` shows what that does to bare work and to the
 guard alike. A heartbeat in a file is a system call more. Python's garbage collector is on.
 """

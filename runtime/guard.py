@@ -53,9 +53,10 @@ class Guard:
     the network's output away: whatever breaks, counters too, or an event that the log does not take, is a FAULT. While
     the status is ALARM, FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it, and where
     that raises `last_safe`; without a fallback the network's own, None where the network could not run. log: keeps
-    changes of status and alarms, of one guard at a time; close it yourself. heartbeat: counts frames for a watchdog in
-    another process. drift: tests whether frames alarm more often than calibrated; by default one of every 30 frames,
-    `DriftTest.for_calibration`. `metrics` counts it all, each frame by its own status, before `alarm` and `clear`.
+    changes of status and alarms, of one guard at a time; close it yourself, after the guard. heartbeat: counts
+    frames for a watchdog in another process. drift: tests whether frames alarm more often than calibrated; by
+    default one of every 30 frames, `DriftTest.for_calibration`. `metrics` counts it all, each frame by its own
+    status, before `alarm` and `clear`.
     Frames are handed in one at a time: a lock sees to it, and waiting for it counts towards the deadline.
 
     After `warm_up` nothing is compiled, and nothing is made of a frame but its output and verdict; both are the
