@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from outrider.networks.datasets import ImageSet, cache_folder, load_dataset
+from outrider.networks.zoo.datasets import ImageSet, cache_folder, load_dataset
 
 SEED = 0
 BATCH = 100

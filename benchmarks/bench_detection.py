@@ -25,8 +25,8 @@ from outrider.coverage import CoverageBitmap, MultiRange, NearestNeighbour, Neur
 from outrider.monitor import Monitor, OutriderWarning, Sum, ZScore, clopper_pearson, conformal_threshold
 from outrider.monitor.calibration import auroc
 from outrider.networks import TorchNetwork, load_dataset, trained
-from outrider.networks.datasets import ImageSet
-from outrider.networks.train import HELD_OUT, accuracy
+from outrider.networks.zoo.datasets import ImageSet
+from outrider.networks.zoo.train import HELD_OUT, accuracy
 
 RATE = 0.05
 NETWORKS = {"fashion-mnist": "lenet-fashion-mnist", "cifar10": "resnet-cifar10"}

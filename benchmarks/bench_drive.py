@@ -1,7 +1,7 @@
 """The closed loop: `python benchmarks/bench_drive.py` drives 20 unseen tracks with every fault of the camera.
 
 Each track is driven clean and with each fault switched on half-way, without the guard and with it. Network, profile
-and threshold come from other tracks, and so did every choice; see `outrider.runtime.drive.trials`.
+and threshold come from other tracks, and so did every choice; see `outrider.runtime.demos.drive.trials`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import numpy as np
 from tables import keep, show
 
 from outrider.monitor import clopper_pearson
-from outrider.networks.steering import WEIGHTS
-from outrider.runtime.drive.experiment import frame_times
-from outrider.runtime.drive.faults import FAULTS
-from outrider.runtime.drive.loop import ALARM, FROZEN, Drive
-from outrider.runtime.drive.trials import (
+from outrider.networks.zoo.steering import WEIGHTS
+from outrider.runtime.demos.drive.experiment import frame_times
+from outrider.runtime.demos.drive.faults import FAULTS
+from outrider.runtime.demos.drive.loop import ALARM, FROZEN, Drive
+from outrider.runtime.demos.drive.trials import (
     CHANGED,
     DEVELOPMENT,
     EVALUATION,

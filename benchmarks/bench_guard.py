@@ -55,9 +55,9 @@ from tables import keep, show
 from outrider.coverage import SingleRange, kernels
 from outrider.monitor import Monitor
 from outrider.networks import OnnxNetwork
-from outrider.networks.steering import WEIGHTS
+from outrider.networks.zoo.steering import WEIGHTS
 from outrider.runtime import Guard, Heartbeat
-from outrider.runtime.event_log import EventLog
+from outrider.runtime.log.log import EventLog
 
 POOL, WARM, SPIN = 512, 300, 10_000
 TENTHS = 10

@@ -27,10 +27,10 @@ import psutil
 
 from outrider.monitor import Monitor, Status
 from outrider.networks import OnnxNetwork
-from outrider.networks.steering import WEIGHTS
+from outrider.networks.zoo.steering import WEIGHTS
 from outrider.runtime import Guard, Heartbeat
-from outrider.runtime.event_log import EventLog
-from outrider.runtime.fallback import hold_last_safe
+from outrider.runtime.log.log import EventLog
+from outrider.runtime.loop.fallback import hold_last_safe
 
 HOUR = 30 * 3600
 POOL = 256

@@ -33,8 +33,8 @@ from torch.nn import functional
 from outrider.coverage import CoverageBitmap
 from outrider.monitor import Monitor, ZScore
 from outrider.networks import Network, OnnxNetwork, TorchNetwork, load_dataset, trained
-from outrider.networks.datasets import ImageSet, cache_folder
-from outrider.networks.train import HELD_OUT, accuracy
+from outrider.networks.zoo.datasets import ImageSet, cache_folder
+from outrider.networks.zoo.train import HELD_OUT, accuracy
 
 TAPS: dict[str, dict] = {
     DEFAULT: {},

@@ -93,7 +93,7 @@ class FetchError(Exception):
 
 
 def cache_folder() -> Path:
-    """The same place as `outrider.networks.datasets.cache_folder`."""
+    """The same place as `outrider.networks.zoo.datasets.cache_folder`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from outrider.networks import Preprocessing
-from outrider.networks.datasets import cache_folder
+from outrider.networks.zoo.datasets import cache_folder
 
 MODELS_FOLDER = cache_folder() / "benchmarks" / "onnx"
 IMAGENET = Preprocessing((224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

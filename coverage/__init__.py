@@ -7,18 +7,18 @@ if __name__ == "coverage":  # numba imports coverage.py by this name; started in
         "expected outrider.coverage, got coverage: this folder is not coverage.py; import outrider.coverage"
     )
 
-from .bitmap import CoverageBitmap
 from .catalogue import criterion_names, describe_criterion, make_criterion, parse_criterion
 from .conformance import check_criterion
+from .criteria.bitmap import CoverageBitmap
+from .criteria.gaussian import Gaussian, Mahalanobis
+from .criteria.multi_range import MultiRange
+from .criteria.nearest_neighbour import NearestNeighbour
+from .criteria.neuron_rank import NeuronRank
+from .criteria.single_range import SingleRange
+from .criteria.softmax import Softmax
 from .criterion import Criterion
-from .gaussian import Gaussian, Mahalanobis
 from .joined import Joined, Parts, join, neuron_parts
-from .multi_range import MultiRange
-from .nearest_neighbour import NearestNeighbour
-from .neuron_rank import NeuronRank
 from .signature import Signature
-from .single_range import SingleRange
-from .softmax import Softmax
 
 __all__ = [
     "CoverageBitmap",

@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._torchvision import import_torchvision
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
-    from .datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
     from .network import Network, NetworkWarning, Observation, probabilities
-    from .onnx_files import onnx_fingerprint
-    from .onnx_network import OnnxNetwork
+    from .onnx.files import onnx_fingerprint
+    from .onnx.network import OnnxNetwork
     from .preprocessing import Preprocessing
+    from .pytorch.network import TorchNetwork
+    from .pytorch.torchvision_import import import_torchvision
     from .tap import DEFAULT_TAPS, Tap, Taps
-    from .torch_network import TorchNetwork
-    from .zoo import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
+    from .zoo.classifiers import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
+    from .zoo.datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
 
 __all__ = [
     "DEFAULT_TAPS",
@@ -52,16 +52,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "_torchvision": ("import_torchvision",),
+    "pytorch.torchvision_import": ("import_torchvision",),
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
-    "datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
+    "zoo.datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "NetworkWarning", "Observation", "probabilities"),
-    "onnx_files": ("onnx_fingerprint",),
-    "onnx_network": ("OnnxNetwork",),
+    "onnx.files": ("onnx_fingerprint",),
+    "onnx.network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
     "tap": ("DEFAULT_TAPS", "Tap", "Taps"),
-    "torch_network": ("TorchNetwork",),
-    "zoo": ("LeNet", "SmallResNet", "torchvision_classifier", "trained", "trained_names", "untrained"),
+    "pytorch.network": ("TorchNetwork",),
+    "zoo.classifiers": ("LeNet", "SmallResNet", "torchvision_classifier", "trained", "trained_names", "untrained"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .onnx_candidates import candidates_of, count_classes
-from .onnx_files import check_external, read_model
-from .onnx_graph import OnnxGraph
-from .onnx_moves import MovedTap
-from .onnx_session import Runtime
-from .onnx_trial import try_out
+from .onnx.candidates import candidates_of, count_classes
+from .onnx.files import check_external, read_model
+from .onnx.reading.graph import OnnxGraph
+from .onnx.reading.moves import MovedTap
+from .onnx.session import Runtime
+from .onnx.trial import try_out
 from .tap import OUTPUT, Candidate, candidate, choose
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
 
 def torch_offer(module: nn.Module, input_shape: Sequence[int]) -> Offer:
     """What a PyTorch module in eval mode offers. Raises what `TorchNetwork` raises."""
-    from .torch_network import TorchNetwork
+    from .pytorch.network import TorchNetwork
 
     with closing(TorchNetwork(module, input_shape, taps="*")) as network:
         taps = network.taps

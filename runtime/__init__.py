@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .event_log import EventLog
-    from .guard import Guard
-    from .guarded_model import export, guard_facts
-    from .metrics import metrics_text, serve_metrics
-    from .watchdog import Heartbeat, Watchdog
+    from .in_graph.guarded_model import export, guard_facts
+    from .log.log import EventLog
+    from .loop.guard import Guard
+    from .loop.metrics import metrics_text, serve_metrics
+    from .loop.watchdog import Heartbeat, Watchdog
 
 __all__ = [
     "EventLog",
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EventLog": "event_log",
-    "Guard": "guard",
-    "Heartbeat": "watchdog",
-    "Watchdog": "watchdog",
-    "export": "guarded_model",
-    "guard_facts": "guarded_model",
-    "metrics_text": "metrics",
-    "serve_metrics": "metrics",
+    "EventLog": "log.log",
+    "Guard": "loop.guard",
+    "Heartbeat": "loop.watchdog",
+    "Watchdog": "loop.watchdog",
+    "export": "in_graph.guarded_model",
+    "guard_facts": "in_graph.guarded_model",
+    "metrics_text": "loop.metrics",
+    "serve_metrics": "loop.metrics",
 }
 
 

@@ -104,5 +104,5 @@ def test_a_set_that_is_there_is_left_alone(tmp_path):
 
 
 def test_the_cache_is_where_the_readers_look():
-    datasets = pytest.importorskip("outrider.networks.datasets")
+    datasets = pytest.importorskip("outrider.networks.zoo.datasets")
     assert FETCH["cache_folder"]() == datasets.cache_folder()

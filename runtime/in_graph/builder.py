@@ -11,8 +11,8 @@ import numpy as np
 from ...monitor import Calibration, Logic
 from ...monitor.profile import Profile
 from ...networks import Tap
-from ...networks.onnx_pooling import add_neurons, join_neurons
-from ...networks.onnx_proto import Fragment
+from ...networks.onnx.pooling import add_neurons, join_neurons
+from ...networks.onnx.proto import Fragment
 from . import criteria, logics
 from .operators import Operators
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...networks.onnx_proto import Fragment
+from ...networks.onnx.proto import Fragment
 
 LOST = 1e37
 _LARGEST_MATRIX = 1 << 20

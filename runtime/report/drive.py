@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ...monitor import Status
-from ..event_reader import read_records
-from ..events import Dropped, Event, Header, Record, Summary
-from ..log_file import older_files
-from ..thumbnails import folder_of, list_thumbnails
+from ..log.events import Dropped, Event, Header, Record, Summary
+from ..log.file import older_files
+from ..log.reader import read_records
+from ..log.thumbnails import folder_of, list_thumbnails
 
 _STEP_NS = 1_000_000_000
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...monitor import Status
-from ..events import Event
-from ..metrics import Histogram, quantile
+from ..log.events import Event
+from ..loop.metrics import Histogram, quantile
 from .drive import Run
 from .statistics import pairs
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ...monitor import Status
-from ..events import Event, iso
+from ..log.events import Event, iso
+from ..log.thumbnails import viewable
 from ..printable import counted, printable
-from ..thumbnails import viewable
 from . import figures
 from .drive import Drive, Run
 from .statistics import latency_buckets

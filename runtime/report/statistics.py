@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 
 from ...monitor import Status, clopper_pearson
-from ..drift import confidence_sequence, could_reject
-from ..events import Event, Summary, iso
-from ..metrics import Counters, quantile
+from ..log.events import Event, Summary, iso
+from ..loop.drift import confidence_sequence, could_reject
+from ..loop.metrics import Counters, quantile
 from .drive import Drive, Run, counter, is_count
 
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from outrider.networks import load_dataset
-from outrider.runtime.main import main
+from outrider.runtime.cli.main import main
 
 
 @pytest.fixture(scope="session")

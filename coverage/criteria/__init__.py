@@ -1,0 +1,1 @@
+"""The criteria, a file each."""

@@ -1,0 +1,83 @@
+"""Nearest-neighbour coverage: on/off patterns of a bounded number of trusted samples per class."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import kernels
+from ..criterion import Arrays, Criterion, require
+from ..signature import Signature
+
+_EMPTY = np.uint64(2**64 - 1)
+
+
+@dataclass(frozen=True)
+class NearestNeighbour(Criterion):
+    """kNNC, the nearest-neighbour member of the family of Rossolini et al. (IEEE TSE 2022), a reconstruction.
+
+    Per class the `capacity` samples with the smallest hash of their values are kept: a sample of the class that
+    does not depend on the order, and of which equal samples are kept once. A bit per neuron says whether it is
+    above the median of all that are kept; the deviation is the Hamming distance to the k-th nearest pattern of
+    the class.
+    """
+
+    k: int = 1
+    capacity: int = 256
+    name: ClassVar[str] = "nearest_neighbour"
+    takes_codes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require(1 <= self.k <= self.capacity, "1 <= k <= capacity", (self.k, self.capacity))
+
+    def _specification(self, neurons: int, classes: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
+        return {
+            "hashes": ((classes, self.capacity), np.uint64, _EMPTY),
+            "samples": ((classes, self.capacity, neurons), np.float32, 0),
+        }
+
+    def _observe(self, arrays: Arrays, counts: np.ndarray, values: np.ndarray, labels: np.ndarray) -> None:
+        hashes = np.array([_hash(row) for row in values], np.uint64)
+        for c in np.unique(labels):
+            rows = np.flatnonzero((labels == c) & (hashes < arrays["hashes"][c, -1]))
+            self._keep(arrays, c, hashes[rows], values[rows])
+
+    def _merge(self, into: Signature, other: Signature) -> None:
+        for c, hashes in enumerate(other.arrays["hashes"]):
+            held = hashes != _EMPTY
+            self._keep(into.arrays, c, hashes[held], other.arrays["samples"][c, held])
+
+    def _keep(self, arrays: Arrays, c: int, hashes: np.ndarray, samples: np.ndarray) -> None:
+        held = arrays["hashes"][c] != _EMPTY
+        every, first = np.unique(np.concatenate([arrays["hashes"][c, held], hashes]), return_index=True)
+        kept = len(every[: self.capacity])
+        candidates = np.concatenate([arrays["samples"][c, held], samples])
+        arrays["hashes"][c, :kept] = every[:kept]
+        arrays["samples"][c, :kept] = candidates[first[:kept]]
+
+    def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
+        held = (signature.arrays["hashes"] != _EMPTY).sum(axis=1)
+        samples = signature.arrays["samples"]
+        kept = np.concatenate([samples[c, :n] for c, n in enumerate(held)])
+        reference = np.median(kept, axis=0).astype(np.float32) if len(kept) else np.zeros_like(samples[0, 0])
+        words = -(-signature.neurons // 64)
+        patterns = np.zeros((*samples.shape[:2], words), np.uint64)
+        for rows, bits in zip(samples, patterns, strict=True):
+            kernels.pack_above(rows, reference, bits)
+        return reference, patterns, held
+
+    def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
+        return *tables, np.empty((n, tables[1].shape[2]), np.uint64), np.zeros(self.k, np.int64)
+
+    def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+        reference, patterns, held, bits, nearest = tables
+        kernels.pack_above(values, reference, bits)
+        kernels.nearest_distance(bits, labels, patterns, held, nearest, out)
+
+
+def _hash(row: np.ndarray) -> int:
+    digest = hashlib.blake2b(row.astype(np.float32, copy=False).tobytes(), digest_size=8).digest()
+    return min(int.from_bytes(digest, "little"), int(_EMPTY) - 1)

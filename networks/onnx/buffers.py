@@ -1,0 +1,121 @@
+"""A session of ONNX Runtime bound to buffers that stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..network import Observation
+
+_LARGE = 1 << 19  # bytes
+_ALIGNED = 64  # bytes
+
+Fill = Callable[[], object]
+"""Brings what a run left in the buffers into the form of an observation."""
+
+
+class Buffers:
+    """One array for what goes into a session and one for each output, bound once for batches of one size.
+
+    feed: has the next run read a batch of the shape and dtype of `frames`, into which it is copied. A large one, which
+    takes longer to copy than to say where it is, is read where it lies; so is any off the CPU, where ONNX Runtime
+    copies what it is lent at once. run: without arguments. values: the outputs, in the order of the names; `run` fills
+    them anew.
+    Raises ValueError where an output is no tensor of numbers or its shape depends on the frames.
+    """
+
+    def __init__(self, session: Any, name: str, outputs: Sequence[str], zeros: np.ndarray) -> None:
+        from onnxruntime import OrtValue
+
+        self.frames = zeros
+        binding = session.io_binding()
+        self.run: Callable[[], None] = partial(session.run_with_iobinding, binding)
+        other = np.random.default_rng(0).uniform(0, 2, zeros.shape).astype(zeros.dtype)
+        first, second = (session.run(list(outputs), {name: frames}) for frames in (zeros, other))
+        for output, value, again in zip(outputs, first, second, strict=True):
+            if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+                raise ValueError(f"expected an output that fits a buffer, got {type(value).__name__} at {output!r}")
+            if value.shape != again.shape:
+                raise ValueError(
+                    f"expected outputs of one shape for a buffer, got {value.shape} and {again.shape} at {output!r}"
+                )
+        self.values = _room_for(first)
+        lends = zeros.nbytes >= _LARGE or session.get_providers()[0] != "CPUExecutionProvider"
+        self._take, self._wrap = partial(binding.bind_ortvalue_input, name), OrtValue.ortvalue_from_numpy
+        self.feed: Callable[[np.ndarray], object] = self._lend if lends else partial(zeros.__setitem__, ...)
+        self._lend(zeros)
+        for output, value in zip(outputs, self.values, strict=True):
+            binding.bind_output(output, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
+
+    def _lend(self, batch: np.ndarray) -> None:
+        if not batch.flags.c_contiguous:
+            self.frames[...] = batch
+            batch = self.frames
+        self._take(self._wrap(batch))
+
+
+def _room_for(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Arrays of these shapes and dtypes. Those of float32 lie in one, so that what is read of them is read at once."""
+    step = _ALIGNED // 4
+    sizes = [-(-value.size // step) * step if value.dtype == np.float32 else 0 for value in values]
+    ends = np.cumsum(sizes)
+    whole = np.zeros(ends[-1], np.float32)
+    return [
+        whole[end - size :][: value.size].reshape(value.shape) if size else np.zeros_like(value, order="C")
+        for value, size, end in zip(values, sizes, ends, strict=True)
+    ]
+
+
+class BufferedNetwork:
+    """Observes batches of one size in arrays that stay where they are, from one thread at a time.
+
+    Made by `OnnxNetwork.buffered`. seen: what `observe` returns, the same object every time, filled anew.
+    check: raises for a batch that the network does not take.
+    """
+
+    def __init__(
+        self, buffers: Buffers, seen: Observation, fills: Sequence[Fill], check: Callable[[np.ndarray], Any]
+    ) -> None:
+        self._shape: tuple[int, ...] | None = buffers.frames.shape
+        self._dtype = buffers.frames.dtype
+        self._feed, self._run, self._fills, self._check = buffers.feed, buffers.run, fills, check
+        self.size = len(buffers.frames)
+        self.seen = seen
+
+    def observe(self, batch: np.ndarray) -> Observation:
+        """As `OnnxNetwork.observe`, for a batch of this size; valid until the next call."""
+        if type(batch) is not np.ndarray or batch.shape != self._shape or batch.dtype is not self._dtype:
+            self._refuse(batch)
+        self._feed(batch)
+        self._run()
+        for fill in self._fills:
+            fill()
+        return self.seen
+
+    def close(self) -> None:
+        """Observe nothing any more; `OnnxNetwork.close` sees to it."""
+        self._shape = None
+
+    def _refuse(self, batch: Any) -> None:
+        """Raise what is wrong with a batch, unless it is another kind of array after all."""
+        self._check(batch)
+        if len(batch) != self.size:
+            raise ValueError(f"expected a batch of {self.size}, got {len(batch)}")
+
+
+def shapes_are_fixed(session: Any, read: Container[str | None]) -> bool:
+    """Whether the graph says of every output what shape it has, but for the axis of the batch.
+
+    read: the outputs that taps and class scores are read from. They are not asked: a network holds them to the shape
+    seen when it was opened, while graphs often lose sight of it, as behind a reshape to (-1, ...).
+    """
+    (sample,) = session.get_inputs()
+    return all(
+        all(isinstance(size, int) for size in output.shape[1:])
+        and (not output.shape or isinstance(output.shape[0], int) or output.shape[0] == sample.shape[0])
+        for output in session.get_outputs()
+        if output.name not in read
+    )

@@ -1,0 +1,101 @@
+"""The tensors of an ONNX graph as candidates for taps, and the taps where ONNX Runtime leaves them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..network import NetworkWarning
+from ..tap import OUTPUT, Candidate, Tap, candidate
+from .reading.graph import OnnxGraph
+from .reading.moves import MovedTap
+from .trial import Seen, Trial
+
+
+def candidate_of(graph: OnnxGraph, name: str, trial: Trial) -> Candidate:
+    """What may be tapped of a tensor; without its value from the trial run, its name and kind only."""
+    kind, paths, seen = graph.kinds[name], graph.paths.get(name, ()), trial.tensors.get(name)
+    if seen is None or seen.obstacle:
+        return Candidate(name, kind, obstacle=seen.obstacle if seen else "", paths=paths)
+    if graph.nodes.producers[name].domain == "com.microsoft.nchwc":
+        obstacle = "it is in a blocked layout of ONNX Runtime's own; take the model as it was before that optimised it"
+        return Candidate(name, kind, obstacle=obstacle, paths=paths)
+    if name in graph.heads:
+        found = _heads(name, seen, trial.batch, graph.heads[name])
+        if found is not None:
+            return replace(found, paths=paths)
+    axis = graph.channel_axis(name)
+    last = None if axis is None else axis in (-1, len(seen.shape) - 1)
+    found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last)
+    return replace(found, paths=paths)
+
+
+def candidates_of(graph: OnnxGraph, trial: Trial, scores: str, classes: int | None) -> list[Candidate]:
+    """All that may be tapped of a graph, and what may not; the class scores, where there are classes, come last."""
+    found = [candidate_of(graph, name, trial) for name in graph.kinds if name != scores or classes is None]
+    found += [
+        Candidate(name, kind, obstacle=f"it lies inside {place}, and only tensors of the main graph can be fetched")
+        for name, (kind, place) in graph.inner.items()
+        if name not in graph.kinds
+    ]
+    if classes is not None:
+        dtype, paths = trial.tensors[scores].dtype, graph.paths.get(scores, ())
+        found.append(Candidate(scores, OUTPUT, (classes,), "NC", dtype, paths=paths))
+    return found
+
+
+def count_classes(scores: Seen, batch: int, classes: int | str | None) -> int | None:
+    """How many classes an output tells apart, as `OnnxNetwork` is told by `classes`."""
+    if classes in (None, "pixel"):
+        return None
+    shape = scores.shape
+    is_scores = len(shape) == 2 and shape[0] == batch and "float" in scores.dtype
+    if classes == "auto":
+        return shape[1] if is_scores and (shape[1] or 0) >= 2 else None
+    if not isinstance(classes, int) or classes < 2:
+        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
+    if not is_scores or shape[1] != classes:
+        raise ValueError(f"expected class scores of shape {(batch, classes)} for a batch of {batch}, got {shape}")
+    return classes
+
+
+def where_kept(
+    taps: Sequence[Tap], candidates: Sequence[Candidate], moves: Mapping[str, MovedTap]
+) -> tuple[list[Tap], tuple[MovedTap, ...]]:
+    """The taps where they are to stand, in the order of the candidates; those that nobody asked for there, with a
+    warning that names them."""
+    places = {candidate.name: i for i, candidate in enumerate(candidates)}
+    asked = {tap.name for tap in taps}
+    found: dict[str, Tap] = {}
+    moved: dict[str, MovedTap] = {}
+    for tap in taps:
+        move = moves.get(tap.name)
+        target = candidates[places[move.taken]] if move is not None and move.taken in places else None
+        if move is None or target is None or target.obstacle or target.kind == OUTPUT:
+            found[tap.id] = tap
+            continue
+        there = target.tap(tap.neurons)
+        found.setdefault(there.id, there)
+        if move.taken not in asked:
+            moved[tap.name] = move
+    if moved:
+        listed = "; ".join(f"{move.asked!r} at {move.taken!r}, as {move.why}" for move in list(moved.values())[:3])
+        more = f"; and {len(moved) - 3} more, see `moved`" if len(moved) > 3 else ""
+        warnings.warn(f"tapped {listed}{more}; exact=True taps what was asked", NetworkWarning, stacklevel=3)
+    order = sorted(found.values(), key=lambda tap: places[tap.name])
+    return order, tuple(moved.values())
+
+
+def _heads(name: str, seen: Seen, batch: int, heads: int | None) -> Candidate | None:
+    """What attention heads return, in whichever shape an exporter puts it; None where the heads cannot be told."""
+    shape = seen.shape
+    if len(shape) == 4 and shape[0] == batch:
+        return Candidate(name, "attention", shape[1:], "NHLC", seen.dtype)
+    if len(shape) != 3 or shape[0] is None or shape[2] is None:
+        return None
+    if heads and shape[0] == batch and shape[2] % heads == 0:
+        return Candidate(name, "attention", (shape[1], heads, shape[2] // heads), "NLHC", seen.dtype)
+    if shape[0] > batch and shape[0] % batch == 0:
+        return Candidate(name, "attention", (shape[0] // batch, *shape[1:]), "NHLC", seen.dtype)
+    return None

@@ -1,0 +1,314 @@
+"""ONNX models as networks, run by ONNX Runtime: taps are outputs added to the graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+
+from ..network import Observation
+from ..preprocessing import Preprocessing
+from ..tap import DEFAULT_TAPS, OUTPUT, Tap, Taps, choose, fill_neurons, reduce_to_neurons, stands_for
+from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
+from .candidates import candidates_of, count_classes, where_kept
+from .feeds import with_feeds
+from .files import check_external, fingerprint, read_model
+from .half import rounds_behind, warn_of_other_outputs
+from .pooling import add_neurons, join_neurons
+from .proto import Fragment
+from .reading.graph import OnnxGraph
+from .session import Runtime
+from .trial import Seen, try_out
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class OnnxNetwork:
+    """An ONNX model under ONNX Runtime, observed through outputs added to its graph.
+
+    model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file,
+    and the paths of the modules that PyTorch's exporters keep in it mean what these modules return.
+    Channels of NCHW maps are pooled in the graph, so that a few numbers leave it in place of the map; the outputs of
+    the model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
+    None for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), or of
+    another order that the graph tells. logits: index or name of the output with the class scores; a model with several
+    outputs has classes only where one of them is named so. threads: inside one operator; they do not spin. input_shape:
+    of one sample; sizes that the model leaves open, and None here, stay open, and then there are no taps unit by unit.
+
+    feeds: values for all inputs but one, which are the same for every frame. buffers: batches of this many frames go
+    through arrays that are bound once; what `observe` then returns are views of them, in the same place every time and
+    valid until its next call, which must come from the same thread.
+
+    exact: tap what is asked. Otherwise a tap on a tensor that ONNX Runtime never computes, since it fuses the nodes
+    around it, stands on the next one that it does; `moved` and a NetworkWarning say so.
+
+    A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else. Weights in
+    files beside the model are read by the engine and, piece by piece, for the fingerprint.
+    Raises FileNotFoundError without a file; ImportError without onnxruntime; ValueError for a file that is no model or
+    that ONNX Runtime cannot run, more than one input, and taps or providers that do not exist.
+    """
+
+    engine = "onnx"
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        *,
+        taps: str | Sequence[str] = DEFAULT_TAPS,
+        neurons: str | Sequence[str] = "channel",
+        classes: int | str | None = "auto",
+        logits: int | str | None = None,
+        providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
+        threads: int = 1,
+        preprocessing: Preprocessing | None = None,
+        exact: bool = False,
+        input_shape: Sequence[int | None] | None = None,
+        feeds: Mapping[str, Any] | None = None,
+        buffers: int | None = None,
+    ) -> None:
+        runtime = Runtime(providers, threads)
+        folder = None if isinstance(model, bytes) else Path(model).parent.absolute()
+        data = model if isinstance(model, bytes) else read_model(Path(model))
+        graph = OnnxGraph(with_feeds(data, feeds or {}))
+        if "outrider" in graph.metadata:
+            raise ValueError("expected a bare model, got one that carries a monitor; give the one it was exported from")
+        if folder is not None:
+            check_external(graph.external_tensors, folder)
+        self.fingerprint = fingerprint(data, graph.external_tensors, folder)
+        self.preprocessing = preprocessing
+        self._outputs = list(graph.outputs)
+
+        selectors = [taps] if isinstance(taps, str) else list(taps)
+        wanted = [
+            name
+            for name, kind in graph.kinds.items()
+            if any(stands_for(s, name, kind, graph.paths.get(name, ())) for s in selectors)
+        ]
+        moves = {} if exact else {name: move for name in wanted if (move := graph.kept(name))}
+        wanted = list(dict.fromkeys([*wanted, *(move.taken for move in moves.values())]))
+        session = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
+        trial = try_out(runtime, session, list(dict.fromkeys([*graph.outputs, *wanted])), input_shape)
+        del session  # it holds the weights once more
+        self._input, self.dtype, self._fixed = trial.input, trial.dtype, trial.fixed
+        self.input_shape: tuple[int | None, ...] = trial.shape
+
+        scores = _pick(graph.outputs, logits)
+        if logits is None and len(graph.outputs) > 1 and classes == "auto":
+            classes = None
+        self.classes = count_classes(trial.tensors[scores], trial.batch, classes)
+        self.map_classes: int | None = None
+        self.logits: str | None = None
+        if classes == "pixel":
+            self._map_axis = graph.channel_axis(scores) or 1
+            self.map_classes = _count_map_classes(trial.tensors[scores], trial.batch, self._map_axis)
+            self.logits = scores
+        self._splits = all(trial.tensors[name].shape[:1] == (trial.batch,) for name in graph.outputs)
+        candidates = candidates_of(graph, trial, scores, self.classes)
+        if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
+            selectors.remove("first:unit")
+        chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]
+        chosen, self.moved = where_kept(chosen, candidates, moves)
+        if self.classes is not None:
+            chosen.append(candidates[-1].tap("unit"))
+        self.taps = Taps(chosen)
+
+        fragment, self._fetched, self._reads = _neurons_out(graph, self.taps)
+        self._session = runtime.session(graph.with_fragment(fragment), folder)
+        if risky := [tap for tap in self.taps if rounds_behind(tap)]:
+            bare = runtime.session(graph.with_outputs(()), folder)
+            warn_of_other_outputs(runtime, bare, self._session, trial, self._outputs, risky)
+        self._rooms: WeakSet[BufferedNetwork] = WeakSet()
+        self.buffers = buffers
+        self._buffered = None if buffers is None else self._bound(buffers)
+
+    def observe(self, batch: np.ndarray) -> Observation:
+        """Run a batch, (n, *input_shape) of the model's dtype, and return the outputs with the activations at the taps.
+
+        Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError after `close`.
+        """
+        if self._buffered is not None and len(batch) == self._buffered.size:
+            return self._buffered.observe(batch)
+        return self._observation(self._run(self._fetched, batch))
+
+    def _observation(self, values: list[Any]) -> Observation:
+        activations = tuple(read(values) for read in self._reads)
+        outputs = len(self._outputs)
+        output = values[0] if outputs == 1 else tuple(values[:outputs])
+        if self.logits is not None:
+            scores = values[self._outputs.index(self.logits)]
+            return Observation(output, None, activations, np.moveaxis(scores, self._map_axis, 1))
+        return Observation(output, None if self.classes is None else activations[-1], activations)
+
+    def buffered(self, size: int) -> BufferedNetwork:
+        """This network with arrays of its own for batches of one size, apart from those of `buffers`.
+
+        It observes nothing once this network is closed. Raises ValueError where the graph leaves open what shape an
+        output has that is neither tapped nor the class scores, so that arrays for all frames cannot be made.
+        """
+        read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.logits}
+        if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
+            raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
+        return self._bound(size)
+
+    def run(self, batch: np.ndarray) -> Any:
+        """The outputs for a batch, (n, *input_shape) of the model's dtype: an array, or a tuple of several.
+
+        ONNX Runtime computes the taps here too, and leaves them where they are: its builds for inference run every
+        node of a session whatever is fetched.
+        """
+        values = self._run(self._outputs, batch)
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def close(self) -> None:
+        """Release the session and its buffers."""
+        for room in self._rooms:
+            room.close()
+        self._session = self._buffered = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
+
+    def _bound(self, size: int) -> BufferedNetwork:
+        if size < 1 or self._fixed not in (None, size):
+            raise ValueError(f"expected buffers for {self._fixed or '1 or more'} frames, got {size}")
+        shape = [side for side in self.input_shape if side is not None]
+        if len(shape) < len(self.input_shape):
+            raise ValueError(f"expected known input sizes for buffers, got {self.input_shape}; say input_shape=")
+        buffers = Buffers(self._session, self._input, self._fetched, np.zeros((size, *shape), self.dtype))
+        seen = self._observation(buffers.values)
+        fills = [
+            fill
+            for array, read in zip(seen.activations, self._reads, strict=True)
+            if not any(np.shares_memory(array, value) for value in buffers.values)
+            for fill in read.fills(buffers.values, array)
+        ]
+        room = BufferedNetwork(buffers, seen, fills, self._check)
+        self._rooms.add(room)
+        return room
+
+    def _run(self, names: list[str], batch: np.ndarray) -> list[Any]:
+        session = self._check(batch)
+        if self._fixed in (None, len(batch)):
+            return session.run(names, {self._input: batch})
+        if not self._splits:
+            raise ValueError(
+                f"expected a batch of {self._fixed}, which the model fixes, got {len(batch)}; "
+                "an output without a batch axis cannot be put together from pieces"
+            )
+        pieces = []
+        for start in range(0, len(batch), self._fixed):
+            piece = batch[start : start + self._fixed]
+            padded = np.concatenate([piece, np.zeros((self._fixed - len(piece), *piece.shape[1:]), piece.dtype)])
+            pieces.append([value[: len(piece)] for value in session.run(names, {self._input: padded})])
+        return [np.concatenate(values) for values in zip(*pieces, strict=True)]
+
+    def _check(self, batch: np.ndarray) -> Any:
+        """The session, once the batch is one that it takes."""
+        session = self._check_open()
+        if not isinstance(batch, np.ndarray):
+            raise TypeError(f"expected a numpy array, got {type(batch).__name__}")
+        if batch.dtype != self.dtype:
+            raise TypeError(
+                f"expected a batch of dtype {self.dtype}, got {batch.dtype}; convert it and check its scale"
+            )
+        if not self._fits(batch.shape):
+            sizes = ("?" if size is None else str(size) for size in self.input_shape)
+            raise ValueError(f"expected a batch of shape ({', '.join(('n', *sizes))}), got {batch.shape}")
+        return session
+
+    def _check_open(self) -> Any:
+        if self._session is None:
+            raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
+        return self._session
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        if shape[1:] == self.input_shape:
+            return shape[0] > 0
+        sizes = zip(self.input_shape, shape[1:], strict=False)
+        return len(shape) == len(self.input_shape) + 1 and 0 not in shape and all(a in (None, b) for a, b in sizes)
+
+
+def _pick(outputs: Sequence[str], key: int | str | None) -> str:
+    key = 0 if key is None else key
+    if isinstance(key, int) and 0 <= key < len(outputs):
+        return outputs[key]
+    if key not in outputs:
+        raise ValueError(f"expected logits to be an index or one of the outputs {', '.join(outputs)}, got {key!r}")
+    return str(key)
+
+
+def _count_map_classes(scores: Seen, batch: int, axis: int) -> int:
+    shape = scores.shape
+    classes = shape[axis] if len(shape) == 4 and shape[0] == batch and "float" in scores.dtype else None
+    if classes is None or classes < 2:
+        raise ValueError(
+            f"expected a map of the scores of 2 classes or more, ({batch}, classes, height, width), got {shape}"
+        )
+    return classes
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Where the neurons of a tap lie in what a run returns, and what is left to be done with them."""
+
+    tap: Tap
+    place: int
+    columns: slice | None = None
+
+    def __call__(self, values: list[np.ndarray]) -> np.ndarray:
+        value = values[self.place]
+        if self.columns is None:
+            return reduce_to_neurons(self.tap, value)
+        return np.ascontiguousarray(value[:, self.columns])
+
+    def fills(self, values: list[np.ndarray], array: np.ndarray) -> list[Fill]:
+        """What writes these neurons to an array of their own whenever a run has filled `values`."""
+        value = values[self.place]
+        if self.columns is None:
+            return fill_neurons(self.tap, value, array)
+        return [partial(np.copyto, array, value[:, self.columns])]
+
+
+def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[str], list[_Read]]:
+    """What to put behind the graph, what to fetch of a run, and how to read each tap out of it."""
+    fragment = graph.fragment()
+    fetched = list(graph.outputs)
+    pooled = [tap for tap in taps if tap.neurons not in ("unit", "pixel")]
+    reads: dict[str, _Read] = {}
+    for tap in taps:
+        if tap not in pooled:
+            whole = _leaves_whole(tap)
+            name = tap.name if whole else add_neurons(fragment, tap)
+            if name not in fetched:
+                fetched.append(name)
+                fragment.output(name)
+            reads[tap.id] = _Read(tap, fetched.index(name), None if whole else slice(0, tap.size))
+    if pooled:
+        together, columns = join_neurons(fragment, pooled)
+        fragment.output(together)
+        fetched.append(together)
+        reads.update((tap.id, _Read(tap, -1, part)) for tap, part in zip(pooled, columns, strict=True))
+    return fragment, fetched, [reads[tap.id] for tap in taps]
+
+
+def _leaves_whole(tap: Tap) -> bool:
+    """Whether the tensor itself leaves the graph.
+
+    Hard swish does not: ONNX Runtime fuses it with the convolution before it only where its output stays in the graph.
+    """
+    if tap.neurons == "pixel":
+        return True
+    return tap.dtype in ("uint8", "int8") or (tap.dtype == "float32" and tap.kind != "hardswish")

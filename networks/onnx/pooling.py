@@ -1,0 +1,332 @@
+"""Nodes that turn tapped tensors into neurons inside the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..tap import ACTIVATIONS, GATES, OUTPUT, Tap
+from .proto import Fragment
+from .reading.moves import BEHIND_CONV
+
+_FLOAT = 1  # TensorProto.DataType
+_BYTES = ("uint8", "int8")
+_BLOCK = 8  # channels in a block of ONNX Runtime's own layout with AVX2; with AVX-512 it is 16
+_LARGE, _LEAST_IN_WINDOW = 48 * 48, 8  # places
+
+
+def add_neurons(fragment: Fragment, tap: Tap) -> str:
+    """Add what turns a tapped tensor into its neurons; the name of a (batch, tap.size) float32 tensor.
+
+    The numbers are those of `reduce_to_neurons`, to within rounding; units of quantised tensors are codes as float32.
+    Raises ValueError for neurons ``pixel``, which are not numbers of a frame.
+    """
+    name, _ = join_neurons(fragment, [tap])
+    return name
+
+
+def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[slice]]:
+    """Add what turns tapped tensors into neurons; the name of one (batch, sum of sizes) float32 tensor, and the columns
+    of each tap in it.
+
+    One tensor for all, so that ONNX Runtime computes each tap's part right behind the layer it is of, while that is in
+    the cache, and brings one small tensor out of its own layouts instead of one a tap. It follows the tensors of a
+    graph from the last output back, always the node that was made last first: nodes for early layers are therefore
+    made last, except those that it makes anew in its own order.
+    """
+    made_anew = [index for index, tap in enumerate(taps) if _is_made_anew(tap)]
+    as_written = [index for index in reversed(range(len(taps))) if index not in set(made_anew)]
+    groups: dict[_Group, list[tuple[int, _Part]]] = {}
+    for index in (*as_written, *made_anew):
+        part = _part(fragment, taps[index])
+        groups.setdefault(part.group, []).append((index, part))
+    joined, columns, start = [], {}, 0
+    for group, members in sorted(groups.items(), key=lambda item: -min(index for index, _ in item[1])):
+        tensor = _join(fragment, group, [part for _, part in members])
+        if tensor == taps[members[0][0]].name and len(groups) > 1:
+            # Of the model itself: where ONNX Runtime makes anew what it comes from, it would be followed back first.
+            tensor = fragment.node("Flatten", tensor, axis=1)
+        joined.append(tensor)
+        for index, _ in members:
+            columns[index] = slice(start, start + taps[index].size)
+            start += taps[index].size
+    name = joined[0] if len(joined) == 1 else fragment.node("Concat", *joined, axis=1)
+    return name, [columns[index] for index in range(len(taps))]
+
+
+def _is_made_anew(tap: Tap) -> bool:
+    """Whether ONNX Runtime replaces the pooling of a tap by one in a layout of its own."""
+    if tap.layout not in ("NCHW", "NCL") or tap.neurons in ("unit", "pixel"):
+        return False
+    if tap.dtype in _BYTES and None not in tap.shape:
+        return tap.neurons == "channel-max"
+    return not tap.neurons.startswith("grid") or None not in _grid_windows(tap)
+
+
+class _Group(NamedTuple):
+    """What parts that can be put together have in common.
+
+    form: ``planes`` (batch, channels, ...) or ``rows`` (batch, cells, channels). dtype, rank: of the tensor. cells: of
+    a channel. shift: what is added to codes. blocks: whether the channels fill blocks of ONNX Runtime's own layout; one
+    tensor where they do not would bring all out of it.
+    """
+
+    form: str
+    dtype: str
+    rank: int
+    cells: int
+    shift: int
+    blocks: bool = False
+
+
+class _Part(NamedTuple):
+    """Neurons of a tap, not yet flat. counts: what sums of codes are divided by, (cells, channels) float32."""
+
+    tensor: str
+    group: _Group
+    counts: np.ndarray | None = None
+
+
+def _part(fragment: Fragment, tap: Tap) -> _Part:
+    if tap.neurons == "pixel":
+        raise ValueError(f"tap {tap.name!r}: expected neurons that are numbers of a frame, got 'pixel'")
+    if tap.neurons == "unit":
+        return _units(fragment, tap)
+    if tap.layout in ("NHLC", "NLHC"):
+        return _heads(fragment, tap)
+    still = None not in tap.shape
+    if tap.dtype in _BYTES and still:
+        if tap.neurons != "channel-max":
+            return _sums_of_codes(fragment, tap)
+        if fragment.opset >= 12:
+            return _highest_codes(fragment, tap)
+    source = _floats(fragment, tap)
+    # Not behind a cast: ONNX Runtime 1.31 crashes on a transpose, a cast and a product in a row.
+    if tap.layout in ("NLC", "NHWC") and still and tap.neurons != "channel-max" and source == tap.name:
+        flat = (
+            source
+            if tap.layout == "NLC"
+            else fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), tap.shape[-1]))
+        )
+        name = fragment.node("MatMul", fragment.constant(_averages(tap)), flat)
+        return _rows(tap, name)
+    return _maps(fragment, tap, source)
+
+
+def _floats(fragment: Fragment, tap: Tap) -> str:
+    """The tapped tensor as float32.
+
+    ONNX Runtime computes in float32 what has no kernel in half precision, and rounds in between only where something
+    reads a tensor in half precision, as a cast does. Behind an activation it rounds anyway; elsewhere the sum of one,
+    which has no such kernel either, keeps it from rounding.
+    """
+    if tap.dtype == "float32":
+        return tap.name
+    source = tap.name
+    if tap.dtype == "float16" and tap.kind not in ACTIVATIONS | GATES | {OUTPUT}:
+        source = fragment.node("Sum", source)
+    return fragment.node("Cast", source, to=_FLOAT)
+
+
+def _units(fragment: Fragment, tap: Tap) -> _Part:
+    name = _floats(fragment, tap)
+    if tap.layout != "NC":
+        by_head = tap.layout == "NHLC"
+        name = (
+            fragment.node("Reshape", name, _shape(fragment, -1, tap.size))
+            if by_head
+            else fragment.node("Flatten", name, axis=1)
+        )
+    return _Part(name, _Group("planes", "float32", 2, 1, tap.shift))
+
+
+def _maps(fragment: Fragment, tap: Tap, source: str) -> _Part:
+    """Pooling as convolutional networks have it, which ONNX Runtime does in its own layouts."""
+    rank = len(tap.shape) + 1
+    if tap.layout in ("NHWC", "NLC"):
+        source = fragment.node("Transpose", source, perm=(0, rank - 1, *range(1, rank - 1)))
+    sizes = tap.map_sizes
+    cells = 1
+    if tap.neurons.startswith("grid"):
+        cells = tap.grid ** len(sizes)
+        windows = _grid_windows(tap)
+        if None not in windows:
+            kernel, strides = zip(*(window for window in windows if window), strict=True)
+            name = fragment.node("AveragePool", source, kernel_shape=kernel, strides=strides)
+        elif None not in sizes:
+            flat = fragment.node("Reshape", source, _shape(fragment, 0, 0, -1)) if rank == 4 else source
+            name, rank = fragment.node("MatMul", flat, fragment.constant(_averages(tap).T)), 3
+        else:
+            name = _open_grid(fragment, source, rank, tap.grid)
+    elif set(sizes) == {1}:
+        name = source
+    else:
+        if first := _first_windows(tap):
+            source = fragment.node("AveragePool", source, kernel_shape=first, strides=first)
+        name = fragment.node("GlobalMaxPool" if tap.neurons == "channel-max" else "GlobalAveragePool", source)
+    channels = tap.size // cells
+    return _Part(name, _Group("planes", "float32", rank, cells, tap.shift, channels % _BLOCK == 0))
+
+
+def _first_windows(tap: Tap) -> list[int] | None:
+    """Windows of about 16 x 4 places to take means of before that of a map, None where it is taken at once.
+
+    ONNX Runtime sums the places of a whole map one after the other, each waiting for the last, but six windows at a
+    time: in half the time, where the map is large and in its blocked layout.
+    """
+    blocked = tap.layout == "NCHW" and tap.dtype == "float32" and tap.kind in BEHIND_CONV and tap.size % _BLOCK == 0
+    if tap.neurons != "channel" or not blocked or _product(tap.map_sizes) < _LARGE:
+        return None
+    windows = [_divisor(size or 0, largest) for size, largest in zip(tap.map_sizes, (16, 4), strict=True)]
+    return windows if math.prod(windows) >= _LEAST_IN_WINDOW else None
+
+
+def _divisor(size: int, largest: int) -> int:
+    """The largest divisor up to a limit."""
+    return next(divisor for divisor in range(min(largest, size), 0, -1) if size % divisor == 0)
+
+
+def _open_grid(fragment: Fragment, source: str, rank: int, k: int) -> str:
+    """K means an axis, over windows that are worked out in the graph from the size it turns out to have."""
+    shape = fragment.node("Shape", source)
+    for axis in range(rank - 1, 1, -1):
+        n = fragment.node("Gather", shape, fragment.constant([axis], np.int64))
+        ones = fragment.node("ConstantOfShape", n, value=np.ones(1, np.float32))
+        places = fragment.node("NonZero", ones)
+        first = fragment.constant(np.arange(k)[:, None], np.int64)
+        start = fragment.node("Div", fragment.node("Mul", first, n), fragment.constant([k], np.int64))
+        beyond = fragment.node("Mul", fragment.constant(np.arange(k)[:, None] + 1, np.int64), n)
+        beyond = fragment.node("Add", beyond, fragment.constant([k - 1], np.int64))
+        end = fragment.node("Div", beyond, fragment.constant([k], np.int64))
+        before = fragment.node("Less", places, end)
+        within = fragment.node("And", before, fragment.node("Not", fragment.node("Less", places, start)))
+        counts = fragment.node("Cast", fragment.node("Sub", end, start), to=_FLOAT)
+        averages = fragment.node("Div", fragment.node("Cast", within, to=_FLOAT), counts)
+        if axis == rank - 1:
+            source = fragment.node("MatMul", source, fragment.node("Transpose", averages, perm=(1, 0)))
+        else:
+            source = fragment.node("MatMul", averages, source)
+    return source
+
+
+def _heads(fragment: Fragment, tap: Tap) -> _Part:
+    """Neurons of attention heads, (batch, heads) or (batch, heads, channels)."""
+    source = _floats(fragment, tap)
+    if tap.shift:
+        source = fragment.node("Add", source, fragment.constant(tap.shift, np.float32))
+    heads, channels = (tap.shape[0 if tap.layout == "NHLC" else 1], tap.shape[2])
+    by_head = tap.layout == "NHLC"
+    shape = (-1, heads, tap.shape[1], channels) if by_head else (0, -1, heads, channels)
+    if by_head and tap.shape[1] is None:
+        shape = (0, heads, -1, channels)
+    source = fragment.node("Reshape", source, _shape(fragment, *shape))
+    tokens = 2 if by_head else 1
+    if tap.neurons == "head":
+        square = fragment.node("Mul", source, source)
+        name = fragment.node("Sqrt", _reduced(fragment, "ReduceMean", square, (tokens, 3)))
+    else:
+        name = _reduced(fragment, "ReduceMean" if tap.neurons == "channel" else "ReduceMax", source, (tokens,))
+        name = fragment.node("Flatten", name, axis=1)
+    return _Part(name, _Group("planes", "float32", 2, 1, 0))
+
+
+def _sums_of_codes(fragment: Fragment, tap: Tap) -> _Part:
+    """Exact sums of 8-bit codes over windows, from an integer product with a matrix of ones.
+
+    The channels are put last, where ONNX Runtime has them in quantised convolutions.
+    """
+    source, channels = tap.name, tap.shape[0 if tap.layout in ("NCHW", "NCL") else -1]
+    rank = len(tap.shape) + 1
+    if tap.layout in ("NCHW", "NCL"):
+        source = fragment.node("Transpose", source, perm=(0, *range(2, rank), 1))
+    if rank == 4:
+        source = fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), channels))
+    ones = (_averages(tap) > 0).astype(np.uint8)
+    counts = np.repeat(ones.sum(1, dtype=np.float32)[:, None], channels or 0, axis=1)
+    name = fragment.node("MatMulInteger", fragment.constant(ones), source)
+    return _Part(name, _Group("rows", "int32", 3, len(ones), tap.shift), counts)
+
+
+def _highest_codes(fragment: Fragment, tap: Tap) -> _Part:
+    source, rank = tap.name, len(tap.shape) + 1
+    if tap.layout in ("NHWC", "NLC"):
+        source = fragment.node("Transpose", source, perm=(0, rank - 1, *range(1, rank - 1)))
+    name = fragment.node("MaxPool", source, kernel_shape=tap.map_sizes)
+    return _Part(name, _Group("planes", tap.dtype, rank, 1, tap.shift))
+
+
+def _rows(tap: Tap, name: str) -> _Part:
+    cells = tap.grid ** len(tap.map_sizes) if tap.neurons.startswith("grid") else 1
+    return _Part(name, _Group("rows", "float32", 3, cells, tap.shift))
+
+
+def _join(fragment: Fragment, group: _Group, parts: Sequence[_Part]) -> str:
+    """Parts of one group as a (batch, sum of sizes) float32 tensor, channel by channel."""
+    names = [part.tensor for part in parts]
+    rows = group.form == "rows"
+    name = names[0] if len(names) == 1 else fragment.node("Concat", *names, axis=2 if rows else 1)
+    if group.dtype == "int32":
+        counts = np.concatenate([part.counts for part in parts if part.counts is not None], axis=1)
+        if group.shift:
+            name = fragment.node("Add", name, fragment.constant(counts * group.shift, np.int32))
+        name = fragment.node("Div", fragment.node("Cast", name, to=_FLOAT), fragment.constant(counts))
+    else:
+        name = name if group.dtype == "float32" else fragment.node("Cast", name, to=_FLOAT)
+        if group.shift:
+            name = fragment.node("Add", name, fragment.constant(group.shift, np.float32))
+    if rows and group.cells > 1:
+        name = fragment.node("Transpose", name, perm=(0, 2, 1))
+    return fragment.node("Flatten", name, axis=1) if group.rank > 2 else name
+
+
+def _reduced(fragment: Fragment, op: str, source: str, axes: Sequence[int]) -> str:
+    """A reduction, whose axes became an input with opset 18."""
+    if fragment.opset >= 18:
+        return fragment.node(op, source, fragment.constant(axes, np.int64), keepdims=0)
+    return fragment.node(op, source, axes=tuple(axes), keepdims=0)
+
+
+def _shape(fragment: Fragment, *sizes: int | None) -> str:
+    return fragment.constant(sizes, np.int64)
+
+
+def _product(sizes: Sequence[int | None]) -> int:
+    """0 where one is open."""
+    return math.prod(size or 0 for size in sizes)
+
+
+def _averages(tap: Tap) -> np.ndarray:
+    """(cells, places) float32: row i averages the i-th window of a map whose places are counted row by row."""
+    k = tap.grid if tap.neurons.startswith("grid") else 1
+    matrix = np.ones((1, 1), np.float32)
+    for size in tap.map_sizes:
+        matrix = np.kron(matrix, _averages_of_axis(size or 0, k))
+    return matrix
+
+
+def _averages_of_axis(n: int, k: int) -> np.ndarray:
+    matrix = np.zeros((k, n), np.float32)
+    for row, (start, end) in zip(matrix, _windows(n, k), strict=True):
+        row[start:end] = 1 / (end - start)
+    return matrix
+
+
+def _windows(n: int, k: int) -> list[tuple[int, int]]:
+    return [(i * n // k, -((-i - 1) * n // k)) for i in range(k)]
+
+
+def _grid_windows(tap: Tap) -> list[tuple[int, int] | None]:
+    """(size, stride) of the windows of each axis, None where they differ or are open."""
+    return [None if size is None else _uniform(size, tap.grid) for size in tap.map_sizes]
+
+
+def _uniform(n: int, k: int) -> tuple[int, int] | None:
+    """(size, stride) of adaptive windows that are all of one size and stride, or None."""
+    windows = _windows(n, k)
+    size, stride = windows[0][1], windows[1][0] if k > 1 else n
+    return (
+        (size, stride) if stride and all(w == (i * stride, i * stride + size) for i, w in enumerate(windows)) else None
+    )

@@ -1,0 +1,186 @@
+"""Activations written in several nodes, recognised by what they compute and not by how they are spelled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .nodes import Nodes, attribute, operands, operator
+
+_LIMIT = 24  # nodes; the longest spelling known, a GELU by tanh with x * x * x, has 10, and 10 more when quantised
+_GRID = np.array([-1e4, -8, -4, -3.2, -2.5, -1.7, -1, -0.5, -0.1, 0, 0.1, 0.5, 1, 1.7, 2.5, 3.2, 4, 6.5, 8, 1e4])
+_TOLERANCE = 2e-3  # between GELU and its form by tanh lie 5e-4
+_ENDS = frozenset(("add", "clip", "div", "log", "max", "min", "mul", "sub", "sum", "where"))
+_BENDS = frozenset((
+    "clip", "erf", "exp", "greater", "hardsigmoid", "leakyrelu", "less", "max", "min", "relu", "sigmoid", "softplus",
+    "tanh", "where",
+))  # fmt: skip
+
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _sigmoid(x: Any) -> Any:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _softplus(x: Any) -> Any:
+    return np.logaddexp(0, x)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "abs": np.abs, "add": np.add, "div": np.divide, "erf": _erf, "exp": np.exp, "greater": np.greater,
+    "greaterorequal": np.greater_equal, "less": np.less, "lessorequal": np.less_equal, "log": np.log,
+    "mul": np.multiply, "neg": np.negative, "pow": np.power, "reciprocal": np.reciprocal, "sigmoid": _sigmoid,
+    "softplus": _softplus, "sqrt": np.sqrt, "sub": np.subtract, "tanh": np.tanh, "where": np.where,
+    "not": np.logical_not,
+    "relu": lambda x: np.maximum(x, 0),
+    "max": lambda *values: np.maximum.reduce(np.broadcast_arrays(*values)),
+    "min": lambda *values: np.minimum.reduce(np.broadcast_arrays(*values)),
+    "sum": lambda *values: sum(values),
+    **dict.fromkeys(("identity", "cast", "dropout", "quantizelinear", "dequantizelinear"), lambda x, *_: x),
+}  # fmt: skip
+_WITH_ATTRIBUTES = frozenset(("clip", "hardsigmoid", "leakyrelu"))
+
+
+def activations_in_several_nodes(nodes: Nodes) -> tuple[dict[str, str], dict[str, str]]:
+    """The kinds of the tensors that end such activations, and for each tensor inside one the tensor that ends it.
+
+    A tensor that is a function of one tensor alone, through pointwise nodes and constants of one number, is tried on
+    a few points. Gates that squeeze a channel work on two tensors and are none.
+    """
+    ends: dict[str, str] = {}
+    inside: dict[str, str] = {}
+    for end in nodes.order:
+        if operator(nodes.producers[end]) not in _ENDS:
+            continue
+        kind, between = _recognised(nodes, end)
+        if kind:
+            ends[end] = kind
+            inside.update(dict.fromkeys(between, end))
+    for tensor in inside:
+        ends.pop(tensor, None)
+    return ends, {tensor: _last(inside, tensor) for tensor in inside}
+
+
+def _last(inside: dict[str, str], tensor: str) -> str:
+    while tensor in inside:
+        tensor = inside[tensor]
+    return tensor
+
+
+def _recognised(nodes: Nodes, end: str) -> tuple[str, list[str]]:
+    """The kind of activation that a tensor ends, and the tensors inside it; nothing where it ends none."""
+    region, starts = _region(nodes, end)
+    if not any(operator(nodes.producers[tensor]) in _BENDS for tensor in region):
+        return "", []
+    for start in starts:
+        values = {start: _GRID}
+        if _evaluate(nodes, end, values, region):
+            kind = _kind(values[end])
+            between = [tensor for tensor in values if tensor not in (start, end) and tensor in nodes.producers]
+            if kind:
+                return kind, between
+    return "", []
+
+
+def _region(nodes: Nodes, end: str) -> tuple[set[str], list[str]]:
+    """The pointwise tensors behind `end`, and what they start from, the nearest first."""
+    region, starts, edge = {end}, [], [end]
+    while edge and len(region) < _LIMIT:
+        following = []
+        for tensor in edge:
+            for source in nodes.moving_operands(nodes.producers[tensor]):
+                if source not in region and source not in starts:
+                    starts.append(source)
+                    producer = nodes.producers.get(source)
+                    if producer is not None and (
+                        operator(producer) in _FUNCTIONS or operator(producer) in _WITH_ATTRIBUTES
+                    ):
+                        region.add(source)
+                        following.append(source)
+        edge = following
+    return region, starts
+
+
+def _evaluate(nodes: Nodes, tensor: str, values: dict[str, np.ndarray], region: set[str]) -> bool:
+    """Fill `values` with what the tensors up to `tensor` are on the grid; False where they need another tensor."""
+    if tensor in values:
+        return True
+    if tensor not in nodes.moving:
+        number = nodes.scalar(tensor)
+        if number is None:
+            return False
+        values[tensor] = np.float64(number)
+        return True
+    if tensor not in region:
+        return False
+    node = nodes.producers[tensor]
+    op = operator(node)
+    names = operands(node)
+    given = [name for name in names if name]
+    if not all(_evaluate(nodes, name, values, region) for name in given):
+        return False
+    with np.errstate(all="ignore"):
+        if op in _WITH_ATTRIBUTES:
+            values[tensor] = _with_attributes(node, op, [values[name] if name else None for name in names])
+        elif op in ("dropout", "cast"):
+            values[tensor] = values[names[0]]
+        else:
+            values[tensor] = _FUNCTIONS[op](*(values[name] for name in given))
+    return True
+
+
+def _with_attributes(node: Any, op: str, values: list[Any]) -> np.ndarray:
+    x = values[0]
+    if op == "hardsigmoid":
+        return np.clip(attribute(node, "alpha", 0.2) * x + attribute(node, "beta", 0.5), 0, 1)
+    if op == "leakyrelu":
+        return np.where(x < 0, attribute(node, "alpha", 0.01) * x, x)
+    low, high = (
+        values[i] if len(values) > i and values[i] is not None else attribute(node, name, default)
+        for i, name, default in ((1, "min", -np.inf), (2, "max", np.inf))
+    )
+    return np.clip(x, low, high)
+
+
+def _kind(found: np.ndarray) -> str:
+    """The activation that has these values on the grid."""
+    if np.shape(found) != _GRID.shape or not np.isfinite(found[1:-1]).all():
+        return ""
+    x = _GRID
+    at = dict(zip(x.tolist(), found.tolist(), strict=True))
+    with np.errstate(all="ignore"):
+        share = at[1.0]
+        alpha = math.log(share / (1 - share)) if 0 < share < 1 else 0.0
+        slope, low, high = -at[-1.0], at[-1e4], at[1e4]
+        steep = (at[0.1] - at[0.0]) / 0.1
+        forms = {
+            "gelu": 0.5 * x * (1 + _erf(x / math.sqrt(2))),
+            "silu": x * _sigmoid(x),
+            "mish": x * np.tanh(_softplus(x)),
+            "softplus": _softplus(x),
+            "sigmoid": _sigmoid(x),
+        }
+        above, below = at[0.5] / 0.5, at[-0.5] / -0.5
+        middle, rise = (above + below) / 2, above - below
+        if 0 < middle < 1 and rise > 0:
+            forms["hardswish"] = x * np.clip(rise * x + middle, 0, 1)
+        if alpha > 0.2:
+            forms["quickgelu"] = x * _sigmoid(alpha * x)
+        if 0 < slope < 1:
+            forms["leakyrelu"] = np.where(x < 0, slope * x, x)
+            forms["elu"] = np.where(x < 0, slope / (1 - math.exp(-1)) * np.expm1(x), x)
+        if low == 0 and high == 1e4:
+            forms["relu"] = np.maximum(x, 0)
+        if -1e4 < low <= 0 < high:
+            forms["clip"] = np.clip(x, low, high)
+        if 0 < at[0.0] < 1 and steep > 0:
+            forms["hardsigmoid"] = np.clip(steep * x + at[0.0], 0, 1)
+    inner = slice(1, -1)  # far out, exponentials may overflow
+    for kind, expected in forms.items():
+        if np.abs(found - expected)[inner].max() <= _TOLERANCE:
+            return kind
+    return ""

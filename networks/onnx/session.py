@@ -1,0 +1,79 @@
+"""ONNX Runtime, with the settings that every session of a network shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .reading.operators import unsupported
+
+
+class Runtime:
+    """onnxruntime with the settings that every session of a network shares."""
+
+    def __init__(self, providers: Sequence[str | tuple[str, dict[str, Any]]], threads: int) -> None:
+        try:
+            import google.protobuf  # noqa: F401 - what reads the models
+            import onnxruntime
+            from onnxruntime.capi import onnxruntime_pybind11_state as state
+        except ImportError:
+            raise ImportError("ONNX models need onnxruntime and protobuf: pip install 'outrider[onnx]'") from None
+        self._ort = onnxruntime
+        self._schemas = getattr(state, "get_all_operator_schema", list)
+        own = (e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception))
+        self._errors: tuple[type[Exception], ...] = tuple(own)
+        self._load_errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError)
+        self._providers = list(providers)
+        self._threads = threads
+        given: list[Any] = self._providers
+        for provider in given:
+            if not isinstance(provider, str) and not (
+                isinstance(provider, tuple) and len(provider) == 2 and isinstance(provider[1], dict)
+            ):
+                raise ValueError(f"expected a provider as a name or as a name with a dict of options, got {provider!r}")
+            if provider[0] == "CPUExecutionProvider" and provider[1]:  # onnxruntime would drop them without a word
+                raise ValueError(f"expected no options for CPUExecutionProvider, got {', '.join(provider[1])}")
+        there = onnxruntime.get_available_providers()
+        missing = [name for name in self._provider_names() if name not in there]
+        if missing or not self._providers:
+            raise ValueError(f"expected providers among {', '.join(there)}, got {', '.join(missing) or 'none'}")
+        if threads < 1:
+            raise ValueError(f"expected 1 thread or more, got {threads}")
+
+    def session(self, data: bytes, folder: Path | None, *, optimised: bool = True) -> Any:
+        """A session on the bytes of a model whose weights may lie in files in a folder."""
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        # Errors are raised, and those of a trial are expected; warnings about a user's model are not ours to print.
+        options.log_severity_level = 3 if optimised else 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        if not optimised:
+            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            # Without the fallback, which would print, and run on the CPU what was to run elsewhere.
+            session = self._ort.InferenceSession(data, options, providers=self._providers, enable_fallback=0)
+        except self._load_errors as error:
+            lacking = unsupported(data, str(error), self._schemas(), self._ort.__version__)
+            raise ValueError(f"expected a model that ONNX Runtime can load, got: {lacking or error}") from error
+        started = session.get_providers()
+        failed = [name for name in self._provider_names() if name not in started]
+        if failed:
+            raise ValueError(f"expected provider {failed[0]} to start, got {', '.join(started)}; check its libraries")
+        return session
+
+    def run(self, session: Any, names: list[str], feeds: dict[str, np.ndarray]) -> list[Any]:
+        """The outputs named. Raises ValueError when the model cannot be run on what it is fed."""
+        try:
+            return session.run(names, feeds)
+        except self._errors as error:
+            shapes = ", ".join(str(value.shape) for value in feeds.values())
+            raise ValueError(f"expected a model that takes an input of shape {shapes}, got: {error}") from error
+
+    def _provider_names(self) -> list[str]:
+        return [provider if isinstance(provider, str) else provider[0] for provider in self._providers]

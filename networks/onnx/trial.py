@@ -1,0 +1,147 @@
+"""A run of a model on zeros before it is observed: which shapes its tensors have, and which sizes of them are open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .session import Runtime
+
+_BATCH = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
+_SIDES = (64, 128, 224, 256, 320, 512, 640, 32, 16, 8)
+_STEP = 64  # between the sizes of two trial runs: more than the strides of networks come to
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    **{f"tensor({kind})": kind for kind in ("uint8", "int8", "uint16", "int16", "int32", "int64")},
+}
+
+Shape = tuple[int | None, ...]
+
+
+class Seen(NamedTuple):
+    """A tensor in the trial run: shape with the batch, None where a size is open; obstacle: why it is no tensor."""
+
+    shape: Shape
+    dtype: str
+    obstacle: str = ""
+
+
+class Trial(NamedTuple):
+    """What a trial run showed. input: its name. fixed: the batch size where the model fixes it. shape: of one sample,
+    None where it is open. batch, sample: how many samples were run, and their shape.
+    """
+
+    input: str
+    dtype: str
+    fixed: int | None
+    shape: Shape
+    batch: int
+    sample: tuple[int, ...]
+    tensors: dict[str, Seen]
+
+
+def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequence[int | None] | None) -> Trial:
+    """Run a model and look at the tensors of these names, all outputs of the session.
+
+    asked: the shape of one sample; what it leaves open is tried at two sizes. Raises ValueError for an input that is no
+    batch of numbers, a shape that does not fit it, and a model that runs at no size tried.
+    """
+    name, dtype, fixed, sample = _input(session, asked)
+    seen: Any = None
+    error: Exception | None = None
+    for batch in (fixed,) if fixed else (_BATCH, 1):
+        for filled in _fillings(sample):
+            try:
+                seen = _run(runtime, session, names, name, np.zeros((batch, *filled), dtype))
+            except ValueError as failed:
+                error = error or failed
+                continue
+            break
+        if seen is not None:
+            break
+    if seen is None:
+        if None not in sample and error is not None:
+            raise error
+        raise ValueError(
+            f"expected input {name!r} to run at a size among {', '.join(map(str, _SIDES))}, got: {error};"
+            " say input_shape="
+        ) from error
+    if fixed is None and batch == 1:
+        fixed = 1
+    shape: Shape = filled
+    if None in sample:
+        for other in _grown(sample, filled):
+            try:
+                again = _run(runtime, session, names, name, np.zeros((batch, *other), dtype))
+            except ValueError:
+                continue
+            seen = {key: _common(seen[key], again[key]) for key in seen}
+            shape = tuple(None if grown != size else size for size, grown in zip(filled, other, strict=True))
+            break
+    return Trial(name, dtype, fixed, shape, batch, filled, seen)
+
+
+def _input(session: Any, asked: Sequence[int | None] | None) -> tuple[str, str, int | None, Shape]:
+    """Name, dtype, fixed batch size or None, and shape of one sample, of a model's input."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        names = [value.name for value in inputs]
+        todo = f"; give the others constant values, feeds={{{names[-1]!r}: array}}" if names else ""
+        raise ValueError(f"expected a model with one input, got {', '.join(names) or 'none'}{todo}")
+    name, shape = inputs[0].name, tuple(inputs[0].shape)
+    if inputs[0].type not in _DTYPES:
+        raise ValueError(f"expected input {name!r} to be a tensor of numbers, got {inputs[0].type}")
+    if len(shape) < 2:
+        raise ValueError(f"expected input {name!r} of shape (batch, ...), got {shape}")
+    declared = tuple(size if isinstance(size, int) else None for size in shape)
+    sample = declared[1:] if asked is None else tuple(asked)
+    if len(sample) + 1 != len(shape) or any(
+        size != (said or size) for said, size in zip(declared[1:], sample, strict=True)
+    ):
+        raise ValueError(f"expected input_shape to fit input {name!r} of shape {shape}, got {sample}")
+    return name, _DTYPES[inputs[0].type], declared[0], sample
+
+
+def _fillings(sample: Shape) -> Iterator[tuple[int, ...]]:
+    """Shapes to try; a picture whose channels are open too has 3 or 1 of them, first or last."""
+    if None not in sample:
+        yield tuple(size or 0 for size in sample)
+        return
+    forms: list[Shape] = [sample]
+    if len(sample) == 3 and sample[0] is None and sample[2] is not None and sample[1] is not None:
+        forms = [(channels, *sample[1:]) for channels in (3, 1)]
+    elif sample == (None, None, None):
+        forms = [(3, None, None), (1, None, None), (None, None, 3), (None, None, 1)]
+    for side in _SIDES:
+        for form in forms:
+            yield tuple(side if size is None else size for size in form)
+
+
+def _grown(sample: Shape, filled: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Other sizes for what is open, where possible every axis by another step; channels as they are."""
+    opened = [axis for axis, size in enumerate(sample) if size is None and filled[axis] not in (1, 3)]
+    for factor, stride in ((1, 1), (2, 1), (1, 0), (2, 0)):
+        steps = {axis: _STEP * factor * (1 + i * stride) for i, axis in enumerate(opened)}
+        yield tuple(size + steps.get(axis, 0) for axis, size in enumerate(filled))
+
+
+def _run(runtime: Runtime, session: Any, names: Sequence[str], name: str, zeros: np.ndarray) -> dict[str, Seen]:
+    values = runtime.run(session, list(names), {name: zeros})
+    return {key: _seen(value) for key, value in zip(names, values, strict=True)}
+
+
+def _seen(value: Any) -> Seen:
+    if not isinstance(value, np.ndarray):
+        return Seen((), "", f"expected a tensor, got {type(value).__name__}")
+    return Seen(value.shape, str(value.dtype))
+
+
+def _common(one: Seen, other: Seen) -> Seen:
+    if len(one.shape) != len(other.shape):
+        return Seen((), one.dtype, "expected one number of axes, got another for another image size")
+    shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
+    return one._replace(shape=shape)

@@ -1,0 +1,46 @@
+"""Set the threshold of a profile on held-out data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+
+from rich.console import Console
+
+from ....monitor import false_alarm_rate
+from ...inputs.samples import open_source
+from ..opening import open_monitor
+from ..progress import progress_bar
+
+
+def run(options: argparse.Namespace) -> int:
+    rate = _rate(options)
+    source = open_source(options.data, options.rows)
+    monitor = open_monitor(options)
+    with closing(monitor.network):
+        with progress_bar("calibrating", len(source), quiet=options.quiet) as progress:
+            calibration = monitor.calibrate(
+                source.batches(monitor.network.preprocessing, options.batch_size),
+                rate,
+                per_class=options.per_class,
+                warning_rate=options.warning_rate,
+                progress=progress,
+            )
+        monitor.save(options.output or options.profile)
+        facts = monitor.describe()["calibration"]
+    if options.json:
+        Console().print_json(json.dumps(facts))
+    else:
+        Console(highlight=False).print(str(calibration), markup=False)
+    return 0
+
+
+def _rate(options: argparse.Namespace) -> float:
+    if (options.fps is None) != (options.hours is None):
+        raise ValueError("expected --fps and --hours together, got one of them")
+    if options.fps is None:
+        return 0.01 if options.false_alarm_rate is None else options.false_alarm_rate
+    if options.false_alarm_rate is not None:
+        raise ValueError("expected --false-alarm-rate or --fps with --hours, got both")
+    return false_alarm_rate(options.fps, options.hours)

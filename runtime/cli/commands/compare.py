@@ -1,0 +1,121 @@
+"""Hold two networks against each other, tap by tap: exit status 0 when they agree, 1 when not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ....monitor import Monitor, read_facts
+from ....monitor.profile import NetworkFacts
+from ....networks import DEFAULT_TAPS, Network, random_frames
+from ...inputs.networks import is_onnx, open_network, picture_defaults, reopen_network
+from ...inputs.samples import open_source
+from ..comparing import Comparison, Frames, compare, empty_source, move, open_alike, selectors_of, shape_of
+from ..opening import pictures
+
+_RESTS = (
+    "written. Its threshold was set on the scores of the first network; the false-alarm rate holds for the second as "
+    "far as the scores of the two agree, which was seen on these frames only. `outrider calibrate` on held-out data "
+    "sets it anew."
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.output is not None and options.profile is None:
+        raise ValueError("expected --profile too, the one to be moved to the other network, got --output alone")
+    if options.output is not None and not options.output.parent.is_dir():
+        raise FileNotFoundError(f"{options.output}: expected a folder to write to, got no such folder")
+    with ExitStack() as stack:
+        a, b, frames = _open(options, stack)
+        monitor = None if options.profile is None else Monitor.load(options.profile, a)
+        found = compare(a, b, frames, options.tolerance)
+        if monitor is not None and found.agree:
+            moved, found = move(monitor, b, found, frames)
+            if options.output is not None:
+                moved.save(options.output)
+    if options.json:
+        Console().print_json(json.dumps(found.to_dict()))
+    else:
+        _print(found, options)
+    return int(not found.agree)
+
+
+def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Network, Frames]:
+    """Both networks, tapped alike and closed with the stack, and what both are run on."""
+    specs = options.a, options.b
+    fields = pictures(options)
+    facts = None
+    if options.profile is not None:
+        facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
+        for name, value in (facts.preprocessing or {}).items():
+            fields[name] = tuple(value) if isinstance(value, list) else value
+    if options.frames == "random":
+        source = empty_source(options.input_shape or _known_shape(facts) or shape_of(specs))
+    else:
+        source = open_source(options.frames, options.rows)
+        if not source.ready:
+            fields = {**picture_defaults(next(filter(is_onnx, specs), options.a), source, fields), **fields}
+    given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}
+    if facts is None:
+        selectors = DEFAULT_TAPS if options.taps is None else options.taps
+        a = open_network(options.a, source, _for_engine(options.a, fields), taps=selectors, **given)
+    else:
+        selectors = selectors_of(facts.taps)
+        given["classes"] = "pixel" if facts.map_classes else facts.classes
+        a = reopen_network(options.a, options.profile, facts, options.weights)
+    stack.enter_context(closing(a))
+    b = open_alike(options.b, a, source, _for_engine(options.b, fields), selectors, **given)
+    stack.enter_context(closing(b))
+    if options.frames == "random":
+        return a, b, lambda: [random_frames(a, options.count)]
+    batches = partial(source.batches, a.preprocessing, options.batch_size)
+    return a, b, lambda: (batch[0] if isinstance(batch, tuple) else batch for batch in batches())
+
+
+def _known_shape(facts: NetworkFacts | None) -> list[int] | None:
+    if facts is None or None in facts.input_shape:
+        return None
+    return [size for size in facts.input_shape if size is not None]
+
+
+def _for_engine(spec: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The same pictures, with the channels first for PyTorch, whatever an ONNX model says of itself."""
+    return fields if is_onnx(spec) or "layout" not in fields else {**fields, "layout": "NCHW"}
+
+
+def _print(found: Comparison, options: argparse.Namespace) -> None:
+    console = Console(highlight=False)
+    binding = found.binding
+    table = Table(options.a, options.b, "bound by", "difference", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.columns[0].overflow = table.columns[1].overflow = "fold"
+    table.columns[2].no_wrap = table.columns[3].no_wrap = True
+    table.columns[3].justify = "right"
+    for row in binding.rows:
+        table.add_row(Text(row.a.id), Text(row.b.id), row.how, _shown(row.difference, found.tolerance))
+    table.add_row("outputs", "outputs", "", _shown(binding.output, found.tolerance), style="bold")
+    console.print(table)
+    for unbound in binding.unbound if options.profile is None else binding.missing():
+        owner = options.a if unbound.side == "a" else options.b
+        console.print(f"not bound: {unbound.tap.id} of {owner}: {unbound.reason}", markup=False)
+    counts = [f"{binding.frames} {'random ' * (options.frames == 'random')}frames"]
+    if binding.predictions_differ is not None:
+        counts.append(f"{binding.predictions_differ} predictions differ")
+    if found.verdicts_differ is not None:
+        counts.append(f"{found.verdicts_differ} verdicts differ")
+    verdict = "all agree" if found.agree else "they do not agree"
+    console.print(f"{', '.join(counts)}; {verdict} within {found.tolerance:g}", markup=False)
+    if options.output is not None:
+        said = _RESTS if found.agree else "not written, as the networks do not agree"
+        console.print(f"{options.output}: {said}", markup=False)
+
+
+def _shown(difference: float | None, tolerance: float) -> Text:
+    value = 0.0 if difference is None else difference
+    return Text(f"{value:.2g}", "green" if value <= tolerance else "bold red")

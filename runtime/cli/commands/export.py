@@ -1,0 +1,20 @@
+"""Write a model with the monitor of a calibrated profile inside its graph."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from rich.console import Console
+
+from ...in_graph.guarded_model import export
+from .inspect import print_guarded
+
+
+def run(options: argparse.Namespace) -> int:
+    facts = export(options.model, options.profile, options.output)
+    if options.json:
+        Console().print_json(json.dumps(facts))
+    else:
+        print_guarded(options.output, facts)
+    return 0

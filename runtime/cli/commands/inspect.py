@@ -1,0 +1,144 @@
+"""Say what a profile holds, or the monitor inside a guarded model, or list the taps that a network offers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ....monitor import describe_profile
+from ...in_graph.guarded_model import guard_facts
+from ...inputs.networks import is_onnx, is_torch, offer_of
+from ...printable import printable
+from ..tap_list import offer_facts, print_offer
+
+
+def run(options: argparse.Namespace) -> int:
+    facts, show = _facts(options)
+    if options.json:
+        Console().print_json(json.dumps(facts))
+    else:
+        show(facts)
+    return 0
+
+
+def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[dict[str, Any]], None]]:
+    """What there is to say, and what prints it."""
+    path = Path(options.what)
+    guarded = guard_facts(path) if is_onnx(options.what) else None
+    if guarded is None and (is_onnx(options.what) or is_torch(options.what)):
+        offer = offer_of(options.what, options.input_shape, options.weights)
+        return offer_facts(offer, options.taps), partial(print_offer, options.what)
+    if options.taps or options.input_shape or options.weights:
+        raise ValueError(
+            f"{path}: expected a network with --taps, --input-shape or --weights, got one that is monitored"
+        )
+    if guarded is not None:
+        return guarded, partial(print_guarded, path)
+    return describe_profile(path), partial(print_profile, path)
+
+
+def print_guarded(path: Path, facts: dict[str, Any]) -> None:
+    """Print the facts of a guarded model for a reader."""
+    summary = Table.grid("what", "value", padding=(0, 3))
+    summary.add_row("guarded model", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
+    classes = "no classes" if facts["classes"] is None else f"{facts['classes']} classes"
+    shape = " x ".join("?" if size is None else str(size) for size in facts["input_shape"])
+    summary.add_row("model", f"input {shape}, {classes}, SHA-256 {facts['fingerprint'][:12]}…")
+    summary.add_row("profile", f"SHA-256 {facts['profile'][:12]}…")
+    if facts["uncovered_classes"]:
+        summary.add_row("not covered", f"{len(facts['uncovered_classes'])} classes, which always alarm")
+    summary.add_row("logic", _logic(facts["logic"]))
+    summary.add_row("threshold", _calibration(facts))
+    summary.add_row("outputs", "outrider_score, outrider_confidence, outrider_alarm, outrider_layers")
+    console = Console(highlight=False)
+    console.print(summary)
+    columns = Table("column", "speaks above", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    columns.columns[1].justify = "right"
+    for name, limit in zip(facts["columns"], facts["limits"], strict=True):
+        columns.add_row(Text(printable(name)), f"{limit:.4g}")
+    console.print()
+    console.print(columns)
+
+
+def _logic(facts: dict[str, Any]) -> str:
+    settings = dict(facts)
+    return settings.pop("name") + "".join(f", {name} {value}" for name, value in settings.items())
+
+
+def print_profile(path: Path, facts: dict[str, Any]) -> None:
+    """Print `Monitor.describe()` for a reader."""
+    console = Console(highlight=False)
+    network, trusted, calibration = facts["network"], facts["trusted"], facts["calibration"]
+    summary = Table.grid("what", "value", padding=(0, 3))
+    summary.add_row("profile", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
+    classes = "no classes" if network["classes"] is None else f"{network['classes']} classes"
+    if network.get("map_classes"):
+        classes = f"{network['map_classes']} classes of places"
+    shape = " x ".join("?" if size is None else str(size) for size in network["input_shape"])
+    summary.add_row("network", f"{network['engine']}, input {shape}, {classes}, SHA-256 {network['fingerprint'][:12]}…")
+    if network["preprocessing"]:
+        given = {name: value for name, value in network["preprocessing"].items() if value not in (None, [])}
+        summary.add_row("pictures", ", ".join(f"{name} {_plain(value)}" for name, value in given.items()))
+    rule = f"right with softmax of at least {trusted['confidence']:g}" if trusted["labelled"] else "no labels: all"
+    summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
+    if network["classes"] is not None:
+        summary.add_row("per class", _per_class(trusted["per_class"], trusted["minimum_per_class"]))
+    if trusted["per_map_class"] is not None:
+        summary.add_row("with class", _per_class(trusted["per_map_class"], trusted["minimum_per_class"]))
+    summary.add_row("logic", _logic(facts["logic"]))
+    summary.add_row("threshold", _calibration(calibration))
+    console.print(summary)
+    columns = Table("tap", "criterion", "neurons", "bytes", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for header in columns.columns[2:]:
+        header.justify = "right"
+    for column in facts["columns"]:
+        parameters = dict(column["criterion"])
+        name = parameters.pop("name")
+        settings = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        columns.add_row(
+            Text(printable(column["tap"])), f"{name}({settings})", f"{column['neurons']:,}", _bytes(column["bytes"])
+        )
+    columns.add_row("", "", "", _bytes(facts["bytes"]), style="bold")
+    console.print()
+    console.print(columns)
+
+
+def _per_class(counts: list[int], minimum: int) -> str:
+    shown = ", ".join(f"{index}: {count:,}" for index, count in enumerate(counts[:20]))
+    more = f", … ({len(counts)} in all)" if len(counts) > 20 else ""
+    thin = sum(count < minimum for count in counts)
+    return shown + more + (f"; {thin} below {minimum} and so not covered" if thin else "")
+
+
+def _calibration(facts: dict[str, Any] | None) -> str:
+    if facts is None:
+        return "none yet: `outrider calibrate` sets it"
+    low, high = facts["interval"]
+    thresholds = sorted({f"{threshold:.4g}" for threshold in facts["thresholds"]})
+    value = thresholds[0] if len(thresholds) == 1 else f"per class, {thresholds[0]} to {thresholds[-1]}"
+    return (
+        f"{value}, for a false-alarm rate of {facts['false_alarm_rate']:g};"
+        f" {facts['realised']:.4g} seen on {facts['n']} held-out frames (95 % interval {low:.4g} to {high:.4g})"
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " x ".join(map(_plain, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,43 @@
+"""A monitor from a profile file and the flags that say where its network is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ...monitor import Monitor, NotReadyError, read_facts
+from ...monitor.profile import NetworkFacts
+from ..inputs.networks import reopen_network
+
+
+def pictures(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `Preprocessing` that were given."""
+    names = ("size", "scale", "mean", "std", "layout", "order")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Monitor:
+    """The monitor of `options.profile` on its network.
+
+    calibrated: whether it must have a threshold. Raises ProfileError, MismatchError, NotReadyError, FileNotFoundError.
+    """
+    facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
+    network = reopen_network(options.network, options.profile, facts, options.weights)
+    try:
+        monitor = Monitor.load(options.profile, network)
+        if calibrated:
+            _refuse_uncalibrated(monitor, options.profile)
+    except BaseException:
+        network.close()
+        raise
+    return monitor
+
+
+def _refuse_uncalibrated(monitor: Monitor, profile: Path) -> None:
+    if monitor.calibration is None:
+        raise NotReadyError(
+            f"{profile}: expected a calibrated profile, got one without a threshold;"
+            f" `outrider calibrate {profile} HELD_OUT` sets it"
+        )

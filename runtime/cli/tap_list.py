@@ -1,0 +1,106 @@
+"""The taps that a network offers, for a user who looks for the names to ask for: as facts and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...networks.offers import Offer
+from ...networks.tap import DEFAULT_TAPS, Candidate
+from ..printable import counted
+
+_WORDS = ("auto", "first", "stages")
+_WAYS = ("channel", "unit", "head")
+_WIDE = 1000
+
+
+def offer_facts(offer: Offer, selectors: Sequence[str] | None = None) -> dict[str, Any]:
+    """What a network offers, in JSON types, or what selectors mean of it.
+
+    Raises ValueError for selectors that mean nothing.
+    """
+    chosen: dict[str, tuple[str, ...]] = {}
+    problems = {}
+    for word in _WORDS:
+        try:
+            chosen[word] = offer.taken(word)
+        except ValueError as error:
+            problems[word] = str(error)
+    wanted = None if selectors is None else offer.asked(selectors)
+    taps = [
+        _facts(offer, candidate, [word for word, names in chosen.items() if candidate.name in names])
+        for candidate in offer.candidates
+        if wanted is None or candidate.name in wanted
+    ]
+    return {"engine": offer.engine, "input_shape": list(offer.input_shape), "taps": taps, "problems": problems}
+
+
+def _facts(offer: Offer, candidate: Candidate, chosen_by: list[str]) -> dict[str, Any]:
+    move = offer.moves.get(candidate.name)
+    return {
+        "name": candidate.name,
+        "kind": candidate.kind,
+        "shape": None if candidate.obstacle else list(candidate.shape),
+        "layout": candidate.layout or None,
+        "dtype": candidate.dtype or None,
+        "neurons": {} if candidate.obstacle else _neurons(candidate),
+        "chosen_by": chosen_by,
+        "modules": list(candidate.paths),
+        "moved": None if move is None else {"to": move.taken, "why": move.why},
+        "obstacle": candidate.obstacle or None,
+    }
+
+
+def _neurons(candidate: Candidate) -> dict[str, int]:
+    """How many neurons the tensor becomes in each way that it allows."""
+    counts = {}
+    for way in _WAYS:
+        try:
+            tap = candidate.tap(way)
+        except ValueError:  # a size left open, or no attention heads
+            continue
+        counts[tap.neurons] = tap.size
+    return counts
+
+
+def print_offer(spec: str, facts: dict[str, Any]) -> None:
+    """Print `offer_facts` for a reader."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE  # who reads a pipe wants whole names
+    rows = facts["taps"]
+    free = sum(row["obstacle"] is None for row in rows)
+    console.print(f"{spec}: {facts['engine']}, input {_shown(facts['input_shape'])}", markup=False)
+    console.print(f"{free} taps; a profile takes {','.join(DEFAULT_TAPS)} unless --taps says otherwise", markup=False)
+    for word, problem in facts["problems"].items():
+        console.print(f"--taps {word}: {problem}", markup=False)
+    console.print()
+    paths = any(row["modules"] for row in rows)
+    headers = ["tap", "kind", "shape", "type", "neurons", "chosen by", *["module"] * paths, ""]
+    table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        cells = [row["name"], row["kind"], f"{_shown(row['shape'])} {row['layout'] or ''}", row["dtype"] or ""]
+        cells += [_counts(row["neurons"]), ", ".join(row["chosen_by"])]
+        cells += [", ".join(row["modules"])] * paths
+        table.add_row(*map(Text, [*cells, _note(row)]), style="dim" if row["obstacle"] else None)
+    console.print(table)
+
+
+def _note(row: dict[str, Any]) -> str:
+    if row["obstacle"]:
+        return f"cannot be tapped: {row['obstacle']}"
+    return f"tapped at {row['moved']['to']}" if row["moved"] else ""
+
+
+def _counts(neurons: dict[str, int]) -> str:
+    return ", ".join(counted(count, way) for way, count in neurons.items())
+
+
+def _shown(shape: Sequence[int | None] | None) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape or ())

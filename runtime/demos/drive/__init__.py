@@ -1,0 +1,65 @@
+"""The closed loop: a network at the wheel, a camera that fails, a guard that brakes; a table and a page of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ....networks.zoo.steering import WEIGHTS
+from .experiment import FAST, FULL, DriveExperiment, run_experiment
+from .page import outcome, render_page
+
+
+def run_drive_demo(
+    output: Path, *, fast: bool = False, retrain: bool = False, workers: int | None = None
+) -> DriveExperiment:
+    """Run the experiment, print its table and write its page to `output`.
+
+    retrain: teach the network anew first, and leave its weights beside the page. workers: processes, by default one
+    for each of up to four cores; the drives are the same for any number.
+    """
+    console = Console(highlight=False)
+    start = time.perf_counter()
+    workers = workers or min(4, os.cpu_count() or 1)
+    with console.status("") as status:
+
+        def step(text: str) -> None:
+            console.print(f"[dim]{time.perf_counter() - start:5.1f} s[/]  {text}")
+            status.update(text)
+
+        weights = WEIGHTS
+        if retrain:
+            from .school import teach, write_weights
+
+            weights = output.absolute().parent
+            write_weights(teach(step, rounds=1, tracks=2, epochs=(2, 2)) if fast else teach(step), weights)
+        experiment = run_experiment(step, weights, FAST if fast else FULL, workers=workers)
+        output.write_text(render_page(experiment), encoding="utf-8")
+    console.print()
+    console.print(results_table(experiment))
+    false = sum(record.false_alarm for record in experiment.clean)
+    console.print(
+        f"\n{false} of {len(experiment.clean)} clean drives with a false alarm"
+        f"\n{time.perf_counter() - start:.0f} s in all; the page is {output}"
+    )
+    return experiment
+
+
+def results_table(experiment: DriveExperiment) -> Table:
+    """A row per fault: how the drive ended without and with the guard, and how soon the guard alarmed."""
+    table = Table(
+        "fault", "without the guard", "with the guard", "alarm", box=None, pad_edge=False, padding=(0, 3, 0, 0)
+    )
+    for pair in experiment.pairs:
+        delay = pair.guarded.delay
+        table.add_row(
+            pair.fault,
+            outcome(pair.bare),
+            outcome(pair.guarded),
+            "none" if delay is None else f"on frame {delay}",
+        )
+    return table

@@ -1,0 +1,187 @@
+"""The page of the closed loop: one HTML file that needs nothing else, no script either."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from ....monitor import Status
+from .experiment import DriveExperiment, Pair
+from .faults import FAULTS
+from .loop import BRAKING, Drive
+from .world import FRAMES_PER_SECOND
+
+PICTURES, BEFORE, AFTER = 50, 24, 126
+"""What a player shows: so many pictures, from frames before the fault to at least so many behind it."""
+_MARGIN = 16.0
+_TOP = 8.0
+_BINS = 48
+
+
+@dataclass(frozen=True)
+class Player:
+    """One drive as a strip of pictures, side by side in one image, and what is written over them when.
+
+    marks: (label, kind, per cent of the strip at which it comes up). spans: (kind, from, to) in per cent, for the bar
+    below.
+    """
+
+    strip: str
+    marks: tuple[tuple[str, str, float], ...]
+    spans: tuple[tuple[str, float, float], ...]
+
+
+def render_page(experiment: DriveExperiment) -> str:
+    """The page as HTML, with style, charts and pictures inside."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pairs = experiment.pairs
+    delays = [pair.guarded.delay for pair in pairs if pair.guarded.delay is not None]
+    return environment.get_template("page.html").render(
+        experiment=experiment,
+        pairs=[
+            (
+                pair,
+                player(pair.bare, _after(pair)),
+                player(pair.guarded, _after(pair)),
+                road_map(pair),
+                score_line(pair.guarded),
+            )
+            for pair in pairs
+        ],
+        left=sum(pair.bare.left_at is not None for pair in pairs),
+        left_guarded=sum(pair.guarded.left_at is not None for pair in pairs),
+        false_alarms=sum(record.false_alarm for record in experiment.clean),
+        clean_metres=sum(record.travelled for record in experiment.clean),
+        clean_frames=sum(len(record.status) for record in experiment.clean),
+        delay=float(np.median(delays)) if delays else None,
+        alarmed=len(delays),
+        fps=FRAMES_PER_SECOND,
+        after=experiment.after,
+        braking=BRAKING,
+        pictures=PICTURES,
+        histogram=histogram(experiment.bare, experiment.monitored),
+        calibration=experiment.profile["calibration"],
+        trusted=experiment.profile["trusted"],
+        outcome=outcome,
+        descriptions={name: _first_sentence(make) for name, make in FAULTS.items()},
+        seconds=lambda frames: f"{frames / FRAMES_PER_SECOND:.2f} s",
+    )
+
+
+def player(record: Drive, after: int) -> Player:
+    """The drive around its fault, to `after` frames behind it. One that ended before keeps its last picture."""
+    at = record.fault_at or 0
+    start = max(0, at - BEFORE)
+    total = at + after - start
+    shown = np.minimum(start + np.arange(PICTURES) * total // PICTURES, len(record.frames) - 1)
+    strip = np.concatenate([record.frames[index] for index in shown], axis=2).transpose(1, 2, 0)
+
+    def share(frame: int) -> float:
+        return min(max((frame - start) / total, 0), 1) * 100
+
+    moments: list[tuple[str, str, int | None]] = [("fault", "fault", at), ("alarm", "alarm", record.alarm_at)]
+    moments += [("off the road", "left", record.left_at), ("stopped", "stopped", record.stopped_at)]
+    marks = tuple((label, kind, share(frame)) for label, kind, frame in moments if frame is not None)
+    return Player(_webp(strip), marks, tuple((kind, begin, 100.0) for _, kind, begin in marks))
+
+
+def _after(pair: Pair) -> int:
+    """Frames behind the fault that show how both drives ended."""
+    ends = [record.left_at or record.stopped_at or 0 for record in (pair.bare, pair.guarded)]
+    return max(AFTER, max(ends) - (pair.bare.fault_at or 0) + AFTER // 10)
+
+
+def road_map(pair: Pair) -> dict[str, object]:
+    """Road and both paths around the fault, as SVG paths, north up."""
+    at = pair.bare.fault_at or 0
+    paths = {
+        name: np.array(record.position[max(0, at - 40) :])
+        for name, record in (("bare", pair.bare), ("guarded", pair.guarded))
+    }
+    corners = np.concatenate(list(paths.values()))
+    low, high = corners.min(axis=0) - _MARGIN, corners.max(axis=0) + _MARGIN
+    middle, size = (low + high) / 2, max((high - low).max(), 90.0)
+    low = middle - size / 2
+
+    def line(points: np.ndarray, close: str = "") -> str:
+        places = (points - low) * (100 / size) * (1, -1) + (0, 100)
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + close
+
+    def place(record: Drive, frame: int | None) -> tuple[float, float] | None:
+        if frame is None:
+            return None
+        x, y = (record.position[frame] - low) * (100 / size) * (1, -1) + (0, 100)
+        return round(float(x), 1), round(float(y), 1)
+
+    return {
+        "road": line(pair.bare.road, "Z"),
+        "width": round(2 * 20 / 3 * 100 / size, 1),
+        "bare": line(paths["bare"]),
+        "guarded": line(paths["guarded"]),
+        "fault": place(pair.bare, at),
+        "left": place(pair.bare, pair.bare.left_at),
+        "left_guarded": place(pair.guarded, pair.guarded.left_at),
+        "stopped": place(pair.guarded, pair.guarded.stopped_at),
+    }
+
+
+def score_line(record: Drive) -> dict[str, object]:
+    """The score in units of the threshold around the fault as an SVG path of 240 x 60, and where the fault is."""
+    at = record.fault_at or 0
+    start = max(0, at - 60)
+    ratio = np.nan_to_num(np.array(record.ratio[start:]), nan=_TOP, posinf=_TOP).clip(0, _TOP)
+    x = np.arange(len(ratio)) * (240 / max(len(ratio) - 1, 1))
+    y = 60 - ratio * (56 / _TOP)
+    return {
+        "path": "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True)),
+        "fault": round(float(x[min(at - start, len(x) - 1)]), 1),
+        "threshold": round(60 - 56 / _TOP, 1),
+    }
+
+
+def histogram(bare: np.ndarray, monitored: np.ndarray) -> dict[str, object]:
+    """Both as bars over the same milliseconds, the tallest of each 1, the slowest half per cent left out."""
+    top = float(np.quantile(np.concatenate([bare, monitored]), 0.995)) * 1e3
+    heights = {}
+    for name, values in (("bare", bare), ("monitored", monitored)):
+        counts, _ = np.histogram(values * 1e3, _BINS, (0, top))
+        heights[name] = (counts / counts.max()).tolist()
+    return heights | {
+        "top": top,
+        "medians": tuple(float(np.median(values)) * 1e3 for values in (bare, monitored)),
+        "slowest": tuple(float(np.quantile(values, 0.999)) * 1e3 for values in (bare, monitored)),
+    }
+
+
+def outcome(record: Drive) -> str:
+    """How a drive with a fault ended, in words."""
+    metres = f"{record.travelled:.0f} m"
+    if record.left_at is not None:
+        return f"off the road after {metres}"
+    if record.stopped_at is not None:
+        return f"stopped after {metres}"
+    if any(status >= Status.ALARM for status in record.status):
+        return f"slowed, on the road for {metres}"
+    return f"on the road for {metres}"
+
+
+def _first_sentence(made: object) -> str:
+    return str(made.__doc__).split("\n")[0]
+
+
+def _webp(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "WEBP", quality=60, method=4)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

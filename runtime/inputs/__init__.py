@@ -1,0 +1,1 @@
+"""What a user names: samples, networks, streams of frames."""

@@ -1,0 +1,240 @@
+"""A NETWORK argument -> a network: an ONNX file, one of the zoo's or torchvision's, or what a Python file makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from ...monitor import MismatchError
+from ...monitor.profile import NetworkFacts
+from ...networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
+from ...networks.offers import Offer, onnx_offer, torch_offer
+from .samples import Source
+
+
+def open_network(
+    spec: str,
+    source: Source,
+    pictures: Mapping[str, Any],
+    *,
+    taps: str | Sequence[str] = DEFAULT_TAPS,
+    neurons: str | Sequence[str] = "channel",
+    weights: Path | None = None,
+    classes: int | str | None = "auto",
+    exact: bool = False,
+) -> Network:
+    """The network for a profile of `source`, its input shape that of the first sample.
+
+    spec: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
+    classes, exact: as the network classes take them.
+    pictures: fields of `Preprocessing`; the others are chosen so that pictures become values in [0, 1], in the size
+    and layout that an ONNX model states, or in their own size.
+    Raises ValueError, FileNotFoundError or ImportError that say what was expected.
+    """
+    preprocessing = None
+    if pictures or not source.ready:
+        preprocessing = Preprocessing(**{**picture_defaults(spec, source, pictures), **pictures})
+    shape = source.sample(0, preprocessing).shape
+    options: dict[str, Any] = {
+        "taps": taps,
+        "neurons": neurons,
+        "preprocessing": preprocessing,
+        "classes": classes,
+    }
+    if is_onnx(spec):
+        return _onnx_network(spec, input_shape=shape, exact=exact, **options)
+    return _torch_network(_module(spec, weights), shape, **options)
+
+
+def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
+    """The network of a profile, tapped as the profile says.
+
+    Without `spec` it is the .onnx file beside the profile, or in the working folder, whose SHA-256 is the profile's:
+    a profile can name no program to run. Raises ValueError when there is none, MismatchError for another model.
+    """
+    options: dict[str, Any] = {
+        "taps": [tap.id for tap in facts.taps if tap.kind != "output"],
+        "classes": "pixel" if facts.map_classes else facts.classes,
+        "preprocessing": None if facts.preprocessing is None else Preprocessing.from_dict(facts.preprocessing),
+    }
+    if spec is None:
+        spec = str(_onnx_of(profile, facts.fingerprint))
+    elif facts.engine in ("onnx", "torch") and is_onnx(spec) != (facts.engine == "onnx"):
+        raise MismatchError(
+            f"{profile}: expected the network it was learned from, got another:\n"
+            f"  engine: expected {facts.engine}, got {spec}; {_carried_over(profile, spec)}"
+        )
+    options["logits"] = facts.logits or 0
+    if is_onnx(spec):
+        # before it is opened in a way that only the right one can be
+        if facts.engine == "onnx" and Path(spec).is_file():
+            refuse_another_model(profile, facts, onnx_fingerprint(spec), spec)
+        for tap in facts.taps:
+            if tap.kind == "output":
+                options["logits"] = tap.name
+        return _onnx_network(spec, input_shape=facts.input_shape, exact=True, **options)
+    module = _module(spec, weights)
+    try:
+        return _torch_network(module, facts.input_shape, **options)
+    except ValueError as error:
+        raise MismatchError(
+            f"{profile}: expected the network it was learned from, got another:\n"
+            f"  {spec}: {error}; {_carried_over(profile, spec)}"
+        ) from error
+
+
+def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `Preprocessing` that fit the model, or, where it says nothing, the first picture."""
+    if is_onnx(spec) and "size" not in pictures:
+        try:
+            with closing(_onnx_network(spec)) as network:
+                return _fitting(network.input_shape)
+        except ValueError as error:
+            raise ValueError(f"{spec}: {error}") from error
+    return {} if source.ready or len(source.read(0)) == 3 else {"order": "L"}
+
+
+def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
+    if None in shape:
+        raise ValueError(
+            f"expected a network that says the size of its pictures, got input shape {shape};"
+            " --size HEIGHT WIDTH says what becomes of them"
+        )
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return {"size": shape[1:], "layout": "NCHW", "order": "L" if shape[0] == 1 else "RGB"}
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return {"size": shape[:2], "layout": "NHWC", "order": "L" if shape[2] == 1 else "RGB"}
+    raise ValueError(
+        f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape};"
+        " --size HEIGHT WIDTH says what becomes of them"
+    )
+
+
+def is_onnx(spec: str) -> bool:
+    """Whether a NETWORK argument names an ONNX file."""
+    return spec.endswith(".onnx")
+
+
+def is_torch(spec: str) -> bool:
+    """Whether a NETWORK argument names a PyTorch module."""
+    kind, colon, _ = spec.rpartition(":")
+    return bool(colon) and (kind in ("zoo", "torchvision") or kind.endswith(".py"))
+
+
+def offer_of(spec: str, input_shape: Sequence[int] | None = None, weights: Path | None = None) -> Offer:
+    """What a network offers to be tapped. input_shape: of one sample; only an ONNX model says its own."""
+    if is_onnx(spec):
+        return onnx_offer(_onnx_file(spec), input_shape)
+    if input_shape is None:
+        raise ValueError(f"{spec}: expected --input-shape C,H,W, as a PyTorch module does not say what it takes")
+    return torch_offer(_module(spec, weights), input_shape)
+
+
+def _onnx_of(profile: Path, fingerprint: str) -> Path:
+    for folder in dict.fromkeys((profile.parent.resolve(), Path.cwd())):
+        for path in sorted(folder.glob("*.onnx")):
+            try:
+                if onnx_fingerprint(path) == fingerprint:
+                    return path
+            except (ValueError, OSError):  # no model, or its weights are not beside it: not the one that is sought
+                continue
+    raise ValueError(
+        f"{profile}: expected its network beside it, got no .onnx file of SHA-256 {fingerprint[:12]}…;"
+        " name it with --network"
+    )
+
+
+def refuse_another_model(
+    profile: str | os.PathLike[str], facts: NetworkFacts, fingerprint: str, model: str | os.PathLike[str]
+) -> None:
+    """Raise MismatchError unless the fingerprint is that of the model that the profile was learned from."""
+    if fingerprint != facts.fingerprint:
+        raise MismatchError(
+            f"{profile}: expected the network it was learned from, got another:\n"
+            f"  SHA-256: expected {facts.fingerprint[:12]}…, got {fingerprint[:12]}… of {model};"
+            f" {_carried_over(profile, model)}"
+        )
+
+
+def _carried_over(profile: str | os.PathLike[str], other: str | os.PathLike[str]) -> str:
+    """How a profile comes to another form of its network."""
+    return f"`outrider compare NETWORK {other} --profile {profile} -o FILE` carries it over where the two agree"
+
+
+def _onnx_network(spec: str, **options: Any) -> Network:
+    from ...networks import OnnxNetwork
+
+    return OnnxNetwork(_onnx_file(spec), **options)
+
+
+def _onnx_file(spec: str) -> Path:
+    path = Path(spec)
+    if not path.is_file():
+        raise FileNotFoundError(f"{spec}: expected an ONNX model, got no such file")
+    return path
+
+
+def _torch_network(module: Any, shape: Any, **options: Any) -> Network:
+    from ...networks import TorchNetwork
+
+    return TorchNetwork(module, shape, **options)
+
+
+def _module(spec: str, weights: Path | None) -> Any:
+    """The PyTorch module, in eval mode."""
+    kind, _, name = spec.rpartition(":")
+    if weights is not None:
+        _refuse_other_weights(weights)
+    if kind == "zoo":
+        from ...networks import trained
+
+        return trained(name)
+    if kind == "torchvision":
+        from ...networks import torchvision_classifier
+
+        return torchvision_classifier(name, None if weights is None else str(weights))
+    if kind.endswith(".py"):
+        return _made(Path(kind), name, weights)
+    raise ValueError(f"expected NETWORK as model.onnx, zoo:NAME, torchvision:NAME or file.py:factory, got {spec!r}")
+
+
+def _refuse_other_weights(path: Path) -> None:
+    """Raise FileNotFoundError or ValueError unless it is a safetensors file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a .safetensors file, got no such file")
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected a .safetensors file, got another or a damaged one ({error}); pickled weights are not"
+            " loaded, save them with safetensors.torch.save_file"
+        ) from None
+
+
+def _made(path: Path, factory: str, weights: Path | None) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a Python file, got no such file")
+    loader = SourceFileLoader(path.stem, str(path))
+    code = ModuleType(path.stem)
+    code.__file__ = str(path)
+    try:
+        loader.exec_module(code)
+        module = getattr(code, factory)()
+    except Exception as error:
+        raise ValueError(f"{path}:{factory} raised {type(error).__name__}: {error}") from error
+    if weights is not None:
+        from safetensors.torch import load_file
+
+        try:
+            module.load_state_dict(load_file(weights))
+        except RuntimeError as error:
+            raise ValueError(f"{weights}: expected the weights of {path}:{factory}, got {error}") from None
+    return module.eval()

@@ -1,0 +1,49 @@
+"""A folder of pictures as a stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ....networks.zoo.datasets import IMAGE_SUFFIXES, read_image
+from .frame import Frame, require
+
+
+class Folder:
+    """The pictures below a folder, those of one folder by name, numbers in names by their value.
+
+    rate: frames a second, which gives the frames their times. A picture that cannot be read is a frame with a problem.
+    Raises ValueError where there is none, ImportError naming the extra `watch` without Pillow.
+    """
+
+    live = False
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self._rate = rate
+        self._paths = sorted(
+            (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()),
+            key=lambda path: [natural_order(part) for part in path.relative_to(folder).parts],
+        )
+        if not self._paths:
+            raise ValueError(
+                f"{folder}: expected pictures ({', '.join(IMAGE_SUFFIXES)}), a ROS 2 bag or .mcap files, got none"
+            )
+        require("PIL", "pictures")
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, path in enumerate(self._paths):
+            time, name = index / self._rate, str(path)
+            try:
+                yield Frame(time, read_image(path), name)
+            except (ValueError, OSError) as error:
+                yield Frame(time, None, name, problem=str(error))
+
+    def close(self) -> None:
+        self._paths = []
+
+
+def natural_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """A key for sorting that puts frame_2 before frame_10."""
+    parts = re.findall(r"(\d+)|(\D+)", name)
+    return [(not digits, int(digits or 0), text.lower()) for digits, text in parts], name

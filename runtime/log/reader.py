@@ -1,0 +1,68 @@
+"""Reads an event log back, also one that a crash left in mid-line."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ...monitor import OutriderWarning
+from .events import MAX_LINE, Event, Record, decode
+
+Complain = Callable[[str], None]
+
+
+def read_events(path: str | os.PathLike[str]) -> Iterator[Event]:
+    """The events of one file, in the order they were written; see `read_records`."""
+    return (record for _, record in read_records(path) if isinstance(record, Event))
+
+
+def read_records(
+    path: str | os.PathLike[str], *, unfinished: Complain | None = None, broken: Complain | None = None
+) -> Iterator[tuple[int, Record]]:
+    """(seq, record) of every line of one file, in bounded memory.
+
+    A last line without its newline was cut off by a crash, or is being written: it is left out and `unfinished` is
+    called with one sentence, by default an OutriderWarning. Any other line that is no record raises ValueError with
+    its number; with `broken`, that is called instead and the line is left out. Raises OSError for a file that cannot
+    be read.
+    """
+    unfinished = unfinished or _warn
+    with Path(path).open("rb") as file:
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            if line.endswith(b"\n"):
+                try:
+                    record = decode(line)
+                except ValueError as error:
+                    problem = str(error)
+                else:
+                    yield record
+                    continue
+            else:
+                rest = _skip_line(file)
+                if rest is None:
+                    unfinished(f"{path}:{number}: the last line is cut off after {len(line):,} bytes and left out")
+                    return
+                problem = f"longer than {MAX_LINE:,} bytes"
+            message = f"{path}:{number}: expected a line of an event log, got {problem}"
+            if broken is None:
+                raise ValueError(message)
+            broken(message)
+
+
+def _skip_line(file: BinaryIO) -> int | None:
+    """Bytes up to the next newline, None where the file ends before one."""
+    count = 0
+    while part := file.readline(MAX_LINE):
+        count += len(part)
+        if part.endswith(b"\n"):
+            return count
+    return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, OutriderWarning, stacklevel=4)

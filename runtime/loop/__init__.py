@@ -1,0 +1,1 @@
+"""The monitor in a control loop: the guard and what it is made of."""

@@ -1,0 +1,68 @@
+"""What is left of the frames of a loop: counters, events, pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...monitor import Status, Verdict
+from ..log.events import Event
+from .metrics import Metrics
+
+if TYPE_CHECKING:
+    from ..log.log import EventLog
+
+_ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
+_event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
+
+
+class Evidence:
+    """Counts frames and writes down events; without a log it only counts."""
+
+    def __init__(self, metrics: Metrics, log: EventLog | None) -> None:
+        self.metrics, self.log = metrics, log
+
+    def count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
+        """Count a frame by its own verdict, and what became of the loop by the other; test the calibration.
+
+        Raises OSError where the drift test rejects and the log does not take it.
+        """
+        metrics, status = self.metrics, own.status
+        metrics.record(status, own.score, own.threshold, microseconds)
+        metrics.status = verdict.status
+        calm = before < _ALARM
+        if calm and verdict.status >= _ALARM:
+            metrics.counters.episodes += 1
+        drift = metrics.drift
+        if drift is not None and status < _FAULT and drift.update(status is _ALARM, calm):
+            self.put("drift", verdict, before, drift.message, microseconds)
+
+    def put(
+        self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
+        neurons: Sequence[str] = (), since_frame: float = 0,
+    ) -> None:  # fmt: skip
+        """Hand an event to the log. Raises OSError where the log does not take it.
+
+        since_frame: seconds since the frame that was counted last.
+        """
+        if self.log is None:
+            return
+        stamp_ns, elapsed_ns = self.metrics.stamp_ns, self.metrics.elapsed_ns
+        if since_frame and stamp_ns is not None and elapsed_ns is not None:
+            stamp_ns, elapsed_ns = stamp_ns + round(since_frame * 1e9), elapsed_ns + round(since_frame * 1e9)
+        status, score, threshold, confidence, prediction, _, layers, _ = verdict
+        event = _event((
+            kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
+            confidence, prediction, layers, reason, microseconds, neurons, stamp_ns, elapsed_ns,
+        ))  # fmt: skip
+        if not self.log.put(event):
+            raise OSError("the event log takes nothing: its queue is full, or it is closed")
+
+    def picture(self, frame: Any, always: bool = False) -> None:
+        """Keep a small picture of the frame counted last, if the log is due for one or `always`."""
+        if self.log is not None and isinstance(frame, np.ndarray):
+            self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always)

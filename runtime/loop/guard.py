@@ -1,0 +1,459 @@
+"""The monitor in a control loop: every frame ends in an output and a verdict, whatever breaks."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...monitor import FramePlan, Monitor, NotReadyError, Status, Verdict
+from ...monitor.arrays import without_batch
+from .drift import DriftTest
+from .evidence import Evidence
+from .fallback import Fallback
+from .frame_check import FrameCheck
+from .metrics import Metrics
+from .temporal import KOfN, TemporalLogic
+from .watchdog import Heartbeat, Watchdog
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ...networks import Network
+    from ..log.log import EventLog
+
+_MESSAGE = 500
+_LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
+_AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
+_OK, _WARN, _ALARM, _FAULT, _STALE = Status  # the class is slow to ask
+_verdict = partial(tuple.__new__, Verdict)
+_KINDS = [status.name.lower() for status in Status]
+_WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame or silence"}
+
+
+class Guard:
+    """Wraps a calibrated monitor: `output, verdict = guard(frame)`, one frame (*input_shape) at a time.
+
+    The verdict's status is that of the loop: ALARM once `alarm` = (k, n), k of the last n frames, exceed their
+    threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, not
+    before `acknowledge`. Until it is clear, of a FAULT or a STALE frame too, a single frame above its threshold is
+    ALARM. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
+    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; `captured` is of another clock,
+      `stamp` no time; network or monitor raised.
+    - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); the same bytes
+      for `frozen` frames in a row; no frame for `silence` seconds, which a watchdog notices: see `status`.
+
+    Nothing that is raised on the way reaches the caller (but KeyboardInterrupt and its like), and nothing of it takes
+    the network's output away: whatever breaks, counters too, or an event that the log does not take, is a FAULT. While
+    the status is ALARM, FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it, and where
+    that raises `last_safe`; without a fallback the network's own, None where the network could not run. log: keeps
+    changes of status and alarms, of one guard at a time; close it yourself, after the guard. heartbeat: counts
+    frames for a watchdog in another process. drift: tests whether frames alarm more often than calibrated; by
+    default one of every 30 frames, `DriftTest.for_calibration`. `metrics` counts it all, each frame by its own
+    status, before `alarm` and `clear`.
+    Frames are handed in one at a time: a lock sees to it, and waiting for it counts towards the deadline.
+
+    After `warm_up` nothing is compiled, and nothing is made of a frame but its output and verdict; both are the
+    caller's. Python's garbage collector is left alone; `gc.collect(); gc.freeze()` after `warm_up` keeps it, when it
+    runs, from going through all that the program holds.
+    Raises NotReadyError for a monitor that is not calibrated, ValueError for a setting out of range and for a log that
+    is closed or that another guard writes to, TypeError for a fallback or a log that is none.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        *,
+        deadline: float | None = None,
+        frozen: int | None = None,
+        silence: float | None = None,
+        alarm: tuple[int, int] = (1, 1),
+        clear: tuple[int, int] = (1, 1),
+        latch: bool = False,
+        temporal: TemporalLogic | None = None,
+        fallback: Fallback | None = None,
+        log: EventLog | None = None,
+        heartbeat: Heartbeat | None = None,
+        drift: DriftTest | None = None,
+    ) -> None:
+        if deadline is not None and not 0 < deadline < math.inf:
+            raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
+        if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
+            raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
+        if fallback is not None and not callable(fallback):
+            raise TypeError(f"expected a fallback that can be called, such as `stop`, got {fallback!r}")
+        if log is not None and not hasattr(log, "put"):
+            raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
+        if getattr(log, "closed", False):
+            raise ValueError(f"expected an open log, got {log!r} after close()")
+        network = monitor.network
+        self.monitor = monitor
+        self.heartbeat = Heartbeat() if heartbeat is None else heartbeat
+        self.metrics = Metrics(deadline_us=None if deadline is None else deadline * 1e6, drift=drift)
+        self.evidence = Evidence(self.metrics, log)
+        self.raised: Exception | None = None
+        self._own_drift = drift is None
+        self._deadline = None if deadline is None else round(deadline * 1e9)
+        self._check_frame = FrameCheck(network.input_shape, getattr(network, "dtype", "float32"), frozen)
+        self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
+        self._fallback = fallback
+        self._watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
+        self._lock = threading.RLock()  # a fallback may call `reset`
+        self._plan: FramePlan | None = None
+        self._nothing = np.full(len(monitor.columns), np.nan, np.float32)
+        self._nothing.flags.writeable = False
+        self._status, self._held = _OK, _OK
+        self._last_safe: Any = None
+        self._watching = self._was_silent = self._closed = False
+        self._hold_to_calibration()
+
+    # The life of a guard: load, warm_up, check (or call), pause, close. They map one to one on a lifecycle node's
+    # configure, activate, its callback, deactivate and cleanup.
+
+    @classmethod
+    def load(cls, profile: str | os.PathLike[str], network: Network, **options: Any) -> Self:
+        """The guard of a profile file; options as for `Guard`. Raises what `Monitor.load` raises."""
+        return cls(Monitor.load(profile, network), **options)
+
+    def warm_up(self, frames: int = 3) -> Self:
+        """Run some frames of noise, so that nothing is built or compiled in the loop, and start the watchdog.
+
+        Raises what network or monitor raise: a guard that cannot work says so before the loop begins. Raises
+        RuntimeError after `close`.
+        """
+        if self._closed:
+            raise RuntimeError("expected an open guard, got one after close(); make a new Guard")
+        network = self.monitor.network
+        shape = tuple(1 if size is None else size for size in network.input_shape)
+        noise = np.random.default_rng(0).random(shape, np.float32)
+        dtype = np.dtype(getattr(network, "dtype", "float32"))
+        frame = (noise * 255).astype(dtype) if dtype.kind in "iu" else noise.astype(dtype)
+        with self._lock:
+            plan = self._make_plan()
+            for _ in range(frames):
+                self._check_frame.judge(frame)
+                plan(frame, finite=True)
+            self._check_frame.reset()
+            self._watch()
+        return self
+
+    def __call__(
+        self, frame: Any, captured: float | None = None, stamp: float | None = None
+    ) -> tuple[Any, Verdict]:  # fmt: skip
+        """The output for a frame, and the verdict. captured: `time.monotonic()` when the frame was taken.
+
+        stamp: of a frame from a recording, when it was taken by the clock of that, in seconds; it goes to the log, so
+        that a report speaks of the drive that was recorded.
+        """
+        began, refusal = time.monotonic_ns(), ""
+        if captured is not None:
+            began, refusal = _moment(captured, began)
+        stamp_ns = None
+        if stamp is not None:
+            stamp_ns = _stamp_ns(stamp)
+            if stamp_ns is None:
+                refusal = "expected `stamp` in seconds, got no time"
+        with self._lock:
+            if self._was_silent:
+                self._return_from_silence()
+            own_output, own = self._judge(frame, refusal)
+            verdict = self._over_time(own)
+            spent = time.monotonic_ns() - began
+            if self._deadline is not None and spent > self._deadline and own.status < _FAULT:
+                own = self._late(own, spent)
+                verdict = self._over_time(own)
+            output, before = own_output, self._status
+            if verdict.status >= _ALARM:
+                output, verdict = self._act(own_output, verdict)
+                spent = time.monotonic_ns() - began
+            try:
+                microseconds = spent / 1e3
+                if stamp_ns is not None or (stamp is None and self.metrics.stamp_ns is not None):
+                    self.metrics.stamped(stamp_ns)
+                self.evidence.count(own, verdict, before, microseconds)
+                if verdict.status is not before or own.status >= _ALARM:
+                    self._write_down(own, verdict, before, frame, microseconds)
+            except Exception as error:  # noqa: BLE001 (a loop without evidence is not safe, but goes on)
+                failed = self._failed(error, verdict)
+                if verdict.status < _ALARM:
+                    output, failed = self._act(own_output, failed)
+                verdict = failed
+            self._status = verdict.status
+            if verdict.status is _OK and self._fallback is not None:
+                self._keep(output)
+            return output, verdict
+
+    check = __call__
+
+    def pause(self) -> None:
+        """Expect no frames for a while: the watchdog rests until the next frame or `warm_up`."""
+        with self._lock:
+            self._watching = False
+            if self._watchdog is not None:
+                self._watchdog.stop()
+
+    def close(self) -> None:
+        """End the watch and leave the log. Monitor and network stay open; frames handed in from now on are FAULT."""
+        with self._lock:
+            self._closed = True
+            self.metrics.status = _FAULT
+            self.pause()
+            if self.evidence.log is not None:
+                self.evidence.log.detach(self.metrics)
+                self.evidence.log = None
+
+    def __enter__(self) -> Self:
+        try:
+            return self if self._watching else self.warm_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def status(self) -> Status:
+        """The status of the loop now: STALE while the watchdog hears nothing; FAULT if it died, and after `close`."""
+        if self._closed or (self._watching and self._watchdog is not None and not self._watchdog.alive):
+            return _FAULT
+        if self._was_silent or (self._watchdog is not None and self._watchdog.silent):
+            return max(_STALE, self._status)
+        return self._status
+
+    def acknowledge(self) -> None:
+        """End a latched alarm, and write that down; the loop returns when enough frames are clean.
+
+        Raises OSError where the log does not take it; the alarm is acknowledged all the same.
+        """
+        temporal, status = self._temporal, self._status
+        was_latched = getattr(temporal, "active", True) and getattr(temporal, "latched", True)
+        temporal.acknowledge()
+        if was_latched:
+            self.evidence.put("acknowledged", self._broken(status, ""), status, "acknowledged by the caller", 0.0)
+
+    def reset(self) -> None:
+        """Forget all frames, as at the start of another drive; the counts stay."""
+        with self._lock:
+            self._temporal.reset()
+            self._check_frame.reset()
+            self._status = self._held = _OK
+            self.metrics.status = _OK
+            self._was_silent = False
+            self._last_safe = None
+
+    def __repr__(self) -> str:
+        return f"Guard({self.monitor!r}, {self._temporal!r}, {self.status.name})"
+
+    # One frame.
+
+    def _judge(self, frame: Any, refusal: str) -> tuple[Any, Verdict]:
+        """The network's own output and the verdict on this frame alone. refusal: what is wrong with its time."""
+        running: FramePlan | None = None
+        try:
+            self.heartbeat.beat()
+            if self._closed:
+                return None, self._broken(_FAULT, "the guard is closed")
+            if not self._watching:
+                self._watch()
+            if self._watchdog is not None and not self._watchdog.alive:
+                return self._run_bare(frame), self._broken(_FAULT, "the watchdog is dead")
+            if refusal:
+                return self._run_bare(frame), self._broken(_FAULT, refusal)
+            status, reason, runs = self._check_frame.judge(frame)
+            if not runs:
+                return None, self._broken(status, reason)
+            plan = self._plan
+            if plan is None or plan.calibration is not self.monitor.calibration:
+                plan = self._make_plan()
+            running = plan
+            output, verdict = plan(frame, finite=status is not _FAULT)
+            return output, verdict if status is _OK else self._restated(verdict, status, reason)
+        except Exception as error:  # noqa: BLE001 (whatever broke, the loop goes on and is told)
+            self.raised = error
+            return self._run_bare(frame, running), self._broken(_FAULT, _words(error))
+
+    def _run_bare(self, frame: Any, running: FramePlan | None = None) -> Any:
+        """The network's output where the monitor failed, maybe after it had run; None where the network fails too."""
+        try:
+            output = None if running is None else running.output_so_far()
+            if output is not None:
+                return output
+            return without_batch(self.monitor.network.run(frame[None]))
+        except Exception:  # noqa: BLE001 (the verdict says FAULT already)
+            return None
+
+    def _over_time(self, verdict: Verdict) -> Verdict:
+        temporal, status = self._temporal, verdict.status
+        try:
+            if status >= _FAULT:
+                self._held = status
+                temporal.force()
+                return verdict
+            active = bool(temporal.update(status is _ALARM, verdict.confidence))
+        except Exception as error:  # noqa: BLE001 (a logic of the user's own)
+            self.raised = error
+            self._held = _FAULT
+            return self._restated(verdict, _FAULT, f"the logic over time raised {_words(error)}")
+        if active:
+            if status is _ALARM:
+                self._held = _ALARM
+                return verdict
+            self._held = max(self._held, _ALARM)
+            ends = "; latched until acknowledge()" if getattr(temporal, "latched", False) else ""
+            return self._restated(verdict, self._held, f"not clear of the last {_WORDS[self._held]} yet{ends}")
+        self._held = _OK
+        if status is _ALARM:
+            return self._restated(verdict, _WARN, f"{verdict.reason}; not often enough for an alarm")
+        return verdict
+
+    def _late(self, verdict: Verdict, late: int) -> Verdict:
+        allowed = f"{late / 1e6:.1f} ms old, expected {(self._deadline or 0) / 1e6:.1f} ms at most"
+        return self._restated(verdict, _STALE, allowed)
+
+    def _act(self, output: Any, verdict: Verdict) -> tuple[Any, Verdict]:
+        """What is handed on from ALARM up: what the fallback makes of the output."""
+        if self._fallback is None:
+            return output, verdict
+        safe = None
+        try:
+            safe = _copied(self._last_safe)
+            return self._fallback(output, verdict, safe), verdict
+        except Exception as error:  # noqa: BLE001 (a fallback that fails must not end the loop)
+            self.raised = error
+            reason = f"the fallback raised {_words(error)}; {verdict.reason}"
+            return safe, self._restated(verdict, _FAULT, reason)
+
+    def _keep(self, output: Any) -> None:
+        """Remember the output of a frame that is OK."""
+        try:
+            self._last_safe = _copied(output, self._last_safe)
+        except Exception as error:  # noqa: BLE001 (no memory for a copy: there is no safe output then)
+            self.raised, self._last_safe = error, None
+
+    def _failed(self, error: Exception, verdict: Verdict) -> Verdict:
+        """The verdict where the evidence of a frame could not be kept."""
+        self.raised = error
+        self._held = _FAULT
+        try:
+            self._temporal.force()
+            self.metrics.status = _FAULT
+            self.metrics.counters.faults += verdict.status < _FAULT
+            self.metrics.counters.episodes += self._status < _ALARM and verdict.status < _ALARM
+        except Exception as another:  # noqa: BLE001 (what counts may be what broke)
+            self.raised = another
+        reason = f"; {verdict.reason}" if verdict.reason else ""
+        return self._restated(verdict, _FAULT, f"the evidence of the frame was not kept: {_words(error)}{reason}")
+
+    def _write_down(self, own: Verdict, verdict: Verdict, before: Status, frame: Any, microseconds: float) -> None:
+        """An event for a change of status and for every frame that alarms."""
+        if self.evidence.log is None:
+            return
+        kind = "status" if verdict.status is not before else _KINDS[own.status]
+        neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
+        self.evidence.put(kind, verdict, before, verdict.reason, microseconds, neurons)
+        if own.status >= _ALARM:
+            self.evidence.picture(frame, verdict.status >= _ALARM > before)
+
+    def _broken(self, status: Status, reason: str) -> Verdict:
+        return Verdict(status, np.inf, np.nan, 0.0, -1, self._nothing, (), reason)
+
+    @staticmethod
+    def _restated(verdict: Verdict, status: Status, reason: str) -> Verdict:
+        return _verdict((status, *verdict[1:-1], reason))
+
+    # What lasts longer than a frame.
+
+    def _make_plan(self) -> FramePlan:
+        """The plan for the calibration as it is now."""
+        if self._calibration is not self.monitor.calibration:
+            self._hold_to_calibration()
+        if self._plan is None or self._plan.calibration is not self._calibration:
+            self._plan = self.monitor.frame_plan()
+        return self._plan
+
+    def _hold_to_calibration(self) -> None:
+        """Have counters, drift test and log speak of the calibration as it is now."""
+        calibration, metrics = self.monitor.calibration, self.metrics
+        if calibration is None:
+            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
+        self._calibration = calibration
+        metrics.false_alarm_rate = calibration.false_alarm_rate
+        if self._own_drift:
+            metrics.drift = DriftTest.for_calibration(calibration)
+        if self.evidence.log is not None:
+            self.evidence.log.attach(
+                metrics, network=self.monitor.network.fingerprint, profile=self.monitor.profile_sha256,
+                false_alarm_rate=calibration.false_alarm_rate,
+            )  # fmt: skip
+
+    def _watch(self) -> None:
+        """Expect frames from now on."""
+        if self._watchdog is not None and not self._watching:
+            self.heartbeat.beat()
+            self._watchdog.start()
+        self._watching = True
+
+    def _fell_silent(self, seconds: float) -> None:
+        """Called by the watchdog, in its own thread."""
+        self._was_silent = True
+        self.metrics.counters.silences += 1
+        self.metrics.counters.episodes += self._status < _ALARM
+        self.metrics.status = _STALE
+        verdict = self._broken(_STALE, f"no frame for {seconds:.2f} s")
+        self.evidence.put("silence", verdict, self._status, verdict.reason, seconds * 1e6, since_frame=seconds)
+
+    def _return_from_silence(self) -> None:
+        """A silence is a stale frame to the logic over time, and to the log the status before the next frame."""
+        self._was_silent = False
+        self._status = max(_STALE, self._status)
+        self._over_time(self._broken(_STALE, ""))
+
+
+def _moment(captured: Any, now: int) -> tuple[int, str]:
+    """When a frame was taken, in nanoseconds; or `now` and what is wrong with its time."""
+    try:
+        moment = round(captured * 1e9)
+    except Exception:  # noqa: BLE001 (NaN, infinity, or no number at all)
+        return now, "expected `captured` in seconds, got no number"
+    if not -_BEHIND < moment - now <= _AHEAD:
+        return now, f"expected `captured` by time.monotonic(), got a time {(moment - now) / 1e9:.3g} s from now"
+    return min(moment, now), ""
+
+
+def _stamp_ns(stamp: Any) -> int | None:
+    """Nanoseconds of a time in seconds; None for what is none."""
+    try:
+        return round(stamp * 1e9) if -_LATEST < stamp < _LATEST else None
+    except Exception:  # noqa: BLE001 (no number at all)
+        return None
+
+
+def _words(error: Exception) -> str:
+    """The kind and message of an exception; a message that is long is cut, and one that cannot be had is left out."""
+    try:
+        return f"{type(error).__name__}: {str(error)[:_MESSAGE]}"
+    except Exception:  # noqa: BLE001 (its own __str__ may be what is broken)
+        return f"{type(error).__name__}, whose message cannot be read"
+
+
+def _copied(output: Any, room: Any = None) -> Any:
+    """A copy of an output, in `room` where that is an earlier one of the same form; what cannot be copied, itself."""
+    if isinstance(output, tuple):
+        rooms = room if isinstance(room, tuple) and len(room) == len(output) else (None,) * len(output)
+        return tuple(map(_copied, output, rooms))
+    if isinstance(output, np.ndarray):
+        if not isinstance(room, np.ndarray) or room.shape != output.shape or room.dtype != output.dtype:
+            return output.copy()
+        np.copyto(room, output)
+        return room
+    try:
+        return copy.deepcopy(output)
+    except Exception:  # noqa: BLE001 (an output of the user's own kind)
+        return output

@@ -1,0 +1,97 @@
+"""Frames of a stream through a guard, and those who look on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ...monitor import Status, Verdict
+from ...networks import Preprocessing
+from ..inputs.streams import Frame
+from .guard import Guard
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A frame and what the guard said of it.
+
+    number: as in the event log. seconds: since the first frame, by the clock of the source. latency: seconds from the
+    picture to the verdict, preprocessing included. drift: what the drift test says at the frame that makes it reject
+    the calibration, else empty.
+    """
+
+    number: int
+    seconds: float
+    frame: Frame
+    verdict: Verdict
+    latency: float
+    drift: str = ""
+
+
+class View(Protocol):
+    """Somebody who looks on, from entering it as a context manager to leaving it."""
+
+    def seen(self, seen: Seen) -> None:
+        """One frame more."""
+        ...
+
+    def idle(self, status: Status) -> None:
+        """No frame for a while. status: of the loop now."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Watch:
+    """Judges frame after frame: `step`.
+
+    guard: entered by the caller. preprocessing: of the profile. A frame without a picture is FAULT, and an event
+    "unreadable" in the guard's log. frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
+    """
+
+    def __init__(self, guard: Guard, preprocessing: Preprocessing, views: Sequence[View]) -> None:
+        self.frames = 0
+        self.alarmed = False
+        self._guard, self._preprocessing, self._views = guard, preprocessing, views
+        self._start: float | None = None
+        self._holds = True
+
+    def step(self, frame: Frame | None) -> None:
+        """Judge a frame; None: none came for a while."""
+        if frame is None:
+            status = self._guard.status
+            self.alarmed |= status >= Status.ALARM
+            for view in self._views:
+                view.idle(status)
+            return
+        began = time.monotonic()
+        sample = None if frame.picture is None else self._preprocessing(frame.picture)
+        if frame.captured is None:
+            _, verdict = self._guard(sample, began, frame.time)
+        else:
+            _, verdict = self._guard(sample, frame.captured)
+        latency = time.monotonic() - began
+        number = self._guard.metrics.counters.frames
+        if frame.problem:
+            verdict = verdict._replace(reason=frame.problem)
+            with suppress(OSError):  # a log that takes nothing says so in its health
+                self._guard.evidence.put("unreadable", verdict, verdict.status, frame.problem, latency * 1e6)
+        self.frames += 1
+        self.alarmed |= verdict.alarm
+        self._start = frame.time if self._start is None else self._start
+        seen = Seen(number, frame.time - self._start, frame, verdict, latency, self._new_drift())
+        for view in self._views:
+            view.seen(seen)
+
+    def _new_drift(self) -> str:
+        """What the drift test says where it has rejected the calibration since the frame before, else nothing."""
+        drift, held = self._guard.metrics.drift, self._holds
+        self._holds = drift is None or not drift.rejected
+        return drift.message if held and drift is not None and drift.rejected else ""

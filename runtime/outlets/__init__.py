@@ -1,0 +1,1 @@
+"""Where verdicts go: a terminal, a recording, ROS 2."""

@@ -1,0 +1,261 @@
+"""Verdicts and diagnostics for ROS 2, published by a thread of its own."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import platform
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ....monitor import Status, Verdict
+from .names import domain_id, topic_name
+from .statements import Heard, Statement, Watched, ended, of_loop, of_verdict, text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_NS = 1_000_000_000
+
+
+class Ros2Publisher:
+    """Publishes a guard to ROS 2 over DDS; no ROS is needed here, and no package of ours there.
+
+    On /diagnostics: a `diagnostic_msgs/msg/DiagnosticArray` every `period` seconds, with the status of the loop (the
+    worst since the message before) and what `guard.metrics` counts. On <namespace>/outrider/verdict: one for every
+    verdict handed to `verdict`, with the frame's stamp in its header; status, score, threshold, confidence, prediction
+    and layers are its values. Of the messages that every ROS 2 has, it alone holds a header, named values and a level:
+    Float64MultiArray has no header and no names, and a type of our own would have to be built on the other side.
+
+    name: of the component, e.g. "front camera"; in the messages it is "outrider: front camera". namespace, diagnostics,
+    verdicts: ROS names; a topic that begins with "/" stands outside the namespace. frame_id: of the camera. domain:
+    None for ROS_DOMAIN_ID, or 0. hardware_id: this machine's name if None. network, profile: their SHA-256
+    (`Monitor.profile_sha256`). CYCLONEDDS_URI configures the network, as in every program of Cyclone DDS.
+
+    `verdict` never waits: a thread writes, and where it does not keep up the oldest of `capacity` verdicts is dropped.
+    published: verdicts written. dropped: verdicts that were not. failures: of DDS, or in reading the guard; error: the
+    last of them. Nothing is raised after the constructor.
+    Raises ImportError naming the extra `dds`, ValueError for a name, domain or number out of range, OSError where the
+    domain cannot be joined.
+    """
+
+    def __init__(
+        self,
+        guard: Watched,
+        name: str,
+        *,
+        namespace: str = "",
+        frame_id: str = "",
+        domain: int | None = None,
+        diagnostics: str = "/diagnostics",
+        verdicts: str = "outrider/verdict",
+        hardware_id: str | None = None,
+        network: str = "",
+        profile: str = "",
+        capacity: int = 64,
+        period: float = 1.0,
+    ) -> None:
+        if not name or text(name) != name:
+            raise ValueError(f"expected a name of 1 to 4000 characters, got {name[:80]!r}")
+        if not (capacity >= 1 and period > 0):
+            raise ValueError(f"expected capacity >= 1 and period > 0 seconds, got {capacity} and {period}")
+        self.domain = domain_id(domain)
+        topics = topic_name(verdicts, namespace), topic_name(diagnostics, namespace)
+        self.guard, self.name = guard, name
+        self.published = self.dropped = self.failures = 0
+        self.error: Exception | None = None
+        self._hardware = text(platform.node() if hardware_id is None else hardware_id)
+        self._hashes = tuple((key, text(value)) for key, value in (("network", network), ("profile", profile)) if value)
+        self._frame_id, self._period = text(frame_id), period
+        self._queue: SimpleQueue[Heard | None] = SimpleQueue()  # wakes the thread at less cost than an Event
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._last: Heard | None = None
+        self._worst, self._episodes = Status.OK, guard.metrics.counters.episodes
+        self._closing = False
+        self._writers: _Writers | None = _Writers(self.domain, *topics)
+        self._thread = threading.Thread(target=self._serve, name="outrider ros2", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    # In the loop.
+
+    def verdict(self, verdict: Verdict, wall_ns: int | None = None, frame_id: str | None = None) -> bool:
+        """Hand a verdict over: whether it was accepted. Never waits and raises nothing; any thread.
+
+        wall_ns: when the frame was taken, in nanoseconds since 1970; None for now. frame_id: None for the publisher's.
+        """
+        try:
+            with self._lock:
+                seq = self._seq
+                self._seq += 1
+                if self._closing:
+                    self.dropped += 1
+                    return False
+                self._last = heard = Heard(
+                    seq,
+                    time.time_ns() if wall_ns is None else wall_ns,
+                    self._frame_id if frame_id is None else frame_id,
+                    verdict.status,
+                    verdict.score,
+                    verdict.threshold,
+                    verdict.confidence,
+                    verdict.prediction,
+                    verdict.layers,
+                    verdict.reason,
+                )
+                self._worst = max(self._worst, heard.status)
+                if self._queue.qsize() >= self._capacity:
+                    self._drop_oldest()
+                self._queue.put(heard)
+        except Exception as error:  # noqa: BLE001 (the loop goes on)
+            self._note(error)
+            return False
+        return True
+
+    def _drop_oldest(self) -> None:
+        with contextlib.suppress(Empty):  # the writer was quicker
+            self._queue.get_nowait()
+            self.dropped += 1
+
+    # Beside the loop.
+
+    def close(self, timeout: float = 3.0) -> bool:
+        """Publish what was accepted, say on /diagnostics that the watch is over, and leave the domain: whether it did.
+
+        Waits `timeout` seconds at most.
+        """
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._queue.put(None)
+        atexit.unregister(self.close)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ros2Publisher({self.name!r}, domain {self.domain}: {self.published} published, {self.dropped} dropped)"
+
+    # The writer's thread.
+
+    def _serve(self) -> None:
+        due = time.monotonic()
+        while True:
+            late = time.monotonic() - due
+            if late >= 0:
+                due += self._period * (1 + late // self._period)
+                self._diagnose()
+                continue
+            try:
+                heard = self._queue.get(timeout=min(-late, 3600))
+            except Empty:
+                continue
+            if heard is None:
+                break
+            self._publish(heard)
+        self._put_diagnostics(ended())
+        self._writers = None
+
+    def _publish(self, heard: Heard) -> None:
+        try:
+            self._write(0, heard.wall_ns, text(heard.frame_id), of_verdict(heard))
+            self.published += 1
+        except Exception as error:  # noqa: BLE001 (a verdict less, and counted)
+            self._note(error)
+            with self._lock:
+                self.dropped += 1
+
+    def _diagnose(self) -> None:
+        try:
+            with self._lock:
+                last, worst, self._worst = self._last, self._worst, Status.OK
+            episodes = self.guard.metrics.counters.episodes
+            if episodes > self._episodes:  # also where nobody hands verdicts over
+                worst = max(worst, Status.ALARM)
+            self._episodes = episodes
+            statement = of_loop(self.guard, last, worst)
+        except Exception as error:  # noqa: BLE001 (the next message comes in a second)
+            self._note(error)
+            return
+        dropped = ("dropped_verdicts", str(self.dropped))
+        self._put_diagnostics(statement._replace(values=(*statement.values, dropped, *self._hashes)))
+
+    def _put_diagnostics(self, statement: Statement) -> None:
+        try:
+            self._write(1, time.time_ns(), self._frame_id, statement)
+        except Exception as error:  # noqa: BLE001 (the next message comes in a second)
+            self._note(error)
+
+    def _write(self, place: int, wall_ns: int, frame_id: str, statement: Statement) -> None:
+        if self._writers is not None:
+            self._writers.write(place, wall_ns, frame_id, f"outrider: {self.name}", self._hardware, statement)
+
+    def _note(self, error: Exception) -> None:
+        self.failures += 1
+        self.error = error
+
+
+class _Writers:
+    """A participant in a DDS domain with a writer for each topic, as a node of ROS 2 would have."""
+
+    def __init__(self, domain: int, *topics: str) -> None:
+        dds = _cyclonedds()
+        from . import messages
+
+        self._messages = messages
+        policy = dds.qos.Policy
+        try:
+            participant = dds.domain.DomainParticipant(domain)
+            self._writers = [
+                dds.pub.DataWriter(
+                    participant,
+                    dds.topic.Topic(participant, topic, messages.DiagnosticArray),
+                    qos=dds.qos.Qos(
+                        # rclcpp's defaults, but that a write never waits: cyclonedds holds Python's lock meanwhile.
+                        policy.Reliability.Reliable(0),
+                        policy.Durability.Volatile,
+                        policy.History.KeepLast(10),
+                        # What rmw_cyclonedds_cpp sets as well.
+                        policy.WriterDataLifecycle(autodispose=False),
+                        policy.DataRepresentation(use_cdrv0_representation=True),
+                        policy.Userdata(f"typehash={messages.TYPE_HASH};".encode()),
+                    ),
+                )
+                for topic in topics
+            ]
+        except dds.core.DDSException as error:
+            raise OSError(
+                f"expected to join the DDS domain {domain}, got {str(error).strip()};"
+                " name a network interface that is up in CYCLONEDDS_URI"
+            ) from None
+
+    def write(self, place: int, wall_ns: int, frame_id: str, name: str, hardware_id: str, statement: Statement) -> None:
+        messages = self._messages
+        values = [messages.KeyValue(key, value) for key, value in statement.values]
+        self._writers[place].write(
+            messages.DiagnosticArray(
+                messages.Header(messages.Time(*divmod(wall_ns, _NS)), frame_id),
+                [messages.DiagnosticStatus(statement.level, name, statement.message, hardware_id, values)],
+            )
+        )
+
+
+def _cyclonedds() -> Any:
+    try:
+        import cyclonedds.core
+        import cyclonedds.domain
+        import cyclonedds.pub
+        import cyclonedds.qos
+        import cyclonedds.topic
+    except ImportError:
+        raise ImportError("publishing to ROS 2 needs one more package: pip install 'outrider[dds]'") from None
+    return cyclonedds

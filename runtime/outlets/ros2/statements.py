@@ -1,0 +1,138 @@
+"""What is said of a loop in diagnostics: levels, words and values, without a word of DDS."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+from ....monitor import Status
+from ...loop.metrics import Metrics, quantile
+from ...loop.watchdog import Heartbeat
+
+_OK, _WARN, _ERROR, _STALE = 0, 1, 2, 3
+LEVELS = {
+    Status.OK: _OK,
+    Status.WARN: _WARN,
+    Status.ALARM: _ERROR,
+    Status.FAULT: _ERROR,
+    Status.STALE: _STALE,
+}
+"""The level of `diagnostic_msgs/DiagnosticStatus` for each status: ALARM and FAULT are both ERROR."""
+
+_TEXT = 4000
+
+
+class Watched(Protocol):
+    """What is read of a guard."""
+
+    metrics: Metrics
+    heartbeat: Heartbeat
+
+    @property
+    def status(self) -> Status: ...
+
+
+class Statement(NamedTuple):
+    """One DiagnosticStatus, but for name and hardware. values: texts by key, in order."""
+
+    level: int
+    message: str
+    values: tuple[tuple[str, str], ...]
+
+
+class Heard(NamedTuple):
+    """A verdict as it is handed over: plain values, so that no array of the loop is kept.
+
+    seq: counted from 0, also over those dropped. wall_ns: of the frame, since 1970.
+    """
+
+    seq: int
+    wall_ns: int
+    frame_id: str
+    status: Status
+    score: float
+    threshold: float
+    confidence: float
+    prediction: int
+    layers: tuple[str, ...]
+    reason: str
+
+
+def of_verdict(heard: Heard) -> Statement:
+    """What is said of one frame."""
+    status = heard.status
+    values = (
+        ("status", status.name),
+        ("seq", str(heard.seq)),
+        ("score", number(heard.score)),
+        ("threshold", number(heard.threshold)),
+        ("confidence", number(heard.confidence)),
+        ("prediction", str(int(heard.prediction))),
+        ("layers", text(", ".join(heard.layers))),
+    )
+    return Statement(LEVELS[status], _named(status, heard.reason), values)
+
+
+def of_loop(guard: Watched, last: Heard | None, worst: Status) -> Statement:
+    """What is said of the loop as a whole. last: its last verdict. worst: its status at worst since the last message.
+
+    A second is long for a loop: an alarm that came and went within it is the level of the message all the same.
+    """
+    now, metrics = guard.status, guard.metrics
+    values = _values(guard, now)
+    drift = metrics.drift
+    if not metrics.counters.frames and now < Status.ALARM:
+        return Statement(_STALE, "no frame yet", values)
+    reason = last.reason if last is not None and last.status == now else ""
+    if now == Status.STALE and not reason:
+        reason = f"no frame for {guard.heartbeat.age:.1f} s"
+    if worst > now:
+        return Statement(LEVELS[worst], f"{now.name} again, {worst.name} since the last message", values)
+    if drift is not None and drift.rejected and now < Status.ALARM:
+        return Statement(_WARN, text(f"{now.name}: {drift.message}"), values)
+    return Statement(LEVELS[now], _named(now, reason), values)
+
+
+def ended() -> Statement:
+    """The last word of a publisher."""
+    return Statement(_STALE, "no longer watched", ())
+
+
+def number(value: float) -> str:
+    """The shortest digits that read back as the same number; inf, -inf and nan too."""
+    return repr(float(value))
+
+
+def text(value: str) -> str:
+    """What a string of ROS can hold: no zero, no half of a character, 4,000 characters."""
+    value = value[:_TEXT]
+    if value.isascii() and "\0" not in value:
+        return value
+    return value.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _named(status: Status, reason: str) -> str:
+    return text(f"{status.name}: {reason}") if reason else status.name
+
+
+def _values(guard: Watched, now: Status) -> tuple[tuple[str, str], ...]:
+    metrics = guard.metrics
+    buckets, largest = metrics.latency.buckets(), metrics.latency.largest
+    calibrated, drift = metrics.calibrated_alarms_per_hour, metrics.drift
+    values = {"status": now.name}
+    values |= {name: str(count) for name, count in metrics.counters.snapshot().items()}
+    values |= {"availability_ratio": number(metrics.availability), "alarms_per_hour": number(metrics.alarms_per_hour)}
+    if calibrated is not None:
+        values["calibrated_alarms_per_hour"] = number(calibrated)
+    for name, share in {"latency_median_us": 0.5, "latency_p99_us": 0.99}.items():
+        upper = quantile(buckets, share)
+        if upper is not None:
+            values[name] = number(upper if math.isfinite(upper) else largest)
+    values["latency_largest_us"] = number(largest)
+    if metrics.deadline_us is not None:
+        values["deadline_us"] = number(metrics.deadline_us)
+    if drift is not None:
+        values |= {"drift_evidence": number(drift.evidence), "calibration_holds": str(not drift.rejected).lower()}
+    if guard.heartbeat.count:
+        values["seconds_since_frame"] = f"{guard.heartbeat.age:.3f}"
+    return tuple(values.items())

@@ -1,0 +1,147 @@
+"""A NETWORK argument, in every form it can take."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from outrider.monitor import MismatchError
+from outrider.monitor.profile import NetworkFacts
+from outrider.runtime.inputs.networks import open_network, reopen_network
+from outrider.runtime.inputs.samples import Source
+
+needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
+FACTORY = """
+import torch
+
+def make():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+
+def fail():
+    raise KeyError("weights")
+"""
+
+
+@pytest.fixture
+def source():
+    pixels = np.zeros((3, 8, 8), np.uint8)
+    return Source(lambda _index: pixels, ["picture"])
+
+
+@pytest.fixture
+def factory(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "factory.py"
+    path.write_text(FACTORY)
+    return path
+
+
+def test_an_onnx_model_says_size_layout_and_channels(model, source):
+    with closing(open_network(str(model), source, {})) as network:
+        assert (network.engine, network.input_shape) == ("onnx", (1, 8, 8))
+        assert (network.preprocessing.size, network.preprocessing.order) == ((8, 8), "L")
+
+
+def test_what_the_user_says_of_pictures_wins(model, source):
+    with closing(open_network(str(model), source, {"scale": 1.0, "mean": (127.0,)})) as network:
+        assert (network.preprocessing.scale, network.preprocessing.size) == (1.0, (8, 8))
+
+
+def test_ready_samples_need_no_preprocessing(model):
+    ready = Source(lambda _index: np.zeros((1, 8, 8), np.float32), ["sample"], ready=True)
+    with closing(open_network(str(model), ready, {})) as network:
+        assert network.preprocessing is None
+
+
+def test_a_function_in_a_file(factory, source):
+    with closing(open_network(f"{factory}:make", source, {})) as network:
+        assert (network.engine, network.input_shape, network.classes) == ("torch", (3, 8, 8), 2)
+
+
+def test_weights_for_it(factory, source, tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    save_file({"1.weight": torch.zeros(2)}, tmp_path / "wrong.safetensors")
+    with pytest.raises(ValueError, match=r"wrong\.safetensors: expected the weights of .*factory\.py:make, got Error"):
+        open_network(f"{factory}:make", source, {}, weights=tmp_path / "wrong.safetensors")
+
+
+def test_weights_that_are_pickled_are_refused(factory, source, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"0.bias": torch.zeros(4)}, tmp_path / "net.pt")
+    message = r"net\.pt: expected a \.safetensors file, got .*; pickled weights are not loaded, save them with safe"
+    for spec in (f"{factory}:make", "torchvision:resnet18"):
+        with pytest.raises(ValueError, match=message):
+            open_network(spec, source, {}, weights=tmp_path / "net.pt")
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: expected a \.safetensors file, got no such file"):
+        open_network(f"{factory}:make", source, {}, weights=tmp_path / "none.pt")
+
+
+def test_the_profile_of_another_module_is_told_before_its_taps(factory, tmp_path):
+    with closing(open_network(f"{factory}:make", Source(lambda _index: np.zeros((3, 8, 8), np.uint8), ["a"]), {})) as a:
+        facts = NetworkFacts.of(a, a.taps)
+    factory.write_text(
+        "import torch\ndef make():\n    net = torch.nn.Sequential()\n    net.add_module('flat', torch.nn.Flatten())\n"
+        "    net.add_module('head', torch.nn.Linear(192, 2))\n    return net"
+    )
+    with pytest.raises(
+        MismatchError, match=r"p\.outrider: expected the network it was learned from, got another:\n .*"
+    ):
+        reopen_network(f"{factory}:make", Path("p.outrider"), facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("fail", "factory.py:fail raised KeyError: 'weights'"), ("none", "factory.py:none raised AttributeError")],
+)
+def test_a_function_that_fails(factory, source, name, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is checked below)
+        open_network(f"{factory}:{name}", source, {})
+    assert message in str(caught.value)
+
+
+@needs_torchvision
+def test_a_classifier_of_torchvision(source):
+    with closing(open_network("torchvision:squeezenet1_1", source, {"size": (32, 32)})) as network:
+        assert (network.classes, network.input_shape) == (1000, (3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [("zoo:alexnet", "expected a network among"), ("torchvision:resnet19", "expected a torchvision classifier")],
+)
+@needs_torchvision
+def test_unknown_names(source, spec, message):
+    with pytest.raises(ValueError, match=message):
+        open_network(spec, source, {})
+
+
+def test_the_network_beside_a_profile_is_found_by_model_and_weights(outrider, model, tmp_path):
+    """A model whose weights lie in another file, beside others of the same model file and of none."""
+    onnx = pytest.importorskip("onnx")
+    for name, factor in (("a", 2), ("b", 1)):
+        copy = onnx.load(model)
+        for tensor in copy.graph.initializer:
+            values = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        (tmp_path / name).mkdir()
+        where = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+        onnx.save(copy, tmp_path / name / "net.onnx", **where)
+    (tmp_path / "b" / "damaged.onnx").write_bytes(b"no model")
+    (tmp_path / "b" / "lost.onnx").write_bytes(
+        (tmp_path / "b" / "net.onnx").read_bytes().replace(b"ghts.bin", b"none.bin")
+    )
+    assert (tmp_path / "a" / "net.onnx").read_bytes() == (tmp_path / "b" / "net.onnx").read_bytes()
+    assert outrider("profile", "b/net.onnx", "digits:train", "--rows", ":1000", "-o", "b/net.outrider").code == 0
+    calibrate = ("calibrate", "b/net.outrider", "digits:train", "--rows", "1000:")
+    assert outrider(*calibrate).code == 0  # found beside it
+    (tmp_path / "a" / "net.outrider").write_bytes((tmp_path / "b" / "net.outrider").read_bytes())
+    result = outrider("check", "a/net.outrider", "digits:test")
+    assert result.code == 2
+    assert "got no .onnx file of SHA-256" in result.err

@@ -1,0 +1,136 @@
+"""What is said of a frame before the network sees it, against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from outrider.coverage.kernels import frame_facts
+from outrider.monitor import Status
+from outrider.runtime.loop.frame_check import FrameCheck
+
+DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int32", "int64"]
+frames = st.sampled_from(DTYPES).flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3)))
+
+
+def picture(dtype="float32", seed=0):
+    return (np.random.default_rng(seed).random((3, 8, 6)) * 100).astype(dtype)
+
+
+def is_of_one_colour(frame):
+    words = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
+    whole = (words == words.flat[0]).all()
+    if frame.ndim != 3 or frame.size <= 4:
+        return whole
+    first = frame.shape[0] <= 4 and all((plane == plane.flat[0]).all() for plane in words)
+    return whole or first or (frame.shape[2] <= 4 and (words == words[0, 0]).all())
+
+
+@given(frames)
+@settings(deadline=None)  # the first frame of a form compiles
+def test_non_finite_and_constant_frames_are_those_that_numpy_finds(frame):
+    status, reason, runs = FrameCheck(frame.shape, str(frame.dtype)).judge(frame)
+    assert runs
+    if not np.isfinite(frame).all():
+        assert (status, reason) == (Status.FAULT, "the frame holds NaN or Inf")
+    elif is_of_one_colour(frame):
+        assert status == Status.FAULT
+        assert "of one colour throughout" in reason
+    else:
+        assert (status, reason) == (Status.OK, "")
+
+
+def digest(frame, width):
+    last = np.zeros(2, np.uint64)
+    frame_facts(frame.dtype, 1)(frame, np.zeros(1, f"u{width}"), last)
+    return int(last[0])
+
+
+@given(arrays.arrays("uint8", 24), st.integers(0, 23), st.integers(1, 255))
+@settings(deadline=None)
+def test_frames_that_differ_in_one_value_have_other_digests(frame, place, change):
+    other = frame.copy()
+    other[place] ^= change
+    assert digest(frame, 1) != digest(other, 1)
+    wide, wider = frame.view("u4"), other.view("u4")
+    assert digest(wide, 4) != digest(wider, 4)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_lights_that_move_apart_are_no_frozen_picture(dtype):
+    check = FrameCheck((48, 64), dtype, frozen=2)
+    for step in range(30):
+        frame = np.zeros((48, 64), dtype)
+        frame[20:24, 30 - step : 32 - step] = frame[20:24, 32 + step : 34 + step] = 200
+        assert check.judge(frame)[0] == Status.OK
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 8, 6), (8, 6, 3), (1, 8, 6), (1, 8, 3), (8, 6), (48,)])
+def test_a_blank_screen_is_found_behind_its_normalisation(shape, dtype):
+    mean = np.array([0.485, 0.456, 0.406], dtype)
+    frame = np.full(shape, 0.1, dtype)
+    if 3 in shape:
+        frame -= mean[:, None, None] if shape[0] == 3 else mean
+    check = FrameCheck(shape, dtype)
+    assert check.judge(frame)[0] == Status.FAULT
+    frame.reshape(-1)[-1] += 1
+    assert check.judge(frame)[0] == Status.OK
+
+
+def test_a_frame_and_its_complement_are_two():
+    frame = np.random.default_rng(0).integers(-9, 9, (8, 6))
+    check = FrameCheck(frame.shape, "int64", frozen=2)
+    assert [check.judge(values)[0] for values in (frame, ~frame)] == [Status.OK] * 2
+
+
+def test_two_values_that_change_places_have_another_digest():
+    frame = np.arange(24, dtype=np.uint32)
+    other = frame.copy()
+    other[[3, 20]] = other[[20, 3]]
+    assert digest(frame, 4) != digest(other, 4)
+
+
+def test_a_frozen_picture_is_stale_until_it_moves():
+    check = FrameCheck((3, 8, 6), "float32", frozen=3)
+    still = picture()
+    assert [check.judge(still.copy())[0] for _ in range(2)] == [Status.OK] * 2
+    assert check.judge(still) == (Status.STALE, "the picture is frozen: the same bytes 3 frames in a row", True)
+    assert check.judge(still)[1].endswith("4 frames in a row")
+    assert check.judge(picture(seed=1))[0] == Status.OK
+    assert check.judge(still)[0] == Status.OK
+    check.reset()
+    assert check.judge(still)[0] == Status.OK
+
+
+def test_frames_of_any_memory_order_are_judged():
+    check = FrameCheck((6, 8, 3), "float32")
+    frame = picture().transpose(2, 1, 0)
+    assert check.judge(frame)[0] == Status.OK
+    frame[1, 1, 1] = np.inf
+    assert check.judge(frame)[0] == Status.FAULT
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        ([[1.0]], "expected a numpy array, got list"),
+        (picture("float64"), "expected a frame of dtype float32, got float64"),
+        (picture()[:, :, :5], r"expected a frame of shape (3, None, 6), got (3, 8, 5)"),
+        (picture()[0], r"expected a frame of shape (3, None, 6), got (8, 6)"),
+        (picture()[:, :0], r"expected a frame of shape (3, None, 6), got (3, 0, 6)"),
+        (picture(), ""),
+        (picture()[:, :4], ""),
+    ],
+)
+def test_frames_the_network_cannot_take_are_refused(frame, reason):
+    expected = (Status.FAULT, reason, False) if reason else (Status.OK, "", True)
+    assert FrameCheck((3, None, 6), "float32").judge(frame) == expected
+
+
+def test_a_frozen_count_that_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match="expected frozen as None or a number of frames from 2, got 1"):
+        FrameCheck((3, 8, 6), "float32", frozen=1)

@@ -1,0 +1,188 @@
+"""Counters and histograms against numpy, and their text for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tracemalloc
+import urllib.request
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outrider.monitor import Status
+from outrider.runtime.loop.drift import DriftTest
+from outrider.runtime.loop.metrics import Metrics, metrics_text, serve_metrics
+
+
+def with_latencies(*values):
+    metrics = Metrics()
+    for value in values:
+        metrics.record(Status.OK, 0.5, 1.0, value)
+    return metrics.latency
+
+
+@given(st.floats(0, 1e9))
+def test_every_latency_falls_below_the_end_of_its_bucket(microseconds):
+    histogram = with_latencies(microseconds)
+    (place,) = np.flatnonzero(histogram.counts)
+    assert microseconds < histogram.upper[place]
+    assert place == 0 or microseconds >= histogram.upper[place - 1]
+    assert (histogram.sum, histogram.largest) == (microseconds, microseconds)
+
+
+def test_buckets_are_narrow_and_agree_with_numpy():
+    values = np.random.default_rng(0).lognormal(7, 3, 5000)
+    histogram = with_latencies(*values.tolist())
+    edges = np.array([0, *histogram.upper])
+    expected, _ = np.histogram(values, edges)
+    assert histogram.counts.tolist() == expected.tolist()
+    finite = edges[4:-1]
+    assert (finite[1:] / finite[:-1] <= 1.25).all()
+    assert histogram.buckets() == [(u, c) for u, c in zip(histogram.upper, expected.tolist(), strict=True) if c]
+    assert histogram.sum == pytest.approx(values.sum())
+
+
+@pytest.mark.parametrize("odd", [math.nan, -1.0, -math.inf])
+def test_a_latency_that_is_none_counts_as_0(odd):
+    histogram = with_latencies(odd)
+    assert histogram.buckets() == [(1, 1)]
+    assert histogram.sum == 0
+
+
+@pytest.mark.parametrize("endless", [1e12, 1e300, math.inf])
+def test_a_latency_beyond_all_buckets_is_counted(endless):
+    assert with_latencies(endless).buckets() == [(math.inf, 1)]
+
+
+def with_margins(*pairs):
+    metrics = Metrics()
+    for score, threshold in pairs:
+        metrics.record(Status.OK, score, threshold, 1.0)
+    return metrics.margins
+
+
+@given(st.floats(allow_nan=True), st.floats(allow_nan=True))
+def test_any_score_and_threshold_are_counted(score, threshold):
+    assert with_margins((score, threshold)).counts.sum() == 1
+
+
+def test_margins_are_sixteenths_of_the_threshold():
+    scores = (0.0, 0.12, 0.126, 1.99, 2.0, 7.99, 8.0, math.inf, math.nan)
+    margins = with_margins(*((score, 2.0) for score in scores), (0.0, 0.0), (1.0, 0.0))
+    assert margins.buckets() == [(0.0625, 3), (0.125, 1), (1.0, 1), (1.0625, 1), (4.0, 1), (math.inf, 4)]
+
+
+def filled(**settings):
+    metrics = Metrics(false_alarm_rate=0.01, deadline_us=1000.0, **settings)
+    for status, count in {Status.OK: 90, Status.WARN: 4, Status.ALARM: 3, Status.FAULT: 2, Status.STALE: 1}.items():
+        for _ in range(count):
+            metrics.record(status, 0.5, 1.0, 2000.0 if status == Status.STALE else 100.0)
+    return metrics
+
+
+def test_frames_are_counted_by_their_status():
+    metrics = filled()
+    counters = metrics.counters
+    assert (counters.frames, counters.warnings, counters.alarms, counters.faults, counters.stale) == (100, 4, 3, 2, 1)
+    assert counters.deadline_misses == 1
+    assert counters.judged == 97
+    assert metrics.availability == 0.97
+    assert metrics.margins.counts.sum() == 97
+
+
+def test_rates_per_hour_come_of_the_clock(monkeypatch):
+    metrics = filled()
+    monkeypatch.setattr("time.monotonic_ns", lambda: metrics.started_ns + 1_800 * 10**9)
+    assert metrics.hours == 0.5
+    assert metrics.alarms_per_hour == 6
+    assert metrics.calibrated_alarms_per_hour == pytest.approx(0.01 * 97 * 2)
+    assert Metrics().calibrated_alarms_per_hour is None
+    assert math.isnan(Metrics().availability)
+
+
+def test_a_snapshot_is_json():
+    values = json.loads(json.dumps(filled(drift=DriftTest(0.01)).snapshot(), allow_nan=False))
+    assert values["counters"]["frames"] == 100
+    assert sum(count for _, count in values["latency_us"]) == 100
+    assert values["latency_largest_us"] == 2000
+    assert values["drift"]["tested"] == 0
+
+
+def test_counting_allocates_nothing_that_stays():
+    metrics = Metrics(false_alarm_rate=0.01, deadline_us=1000.0, drift=DriftTest(0.01, stride=1))
+
+    def count():
+        for place in range(300):
+            metrics.record(Status.OK, 0.5, 1.0, 12.5 * place)
+            metrics.drift.update(False)
+
+    count()
+    tracemalloc.start()
+    try:
+        count()
+        before = tracemalloc.take_snapshot()
+        for _ in range(10):
+            count()
+        after = tracemalloc.take_snapshot()
+    finally:
+        tracemalloc.stop()
+    ours = [tracemalloc.Filter(True, "*metrics.py"), tracemalloc.Filter(True, "*drift.py")]
+    grown = after.filter_traces(ours).compare_to(before.filter_traces(ours), "lineno")
+    assert sum(line.count_diff for line in grown) <= 2
+
+
+def samples(text):
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_the_text_holds_every_count():
+    pytest.importorskip("prometheus_client")
+    drift = DriftTest(0.01)
+    found = samples(metrics_text({"front": filled(drift=drift), "rear": Metrics()}))
+    assert found['outrider_frames_total{guard="front"}'] == "100.0"
+    assert found['outrider_alarms_total{guard="front"}'] == "3.0"
+    assert found['outrider_frames_total{guard="rear"}'] == "0.0"
+    assert found['outrider_frame_seconds_count{guard="front"}'] == "100.0"
+    assert float(found['outrider_frame_seconds_sum{guard="front"}']) == pytest.approx((99 * 100 + 2000) / 1e6)
+    assert found['outrider_frame_seconds_bucket{guard="front",le="0.000128"}'] == "99.0"
+    assert found['outrider_frame_seconds_bucket{guard="front",le="0.002048"}'] == "100.0"
+    assert found['outrider_availability_ratio{guard="front"}'] == "0.97"
+    assert found['outrider_calibration_holds{guard="front"}'] == "1.0"
+    assert found['outrider_drift_evidence{guard="front"}'] == "1.0"
+    assert 'outrider_availability_ratio{guard="rear"}' not in found
+    assert 'outrider_calibrated_alarms_per_hour{guard="rear"}' not in found
+
+
+def test_the_text_is_read_by_prometheus_own_parser():
+    parser = pytest.importorskip("prometheus_client.parser")
+    families = {family.name: family for family in parser.text_string_to_metric_families(metrics_text(filled()))}
+    assert families["outrider_frames"].type == "counter"
+    assert families["outrider_frame_seconds"].type == "histogram"
+    buckets = [s.value for s in families["outrider_frame_seconds"].samples if s.name.endswith("_bucket")]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == 100
+
+
+def test_metrics_are_served_as_they_stand():
+    pytest.importorskip("prometheus_client")
+    metrics = filled()
+    server = serve_metrics(metrics, port=0)
+    try:
+        for _ in range(2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
+                found = samples(answer.read().decode())
+            assert found['outrider_frames_total{guard=""}'] == str(float(metrics.counters.frames))
+            metrics.record(Status.OK, 0.5, 1.0, 100.0)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("call", [lambda: metrics_text(Metrics()), lambda: serve_metrics(Metrics(), 0)])
+def test_a_missing_package_is_named_with_its_extra(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ImportError, match=r"metrics for Prometheus need one more package: pip install 'outrider\[metr"):
+        call()
