@@ -52,8 +52,9 @@ from numba import njit
 from onnx import helper, numpy_helper
 from tables import keep, show
 
-from outrider.coverage import SingleRange, kernels
+from outrider.coverage import SingleRange
 from outrider.monitor import Monitor
+from outrider.monitor.kernels import verdicts as kernels
 from outrider.networks import OnnxNetwork
 from outrider.networks.zoo.steering import WEIGHTS
 from outrider.runtime import Guard, Heartbeat

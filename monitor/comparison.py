@@ -42,7 +42,7 @@ class Comparison:
         """The columns that are joined, criterion by criterion."""
         profile, found = self._profile, []
         for _, members in groupby(range(len(profile.columns)), lambda i: profile.columns[i].group):
-            fitting = tuple(i for i in members if self._fits(profile.network.taps[profile.columns[i].tap]))
+            fitting = tuple(i for i in members if self._fits(profile.facts.taps[profile.columns[i].tap]))
             if fitting:
                 found += self._joined(fitting) or [one for i in fitting for one in self._joined((i,))]
         return tuple(found)

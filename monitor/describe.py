@@ -26,10 +26,10 @@ def describe(profile: Profile, logic: Logic, calibration: Calibration | None) ->
     return {
         "format": FORMAT,
         "complete": profile.complete,
-        "network": profile.network.to_dict(),
+        "network": profile.facts.to_dict(),
         "columns": [
             {
-                "tap": profile.network.taps[column.tap].id,
+                "tap": profile.facts.taps[column.tap].id,
                 "criterion": describe_criterion(column.criterion),
                 "neurons": signature.neurons,
                 "bytes": signature.nbytes,
@@ -40,7 +40,7 @@ def describe(profile: Profile, logic: Logic, calibration: Calibration | None) ->
         "logic": describe_logic(logic),
         "trusted": {
             "frames": trusted.frames,
-            "trusted": trusted.trusted,
+            "trusted": trusted.accepted,
             "labelled": trusted.labelled,
             "confidence": trusted.confidence,
             "minimum_per_class": trusted.minimum_per_class,

@@ -44,7 +44,7 @@ def write_profile(
     facts: dict[str, Any] = {
         "format": FORMAT,
         "complete": profile.complete,
-        "network": profile.network.to_dict(),
+        "network": profile.facts.to_dict(),
         "columns": [
             {"criterion": describe_criterion(column.criterion), "tap": column.tap, "group": column.group}
             for column in profile.columns

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import kernels
 from ..networks import Network, Observation
 from .arrays import all_finite, as_array, without_batch
 from .calibration import Calibration
 from .comparison import Comparison, Together
+from .kernels import verdicts as kernels
 from .logic import Logic
 from .neurons import Namer, Naming, Neurons, namer, naming
 from .places import Shape, place_shape
@@ -79,13 +79,13 @@ class FramePlan:
         worst = {one.column: one.worst for one in alone if one.has_places}
         self._speakers: dict[str, _Speaker] = {}
         for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
-            names = naming(profile.network.taps[column.tap].id, column.criterion, signature)
+            names = naming(profile.facts.taps[column.tap].id, column.criterion, signature)
             if names is not None:
                 self._speakers[profile.names[i]] = names, comparison.places[i], worst.get(i)
         self._shapes = [
             (place, _form(place_shape(tap), tap.size))
             for place, tap in {
-                place: profile.network.taps[column.tap]
+                place: profile.facts.taps[column.tap]
                 for place, column in zip(comparison.places, profile.columns, strict=True)
             }.items()
         ]
@@ -184,14 +184,11 @@ class FramePlan:
 
 def _source(network: Network) -> tuple[Callable[[Any], Observation], Observation | None]:
     """How frames are observed, and what is filled anew by each of them."""
-    if hasattr(network, "buffered"):
-        try:
-            held = network.buffered(1)
-        except ValueError:  # sizes that the model leaves open
-            pass
-        else:
-            return held.observe, held.seen
-    return network.observe, None
+    try:
+        held = network.buffered(1)
+    except ValueError:  # arrays are made anew, or sizes that the model leaves open
+        return network.observe, None
+    return held.observe, held.seen
 
 
 def _copy_of(output: Any) -> Callable[[], Any]:
@@ -250,7 +247,7 @@ class _Alone:
         self, profile: Profile, column: int, place: int, deviations: np.ndarray, label: np.ndarray, score_map: _Map
     ) -> None:
         own, signature = profile.columns[column], profile.signatures[column]
-        tap = profile.network.taps[own.tap]
+        tap = profile.facts.taps[own.tap]
         self.column, self._place = column, place
         shape = place_shape(tap)
         rows, neurons = _form(shape, tap.size)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from ..coverage import kernels
+from .kernels import scores
 
 Scales = dict[str, np.ndarray]
 Scorer = Callable[[], None]
@@ -73,7 +73,7 @@ class Sum(Logic):
         return {}
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(kernels.scaled_sum, deviations, np.ones(len(groups)), 0, out)
+        return partial(scores.scaled_sum, deviations, np.ones(len(groups)), 0, out)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Normalised(Logic):
         return {"scale": _positive(deviations.mean(axis=0))}
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(kernels.scaled_sum, deviations, *_read(scales, "scale"), 0, out)
+        return partial(scores.scaled_sum, deviations, *_read(scales, "scale"), 0, out)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class ZScore(Logic):
         return {"scale": _positive(_scaled(deviations, self.log).std(axis=0))}
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(kernels.scaled_sum, deviations, *_read(scales, "scale"), int(self.log), out)
+        return partial(scores.scaled_sum, deviations, *_read(scales, "scale"), int(self.log), out)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class MaxZ(Logic):
         return {"scale": scale, "shift": mean.max() - mean}
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(kernels.scaled_highest, deviations, *_read(scales, "scale", "shift"), int(self.log), out)
+        return partial(scores.scaled_highest, deviations, *_read(scales, "scale", "shift"), int(self.log), out)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Votes(Logic):
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         highest = np.empty(self.k or len(groups))
-        return partial(kernels.kth_surprise, deviations, *_read(scales, *_CURVE), highest, out)
+        return partial(scores.kth_surprise, deviations, *_read(scales, *_CURVE), highest, out)
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,13 @@ class SmallestP(Logic):
         scale = _positive(values.std(axis=0))
         centre = values.mean(axis=0) / scale
         ends, parts = _ends(groups), _parts(groups, len(deviations))
-        kernels.parts_of_groups(np.ascontiguousarray(deviations), scale, centre, ends, int(self.log), parts)
+        scores.parts_of_groups(np.ascontiguousarray(deviations), scale, centre, ends, int(self.log), parts)
         return {"scale": scale, "centre": centre} | _fit_surprise(parts)
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         standard, curve = _read(scales, "scale", "centre"), _read(scales, *_CURVE)
         ends, parts = _ends(groups), _parts(groups, len(deviations))
-        return partial(kernels.highest_surprise, deviations, *standard, ends, int(self.log), *curve, parts, out)
+        return partial(scores.highest_surprise, deviations, *standard, ends, int(self.log), *curve, parts, out)
 
 
 def make_logic(name: str, **settings: Any) -> Logic:

@@ -71,8 +71,8 @@ class Monitor:
         self._profile = profile
         self.calibration = calibration
         place = {tap.id: i for i, tap in enumerate(network.taps)}
-        self._taps = tuple(place[profile.network.taps[column.tap].id] for column in profile.columns)
-        self._shapes = tuple(place_shape(profile.network.taps[column.tap]) for column in profile.columns)
+        self._taps = tuple(place[profile.facts.taps[column.tap].id] for column in profile.columns)
+        self._shapes = tuple(place_shape(profile.facts.taps[column.tap]) for column in profile.columns)
         self._groups = np.array([column.group for column in profile.columns])
         self._covered = profile.trusted.covered
         self._covered_of_map = profile.trusted.covered_of_map
@@ -120,7 +120,7 @@ class Monitor:
         path = None if checkpoint is None else Path(checkpoint)
         profile = self._start(trusted_confidence, minimum_per_class, path)
         saved = time.monotonic()
-        for frames, labels in _after(batches, profile.trusted.frames, profile.network):
+        for frames, labels in _after(batches, profile.trusted.frames, profile.facts):
             self._learn(profile, frames, labels)
             try:
                 if progress:
@@ -140,8 +140,8 @@ class Monitor:
         fresh = self._profile
         if path and path.exists():
             profile, _, _ = read_profile(path)
-            _refuse_another_network(path, profile, fresh.network)
-            if (profile.columns, profile.network.taps) != (fresh.columns, fresh.network.taps):
+            _refuse_another_network(path, profile, fresh.facts)
+            if (profile.columns, profile.facts.taps) != (fresh.columns, fresh.facts.taps):
                 raise ProfileError(
                     f"{path}: expected the criteria of this monitor, got others; remove it to start anew"
                 )
@@ -152,11 +152,11 @@ class Monitor:
                     f" got {(confidence, minimum)}; remove it to start anew"
                 )
             return profile
-        return _fresh(fresh.network, fresh.columns, confidence, minimum)
+        return _fresh(fresh.facts, fresh.columns, confidence, minimum)
 
     def _learn(self, profile: Profile, frames: Any, labels: np.ndarray | None) -> None:
         trusted = profile.trusted
-        _refuse_mixed_labels(trusted, profile.network, labels)
+        _refuse_mixed_labels(trusted, profile.facts, labels)
         seen = self.network.observe(frames)
         array = as_array(frames)
         predictions = self._predictions(seen, len(array))
@@ -193,7 +193,7 @@ class Monitor:
 
     def _finish(self, profile: Profile) -> None:
         trusted = profile.trusted
-        if not trusted.trusted:
+        if not trusted.accepted:
             rule = f"right with softmax >= {trusted.confidence:g}" if trusted.labelled else "finite"
             raise ProfileError(
                 f"expected trusted frames, got none: 0 of {trusted.frames} were {rule};"
@@ -201,9 +201,9 @@ class Monitor:
             )
         if trusted.non_finite:
             _warn(f"{trusted.non_finite} of {trusted.frames} frames hold or cause NaN or Inf and were left out")
-        if trusted.labelled and 3 * trusted.trusted < trusted.frames:
+        if trusted.labelled and 3 * trusted.accepted < trusted.frames:
             _warn(
-                f"only {trusted.trusted:,} of {trusted.frames:,} frames are trusted: right with softmax >="
+                f"only {trusted.accepted:,} of {trusted.frames:,} frames are trusted: right with softmax >="
                 f" {trusted.confidence:g}; if the network is usually right, look at the preprocessing and at the order"
                 " of the classes"
             )
@@ -218,7 +218,7 @@ class Monitor:
                 )
         profile.complete = True
         for column, signature in zip(profile.columns, profile.signatures, strict=True):
-            column.criterion.prepare(signature, codes=gives_codes(profile.network.taps[column.tap]))
+            column.criterion.prepare(signature, codes=gives_codes(profile.facts.taps[column.tap]))
         self._assemble(self.network, profile, self.logic, None)
         probes = [self._judge(frames).deviations for frames in profile.spool.batches(32)]
         trusted.probe = np.concatenate(probes)
@@ -286,7 +286,7 @@ class Monitor:
                 leak = auroc(probes, alike)
             if leak is not None and leak > LEAK:
                 fewer = ""
-                if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in self._profile.network.taps):
+                if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in self._profile.facts.taps):
                     fewer = ', or leave out the units: taps="auto", neurons="channel" (in a shell --taps auto)'
                 _warn(
                     f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
@@ -535,7 +535,7 @@ def _columns(network: Network, criteria: Mapping[str, Criterion | Sequence[Crite
 
 
 def _refuse_another_network(path: str | os.PathLike, profile: Profile, network: NetworkFacts) -> None:
-    differences = profile.network.differences(network)
+    differences = profile.facts.differences(network)
     if differences:
         raise MismatchError(
             f"{path}: expected the network it was learned from, got another:\n  " + "\n  ".join(differences)

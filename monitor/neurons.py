@@ -9,7 +9,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..coverage import Criterion, Parts, Signature, kernels, neuron_parts
+from ..coverage import Criterion, Parts, Signature, neuron_parts
+from .kernels.verdicts import take_highest
 
 _NEURONS, _NEURONS_OF_A_LAYER = 8, 4
 _LARGEST_COPY = 1024
@@ -73,4 +74,4 @@ def namer(name: Naming, values: np.ndarray, label: int) -> Namer:
 
 def _highest(tap: str, parts: Parts, values: np.ndarray, label: int) -> list[str]:
     places = np.empty(_NEURONS_OF_A_LAYER, np.int64)
-    return [f"{tap}[{place}]" for place in places[: kernels.take_highest(parts(values, label), places)].tolist()]
+    return [f"{tap}[{place}]" for place in places[: take_highest(parts(values, label), places)].tolist()]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..coverage import Criterion, Signature
 from ..networks import Network, Tap
+from ..networks.renamed import renamed_attribute
 
 _PROBE_FRAMES = 256
 _PROBE_BYTES = 64 * 2**20
@@ -19,8 +20,8 @@ _PROBE_BYTES = 64 * 2**20
 class NetworkFacts:
     """What must be the same about a network for a profile to hold: `differences` names what is not.
 
-    map_classes: the classes that a map of class scores tells apart, None for a network without one. logits: which
-    output holds the class scores, where the network says so and no tap does.
+    map_classes: the classes that a map of class scores tells apart, None for a network without one.
+    scores_output: which output holds the class scores, where the network says so and no tap does; ``logits`` in a file.
     """
 
     engine: str
@@ -30,15 +31,15 @@ class NetworkFacts:
     taps: tuple[Tap, ...]
     preprocessing: dict[str, Any] | None = None
     map_classes: int | None = None
-    logits: int | str | None = None
+    scores_output: int | str | None = None
 
     @classmethod
     def of(cls, network: Network, taps: Iterable[Tap]) -> NetworkFacts:
         preprocessing = network.preprocessing.to_dict() if network.preprocessing else None
         shape = tuple(network.input_shape)
-        of_map, logits = (getattr(network, name, None) for name in ("map_classes", "logits"))
+        of_map, output = network.map_classes, network.scores_output
         same = network.engine, network.fingerprint, network.classes, shape, tuple(taps), preprocessing
-        return cls(*same, of_map, logits)
+        return cls(*same, of_map, output)
 
     def classes_of(self, tap: int) -> int:
         """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""
@@ -60,8 +61,8 @@ class NetworkFacts:
         ]
         if None not in (self.preprocessing, other.preprocessing) and self.preprocessing != other.preprocessing:
             lines.append(f"preprocessing: expected {self.preprocessing}, got {other.preprocessing}")
-        if None not in (self.logits, other.logits) and self.logits != other.logits:
-            lines.append(f"output with the class scores: expected {self.logits!r}, got {other.logits!r}")
+        if None not in (self.scores_output, other.scores_output) and self.scores_output != other.scores_output:
+            lines.append(f"output with the class scores: expected {self.scores_output!r}, got {other.scores_output!r}")
         there = {tap.id: tap for tap in other.taps}
         for tap in self.taps:
             if tap.id not in there:
@@ -74,6 +75,7 @@ class NetworkFacts:
     def to_dict(self) -> dict[str, Any]:
         """The facts in JSON types."""
         facts = asdict(self)
+        facts["logits"] = facts.pop("scores_output")
         for name in ("map_classes", "logits"):
             if facts[name] is None:
                 del facts[name]
@@ -89,13 +91,13 @@ class NetworkFacts:
         classes = facts["classes"]
         if not (classes is None or (isinstance(classes, int) and classes >= 1)):
             raise ValueError(f"expected a number of classes, got {classes!r}")
-        of_map, logits = facts.get("map_classes"), facts.get("logits")
+        of_map, output = facts.get("map_classes"), facts.get("logits")
         if not (of_map is None or (isinstance(of_map, int) and of_map >= 2)):
             raise ValueError(f"expected a map of 2 classes or more, got {of_map!r}")
-        if not (logits is None or isinstance(logits, (int, str))):
-            raise ValueError(f"expected the index or name of an output, got {logits!r}")
+        if not (output is None or isinstance(output, (int, str))):
+            raise ValueError(f"expected the index or name of an output, got {output!r}")
         texts = str(facts["engine"]), str(facts["fingerprint"])
-        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, logits)
+        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, output)
 
 
 def _shape(sizes: list[Any]) -> tuple[int | None, ...]:
@@ -145,8 +147,11 @@ class TrustedSet:
     probe: np.ndarray | None = None
     per_map_class: np.ndarray | None = None
 
+    trusted = renamed_attribute("trusted", "accepted")
+
     @property
-    def trusted(self) -> int:
+    def accepted(self) -> int:
+        """The frames that were learned from."""
         return int(self.per_class.sum())
 
     @property
@@ -164,12 +169,14 @@ class TrustedSet:
 class Profile:
     """Signatures of one network, a column each, and what they were learned from."""
 
-    network: NetworkFacts
+    facts: NetworkFacts
     columns: tuple[Column, ...]
     signatures: tuple[Signature, ...]
     trusted: TrustedSet
     complete: bool = False
     spool: FrameSpool = field(default_factory=lambda: FrameSpool())  # noqa: PLW0108 (the class stands below)
+
+    network = renamed_attribute("network", "facts")
 
     @property
     def nbytes(self) -> int:
@@ -178,10 +185,10 @@ class Profile:
     @property
     def names(self) -> tuple[str, ...]:
         """A name per column: the tap and the criterion, e.g. "relu1:unit single_range"."""
-        return tuple(f"{self.network.taps[column.tap].id} {column.criterion.name}" for column in self.columns)
+        return tuple(f"{self.facts.taps[column.tap].id} {column.criterion.name}" for column in self.columns)
 
     def __str__(self) -> str:
-        network, trusted = self.network, self.trusted
+        network, trusted = self.facts, self.trusted
         shape = " x ".join("?" if size is None else str(size) for size in network.input_shape)
         classes = "no classes" if network.classes is None else f"{network.classes} classes"
         if network.map_classes:
@@ -189,7 +196,7 @@ class Profile:
         rule = f"right with softmax of at least {trusted.confidence:g}" if trusted.labelled else "no labels: all"
         lines = [
             f"network: {network.engine}, input {shape}, {classes}, SHA-256 {network.fingerprint[:12]}…",
-            f"trusted: {trusted.trusted:,} of {trusted.frames:,} frames ({rule})",
+            f"trusted: {trusted.accepted:,} of {trusted.frames:,} frames ({rule})",
         ]
         per_class = None if network.classes is None else trusted.per_class
         for what, counts in (("per class", per_class), ("with class", trusted.per_map_class)):
@@ -204,7 +211,7 @@ class Profile:
     def __repr__(self) -> str:
         state = "" if self.complete else ", unfinished"
         trusted, n = self.trusted, len(self.columns)
-        return f"Profile({n} column{'s' * (n != 1)}, {trusted.trusted:,} of {trusted.frames:,} frames trusted{state})"
+        return f"Profile({n} column{'s' * (n != 1)}, {trusted.accepted:,} of {trusted.frames:,} frames trusted{state})"
 
     def why_infinite(self, uncovered: int, deviation: np.ndarray) -> str:
         """Why a score is infinite: `uncovered` is a class that has too few trusted frames, or -1."""
@@ -216,7 +223,7 @@ class Profile:
         broken = np.flatnonzero(np.isinf(deviation))
         if not len(broken):
             return "the score is not finite"
-        return f"NaN or Inf in the network, at {self.network.taps[self.columns[broken[0]].tap].id}"
+        return f"NaN or Inf in the network, at {self.facts.taps[self.columns[broken[0]].tap].id}"
 
 
 class FrameSpool:

@@ -26,7 +26,7 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
         taps = {row.a.id: row.b.id for row in taps.rows}
     here = {tap.id: tap for tap in network.taps}
     differences, moved = [], []
-    for tap in profile.network.taps:
+    for tap in profile.facts.taps:
         counterpart = here.get(taps.get(tap.id, ""))
         if counterpart is None:
             differences.append(f"tap {tap.id}: expected a tap bound to it, got {taps.get(tap.id, 'none')}")
@@ -35,16 +35,16 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
             differences += _differences(tap, counterpart)
     facts = NetworkFacts.of(network, moved)
     for name, mine, theirs in (
-        ("classes", profile.network.classes, facts.classes),
-        ("classes of the map", profile.network.map_classes, facts.map_classes),
-        ("input shape", profile.network.input_shape, facts.input_shape),
+        ("classes", profile.facts.classes, facts.classes),
+        ("classes of the map", profile.facts.map_classes, facts.map_classes),
+        ("input shape", profile.facts.input_shape, facts.input_shape),
     ):
         if mine != theirs:
             differences.append(f"{name}: expected {mine}, got {theirs}")
     if facts.preprocessing is None:
-        facts = replace(facts, preprocessing=profile.network.preprocessing)
-    elif profile.network.preprocessing not in (None, facts.preprocessing):
-        differences.append(f"preprocessing: expected {profile.network.preprocessing}, got {facts.preprocessing}")
+        facts = replace(facts, preprocessing=profile.facts.preprocessing)
+    elif profile.facts.preprocessing not in (None, facts.preprocessing):
+        differences.append(f"preprocessing: expected {profile.facts.preprocessing}, got {facts.preprocessing}")
     ids = [tap.id for tap in moved]
     differences += [
         f"tap {name}: expected it to be bound once, got it twice"
@@ -55,7 +55,7 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
             "expected a network with the same taps under other names, got\n  " + "\n  ".join(differences)
         )
     carried = Monitor.__new__(Monitor)
-    carried._assemble(network, replace(profile, network=facts), monitor.logic, monitor.calibration)  # noqa: SLF001
+    carried._assemble(network, replace(profile, facts=facts), monitor.logic, monitor.calibration)  # noqa: SLF001
     return carried
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from ..coverage import kernels
 from .calibration import Calibration
+from .kernels import verdicts as kernels
 
 BROKEN_INPUT = "the input holds NaN or Inf"
 

@@ -120,7 +120,7 @@ def random_frames(network: Network, count: int = 4, seed: int = 0) -> np.ndarray
     if len(shape) < len(network.input_shape):
         raise ValueError(f"expected a network whose input sizes are known, got {network.input_shape}")
     rng = np.random.default_rng(seed)
-    dtype = np.dtype(getattr(network, "dtype", "float32"))
+    dtype = np.dtype(network.dtype)
     if dtype.kind == "f":
         return rng.standard_normal((count, *shape)).astype(dtype)
     return rng.integers(0, min(256, np.iinfo(dtype).max + 1), (count, *shape)).astype(dtype)
@@ -311,7 +311,7 @@ def _operator(tap: Tap) -> str:
 
 def _taken_by(network: Network, frames: np.ndarray) -> np.ndarray:
     """Frames in the float dtype of a network, and with the channels first or last as it takes them."""
-    dtype = np.dtype(getattr(network, "dtype", "float32"))
+    dtype = np.dtype(network.dtype)
     taken = network.input_shape
     if len(taken) == 3 and frames.ndim == 4 and not _fits(frames.shape[1:], taken):
         turned = [np.moveaxis(frames, *axes) for axes in ((1, -1), (-1, 1))]

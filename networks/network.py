@@ -32,13 +32,15 @@ class Observation(NamedTuple):
 
 
 class Network(Protocol):
-    """A network as a source of activations.
+    """A network as a source of activations: all that a monitor, a guard and an export read of one.
 
-    classes is None for a network without classes (regression, segmentation). input_shape is that of one sample.
-    fingerprint is a SHA-256 in hexadecimal: another network has another. A network whose class scores are a map may
-    say how many classes that map tells apart, as `map_classes`; without it, it has none. One that can run into
-    arrays that stay where they are may offer them, as `buffered`, see `OnnxNetwork`; without that, the output is a
-    new one with every call, which a loop hands on.
+    An adapter inherits from this class for the defaults, or has every name itself.
+
+    taps: where it is observed, in the order of an observation's activations. classes: how many it tells apart, None
+    for a network without classes (regression, segmentation). input_shape: of one sample. engine: its name in a profile.
+    fingerprint: a SHA-256 in hexadecimal: another network has another. preprocessing: what a picture goes through.
+    dtype: of a batch. map_classes: how many classes a map of class scores tells apart, None without such a map.
+    scores_output: index or name of the output with the class scores, where the adapter was told or knows.
     """
 
     taps: Taps
@@ -46,7 +48,10 @@ class Network(Protocol):
     input_shape: tuple[int | None, ...]
     engine: str
     fingerprint: str
-    preprocessing: Preprocessing | None
+    preprocessing: Preprocessing | None = None
+    dtype: str = "float32"
+    map_classes: int | None = None
+    scores_output: int | str | None = None
 
     def observe(self, batch: Any) -> Observation:
         """Run a batch, (n, *input_shape), and return the outputs with the activations at the taps."""
@@ -58,6 +63,23 @@ class Network(Protocol):
 
     def close(self) -> None:
         """Release what the adapter holds; the network cannot be observed afterwards."""
+        ...
+
+    def buffered(self, size: int) -> Buffered:
+        """This network with arrays of its own for batches of one size, which stay where they are: see `Buffered`.
+
+        Raises ValueError where it has none, as by default; then every output is a new one.
+        """
+        raise ValueError(f"expected a network with buffers for {size} frames, got one that makes new arrays")
+
+
+class Buffered(Protocol):
+    """A network that fills the same arrays with every call. seen: what the last call left in them."""
+
+    seen: Observation
+
+    def observe(self, batch: Any) -> Observation:
+        """Run a batch of the one size; the arrays are valid until the next call."""
         ...
 
 

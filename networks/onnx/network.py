@@ -12,8 +12,9 @@ from weakref import WeakSet
 
 import numpy as np
 
-from ..network import Observation
+from ..network import Network, Observation
 from ..preprocessing import Preprocessing
+from ..renamed import renamed_keyword
 from ..tap import DEFAULT_TAPS, OUTPUT, Tap, Taps, choose, fill_neurons, reduce_to_neurons, stands_for
 from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
 from .candidates import candidates_of, count_classes, where_kept
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class OnnxNetwork:
+class OnnxNetwork(Network):
     """An ONNX model under ONNX Runtime, observed through outputs added to its graph.
 
     model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file,
@@ -38,9 +39,10 @@ class OnnxNetwork:
     Channels of NCHW maps are pooled in the graph, so that a few numbers leave it in place of the map; the outputs of
     the model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
     None for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), or of
-    another order that the graph tells. logits: index or name of the output with the class scores; a model with several
-    outputs has classes only where one of them is named so. threads: inside one operator; they do not spin. input_shape:
-    of one sample; sizes that the model leaves open, and None here, stay open, and then there are no taps unit by unit.
+    another order that the graph tells. scores_output: index or name of the output with the class scores; a model with
+    several outputs has classes only where one of them is named so. threads: inside one operator; they do not spin.
+    input_shape: of one sample; sizes that the model leaves open, and None here, stay open, and then there are no taps
+    unit by unit.
 
     feeds: values for all inputs but one, which are the same for every frame. buffers: batches of this many frames go
     through arrays that are bound once; what `observe` then returns are views of them, in the same place every time and
@@ -57,6 +59,7 @@ class OnnxNetwork:
 
     engine = "onnx"
 
+    @renamed_keyword("logits", "scores_output")
     def __init__(
         self,
         model: str | os.PathLike[str] | bytes,
@@ -64,7 +67,7 @@ class OnnxNetwork:
         taps: str | Sequence[str] = DEFAULT_TAPS,
         neurons: str | Sequence[str] = "channel",
         classes: int | str | None = "auto",
-        logits: int | str | None = None,
+        scores_output: int | str | None = None,
         providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
         threads: int = 1,
         preprocessing: Preprocessing | None = None,
@@ -99,16 +102,16 @@ class OnnxNetwork:
         self._input, self.dtype, self._fixed = trial.input, trial.dtype, trial.fixed
         self.input_shape: tuple[int | None, ...] = trial.shape
 
-        scores = _pick(graph.outputs, logits)
-        if logits is None and len(graph.outputs) > 1 and classes == "auto":
+        scores = _pick(graph.outputs, scores_output)
+        if scores_output is None and len(graph.outputs) > 1 and classes == "auto":
             classes = None
         self.classes = count_classes(trial.tensors[scores], trial.batch, classes)
         self.map_classes: int | None = None
-        self.logits: str | None = None
+        self.scores_output: str | None = None
         if classes == "pixel":
             self._map_axis = graph.channel_axis(scores) or 1
             self.map_classes = _count_map_classes(trial.tensors[scores], trial.batch, self._map_axis)
-            self.logits = scores
+            self.scores_output = scores
         self._splits = all(trial.tensors[name].shape[:1] == (trial.batch,) for name in graph.outputs)
         candidates = candidates_of(graph, trial, scores, self.classes)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
@@ -141,8 +144,8 @@ class OnnxNetwork:
         activations = tuple(read(values) for read in self._reads)
         outputs = len(self._outputs)
         output = values[0] if outputs == 1 else tuple(values[:outputs])
-        if self.logits is not None:
-            scores = values[self._outputs.index(self.logits)]
+        if self.scores_output is not None:
+            scores = values[self._outputs.index(self.scores_output)]
             return Observation(output, None, activations, np.moveaxis(scores, self._map_axis, 1))
         return Observation(output, None if self.classes is None else activations[-1], activations)
 
@@ -152,7 +155,7 @@ class OnnxNetwork:
         It observes nothing once this network is closed. Raises ValueError where the graph leaves open what shape an
         output has that is neither tapped nor the class scores, so that arrays for all frames cannot be made.
         """
-        read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.logits}
+        read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.scores_output}
         if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
             raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
         return self._bound(size)
@@ -246,7 +249,9 @@ def _pick(outputs: Sequence[str], key: int | str | None) -> str:
     if isinstance(key, int) and 0 <= key < len(outputs):
         return outputs[key]
     if key not in outputs:
-        raise ValueError(f"expected logits to be an index or one of the outputs {', '.join(outputs)}, got {key!r}")
+        raise ValueError(
+            f"expected scores_output to be an index or one of the outputs {', '.join(outputs)}, got {key!r}"
+        )
     return str(key)
 
 

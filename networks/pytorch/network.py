@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from ..network import Observation
+from ..network import Network, Observation
 from ..preprocessing import Preprocessing
+from ..renamed import renamed_keyword
 from ..tap import ACTIVATIONS, DEFAULT_TAPS, GATES, OUTPUT, Candidate, Tap, Taps, candidate, choose, split_selector
 
 if TYPE_CHECKING:
@@ -25,21 +26,22 @@ _TRIAL = 2  # samples in the trial run: enough to tell the batch axis from one o
 _OBSERVERS = "_outrider"
 
 
-class TorchNetwork:
+class TorchNetwork(Network):
     """A module in eval mode, observed through hooks that are installed once and removed by `close`.
 
     module: takes one (batch, *input_shape) tensor, on any device. It is not changed, and its weights must not be while
     it is observed. taps, neurons: as `choose` says; a module that runs more than once has a tap per run, the second
     named ``relu#2``. Activations called as functions (``F.relu``) are found by tracing the module with torch.fx and
     bear the names that it gives them. classes: how many, ``auto`` to take it from an output (batch, 2 or more), None
-    for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width). logits:
-    index or name of the output with the class scores.
+    for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width).
+    scores_output: index or name of the output with the class scores.
 
     Raises ValueError for a module in training mode, an input shape that it does not take, and taps that do not exist.
     """
 
     engine = "torch"
 
+    @renamed_keyword("logits", "scores_output")
     def __init__(
         self,
         module: nn.Module,
@@ -48,7 +50,7 @@ class TorchNetwork:
         taps: str | Sequence[str] = DEFAULT_TAPS,
         neurons: str | Sequence[str] = "channel",
         classes: int | str | None = "auto",
-        logits: int | str = 0,
+        scores_output: int | str = 0,
         preprocessing: Preprocessing | None = None,
     ) -> None:
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
@@ -58,7 +60,7 @@ class TorchNetwork:
         weights = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
         self._device, self._dtype = weights.device, weights.dtype
         self._module = module
-        self.logits = logits
+        self.scores_output: int | str = scores_output
         self._closed = False
         self.input_shape: tuple[int | None, ...] = tuple(input_shape)
         self.preprocessing = preprocessing
@@ -66,8 +68,8 @@ class TorchNetwork:
 
         zeros = torch.zeros((_TRIAL, *input_shape), dtype=self._dtype, device=self._device)
         plain = _Trial(((name, part) for name, part in module.named_modules() if name), module, zeros)
-        self.classes = _count_classes(plain.output, logits, classes)
-        self.map_classes = _count_map_classes(plain.output, logits) if classes == "pixel" else None
+        self.classes = _count_classes(plain.output, scores_output, classes)
+        self.map_classes = _count_map_classes(plain.output, scores_output) if classes == "pixel" else None
         scores = []
         if self.classes is not None:
             name = OUTPUT if OUTPUT not in plain.parts else f"{OUTPUT}#logits"
@@ -95,10 +97,10 @@ class TorchNetwork:
                 self._recording = None
             activations = tuple(map(_numpy, recording.finish()))
             if self.map_classes is not None:
-                return Observation(output, None, activations, _numpy(_pick(output, self.logits)))
+                return Observation(output, None, activations, _numpy(_pick(output, self.scores_output)))
             if self.classes is None:
                 return Observation(output, None, activations)
-            logits = _numpy(_pick(output, self.logits))
+            logits = _numpy(_pick(output, self.scores_output))
             return Observation(output, logits, (*activations, logits))
 
     def run(self, batch: np.ndarray | Tensor) -> Any:
@@ -402,10 +404,10 @@ def _drop_observers(traced: fx.GraphModule, keep: set[str]) -> None:
     traced.recompile()
 
 
-def _count_classes(output: Any, logits: int | str, classes: int | str | None) -> int | None:
+def _count_classes(output: Any, key: int | str, classes: int | str | None) -> int | None:
     if classes in (None, "pixel"):
         return None
-    scores = _pick(output, logits)
+    scores = _pick(output, key)
     shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
     is_scores = isinstance(scores, Tensor) and scores.ndim == 2 and scores.is_floating_point() and len(scores) == _TRIAL
     if classes == "auto":
@@ -417,8 +419,8 @@ def _count_classes(output: Any, logits: int | str, classes: int | str | None) ->
     return classes
 
 
-def _count_map_classes(output: Any, logits: int | str) -> int:
-    scores = _pick(output, logits)
+def _count_map_classes(output: Any, key: int | str) -> int:
+    scores = _pick(output, key)
     is_map = isinstance(scores, Tensor) and scores.ndim == 4 and scores.is_floating_point() and len(scores) == _TRIAL
     if not is_map or scores.shape[1] < 2:
         shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
@@ -439,7 +441,7 @@ def _pick(output: Any, key: int | str) -> Any:
     else:
         named = {0: output, **vars(output)} if hasattr(output, "__dict__") else {0: output}
     if key not in named:
-        raise ValueError(f"expected logits to be one of the outputs {', '.join(map(repr, named))}, got {key!r}")
+        raise ValueError(f"expected scores_output to be one of the outputs {', '.join(map(repr, named))}, got {key!r}")
     return named[key]
 
 

@@ -46,7 +46,7 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
                 f"column {name!r} cannot be computed inside a graph: expected a criterion among {possible}, got"
                 f" {column.criterion!r}; profile again without it, or keep the monitor outside"
             )
-        if profile.network.taps[column.tap].neurons == "pixel":
+        if profile.facts.taps[column.tap].neurons == "pixel":
             raise ValueError(
                 f"column {name!r} cannot be computed inside a graph: expected one row of neurons per frame, got one per"
                 " place; profile again with channel or grid neurons, or keep the monitor outside"
@@ -106,8 +106,8 @@ class _Neurons:
     def __init__(self, ops: Operators, profile: Profile) -> None:
         self._fragment = ops.fragment
         self._ops = ops
-        self._taps = [profile.network.taps[column.tap] for column in profile.columns]
-        self._pooled = [tap for tap in profile.network.taps if tap.neurons != "unit" or tap.layout == "NC"]
+        self._taps = [profile.facts.taps[column.tap] for column in profile.columns]
+        self._pooled = [tap for tap in profile.facts.taps if tap.neurons != "unit" or tap.layout == "NC"]
         self._together = ""
         self._alone: dict[Tap, str] = {}
         spans: list[slice] = []

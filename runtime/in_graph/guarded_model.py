@@ -219,12 +219,12 @@ def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     batch = (sizes[0].dim_value or sizes[0].dim_param) if sizes else ""
     rank = 1 + len(network.input_shape)
     scores = next((tap for tap in network.taps if tap.kind == "output"), None)
-    return builder.Model(value.name, network.dtype, rank, batch or "outrider_batch", scores, network.logits)
+    return builder.Model(value.name, network.dtype, rank, batch or "outrider_batch", scores, network.scores_output)
 
 
 def _facts(monitor: Monitor, calibration: Calibration, profile: Path) -> dict[str, Any]:
     learned = monitor.learned
-    network = learned.network
+    network = learned.facts
     return {
         "format": FORMAT,
         "fingerprint": network.fingerprint,

@@ -71,14 +71,14 @@ def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights
             f"{profile}: expected the network it was learned from, got another:\n"
             f"  engine: expected {facts.engine}, got {spec}; {_carried_over(profile, spec)}"
         )
-    options["logits"] = facts.logits or 0
+    options["scores_output"] = facts.scores_output or 0
     if is_onnx(spec):
         # before it is opened in a way that only the right one can be
         if facts.engine == "onnx" and Path(spec).is_file():
             refuse_another_model(profile, facts, onnx_fingerprint(spec), spec)
         for tap in facts.taps:
             if tap.kind == "output":
-                options["logits"] = tap.name
+                options["scores_output"] = tap.name
         return _onnx_network(spec, input_shape=facts.input_shape, exact=True, **options)
     module = _module(spec, weights)
     try:

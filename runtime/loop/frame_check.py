@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...coverage.kernels import frame_facts
 from ...monitor import Status
+from .kernels import frame_facts
 
 _EXPONENTS = {"float16": 0x7C00, "float32": 0x7F800000, "float64": 0x7FF0000000000000}
 _FINE = Status.OK, "", True

@@ -100,7 +100,7 @@ class Guard:
         self.raised: Exception | None = None
         self._own_drift = drift is None
         self._deadline = None if deadline is None else round(deadline * 1e9)
-        self._check_frame = FrameCheck(network.input_shape, getattr(network, "dtype", "float32"), frozen)
+        self._check_frame = FrameCheck(network.input_shape, network.dtype, frozen)
         self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
         self._fallback = fallback
         self._watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
@@ -132,7 +132,7 @@ class Guard:
         network = self.monitor.network
         shape = tuple(1 if size is None else size for size in network.input_shape)
         noise = np.random.default_rng(0).random(shape, np.float32)
-        dtype = np.dtype(getattr(network, "dtype", "float32"))
+        dtype = np.dtype(network.dtype)
         frame = (noise * 255).astype(dtype) if dtype.kind in "iu" else noise.astype(dtype)
         with self._lock:
             plan = self._make_plan()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...coverage.kernels import count_frame
 from ..printable import printable
 from .drift import DriftTest
+from .kernels import count_frame
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from outrider.coverage import kernels
+from outrider.monitor.kernels import scores, verdicts
 
 CLASSES, NEURONS = 3, 7
 finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
@@ -231,7 +232,7 @@ def test_whitened_distances_of_many_columns(sizes):
 @settings(deadline=None)
 def test_predictions_are_those_of_argmax(x):
     found = np.empty(len(x), np.int64)
-    assert kernels.predict(x, found) == np.isfinite(x).all()
+    assert verdicts.predict(x, found) == np.isfinite(x).all()
     np.testing.assert_array_equal(found, x.argmax(axis=1))
 
 
@@ -241,19 +242,19 @@ def test_classes_and_the_worst_of_places(scores, wide):
     scores = scores.astype(np.float64) if wide else scores
     rows, columns = np.array([0, 2, 4]), np.array([1, 3])
     found = np.empty(6, np.int64)
-    kernels.classes_of_places(scores, rows, columns, found)
+    verdicts.classes_of_places(scores, rows, columns, found)
     expected = scores[:, rows[:, None], columns].argmax(axis=0).ravel()
     np.testing.assert_array_equal(found, expected)
     out, covered = np.arange(6, dtype=np.float32), np.array([1, 0, 1], np.uint8)
-    last = kernels.alarm_uncovered_places(found, covered, out)
+    last = verdicts.alarm_uncovered_places(found, covered, out)
     strange = np.flatnonzero(expected == 1)
     assert last == (1 if len(strange) else -1)
     np.testing.assert_array_equal(out, np.where(expected == 1, np.inf, np.arange(6)))
     worst = np.empty(1, np.float32)
-    kernels.highest_value(out, worst)
+    verdicts.highest_value(out, worst)
     assert worst == out.max()
     row = scores.astype(np.float32).ravel()
-    kernels.highest_value(row, worst)
+    verdicts.highest_value(row, worst)
     np.testing.assert_array_equal(worst[0], row.max())
 
 
@@ -287,17 +288,17 @@ def test_scores_of_logics(x, log, narrow):
     scale, shift = np.array([1.0, 0.5, 30.0, 2.0]), np.array([0.0, 1.0, 0.25, 3.0])
     with np.errstate(all="ignore"):
         scaled = (np.log1p(wide) if log else wide) / scale
-        kernels.scaled_sum(x, scale, log, out)
+        scores.scaled_sum(x, scale, log, out)
         np.testing.assert_allclose(out, or_infinite(scaled.sum(axis=1), wide), rtol=1e-12)
-        kernels.scaled_highest(x, scale, shift, log, out)
+        scores.scaled_highest(x, scale, shift, log, out)
         np.testing.assert_allclose(out, or_infinite((scaled + shift).max(axis=1), wide), rtol=1e-12)
         z = scaled - shift
         expected = np.stack([z[:, :2].sum(axis=1), z[:, 2], z[:, 3], z[:, :2].max(axis=1)], axis=1)
         parts = np.empty((len(x), 4))
-        kernels.parts_of_groups(x, scale, shift, ENDS, log, parts)
+        scores.parts_of_groups(x, scale, shift, ENDS, log, parts)
         usual = np.isfinite(wide).all(axis=1)
         np.testing.assert_allclose(parts[usual], expected[usual], rtol=1e-12, atol=1e-9)
-        kernels.highest_surprise(x, scale, shift, ENDS, log, *curve(), parts, out)
+        scores.highest_surprise(x, scale, shift, ENDS, log, *curve(), parts, out)
         found = plain_surprise(parts, *curve()).max(axis=1)
         np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12)
 
@@ -306,7 +307,7 @@ def test_scores_of_logics(x, log, narrow):
 @settings(deadline=None)
 def test_the_kth_surprise(x, k):
     out = np.empty(len(x))
-    kernels.kth_surprise(x, *curve(), np.empty(k), out)
+    scores.kth_surprise(x, *curve(), np.empty(k), out)
     with np.errstate(all="ignore"):
         found = plain_surprise(x, *curve())
     np.testing.assert_allclose(out, or_infinite(np.sort(found, axis=1)[:, -k], x), rtol=1e-12)
@@ -321,7 +322,7 @@ def test_scores_against_their_thresholds(scores, thresholds):
     warnings = np.array([0.5, np.inf, 1e-9])
     c = np.array([0, 1, 2, 0, 1])
     level, threshold, confidence = np.empty(5, np.int64), np.empty(5), np.empty(5)
-    kernels.judge(scores, c, thresholds, warnings, level, threshold, confidence)
+    verdicts.judge(scores, c, thresholds, warnings, level, threshold, confidence)
     np.testing.assert_array_equal(threshold, thresholds[c])
     inside = scores <= thresholds[c]
     np.testing.assert_array_equal(level, np.where(inside, np.where(scores > warnings[c], 1, 0), 2))
@@ -331,7 +332,7 @@ def test_scores_against_their_thresholds(scores, thresholds):
     np.testing.assert_allclose(confidence, expected, rtol=1e-12)
     for i in range(5):
         places = np.full(3, -1)
-        one = kernels.judge_frame(
+        one = verdicts.judge_frame(
             scores[i : i + 1], c[i : i + 1], thresholds, warnings, np.float32([0, 3, 2]), np.float32([1, 2, 1]), places
         )
         assert places.tolist() == ([2, 1, -1] if level[i] else [-1] * 3)
@@ -343,7 +344,7 @@ def test_scores_against_their_thresholds(scores, thresholds):
 def test_columns_above_their_limits_are_those_of_a_stable_sort(columns):
     deviation, limits = np.float32(columns).T.copy()
     places = np.full(len(columns), -1)
-    found = kernels.columns_above(deviation, limits, places)
+    found = verdicts.columns_above(deviation, limits, places)
     loud = [j for j in range(len(columns)) if deviation[j] > limits[j] or np.isinf(deviation[j])]
 
     def excess(j):
@@ -358,7 +359,7 @@ def test_columns_above_their_limits_are_those_of_a_stable_sort(columns):
 @settings(deadline=None)
 def test_the_highest_are_those_of_a_stable_sort(values, count):
     values, places = np.float32(values), np.full(count, -1)
-    found = kernels.take_highest(values.copy(), places)
+    found = verdicts.take_highest(values.copy(), places)
     ordered = [j for j in np.argsort(-np.nan_to_num(values, posinf=np.inf), kind="stable") if values[j] > 0]
     assert places[:found].tolist() == ordered[:count]
     assert (places[found:] == -1).all()

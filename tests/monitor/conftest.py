@@ -9,12 +9,12 @@ import pytest
 
 from outrider.coverage import Mahalanobis, SingleRange, Softmax
 from outrider.monitor import Monitor
-from outrider.networks import Observation, Tap, Taps
+from outrider.networks import Network, Observation, Tap, Taps
 
 CLASSES, INPUTS, HIDDEN = 3, 6, 16
 
 
-class NumpyNetwork:
+class NumpyNetwork(Network):
     """logits = W2 relu(W1 x): one hidden tap and the class scores."""
 
     engine = "numpy"

@@ -338,13 +338,13 @@ def test_what_differs_of_a_tap_is_named(path, network):
 
 
 def test_another_output_with_the_class_scores_is_another_network(tmp_path, network):
-    network.logits = "left"
+    network.scores_output = "left"
     monitor = Monitor(network, SingleRange())
     monitor.profile(batches(frames(200)))
     monitor.save(tmp_path / "m.outrider")
     assert read_facts(tmp_path / "m.outrider")["network"]["logits"] == "left"
     Monitor.load(tmp_path / "m.outrider", network)
-    network.logits = "right"
+    network.scores_output = "right"
     with pytest.raises(MismatchError, match="output with the class scores: expected 'left', got 'right'"):
         Monitor.load(tmp_path / "m.outrider", network)
 

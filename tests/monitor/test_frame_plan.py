@@ -22,7 +22,7 @@ from outrider.coverage import (
     Softmax,
 )
 from outrider.monitor import MaxZ, Monitor, Normalised, SmallestP, Status, Sum, Verdict, Votes, ZScore
-from outrider.networks import Observation, Tap, Taps
+from outrider.networks import Network, Observation, Tap, Taps
 
 CRITERIA = [
     SingleRange(),
@@ -41,7 +41,7 @@ SHAPE, CLASSES = (2, 4, 4), 4
 PIXELS = tuple(range(32))
 
 
-class Puppet:
+class Puppet(Network):
     """Activations that the frame itself decides: units, channels, pixels of two resolutions and codes.
 
     The last value of a frame is what one neuron, or one class score, is replaced by: `broken` says which.

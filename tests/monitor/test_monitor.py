@@ -125,7 +125,7 @@ def test_trusted_frames_are_those_the_network_classifies_rightly_and_surely(netw
 
 def test_without_labels_every_frame_counts_and_the_profile_says_so(network):
     profile = Monitor(network, SingleRange()).profile(batches(frames(300)))
-    assert profile.trusted.trusted == 300
+    assert profile.trusted.accepted == 300
     assert not profile.trusted.labelled
 
 

@@ -18,14 +18,14 @@ from outrider.monitor import (
     describe_profile,
 )
 from outrider.monitor.places import nearest, place_shape
-from outrider.networks import Observation, Tap, Taps
+from outrider.networks import Network, Observation, Tap, Taps
 
 from .conftest import NumpyNetwork, batches
 
 CLASSES, SIDE, CHANNELS = 3, 8, 6
 
 
-class NumpySegmenter:
+class NumpySegmenter(Network):
     """relu(W1 x) at every pixel, its means over 2 x 2 pixels, and class scores W2 relu(W1 x) at every pixel."""
 
     engine = "numpy"
@@ -105,7 +105,7 @@ def test_without_classes_all_places_share_one_signature_and_the_worst_counts():
     for i, name in enumerate(monitor.columns):
         if name in maps:
             np.testing.assert_array_equal(deviations[:, i], maps[name].max(axis=(1, 2)))
-    assert monitor.learned.trusted.trusted == 200
+    assert monitor.learned.trusted.accepted == 200
     assert monitor.learned.signatures[0].counts.tolist() == [200 * SIDE * SIDE]
 
 

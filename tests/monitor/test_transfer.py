@@ -39,7 +39,7 @@ def test_verdicts_are_those_of_the_first_network(monitor):
         np.testing.assert_array_equal(getattr(verdicts, name), getattr(expected, name))
     assert moved.network is there
     assert moved.calibration is monitor.calibration
-    assert moved.learned.network.fingerprint == "f" * 64
+    assert moved.learned.facts.fingerprint == "f" * 64
     assert moved.columns == tuple(re.sub("hidden", "t1", re.sub("logits", "t2", name)) for name in monitor.columns)
 
 
@@ -74,9 +74,9 @@ def test_preprocessing_comes_along(network):
     monitor = Monitor(network, {"hidden": SingleRange()})
     monitor.profile(batches(frames(500)))
     moved = transfer(monitor, renamed(), BOUND)
-    assert moved.learned.network.preprocessing == Preprocessing(scale=0.5).to_dict()
+    assert moved.learned.facts.preprocessing == Preprocessing(scale=0.5).to_dict()
     same = transfer(monitor, renamed(preprocessing=Preprocessing(scale=0.5)), BOUND)
-    assert same.learned.network == replace(moved.learned.network)
+    assert same.learned.facts == replace(moved.learned.facts)
     with pytest.raises(MismatchError, match=r"preprocessing: expected .*0\.5.*, got .*0\.25"):
         transfer(monitor, renamed(preprocessing=Preprocessing(scale=0.25)), BOUND)
 

@@ -79,7 +79,7 @@ def _with_labels_for(network: Network, source: Source) -> Source:
     if source.labels is None:
         return source
     if network.classes is None:
-        of_places = getattr(network, "map_classes", None) is not None and source.labels.ndim == 3
+        of_places = network.map_classes is not None and source.labels.ndim == 3
         return source if of_places else replace(source, labels=None)
     if source.labels.max() >= network.classes or (source.classes and len(source.classes) != network.classes):
         got = len(source.classes) if source.classes else int(source.labels.max()) + 1

@@ -214,7 +214,7 @@ def test_names_like_ours_do_no_harm():
 @pytest.mark.parametrize("logits", ["logits", 1])
 def test_logits_among_several_outputs(logits):
     data = model(outputs=("r3", "logits"))
-    network = OnnxNetwork(data, logits=logits)
+    network = OnnxNetwork(data, scores_output=logits)
     observation = network.observe(images())
     assert network.classes == 10
     np.testing.assert_array_equal(observation.logits, observation.output[1])
@@ -223,13 +223,13 @@ def test_logits_among_several_outputs(logits):
 
 @pytest.mark.parametrize("logits", [2, -1, "scores"])
 def test_outputs_that_are_not_there_are_refused(logits):
-    with pytest.raises(ValueError, match="expected logits to be an index or one of the outputs r3, logits, got"):
-        OnnxNetwork(model(outputs=("r3", "logits")), logits=logits)
+    with pytest.raises(ValueError, match="expected scores_output to be an index or one of the outputs r3, logits, got"):
+        OnnxNetwork(model(outputs=("r3", "logits")), scores_output=logits)
 
 
 def test_a_network_without_classes():
     tail = [helper.make_node("ReduceSum", ["logits"], ["steer"], keepdims=1)]
-    for options in ({"logits": "r3"}, {"classes": None}):
+    for options in ({"scores_output": "r3"}, {"classes": None}):
         network = OnnxNetwork(model(outputs=("r3", "logits"), tail=tail), taps="auto", **options)
         observation = network.observe(images())
         assert network.classes is None

@@ -58,9 +58,9 @@ def test_places_that_a_later_module_overwrites_are_copied(batch):
 @pytest.mark.parametrize("logits", ["out", 1])
 def test_a_module_gives_the_scores_of_its_places(batch, logits):
     module = Segmenter().eval()
-    with TorchNetwork(module, (3, 8, 8), taps="relu", classes="pixel", logits=logits) as network:
+    with TorchNetwork(module, (3, 8, 8), taps="relu", classes="pixel", scores_output=logits) as network:
         seen = network.observe(batch)
-    assert (network.classes, network.map_classes, network.logits) == (None, 4, logits)
+    assert (network.classes, network.map_classes, network.scores_output) == (None, 4, logits)
     assert seen.logits is None
     np.testing.assert_array_equal(seen.score_map, seen.output["out"])
     assert [tap.kind for tap in network.taps] == ["relu"]
@@ -105,10 +105,10 @@ def onnx_segmenter(channels_last):
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_model_gives_the_scores_of_its_places(batch, channels_last):
     name = "last" if channels_last else "scores"
-    with OnnxNetwork(onnx_segmenter(channels_last), taps="relu:pixel", classes="pixel", logits=name) as network:
+    with OnnxNetwork(onnx_segmenter(channels_last), taps="relu:pixel", classes="pixel", scores_output=name) as network:
         seen = network.observe(batch)
         plain = network.run(batch)
-    assert (network.classes, network.map_classes, network.logits) == (None, 4, name)
+    assert (network.classes, network.map_classes, network.scores_output) == (None, 4, name)
     np.testing.assert_array_equal(seen.output[1], plain[1])
     np.testing.assert_array_equal(seen.score_map, np.moveaxis(plain[1], -1, 1) if channels_last else plain[1])
     assert seen.activations[0].shape == (3 * 64, 5)

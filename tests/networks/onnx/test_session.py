@@ -81,7 +81,7 @@ def test_sessions_are_built_at_construction_alone(monkeypatch):
 
 
 def test_run_returns_the_outputs_of_the_model_alone():
-    network = OnnxNetwork(model(dynamic=True), taps=("r1", "r2"), logits=0)
+    network = OnnxNetwork(model(dynamic=True), taps=("r1", "r2"), scores_output=0)
     values = network.run(frames(2))
     assert [value.shape for value in values][:1] == [(2, 5)]
     assert len(values) == 2
@@ -353,7 +353,7 @@ def test_taps_and_scores_of_which_the_graph_loses_sight_are_buffered(size):
 
 
 def test_an_output_that_is_not_read_is_asked_for_its_shape():
-    network = OnnxNetwork(reshaped(unread=True), taps="t", logits="y")
+    network = OnnxNetwork(reshaped(unread=True), taps="t", scores_output="y")
     with pytest.raises(ValueError, match="expected outputs of one shape for a buffer, got a graph that leaves it open"):
         network.buffered(1)
 

@@ -426,7 +426,7 @@ def test_a_module_that_overwrites_its_input_gets_a_copy():
 )
 def test_logits_among_several_outputs(pack, logits):
     module, batch = built(Heads(pack)), images(4, (6,))
-    network = TorchNetwork(module, (6,), logits=logits)
+    network = TorchNetwork(module, (6,), scores_output=logits)
     observation = network.observe(batch)
     with torch.no_grad():
         expected = module.scores(torch.relu(torch.from_numpy(batch)))
@@ -436,10 +436,10 @@ def test_logits_among_several_outputs(pack, logits):
 
 
 def test_outputs_that_are_not_there_are_refused():
-    with pytest.raises(ValueError, match="expected logits to be one of the outputs 0, 1, 'box', 'scores', got 'class'"):
-        TorchNetwork(built(Heads(Pair)), (6,), logits="class")
+    with pytest.raises(ValueError, match="scores_output to be one of the outputs 0, 1, 'box', 'scores', got 'class'"):
+        TorchNetwork(built(Heads(Pair)), (6,), scores_output="class")
     with pytest.raises(ValueError, match="outputs 0, got 1"):
-        TorchNetwork(conv_net(), SHAPE, logits=1)
+        TorchNetwork(conv_net(), SHAPE, scores_output=1)
 
 
 @pytest.mark.parametrize(

@@ -368,7 +368,7 @@ def test_quantised_models(form, bare, tmp_path):
     monitor, profile = taught(
         path, {"*:channel": CoverageBitmap(), "*:unit": SingleRange()}, neurons=("channel", "unit")
     )
-    assert any(tap.quantised for tap in monitor.learned.network.taps)
+    assert any(tap.quantised for tap in monitor.learned.facts.taps)
     export(path, profile, tmp_path / "guarded.onnx")
     assert_agree(run(tmp_path / "guarded.onnx", mixed()), monitor, mixed())
 
@@ -399,7 +399,9 @@ def test_classes_come_from_the_output_that_was_named(tmp_path):
     made.graph.output.insert(0, helper.make_tensor_value_info("other", TensorProto.FLOAT, ["n", 4]))
     bare = tmp_path / "bare.onnx"
     onnx.save(made, bare)
-    monitor, profile = taught(bare, {"@output": Softmax(), "r1:channel": CoverageBitmap()}, logits="logits", classes=4)
+    monitor, profile = taught(
+        bare, {"@output": Softmax(), "r1:channel": CoverageBitmap()}, scores_output="logits", classes=4
+    )
     export(bare, profile, tmp_path / "guarded.onnx")
     got = run(tmp_path / "guarded.onnx", mixed())
     _, verdicts = monitor.check(mixed())
@@ -420,7 +422,7 @@ def test_the_models_own_bytes_stay_and_the_facts_are_in_the_metadata(bare, tmp_p
     assert [facts[name] for name in ("false_alarm_rate", "n", "realised", "interval")] == [
         calibration.false_alarm_rate, calibration.n, calibration.realised, list(calibration.interval)
     ]  # fmt: skip
-    assert facts["taps"] == [tap.id for tap in monitor.learned.network.taps]
+    assert facts["taps"] == [tap.id for tap in monitor.learned.facts.taps]
     names = [node.output[0] for node in onnx.load(guarded).graph.node]
     assert len(names) == len(set(names))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bare.onnx", "bare.outrider", "guarded.onnx"]

@@ -94,7 +94,7 @@ def test_which_output_of_a_module_holds_the_scores_is_remembered(tmp_path, logit
     path.write_text(FACTORY)
     module = runpy.run_path(str(path))["TwoHeads"]()
     frames = np.random.default_rng(0).normal(size=(60, 1, 6, 6)).astype(np.float32)
-    with TorchNetwork(module.eval(), (1, 6, 6), taps="relu", logits=logits, classes=classes) as network:
+    with TorchNetwork(module.eval(), (1, 6, 6), taps="relu", scores_output=logits, classes=classes) as network:
         monitor = Monitor(network, {"relu": SingleRange()})
         monitor.profile([frames], minimum_per_class=0)
         monitor.save(tmp_path / "m.outrider")
@@ -102,4 +102,4 @@ def test_which_output_of_a_module_holds_the_scores_is_remembered(tmp_path, logit
         facts = NetworkFacts.from_dict(read_facts(tmp_path / "m.outrider")["network"])
     with closing(reopen_network(f"{path}:TwoHeads", tmp_path / "m.outrider", facts)) as again:
         np.testing.assert_array_equal(Monitor.load(tmp_path / "m.outrider", again).deviations(frames[:5]), expected)
-        assert (again.logits, again.classes, again.map_classes) == (logits, network.classes, network.map_classes)
+        assert (again.scores_output, again.classes, again.map_classes) == (logits, network.classes, network.map_classes)

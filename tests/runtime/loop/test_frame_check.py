@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from outrider.coverage.kernels import frame_facts
 from outrider.monitor import Status
 from outrider.runtime.loop.frame_check import FrameCheck
+from outrider.runtime.loop.kernels import frame_facts
 
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int32", "int64"]
 frames = st.sampled_from(DTYPES).flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3)))

@@ -230,7 +230,7 @@ def test_detectors_and_segmenters_have_no_classes(nodes, outputs):
     for value, name in zip(found, outputs, strict=True):
         np.testing.assert_array_equal(value, value_of(data, name, batch))
     if outputs[0] == "scores":
-        assert OnnxNetwork(data, logits="scores").classes == 8
+        assert OnnxNetwork(data, scores_output="scores").classes == 8
         assert OnnxNetwork(data, classes=8).observe(batch).logits.shape == (2, 8)
 
 

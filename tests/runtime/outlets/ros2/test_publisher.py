@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, Status, Verdict
-from outrider.networks import Observation, Tap, Taps
+from outrider.networks import Network, Observation, Tap, Taps
 from outrider.runtime import Guard
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.loop.metrics import Metrics
@@ -473,7 +473,7 @@ def test_an_alarm_between_two_messages_is_not_missed(written):
     assert wait(lambda: writers.last(1)[:2] == (0, "OK"))
 
 
-class Passing:
+class Passing(Network):
     """A network whose one activation is its input."""
 
     engine, fingerprint, input_shape, preprocessing, classes = "numpy", "ab" * 32, (2,), None, None

@@ -1,0 +1,39 @@
+"""How kernels are compiled: explicit signatures, no GIL, no fastmath, results written to the caller's buffers."""
+
+from __future__ import annotations
+
+from numba import float32, int64, njit, types, uint8
+
+
+def read(dtype, dimensions: int) -> types.Array:
+    """The type of a C-contiguous array that is only read."""
+    return types.Array(dtype, dimensions, "C", readonly=True)
+
+
+def compiled(*arguments, returns=types.void, codes=(), division="python"):
+    """Compile for the arguments given, and once more with the first of them replaced by `codes`.
+
+    division: by 0, ``python`` to raise, ``numpy`` for infinity and NaN.
+    """
+
+    def decorate(function):
+        signatures = [returns(*arguments)]
+        if codes:
+            signatures.append(returns(*codes, *arguments[len(codes) :]))
+        try:
+            return njit(signatures, nogil=True, cache=True, error_model=division)(function)
+        except RuntimeError:  # numba finds no folder to cache in: a read-only image without HOME
+            return njit(signatures, nogil=True, error_model=division)(function)
+
+    return decorate
+
+
+VALUES, LABELS, OUT = read(float32, 2), read(int64, 1), float32[::1]
+CODES = read(uint8, 2)
+ROW = read(float32, 1)
+
+# Many columns in one call. The tables hold their neurons one behind the other; `columns` (columns, 3) says of each
+# where it ends there, where its neurons begin in a row of `values` (n, any), and at which place of a row of `out`
+# (n, any) its deviation is written. `seen` (classes, columns): 1 where the class was observed. Deviations are those of
+# one column, +inf as in `alarm_uncovered_rows`. Flags are bytes: numba takes in an array of booleans more slowly.
+COLUMNS = (read(int64, 2), read(uint8, 2), float32[:, ::1])
