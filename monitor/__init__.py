@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..networks.renamed import warn_of_name
 from .calibration import Calibration, clopper_pearson, conformal_threshold, false_alarm_rate, needed_samples
 from .defaults import default_criteria
 from .describe import describe_profile
@@ -15,7 +18,7 @@ from .errors import (
     ProfileError,
 )
 from .files import read_facts
-from .frame_plan import FramePlan
+from .judge import FrameJudge
 from .logic import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
 from .monitor import Monitor
 from .profile import Profile
@@ -26,7 +29,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "ExportError",
-    "FramePlan",
+    "FrameJudge",
     "Logic",
     "MaxZ",
     "MismatchError",
@@ -55,3 +58,10 @@ __all__ = [
     "read_facts",
     "transfer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FramePlan":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_of_name("FramePlan", "FrameJudge", stacklevel=3)
+    return FrameJudge

@@ -10,6 +10,8 @@ OutriderError
 
 from __future__ import annotations
 
+import warnings
+
 
 class OutriderError(Exception):
     """The root of the tree."""
@@ -37,3 +39,8 @@ class OutriderWarning(UserWarning):
 
 class ExportError(OutriderError, ValueError):
     """The monitor cannot be put into the graph of its model."""
+
+
+def warn(message: str) -> None:
+    """Warn the caller of a public method, two calls above."""
+    warnings.warn(message, OutriderWarning, stacklevel=4)

@@ -18,7 +18,8 @@ from ..coverage import Signature, describe_criterion, make_criterion
 from .calibration import Calibration
 from .errors import OutriderError, ProfileError
 from .logic import Logic, Scales, describe_logic, make_logic
-from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet, gives_codes
+from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
+from .spool import FrameSpool
 
 FORMAT = 1
 _KEY = "outrider"

@@ -3,95 +3,106 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..coverage import Criterion
-from ..networks import Network, Observation, probabilities
-from .arrays import all_finite, as_array, finite_rows, without_batch
-from .calibration import (
-    LEAK,
-    LEAST_FOR_LEAK,
-    Calibration,
-    auroc,
-    check_rate,
-    clopper_pearson,
-    needed_samples,
-    thresholds_by_class,
-)
-from .comparison import Comparison
-from .defaults import default_criteria
+from ..networks import Network
+from ..networks.adapting import as_network, is_network
+from ..networks.renamed import warn_of_name
+from .batches import Batches, batches_of, behind, peeked
+from .calibrating import HeldOut, calibrate, check_rates
+from .calibration import Calibration
+from .criteria import Criteria, columns_of
 from .describe import describe
-from .errors import CalibrationError, MismatchError, NotReadyError, OutriderWarning, ProfileError
+from .errors import CalibrationError, MismatchError, NotReadyError, ProfileError
 from .files import file_sha256, read_profile, write_profile
-from .frame_plan import FramePlan
+from .judge import FrameJudge, Judge
+from .learning import Learner, complete, fresh_profile, sure_of
 from .logic import Logic, SmallestP, Sum
-from .places import Places, Shape, place_shape
-from .profile import Column, FrameSpool, NetworkFacts, Profile, TrustedSet, gives_codes
-from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, hold
+from .profile import NetworkFacts, Profile
+from .spool import FrameSpool
+from .verdict import Verdict, Verdicts
 
-Batches = Iterable[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Progress = Callable[[int], None]
-Criteria = Criterion | Mapping[str, Criterion | Sequence[Criterion]]
 
 _CHECKPOINT_SECONDS = 30.0
+_PROBED_AT_ONCE = 32
 
 
 class Monitor:
     """Learns what trusted data covers of a network, sets a threshold, and gives a verdict with every output.
 
-    network: what is watched. criteria: one criterion for all its taps, or {tap selector: criterion or several};
-    by default `default_criteria`. logic: how the columns (a criterion on a tap each) become one score; by default
-    `Sum` for a single column and `SmallestP` otherwise.
+    network: what is watched: a `Network`, the path of an ONNX model, or a PyTorch module. criteria: one criterion, its
+    name, or a list of them for all taps, or {tap selector: one or several}; by default `default_criteria`. logic: how
+    the columns (a criterion on a tap each) become one score; by default `Sum` for a single column and `SmallestP`
+    otherwise.
 
     On a tap with neurons ``pixel`` the places of a frame are samples of one signature. They are of the class of the
     frame or, for a network with a map of class scores, each of the class that the network sees there. The deviation of
     a frame is that of its most deviating place: a high quantile would overlook what is smaller than its share of the
     picture, and what a maximum lets through by chance is what calibration counts. `deviation_maps` shows the places.
-    Raises ValueError for a selector that matches no tap.
+    Calls of one monitor wait for each other. Raises ValueError for a selector that matches no tap.
     """
 
-    def __init__(self, network: Network, criteria: Criteria | None = None, *, logic: Logic | None = None):
-        chosen = default_criteria(network.taps, network.classes) if criteria is None else criteria
-        columns, taps = _columns(network, {"*": chosen} if isinstance(chosen, Criterion) else chosen)
-        profile = _fresh(NetworkFacts.of(network, taps), columns, 0.0, 0)
-        self._assemble(network, profile, logic or (SmallestP() if len(columns) > 1 else Sum()), None)
+    def __init__(self, network: Any, criteria: Criteria | None = None, *, logic: Logic | None = None) -> None:
+        self.network = as_network(network)
+        self._wanted = criteria, logic
+        self._lock = threading.RLock()
+        self._learned: Profile | None = None
+        self.calibration: Calibration | None = None
+        if self.network.shaped:
+            self._begin()
 
     profile_sha256 = ""
     """Of the file that it was loaded from; empty for one that was made or calibrated here."""
 
+    @classmethod
+    def of(cls, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> Self:
+        """The monitor of parts that belong together, as from a file."""
+        monitor = cls.__new__(cls)
+        monitor._lock = threading.RLock()  # noqa: SLF001 (our own, made without __init__)
+        monitor._assemble(network, profile, logic, calibration)  # noqa: SLF001
+        return monitor
+
+    def _begin(self) -> None:
+        """Choose the columns, once the taps are known."""
+        criteria, logic = self._wanted
+        columns, taps = columns_of(self.network, criteria)
+        profile = fresh_profile(NetworkFacts.of(self.network, taps), columns, 0.0, 0)
+        self._assemble(self.network, profile, logic or (SmallestP() if len(columns) > 1 else Sum()), None)
+
     def _assemble(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> None:
-        self.network = network
-        self.logic = logic
-        self._profile = profile
-        self.calibration = calibration
-        place = {tap.id: i for i, tap in enumerate(network.taps)}
-        self._taps = tuple(place[profile.facts.taps[column.tap].id] for column in profile.columns)
-        self._shapes = tuple(place_shape(profile.facts.taps[column.tap]) for column in profile.columns)
-        self._groups = np.array([column.group for column in profile.columns])
-        self._covered = profile.trusted.covered
-        self._covered_of_map = profile.trusted.covered_of_map
-        self._names = profile.names
-        self._speaking: Columns | None = None
-        self._comparison = Comparison(profile, self._taps)
+        self.network, self.logic, self.calibration = network, logic, calibration
+        self._learned = profile
+        self._judge: Judge | None = None
+        self._frame_judge: FrameJudge | None = None
         self._checkpoint: Path | None = None
+
+    @property
+    def _profile(self) -> Profile:
+        if self._learned is None:
+            raise NotReadyError("expected a monitor that knows the shape of its input, got none; call profile()")
+        return self._learned
 
     @property
     def learned(self) -> Profile:
         """The profile: signatures, taps and the facts of the trusted set. Raises NotReadyError before there is one."""
-        if not self._profile.complete:
+        if self._learned is None or not self._learned.complete:
             raise NotReadyError("expected a profiled monitor, got one that has seen no trusted data; call profile()")
-        return self._profile
+        return self._learned
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The name of each column of a deviation: its tap and criterion."""
-        return self._names
+        return self._profile.names
 
     # Offline: learn, then set the threshold.
 
@@ -106,7 +117,8 @@ class Monitor:
     ) -> Profile:
         """Learn from trusted data in one pass and bounded memory.
 
-        batches: arrays (n, *input_shape), or pairs of such an array and labels (n,). With labels, a frame is trusted
+        batches: arrays or tensors (n, *input_shape), or pairs of such an array and labels (n,), from any iterable, a
+        ``DataLoader`` or a generator; or one whole array. With labels, a frame is trusted
         when the network is right with a softmax of at least `trusted_confidence`; without, every frame is, under
         the class the network predicts. For a network with a map of class scores, labels are (n, height, width) and
         places are trusted by them, not frames. Classes with fewer than `minimum_per_class` trusted frames are named in
@@ -117,14 +129,18 @@ class Monitor:
         `profile` goes on behind the frames it holds.
         Raises ProfileError when no frame is trusted, and when some batches have labels and others have none.
         """
+        found = peeked(batches_of(batches, self.network))
+        if self._learned is None and self.network.shaped:
+            self._begin()
         path = None if checkpoint is None else Path(checkpoint)
         profile = self._start(trusted_confidence, minimum_per_class, path)
+        learner, trusted = Learner(self.network, profile), profile.trusted
         saved = time.monotonic()
-        for frames, labels in _after(batches, profile.trusted.frames, profile.facts):
-            self._learn(profile, frames, labels)
+        for frames, labels in behind(found, trusted.frames):
+            learner.learn(frames, labels)
             try:
                 if progress:
-                    progress(profile.trusted.frames)
+                    progress(trusted.frames)
             except BaseException:
                 if path:
                     write_profile(path, profile, self.logic)
@@ -132,97 +148,28 @@ class Monitor:
             if path and time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 write_profile(path, profile, self.logic)
                 saved = time.monotonic()
-        self._finish(profile)
+        complete(profile)
+        self._assemble(self.network, profile, self.logic, None)
+        trusted.probe = np.concatenate([self.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)])
+        profile.spool = FrameSpool(seen=profile.spool.seen)
         self._checkpoint = path
         return profile
 
     def _start(self, confidence: float, minimum: int, path: Path | None) -> Profile:
         fresh = self._profile
-        if path and path.exists():
-            profile, _, _ = read_profile(path)
-            _refuse_another_network(path, profile, fresh.facts)
-            if (profile.columns, profile.facts.taps) != (fresh.columns, fresh.facts.taps):
-                raise ProfileError(
-                    f"{path}: expected the criteria of this monitor, got others; remove it to start anew"
-                )
-            before = profile.trusted.confidence, profile.trusted.minimum_per_class
-            if before != (confidence, minimum):
-                raise ProfileError(
-                    f"{path}: expected the trusted confidence and minimum per class it began with, {before},"
-                    f" got {(confidence, minimum)}; remove it to start anew"
-                )
-            return profile
-        return _fresh(fresh.facts, fresh.columns, confidence, minimum)
-
-    def _learn(self, profile: Profile, frames: Any, labels: np.ndarray | None) -> None:
-        trusted = profile.trusted
-        _refuse_mixed_labels(trusted, profile.facts, labels)
-        seen = self.network.observe(frames)
-        array = as_array(frames)
-        predictions = self._predictions(seen, len(array))
-        finite = finite_rows(array, len(array))
-        for values in (*seen.activations, seen.logits, seen.score_map):
-            if values is not None:
-                finite &= finite_rows(values, len(array))
-        places = Places(predictions, seen.score_map if trusted.per_map_class is not None else None)
-        chosen = finite.copy()
-        if labels is not None and seen.logits is not None and places.of_frames:
-            chosen &= predictions == labels
-            with np.errstate(invalid="ignore"):
-                chosen &= probabilities(seen.logits).max(axis=1) >= trusted.confidence
-        chosen_places: dict[Shape | None, np.ndarray] = {
-            shape: places.trusted(shape, chosen, labels, trusted.confidence) for shape in self._shapes if shape
-        }
-        if trusted.per_map_class is not None:
-            present = np.zeros((len(array), len(trusted.per_map_class)), bool)
-            for shape, rows in chosen_places.items():
-                present[places.frames(shape)[rows], places.classes(shape)[rows]] = True
-            trusted.per_map_class += present.sum(axis=0)
-            chosen &= present.any(axis=1)
-        chosen_places[None] = chosen
-        for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
-            values, shape = seen.activations[self._taps[i]], self._shapes[i]
-            rows, classes = chosen_places[shape], places.classes(shape)
-            if not rows.all():
-                values, classes = values[rows], classes[rows]
-            column.criterion.observe(signature, values, classes)
-        profile.spool.add(array[chosen])
-        trusted.per_class += np.bincount(predictions[chosen], minlength=len(trusted.per_class))
-        trusted.non_finite += int((~finite).sum())
-        trusted.frames += len(array)
-
-    def _finish(self, profile: Profile) -> None:
-        trusted = profile.trusted
-        if not trusted.accepted:
-            rule = f"right with softmax >= {trusted.confidence:g}" if trusted.labelled else "finite"
+        if path is None or not path.exists():
+            return fresh_profile(fresh.facts, fresh.columns, confidence, minimum)
+        profile, _, _ = read_profile(path)
+        _refuse_another_network(path, profile, fresh.facts)
+        if (profile.columns, profile.facts.taps) != (fresh.columns, fresh.facts.taps):
+            raise ProfileError(f"{path}: expected the criteria of this monitor, got others; remove it to start anew")
+        before = profile.trusted.confidence, profile.trusted.minimum_per_class
+        if before != (confidence, minimum):
             raise ProfileError(
-                f"expected trusted frames, got none: 0 of {trusted.frames} were {rule};"
-                " look at the preprocessing and at the order of the classes"
+                f"{path}: expected the trusted confidence and minimum per class it began with, {before},"
+                f" got {(confidence, minimum)}; remove it to start anew"
             )
-        if trusted.non_finite:
-            _warn(f"{trusted.non_finite} of {trusted.frames} frames hold or cause NaN or Inf and were left out")
-        if trusted.labelled and 3 * trusted.accepted < trusted.frames:
-            _warn(
-                f"only {trusted.accepted:,} of {trusted.frames:,} frames are trusted: right with softmax >="
-                f" {trusted.confidence:g}; if the network is usually right, look at the preprocessing and at the order"
-                " of the classes"
-            )
-        of_map = () if trusted.per_map_class is None else (trusted.per_map_class,)
-        for per_class in (trusted.per_class, *of_map):
-            thin = np.flatnonzero(per_class < trusted.minimum_per_class)
-            if len(thin):
-                counts = ", ".join(f"class {c}: {per_class[c]}" for c in thin[:10])
-                _warn(
-                    f"{len(thin)} of {len(per_class)} classes have fewer than {trusted.minimum_per_class} trusted"
-                    f" frames ({counts}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm"
-                )
-        profile.complete = True
-        for column, signature in zip(profile.columns, profile.signatures, strict=True):
-            column.criterion.prepare(signature, codes=gives_codes(profile.facts.taps[column.tap]))
-        self._assemble(self.network, profile, self.logic, None)
-        probes = [self._judge(frames).deviations for frames in profile.spool.batches(32)]
-        trusted.probe = np.concatenate(probes)
-        profile.spool = FrameSpool(seen=profile.spool.seen)
+        return profile
 
     def calibrate(
         self,
@@ -242,92 +189,31 @@ class Monitor:
         Raises CalibrationError naming the number of frames needed, NotReadyError before `profile`. Warns when
         profiled and held-out frames are told apart (AUROC above 0.6).
         """
-        trusted = self.learned.trusted
-        check_rate(false_alarm_rate)
-        if warning_rate is not None and not false_alarm_rate < warning_rate < 1:
-            raise ValueError(f"expected a warning rate above {false_alarm_rate:g} and below 1, got {warning_rate!r}")
-        deviations, predictions, sure, covered = self._collect(batches, progress)
-        finite = np.isfinite(deviations).all(axis=1)
-        excluded = {
-            "predicted as a class without enough trusted frames": int((~covered).sum()),
-            "NaN or Inf": int((covered & ~finite).sum()),
-        }
-        for reason, count in excluded.items():
-            if count:
-                _warn(f"{count} of {len(finite)} held-out frames were left out: {reason}")
-        kept = covered & finite
-        always = int((~kept).sum())
-        deviations, predictions, sure = deviations[kept], predictions[kept], sure[kept]
-        learning = np.arange(len(deviations)) % 2 == 0 if self.logic.learns else np.zeros(len(deviations), bool)
-        n = int((~learning).sum())
-        needed = needed_samples(false_alarm_rate)
-        if n < needed:
-            share = "; half of the frames go to the scales of the logic" if self.logic.learns else ""
-            raise CalibrationError(
-                f"expected at least {needed * (2 if self.logic.learns else 1)} held-out frames for a false-alarm rate"
-                f" of {false_alarm_rate:g}, got {len(deviations)}{share}; give more, or ask for a higher rate"
-            )
-        scales = self.logic.fit(deviations[learning], self._groups)
-        scores = self.logic.score(scales, deviations[~learning], self._groups)
-        classes = len(self._covered)
-        by_class = predictions[~learning], classes
-        thresholds, own = thresholds_by_class(scores, *by_class, false_alarm_rate, per_class)
-        warning = None
-        if warning_rate is not None:
-            warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class)
-        excluded_here = round(always * n / max(len(deviations), 1))
-        false_alarms = int((scores > thresholds[predictions[~learning]]).sum()) + excluded_here
-        judged = n + excluded_here
-        leak = None
-        if trusted.probe is not None:
-            probes = self.logic.score(scales, trusted.probe, self._groups)
-            alike = scores[sure[~learning]]
-            if min(len(probes), len(alike)) >= LEAST_FOR_LEAK:
-                leak = auroc(probes, alike)
-            if leak is not None and leak > LEAK:
-                fewer = ""
-                if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in self._profile.facts.taps):
-                    fewer = ', or leave out the units: taps="auto", neurons="channel" (in a shell --taps auto)'
-                _warn(
-                    f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
-                    f" profile more samples{fewer}"
-                )
+        profile = self.learned
+        check_rates(false_alarm_rate, warning_rate)
+        held_out = self._held_out(batches, progress)
+        options = {"per_class": per_class, "warning_rate": warning_rate}
+        self.calibration = calibrate(profile, self.logic, held_out, false_alarm_rate, **options)  # type: ignore[arg-type]
         self.profile_sha256 = ""
-        self.calibration = Calibration(
-            false_alarm_rate,
-            thresholds,
-            own,
-            judged,
-            int(learning.sum()),
-            false_alarms / judged,
-            clopper_pearson(false_alarms, judged),
-            leak,
-            np.quantile(deviations, 1 - false_alarm_rate, axis=0, method="higher").astype(np.float32),
-            scales,
-            excluded,
-            warning_rate,
-            warning,
-        )
         return self.calibration
 
-    def _collect(self, batches: Batches, progress: Progress | None) -> tuple[np.ndarray, ...]:
-        """(n, columns) deviations, (n,) predictions, whether the network was as sure as trusted frames are, covered."""
-        parts, done = [], 0
-        for frames, _ in _after(batches, 0):
-            judged = self._judge(frames)
-            logits, n = judged.seen.logits, len(judged.predictions)
-            sure = np.ones(n, bool)
-            if self._profile.trusted.labelled and logits is not None:
-                with np.errstate(invalid="ignore"):
-                    sure = probabilities(logits).max(axis=1) >= self._profile.trusted.confidence
-            covered = np.ones(n, bool) if judged.uncovered is None else judged.uncovered < 0
-            parts.append((judged.deviations, judged.predictions, sure, covered))
-            done += n
+    def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
+        trusted, parts, done = self.learned.trusted, [], 0
+        for frames, _ in batches_of(batches, self.network):
+            with self._lock:
+                judge = self._bound(len(frames))
+                logits = judge.observe(frames).logits
+                sure = np.ones(judge.n, bool)
+                if trusted.labelled and logits is not None:
+                    sure = sure_of(logits, trusted.confidence)
+                covered = judge.uncovered < 0
+                parts.append((judge.deviations.copy(), judge.predictions.copy(), sure, covered))
+            done += judge.n
             if progress:
                 progress(done)
         if not parts:
             raise CalibrationError("expected held-out frames, got none")
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        return HeldOut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     # Online: a verdict with every output.
 
@@ -336,27 +222,9 @@ class Monitor:
 
         Raises NotReadyError before `calibrate`; whatever the network raises for a wrong shape or dtype.
         """
-        calibration = self._calibrated()
-        seen, predictions, deviations, uncovered, broken = self._judge(batch)
-        score = self.logic.score(calibration.scales, deviations, self._groups)
-        reasons: dict[int, str] = {}
-        if not np.isfinite(score).all():
-            for i in np.flatnonzero(~np.isfinite(score)):
-                why = self._profile.why_infinite(-1 if uncovered is None else uncovered[i], deviations[i])
-                reasons[int(i)] = why
-        if broken is not None:
-            score[broken] = np.inf
-        status, threshold, confidence = hold(score, predictions, calibration)
-        if broken is not None:
-            status[broken] = Status.FAULT
-            reasons |= dict.fromkeys(map(int, np.flatnonzero(broken)), BROKEN_INPUT)
-        if self._speaking is None or self._speaking.limits is not calibration.limits:
-            self._speaking = Columns(self._names, calibration.limits)
-        if self.network.classes is None:
-            predictions = np.full(len(predictions), -1)
-        return seen.output, Verdicts(
-            status, score, threshold, confidence, predictions, deviations, self._speaking, reasons
-        )
+        self._calibrated()
+        with self._lock:
+            return self._bound(len(batch)).verdicts(batch)
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape), both without the batch axis."""
@@ -366,17 +234,31 @@ class Monitor:
             raise ValueError(
                 f"expected one frame of shape {self.network.input_shape}, got {got}; a batch is for check()"
             )
-        output, verdicts = self.check(frame[None])
-        return without_batch(output), verdicts[0]
+        with self._lock:
+            judge = self._frame_judge
+            if judge is None or judge.calibration is not self.calibration:
+                judge = self._frame_judge = self.bind()
+            return judge(frame)
 
-    def frame_plan(self) -> FramePlan:
-        """The same for one frame after the other, with all that a frame needs built now: see `FramePlan`."""
-        return FramePlan(self.network, self.learned, self._comparison, self.logic, self._calibrated())
+    def bind(self) -> FrameJudge:
+        """The same for one frame after the other, with all that a frame needs built now, for one thread at a time.
+
+        It holds to the calibration of now. Raises NotReadyError before `calibrate`.
+        """
+        return FrameJudge(self.network, self.learned, self.logic, self._calibrated())
+
+    def frame_plan(self) -> FrameJudge:
+        """The old name of `bind`."""
+        warn_of_name("Monitor.frame_plan", "bind", stacklevel=3)
+        return self.bind()
 
     def deviations(self, batch: Any) -> np.ndarray:
         """η of a batch: (n, columns) float32, larger = less covered. Raises NotReadyError before `profile`."""
         self.learned  # noqa: B018
-        return self._judge(batch).deviations
+        with self._lock:
+            judge = self._bound(len(batch))
+            judge.observe(batch)
+            return judge.deviations.copy()
 
     def deviation_maps(self, batch: Any) -> dict[str, np.ndarray]:
         """Where in each frame it deviates: {column: (n, rows, columns) float32} for the columns on taps of pixels.
@@ -385,66 +267,30 @@ class Monitor:
         value of a frame is its deviation in that column. Raises NotReadyError before `profile`, ValueError when no
         column is on a tap with neurons ``pixel``.
         """
-        self.learned  # noqa: B018
-        if not any(self._shapes):
+        taps = self.learned.facts.taps
+        if not any(tap.neurons == "pixel" for tap in taps):
             raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
-        maps: dict[str, np.ndarray] = {}
-        self._judge(batch, maps)
-        return maps
+        with self._lock:
+            judge = self._bound(len(batch))
+            judge.observe(batch)
+            return judge.maps()
 
     def scores(self, batch: Any) -> np.ndarray:
         """The scores that `check` holds against the threshold: (n,) float64."""
         return self.check(batch)[1].score
+
+    def _bound(self, n: int) -> Judge:
+        """A judge of n frames; that of the last batch where it fits."""
+        judge = self._judge
+        if judge is None or judge.n != n or judge.calibration is not self.calibration:
+            judge = self._judge = Judge(self.network, self.learned, n, self.logic, self.calibration)
+        return judge
 
     def _calibrated(self) -> Calibration:
         self.learned  # noqa: B018
         if self.calibration is None:
             raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
         return self.calibration
-
-    def _judge(self, batch: Any, maps: dict[str, np.ndarray] | None = None) -> _Judged:
-        """What is to be said of a batch before the logic; the deviations of single places go to `maps`."""
-        seen = self.network.observe(batch)
-        array = as_array(batch)
-        n = len(array)
-        predictions = self._predictions(seen, n)
-        infinite, uncovered = np.zeros(n, bool), None
-        if not self._covered[predictions].all():
-            infinite |= ~self._covered[predictions]
-            uncovered = np.where(infinite, predictions, -1)
-        for scores in (seen.logits, seen.score_map):
-            if scores is not None and not all_finite(scores):
-                infinite |= ~finite_rows(scores, n)
-        deviations = np.empty((n, len(self._taps)), np.float32)
-        covered_of_map = self._covered_of_map
-        places = Places(predictions, None if covered_of_map is None else seen.score_map)
-        alone = self._comparison.compare(seen.activations, predictions, deviations)
-        for i in alone:
-            column, signature, shape = self._profile.columns[i], self._profile.signatures[i], self._shapes[i]
-            classes = places.classes(shape)
-            of_places = column.criterion.deviation(signature, seen.activations[self._taps[i]], classes)
-            if shape is None:
-                deviations[:, i] = of_places
-                continue
-            if covered_of_map is not None and not covered_of_map[classes].all():
-                strange = ~covered_of_map[classes]
-                of_places[strange] = np.inf
-                uncovered = np.full(n, -1) if uncovered is None else uncovered
-                uncovered[places.frames(shape)[strange]] = classes[strange]
-            of_places = of_places.reshape(n, *shape)
-            deviations[:, i] = of_places.max(axis=(1, 2))
-            if maps is not None:
-                of_places[infinite] = np.inf
-                maps[self._names[i]] = of_places
-        if infinite.any():
-            deviations[infinite] = np.inf
-        broken = None if all_finite(array) else ~finite_rows(array, n)
-        return _Judged(seen, predictions, deviations, uncovered, broken)
-
-    def _predictions(self, seen: Observation, n: int) -> np.ndarray:
-        if seen.logits is None:
-            return np.zeros(n, np.int64)
-        return seen.logits.argmax(axis=1)
 
     # Files.
 
@@ -456,17 +302,20 @@ class Monitor:
             self._checkpoint = None
 
     @classmethod
-    def load(cls, path: str | os.PathLike, network: Network) -> Monitor:
-        """The monitor from a file, for the network it was learned from.
+    def load(cls, path: str | os.PathLike, network: Any) -> Self:
+        """The monitor from a file, for the network it was learned from: a `Network`, an ONNX path, a PyTorch module.
 
         Raises MismatchError naming what differs for another network, ProfileError for a damaged or unfinished file.
         """
         profile, logic, calibration = read_profile(path)
         if not profile.complete:
             raise ProfileError(f"{path}: expected a finished profile, got one to resume; run profile again with it")
-        _refuse_another_network(path, profile, NetworkFacts.of(network, network.taps))
-        monitor = cls.__new__(cls)
-        monitor._assemble(network, profile, logic, calibration)  # noqa: SLF001 (our own, made without __init__)
+        try:
+            opened = network if is_network(network) else as_network(network, **profile.facts.options())
+        except ValueError as error:
+            raise MismatchError(f"{path}: expected the network it was learned from, got another: {error}") from error
+        _refuse_another_network(path, profile, NetworkFacts.of(opened, opened.taps))
+        monitor = cls.of(opened, profile, logic, calibration)
         monitor.profile_sha256 = file_sha256(path)
         return monitor
 
@@ -475,98 +324,16 @@ class Monitor:
         return describe(self._profile, self.logic, self.calibration)
 
     def __repr__(self) -> str:
-        state = "calibrated" if self.calibration else "profiled" if self._profile.complete else "unfit"
-        criteria = ", ".join(dict.fromkeys(repr(column.criterion) for column in self._profile.columns))
+        if self._learned is None:
+            return f"Monitor[unfit]({self.network!r})"
+        state = "calibrated" if self.calibration else "profiled" if self._learned.complete else "unfit"
+        criteria = ", ".join(dict.fromkeys(repr(column.criterion) for column in self._learned.columns))
         return f"Monitor[{state}]({criteria}; {self.logic!r}; {len(self.columns)} columns)"
 
 
-class _Judged(NamedTuple):
-    """What the network showed of a batch, and how far it deviates.
-
-    predictions: (n,) int64, 0 without classes. deviations: (n, columns) float32. uncovered: (n,) the class of the
-    frame, or of one of its places, that has too few trusted frames, -1 where there is none; None for a batch without.
-    broken: (n,) bool, whether the input holds NaN or Inf; None for a batch without.
-    """
-
-    seen: Observation
-    predictions: np.ndarray
-    deviations: np.ndarray
-    uncovered: np.ndarray | None
-    broken: np.ndarray | None
-
-
-def _fresh(network: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int) -> Profile:
-    """A profile that has seen nothing."""
-    signatures = tuple(
-        column.criterion.empty(network.taps[column.tap].size, network.classes_of(column.tap)) for column in columns
-    )
-    trusted = TrustedSet(confidence, minimum, np.zeros(network.classes or 1, np.int64))
-    if network.map_classes and any(network.taps[column.tap].neurons == "pixel" for column in columns):
-        trusted.per_map_class = np.zeros(network.map_classes, np.int64)
-    return Profile(network, columns, signatures, trusted)
-
-
-def _refuse_mixed_labels(trusted: TrustedSet, network: NetworkFacts, labels: np.ndarray | None) -> None:
-    """Note whether labels decide, which must be so for all batches of a profile or for none."""
-    decide = labels is not None and (network.classes is not None or trusted.per_map_class is not None)
-    if trusted.frames and decide != trusted.labelled:
-        with_, without = ("with", "without") if trusted.labelled else ("without", "with")
-        raise ProfileError(
-            f"expected batches {with_} labels like the first {trusted.frames} frames, got one {without};"
-            " which frames are trusted would not be one rule"
-        )
-    trusted.labelled = decide
-
-
-def _columns(network: Network, criteria: Mapping[str, Criterion | Sequence[Criterion]]) -> tuple[Any, Any]:
-    pairs: dict[Criterion, list[int]] = {}
-    for selector, several in criteria.items():
-        for criterion in [several] if isinstance(several, Criterion) else several:
-            pairs.setdefault(criterion, []).extend(network.taps.select(selector))
-    if not pairs:
-        raise ValueError("expected at least one criterion, got none")
-    used = sorted({place for places in pairs.values() for place in places})
-    columns = tuple(
-        Column(criterion, used.index(place), group)
-        for group, (criterion, places) in enumerate(pairs.items())
-        for place in dict.fromkeys(places)
-    )
-    return columns, tuple(network.taps[place] for place in used)
-
-
-def _refuse_another_network(path: str | os.PathLike, profile: Profile, network: NetworkFacts) -> None:
-    differences = profile.facts.differences(network)
+def _refuse_another_network(path: str | os.PathLike, profile: Profile, facts: NetworkFacts) -> None:
+    differences = profile.facts.differences(facts)
     if differences:
         raise MismatchError(
             f"{path}: expected the network it was learned from, got another:\n  " + "\n  ".join(differences)
         )
-
-
-def _after(batches: Batches, skip: int, network: NetworkFacts | None = None) -> Iterator[tuple[Any, np.ndarray | None]]:
-    """Frames and labels of each batch, behind the first `skip` frames; labels are checked for a network."""
-    for batch in batches:
-        frames, labels = batch if isinstance(batch, (tuple, list)) and len(batch) == 2 else (batch, None)
-        labels = None if labels is None else np.asarray(as_array(labels))
-        if labels is not None and network is not None:
-            _check_labels(labels, len(frames), network)
-        passed = min(skip, len(frames))
-        skip -= passed
-        if passed < len(frames):
-            yield frames[passed:], None if labels is None else labels[passed:]
-
-
-def _check_labels(labels: np.ndarray, n: int, network: NetworkFacts) -> None:
-    if network.map_classes:
-        if labels.ndim != 3 or len(labels) != n:
-            raise ValueError(f"expected labels of shape ({n}, height, width), got {labels.shape}")
-    elif labels.shape != (n,):
-        hint = "; labels of places need a network with classes='pixel'" if labels.ndim == 3 else ""
-        raise ValueError(f"expected a label per frame, shape ({n},), got {labels.shape}{hint}")
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"expected labels as integers, the numbers of classes, got {labels.dtype}")
-    if network.classes and labels.size and labels.max() >= network.classes:
-        raise ValueError(f"expected labels below {network.classes}, the number of classes, got {labels.max()}")
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, OutriderWarning, stacklevel=3)

@@ -25,13 +25,17 @@ def place_shape(tap: Tap) -> Shape | None:
     return rows, columns
 
 
+def middles(shape: Shape, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of a map (height, width) at the middles of the places of another resolution."""
+    rows, columns = ((2 * np.arange(n) + 1) * size // (2 * n) for n, size in zip(shape, sizes, strict=True))
+    return rows, columns
+
+
 def nearest(maps: np.ndarray, shape: Shape) -> np.ndarray:
     """Maps (..., height, width) at the middles of the places of another resolution: (..., *shape)."""
     if maps.shape[-2:] == shape:
         return maps
-    rows, columns = (
-        (2 * np.arange(places) + 1) * size // (2 * places) for places, size in zip(shape, maps.shape[-2:], strict=True)
-    )
+    rows, columns = middles(shape, maps.shape[-2:])
     return maps[..., rows[:, None], columns]
 
 

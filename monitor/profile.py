@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from ..coverage import Criterion, Signature
-from ..networks import Network, Tap
+from ..coverage import Criterion, Joined, Signature, join
+from ..networks import Network, Preprocessing, Tap
 from ..networks.renamed import renamed_attribute
-
-_PROBE_FRAMES = 256
-_PROBE_BYTES = 64 * 2**20
+from .spool import FrameSpool
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,20 @@ class NetworkFacts:
         """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""
         own = self.map_classes if self.taps[tap].neurons == "pixel" else None
         return own or self.classes or 1
+
+    def options(self) -> dict[str, Any]:
+        """What the network's class is to be told, so that it observes what the profile was learned from."""
+        options: dict[str, Any] = {
+            "taps": [tap.id for tap in self.taps if tap.kind != "output"],
+            "classes": "pixel" if self.map_classes else self.classes,
+            "preprocessing": None if self.preprocessing is None else Preprocessing.from_dict(self.preprocessing),
+            "scores_output": self.scores_output or 0,
+            "input_shape": self.input_shape,
+        }
+        if self.engine == "onnx":
+            outputs = [tap.name for tap in self.taps if tap.kind == "output"]
+            options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
+        return options
 
     def differences(self, other: NetworkFacts) -> list[str]:
         """A line per fact in which `other`, the network at hand, is not the network of this profile."""
@@ -174,13 +188,33 @@ class Profile:
     signatures: tuple[Signature, ...]
     trusted: TrustedSet
     complete: bool = False
-    spool: FrameSpool = field(default_factory=lambda: FrameSpool())  # noqa: PLW0108 (the class stands below)
+    spool: FrameSpool = field(default_factory=FrameSpool)
 
     network = renamed_attribute("network", "facts")
 
     @property
     def nbytes(self) -> int:
         return sum(signature.nbytes for signature in self.signatures)
+
+    @cached_property
+    def together(self) -> tuple[tuple[Joined, tuple[int, ...]], ...]:
+        """The columns of one criterion that are compared in one call, criterion by criterion; made once it is complete.
+
+        Columns of pixels and of codes, and those whose tables are too large to copy, are in none.
+        """
+        found: list[tuple[Joined, tuple[int, ...]]] = []
+        for _, members in groupby(range(len(self.columns)), lambda i: self.columns[i].group):
+            taps = ((i, self.facts.taps[self.columns[i].tap]) for i in members)
+            fitting = tuple(i for i, tap in taps if tap.neurons != "pixel" and not gives_codes(tap))
+            whole = self._joined(fitting)
+            found += [whole] if whole else [one for i in fitting if (one := self._joined((i,)))]
+        return tuple(found)
+
+    def _joined(self, columns: tuple[int, ...]) -> tuple[Joined, tuple[int, ...]] | None:
+        if not columns:
+            return None
+        joined = join(self.columns[columns[0]].criterion, [self.signatures[i] for i in columns])
+        return None if joined is None else (joined, columns)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -224,39 +258,3 @@ class Profile:
         if not len(broken):
             return "the score is not finite"
         return f"NaN or Inf in the network, at {self.facts.taps[self.columns[broken[0]].tap].id}"
-
-
-class FrameSpool:
-    """A bounded random sample of the trusted frames, kept until the profile is finished (reservoir sampling)."""
-
-    def __init__(self, frames: np.ndarray | None = None, seen: int = 0):
-        self.frames = frames
-        self.seen = seen
-        self._capacity = 0 if frames is None else self._room(frames)
-
-    def add(self, frames: np.ndarray) -> None:
-        """Offer frames (n, ...); each of all that were ever offered is held with the same chance."""
-        if not len(frames):
-            return
-        random = np.random.default_rng(self.seen)
-        if self.frames is None:
-            self.frames = frames[:0].copy()
-            self._capacity = self._room(frames)
-        free = self._capacity - len(self.frames)
-        if free > 0:
-            self.frames = np.concatenate([self.frames, frames[:free]])
-        for i in range(max(free, 0), len(frames)):
-            place = random.integers(self.seen + i + 1)
-            if place < self._capacity:
-                self.frames[place] = frames[i]
-        self.seen += len(frames)
-
-    def batches(self, size: int) -> Iterator[np.ndarray]:
-        """The frames held, at most `size` at a time."""
-        frames = np.empty(0) if self.frames is None else self.frames
-        for start in range(0, len(frames), size):
-            yield frames[start : start + size]
-
-    @staticmethod
-    def _room(frames: np.ndarray) -> int:
-        return min(_PROBE_FRAMES, max(1, _PROBE_BYTES // max(1, frames[:1].nbytes or frames.dtype.itemsize)))

@@ -54,9 +54,7 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
         raise MismatchError(
             "expected a network with the same taps under other names, got\n  " + "\n  ".join(differences)
         )
-    carried = Monitor.__new__(Monitor)
-    carried._assemble(network, replace(profile, facts=facts), monitor.logic, monitor.calibration)  # noqa: SLF001
-    return carried
+    return Monitor.of(network, replace(profile, facts=facts), monitor.logic, monitor.calibration)
 
 
 def _differences(mine: Tap, theirs: Tap) -> list[str]:

@@ -144,13 +144,6 @@ def why(status: Status, score: float, threshold: float, layers: Sequence[str]) -
     return f"score {score:.4g} is above the threshold {threshold:.4g}{where}"
 
 
-def hold(score: np.ndarray, classes: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, ...]:
-    """(status, threshold, confidence), (n,) each, of scores against the thresholds of their classes."""
-    status, threshold, confidence = np.empty(len(score), np.int64), np.empty(len(score)), np.empty(len(score))
-    kernels.judge(score, classes, *thresholds_and_warnings(calibration), status, threshold, confidence)
-    return status, threshold, confidence
-
-
 def thresholds_and_warnings(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     """(classes,) float64 each; warnings are infinite where there are none."""
     thresholds = np.ascontiguousarray(calibration.thresholds, np.float64)

@@ -41,6 +41,7 @@ class Network(Protocol):
     fingerprint: a SHA-256 in hexadecimal: another network has another. preprocessing: what a picture goes through.
     dtype: of a batch. map_classes: how many classes a map of class scores tells apart, None without such a map.
     scores_output: index or name of the output with the class scores, where the adapter was told or knows.
+    shaped: whether input_shape and taps are known; where not, `learn_shape` finds them.
     """
 
     taps: Taps
@@ -52,6 +53,7 @@ class Network(Protocol):
     dtype: str = "float32"
     map_classes: int | None = None
     scores_output: int | str | None = None
+    shaped: bool = True
 
     def observe(self, batch: Any) -> Observation:
         """Run a batch, (n, *input_shape), and return the outputs with the activations at the taps."""
@@ -71,6 +73,10 @@ class Network(Protocol):
         Raises ValueError where it has none, as by default; then every output is a new one.
         """
         raise ValueError(f"expected a network with buffers for {size} frames, got one that makes new arrays")
+
+    def learn_shape(self, batch: Any) -> None:
+        """Find input_shape and taps from a batch, (n, *input_shape), where they are not known; by default they are."""
+        return
 
 
 class Buffered(Protocol):

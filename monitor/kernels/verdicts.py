@@ -12,55 +12,81 @@ from ...coverage.kernels.compiling import LABELS, OUT, ROW, VALUES, compiled, re
 _SCALE, _SCORES = read(float64, 1), float64[::1]
 
 
-@compiled(VALUES, int64[::1], returns=types.boolean)
-def predict(scores, classes):
-    """Write the class of the highest score of each row, NaN above all, the first of equals: whether all are finite."""
-    bad = int32(0)
+_FLAGS, _CLASSES = uint8[::1], int64[::1]
+
+
+@compiled(VALUES, read(uint8, 1), _CLASSES, _CLASSES, _FLAGS, returns=types.boolean)
+def classify(scores, covered, classes, uncovered, infinite):
+    """Write the class of the highest score of each row, NaN above all, the first of equals.
+
+    covered: (classes,). uncovered: the class where it is not covered, else -1. infinite: whether that is so, or a score
+    is not finite. Returns whether any row is.
+    """
+    some = False
     for i in range(scores.shape[0]):
-        best = 0
+        bad, best = int32(0), 0
         for j in range(scores.shape[1]):
             v = scores[i, j]
             bad += int32(not (abs(v) <= np.float32(3.4028235e38)))
             if not (scores[i, best] >= v) and scores[i, best] == scores[i, best]:
                 best = j
         classes[i] = best
-    return bad == 0
+        uncovered[i] = -1 if covered[best] else best
+        infinite[i] = bad != 0 or not covered[best]
+        some |= infinite[i] != 0
+    return some
 
 
-@compiled(read(float32, 3), read(int64, 1), read(int64, 1), int64[::1], codes=[read(float64, 3)])
+@compiled(read(float32, 4), read(int64, 1), read(int64, 1), _CLASSES, codes=[read(float64, 4)])
 def classes_of_places(scores, rows, columns, classes):
-    """`predict` for a map of scores (classes, height, width), at the crossings of some of its rows and columns."""
+    """The class at each place of maps of scores (n, classes, height, width), as of `classify`.
+
+    rows, columns: of the map, at the middles of the places. classes: (n * places,).
+    """
     place = 0
-    for y in rows:
-        for x in columns:
-            best = 0
-            for k in range(scores.shape[0]):
-                v, highest = scores[k, y, x], scores[best, y, x]
-                if not (highest >= v) and highest == highest:  # noqa: PLR0124 (NaN)
-                    best = k
-            classes[place] = best
-            place += 1
+    for i in range(scores.shape[0]):
+        for y in rows:
+            for x in columns:
+                best = 0
+                for k in range(scores.shape[1]):
+                    v, highest = scores[i, k, y, x], scores[i, best, y, x]
+                    if not (highest >= v) and highest == highest:  # noqa: PLR0124 (NaN)
+                        best = k
+                classes[place] = best
+                place += 1
 
 
-@compiled(LABELS, read(uint8, 1), OUT, returns=int64)
-def alarm_uncovered_places(classes, covered, out):
-    """Set `out` to +inf at the places of classes that are not covered: the class at the last of them, or -1."""
-    last = int64(-1)
+@compiled(LABELS, read(uint8, 1), OUT, _CLASSES)
+def alarm_uncovered_places(classes, covered, out, uncovered):
+    """Set `out` to +inf at the places of classes that are not covered; the class at the last of them is the frame's.
+
+    classes, out: (n * places,), frame by frame. uncovered: (n,), left alone where a frame has no such place.
+    """
+    places = classes.shape[0] // uncovered.shape[0]
     for i in range(classes.shape[0]):
         if not covered[classes[i]]:
             out[i] = np.inf
-            last = classes[i]
-    return last
+            uncovered[i // places] = classes[i]
 
 
-@compiled(read(float32, 1), OUT)
-def highest_value(values, out):
-    """Write the highest value, NaN above all, to the first place of `out`."""
-    best = values[0]
-    for v in values:
-        if not (best >= v) and best == best:  # noqa: PLR0124 (NaN)
-            best = v
-    out[0] = best
+@compiled(read(float32, 1), int64, float32[:, ::1])
+def highest_of_places(values, column, out):
+    """Write the highest of each frame's values (n * places,), NaN above all, to a column of `out`."""
+    places = values.shape[0] // out.shape[0]
+    for i in range(out.shape[0]):
+        best = values[i * places]
+        for v in values[i * places : (i + 1) * places]:
+            if not (best >= v) and best == best:  # noqa: PLR0124 (NaN)
+                best = v
+        out[i, column] = best
+
+
+@compiled(read(uint8, 1), float32[:, ::1])
+def alarm_rows(infinite, out):
+    """Set the rows of `out` to +inf where told."""
+    for i in range(out.shape[0]):
+        if infinite[i]:
+            out[i, :] = np.inf
 
 
 @compiled(float64, float64, float64, returns=types.Tuple((int64, float64)), division="numpy")

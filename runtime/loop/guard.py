@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...monitor import FramePlan, Monitor, NotReadyError, Status, Verdict
+from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
 from ...monitor.arrays import without_batch
 from .drift import DriftTest
 from .evidence import Evidence
@@ -105,7 +105,7 @@ class Guard:
         self._fallback = fallback
         self._watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
         self._lock = threading.RLock()  # a fallback may call `reset`
-        self._plan: FramePlan | None = None
+        self._plan: FrameJudge | None = None
         self._nothing = np.full(len(monitor.columns), np.nan, np.float32)
         self._nothing.flags.writeable = False
         self._status, self._held = _OK, _OK
@@ -255,7 +255,7 @@ class Guard:
 
     def _judge(self, frame: Any, refusal: str) -> tuple[Any, Verdict]:
         """The network's own output and the verdict on this frame alone. refusal: what is wrong with its time."""
-        running: FramePlan | None = None
+        running: FrameJudge | None = None
         try:
             self.heartbeat.beat()
             if self._closed:
@@ -279,7 +279,7 @@ class Guard:
             self.raised = error
             return self._run_bare(frame, running), self._broken(_FAULT, _words(error))
 
-    def _run_bare(self, frame: Any, running: FramePlan | None = None) -> Any:
+    def _run_bare(self, frame: Any, running: FrameJudge | None = None) -> Any:
         """The network's output where the monitor failed, maybe after it had run; None where the network fails too."""
         try:
             output = None if running is None else running.output_so_far()
@@ -370,12 +370,12 @@ class Guard:
 
     # What lasts longer than a frame.
 
-    def _make_plan(self) -> FramePlan:
+    def _make_plan(self) -> FrameJudge:
         """The plan for the calibration as it is now."""
         if self._calibration is not self.monitor.calibration:
             self._hold_to_calibration()
         if self._plan is None or self._plan.calibration is not self._calibration:
-            self._plan = self.monitor.frame_plan()
+            self._plan = self.monitor.bind()
         return self._plan
 
     def _hold_to_calibration(self) -> None:

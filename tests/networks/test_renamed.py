@@ -34,5 +34,8 @@ def test_an_argument_is_taken_by_its_old_name():
 
 
 def test_both_names_at_once_are_refused():
-    with pytest.warns(DeprecationWarning, match="after"), pytest.raises(TypeError, match="expected after alone, got before too"):
+    with (
+        pytest.warns(DeprecationWarning, match="after"),
+        pytest.raises(TypeError, match="got before too"),
+    ):
         Box().add(1, before=1, after=2)

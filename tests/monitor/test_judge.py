@@ -125,7 +125,7 @@ def learned(which, logic, scores, warning):
         monitor.calibrate(
             [frames(400, 2)], 0.1, per_class=True, warning_rate=0.4 if warning else None
         )  # fmt: skip
-    return monitor, monitor.frame_plan()
+    return monitor, monitor.bind()
 
 
 def assert_same(monitor, plan, frame, finite=False):
@@ -196,7 +196,7 @@ def test_a_verdict_and_its_output_stay_as_they_are():
 
 def test_observations_of_another_shape_are_refused():
     monitor, _ = learned(0, 0, ("frame",), False)
-    plan = monitor.frame_plan()
+    plan = monitor.bind()
     observe = monitor.network.observe
     try:
         for shorten in (
@@ -204,8 +204,8 @@ def test_observations_of_another_shape_are_refused():
             lambda seen: seen._replace(logits=seen.logits[:, :-1]),
         ):
             monitor.network.observe = lambda batch, shorten=shorten: shorten(observe(batch))
-            broken = monitor.frame_plan()
-            with pytest.raises(ValueError, match=r"expected (neurons|class scores) \(1, \d+\)|tap a:unit"):
+            broken = monitor.bind()
+            with pytest.raises(ValueError, match=r"expected (neurons|class scores) float32 \(1, \d+\), got"):
                 broken(frames(1, 0)[0])
     finally:
         monitor.network.observe = observe
@@ -218,7 +218,7 @@ def test_the_neurons_of_the_layers_that_spoke_are_named():
     monitor = Monitor(network, criteria | {"b": NearestNeighbour(capacity=8)})
     monitor.profile([frames(200, 1)], minimum_per_class=1)
     monitor.calibrate([frames(200, 2)], 0.1)
-    plan = monitor.frame_plan()
+    plan = monitor.bind()
     assert tuple(plan.neurons(monitor.columns)) == ()
     frame = frames(1, 9)[0] * 0.1
     frame[1, 2, 3] = 40
@@ -289,7 +289,7 @@ def test_the_plan_gives_the_verdict_of_check_on_real_networks(engine, criteria):
         warnings.simplefilter("ignore")
         monitor.profile([frames(400, 1)], minimum_per_class=3)
         monitor.calibrate([frames(400, 2)], 0.1, warning_rate=0.3)
-    plan = monitor.frame_plan()
+    plan = monitor.bind()
     seen = set()
     for seed in range(40):
         frame = frames(1, seed)[0] * np.float32([0.5, 1, 4][seed % 3])

@@ -1,0 +1,184 @@
+"""Columns bound to arrays for n frames: what writes their deviations, a call a criterion or a call a column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..coverage import Joined
+from .arrays import finite_rows
+from .kernels import verdicts as kernels
+from .places import Shape, middles, place_shape
+from .profile import Profile, gives_codes
+
+Step = Callable[[], object]
+Activations = Sequence[np.ndarray]
+
+
+class ScoreMap:
+    """The maps of class scores of n frames, and the classes of the places of taps that they tell apart.
+
+    covered: (classes,) uint8, 1 where a class is, or None where places are not told apart.
+    """
+
+    def __init__(self, frames: int, covered: np.ndarray | None) -> None:
+        self.frames, self.covered = frames, covered
+        self._scores: np.ndarray | None = None
+        self._finite: np.ndarray | None = None
+        self._classes: dict[Shape, np.ndarray] = {}
+        self._middles: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
+
+    def classes(self, shape: Shape) -> np.ndarray:
+        """Where the classes of the places of a tap are written, (frames * places,) int64."""
+        return self._classes.setdefault(shape, np.empty(self.frames * shape[0] * shape[1], np.int64))
+
+    def fill(self, score_map: np.ndarray, infinite: np.ndarray) -> bool:
+        """Write the classes of all places, and 1 to `infinite` (frames,) where scores are not: whether any are not.
+
+        score_map: (frames, classes, height, width) floats. Raises ValueError for a map of other classes where places
+        are told apart.
+        """
+        if self.covered is not None and score_map.shape[1] != len(self.covered):
+            raise ValueError(f"expected a map of the scores of {len(self.covered)} classes, got {score_map.shape[1]}")
+        if self._scores is None or self._scores.shape != score_map.shape:
+            self._scores = np.empty(score_map.shape, np.float64 if score_map.dtype == np.float64 else np.float32)
+            self._finite = np.empty(score_map.shape, bool)
+            self._middles = {shape: middles(shape, score_map.shape[2:]) for shape in self._classes}
+        np.copyto(self._scores, score_map)
+        for shape, classes in self._classes.items():
+            kernels.classes_of_places(self._scores, *self._middles[shape], classes)
+        if np.isfinite(self._scores, self._finite).all():
+            return False
+        infinite |= ~finite_rows(self._scores, self.frames)
+        return True
+
+
+class TogetherComparer:
+    """Columns of one criterion that are compared in one call.
+
+    indices: of each column's tap among the activations. classes: (n,) int64, deviations: (n, columns) float32, read and
+    written where they are.
+    """
+
+    def __init__(
+        self,
+        joined: Joined,
+        columns: Sequence[int],
+        indices: Sequence[int],
+        classes: np.ndarray,
+        deviations: np.ndarray,
+    ) -> None:
+        self._indices = [indices[i] for i in columns]
+        self._bind = partial(self._bound, joined, classes, deviations, columns)
+        self._values: np.ndarray | None = None
+        self._compare: Step | None = None
+        if len(columns) > 1:
+            self._values = np.empty((len(classes), joined.neurons), np.float32)
+            self._compare = self._bind(self._values)
+
+    @staticmethod
+    def _bound(
+        joined: Joined, classes: np.ndarray, deviations: np.ndarray, columns: Sequence[int], values: np.ndarray,
+        starts: Sequence[int] | None = None,
+    ) -> Step:  # fmt: skip
+        return joined.bound(values, classes, deviations, columns, starts)
+
+    def steps(self, activations: Activations) -> list[Step]:
+        """What `compare` does, where the activations stay where they are: read there if they lie in one array."""
+        rows = [activations[i] for i in self._indices]
+        whole, starts = _within_one(rows)
+        if whole is not None:
+            return [self._bind(whole, starts)]
+        if self._values is None or self._compare is None:
+            return [self._bind(rows[0])]
+        return [partial(np.concatenate, rows, 1, self._values), self._compare]
+
+    def compare(self, activations: Activations) -> None:
+        """Write the deviations."""
+        if self._values is None or self._compare is None:
+            self._bind(np.ascontiguousarray(activations[self._indices[0]]))()
+        else:
+            np.concatenate([activations[i] for i in self._indices], 1, self._values)
+            self._compare()
+
+
+def _within_one(rows: Sequence[np.ndarray]) -> tuple[np.ndarray | None, list[int]]:
+    """The array (1, any) float32 of which all the rows are pieces, if there is one, and where each begins in it."""
+    whole: Any = rows[0] if rows[0].base is None else rows[0].base
+    if len(rows[0]) != 1 or not isinstance(whole, np.ndarray):
+        return None, []
+    if whole.dtype != np.float32 or not whole.flags.c_contiguous:
+        return None, []
+    if any(row is not whole and row.base is not whole for row in rows):
+        return None, []
+    return whole.reshape(1, -1), [(row.ctypes.data - whole.ctypes.data) // whole.itemsize for row in rows]
+
+
+class ColumnComparer:
+    """A column that is compared by itself; where its tap is one of pixels, its deviation is that of the worst place.
+
+    shape: of the places of its tap, None for other taps. of_places: (n * places,) or (n,) float32, the deviations
+    written last. uncovered: (n,) int64, where the class of a place that is not covered is written.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        column: int,
+        index: int,
+        classes: np.ndarray,
+        deviations: np.ndarray,
+        score_map: ScoreMap,
+        uncovered: np.ndarray,
+    ) -> None:
+        own, signature = profile.columns[column], profile.signatures[column]
+        tap, n = profile.facts.taps[own.tap], len(classes)
+        self.column, self._index = column, index
+        self.shape = place_shape(tap)
+        rows = n if self.shape is None else n * self.shape[0] * self.shape[1]
+        codes = gives_codes(tap)
+        self._floats = np.empty((rows, tap.size), np.float32) if codes and not own.criterion.takes_codes else None
+        self._compare = own.criterion.comparer(signature, rows, codes and own.criterion.takes_codes)
+        self._in_place = rows == 1 and self.shape is None
+        self.of_places = deviations[0, column : column + 1] if self._in_place else np.empty(rows, np.float32)
+        self._deviations, self._of_frames, self._uncovered = deviations, classes, uncovered
+        self._covered = score_map.covered
+        self._classes = classes
+        if self.shape is not None:
+            told_apart = score_map.covered is not None
+            self._classes = score_map.classes(self.shape) if told_apart else np.empty(rows, np.int64)
+
+    def steps(self, activations: Activations) -> list[Step]:
+        """What `compare` does, where the activations stay where they are."""
+        if not self._in_place:
+            return [partial(self.compare, activations)]
+        values = activations[self._index]
+        if self._floats is None:
+            return [partial(self._compare, values, self._classes, self.of_places)]
+        copy = partial(np.copyto, self._floats, values)
+        return [copy, partial(self._compare, self._floats, self._classes, self.of_places)]
+
+    def compare(self, activations: Activations) -> None:
+        """Write the deviation."""
+        values = np.ascontiguousarray(activations[self._index])
+        if self._floats is not None:
+            np.copyto(self._floats, values)
+            values = self._floats
+        if self.shape is not None and self._covered is None:
+            self._classes.reshape(len(self._of_frames), -1)[:] = self._of_frames[:, None]
+        self._compare(values, self._classes, self.of_places)
+        if self.shape is None:
+            if not self._in_place:
+                self._deviations[:, self.column] = self.of_places
+            return
+        if self._covered is not None:
+            kernels.alarm_uncovered_places(self._classes, self._covered, self.of_places, self._uncovered)
+        kernels.highest_of_places(self.of_places, self.column, self._deviations)
+
+    def worst(self, activations: Activations) -> tuple[np.ndarray, int]:
+        """The values and the class of the place of the first frame that deviates most."""
+        row = int(self.of_places[: len(self.of_places) // len(self._of_frames)].argmax())
+        return activations[self._index][row], int(self._classes[row])

@@ -1,0 +1,284 @@
+"""One judge: activations → deviations → score → verdict, bound once to arrays for n frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..networks import Network, Observation
+from .arrays import all_finite, as_array, finite_rows, without_batch
+from .calibration import Calibration
+from .comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
+from .errors import NotReadyError
+from .kernels import verdicts as kernels
+from .logic import Logic
+from .neurons import Namer, Naming, Neurons, namer, naming
+from .places import place_shape
+from .profile import Profile, gives_codes
+from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, thresholds_and_warnings, why
+
+_COLUMNS_NAMED = 4
+_LEVELS = Status.OK, Status.WARN, Status.ALARM
+_OK = Status.OK
+_verdict = partial(tuple.__new__, Verdict)  # half the time of `Verdict(...)`
+
+
+class Judge:
+    """Judges batches of n frames of one network, a batch at a time, in arrays that are made here.
+
+    Without a calibration it judges no more than deviations. `observe` fills, until the next batch:
+    seen: what the network showed. predictions: (n,) int64, 0 without classes. deviations: (n, columns) float32.
+    uncovered: (n,) int64, the class of the frame, or of one of its places, that has too few trusted frames, else -1.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        profile: Profile,
+        n: int,
+        logic: Logic | None = None,
+        calibration: Calibration | None = None,
+        fixed: Observation | None = None,
+    ) -> None:
+        trusted = profile.trusted
+        self.n, self.calibration, self.seen = n, calibration, fixed
+        self._network, self._profile = network, profile
+        self._observe: Callable[[Any], Observation] = network.observe
+        self.deviations = np.empty((n, len(profile.columns)), np.float32)
+        self.predictions = np.zeros(n, np.int64)
+        self.uncovered = np.full(n, -1)
+        self._infinite = np.zeros(n, np.uint8)
+        self._covered = trusted.covered.astype(np.uint8)
+        of_map = trusted.covered_of_map
+        self._map = ScoreMap(n, None if of_map is None else of_map.astype(np.uint8))
+        self._begins = of_map is not None or not trusted.covered[0]
+        order = {tap.id: i for i, tap in enumerate(network.taps)}
+        self._indices = [order[profile.facts.taps[column.tap].id] for column in profile.columns]
+        own = self.predictions, self.deviations
+        together = [TogetherComparer(*group, self._indices, *own) for group in profile.together]
+        rest = set(range(len(profile.columns))) - {i for _, columns in profile.together for i in columns}
+        self._alone = [
+            ColumnComparer(profile, i, self._indices[i], *own, self._map, self.uncovered) for i in sorted(rest)
+        ]
+        self._expected = self._forms()
+        comparers: list[TogetherComparer | ColumnComparer] = [*together, *self._alone]
+        self._compare: list[Callable[[Sequence[np.ndarray]], object]] = [one.compare for one in comparers]
+        self.steps: list[Step] = []
+        """The compiled calls that write the deviations of a network that observes into arrays of its own."""
+        if fixed is not None:
+            self._refuse_other_forms(fixed)
+            self.steps = [step for one in comparers for step in one.steps(fixed.activations)]
+        self.score = np.empty(n)
+        if logic is not None and calibration is not None:
+            groups = np.array([column.group for column in profile.columns])
+            self.rate: Step = logic.scorer(calibration.scales, groups, self.deviations, self.score)
+            self._limits = Columns(profile.names, calibration.limits)
+
+    def observe(self, batch: Any) -> Observation:
+        """Run a batch, (n, *input_shape), and write its deviations.
+
+        Raises what the network raises, ValueError and TypeError where it shows something of another shape or dtype.
+        """
+        self.seen = None
+        self.seen = seen = self._observe(batch)
+        infinite = False
+        if not self.steps:
+            self._refuse_other_forms(seen)
+        if seen.logits is not None:
+            infinite = kernels.classify(
+                seen.logits, self._covered, self.predictions, self.uncovered, self._infinite
+            )  # fmt: skip
+        elif self._begins:
+            infinite = self._begin()
+        if seen.score_map is not None:
+            infinite |= self._map.fill(seen.score_map, self._infinite)
+        elif self._map.covered is not None:
+            raise ValueError("expected a map of class scores, got none")
+        if self.steps:
+            for step in self.steps:
+                step()
+        else:
+            for compare in self._compare:
+                compare(seen.activations)
+        if infinite:
+            kernels.alarm_rows(self._infinite, self.deviations)
+        return seen
+
+    def verdicts(self, batch: Any) -> tuple[Any, Verdicts]:
+        """The network's own output for a batch, and the verdicts on it."""
+        output, array = self.observe(batch).output, as_array(batch)
+        self.rate()
+        score, reasons = self.score.copy(), {}
+        for i in np.flatnonzero(~np.isfinite(score)):
+            reasons[int(i)] = self._profile.why_infinite(int(self.uncovered[i]), self.deviations[i])
+        broken = None if all_finite(array) else ~finite_rows(array, self.n)
+        if broken is not None:
+            score[broken] = np.inf
+            reasons |= dict.fromkeys(map(int, np.flatnonzero(broken)), BROKEN_INPUT)
+        status, threshold, confidence = np.empty(self.n, np.int64), np.empty(self.n), np.empty(self.n)
+        limits = thresholds_and_warnings(self._calibrated)
+        kernels.judge(score, self.predictions, *limits, status, threshold, confidence)
+        if broken is not None:
+            status[broken] = Status.FAULT
+        classes = np.full(self.n, -1) if self._network.classes is None else self.predictions.copy()
+        deviations = self.deviations.copy()
+        return output, Verdicts(status, score, threshold, confidence, classes, deviations, self._limits, reasons)
+
+    def maps(self) -> dict[str, np.ndarray]:
+        """The deviations of the places of the last batch: {column: (n, rows, columns) float32}, for taps of pixels."""
+        found = {}
+        for one in self._alone:
+            if one.shape is not None:
+                found[self._profile.names[one.column]] = values = one.of_places.reshape(self.n, *one.shape).copy()
+                values[self._infinite != 0] = np.inf
+        return found
+
+    @property
+    def _calibrated(self) -> Calibration:
+        if self.calibration is None:
+            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
+        return self.calibration
+
+    def _begin(self) -> bool:
+        """Forget the batch before, where no class scores come: whether the one class of all frames is not covered."""
+        covered = bool(self._covered[0])
+        self.uncovered.fill(-1 if covered else 0)
+        self._infinite.fill(not covered)
+        return not covered
+
+    def _forms(self) -> dict[int, tuple[tuple[int, int], np.dtype]]:
+        """Of each index among the activations that a column reads: the shape and dtype that are expected there."""
+        forms = {}
+        for column, index in zip(self._profile.columns, self._indices, strict=True):
+            tap = self._profile.facts.taps[column.tap]
+            rows, columns = place_shape(tap) or (1, 1)
+            forms[index] = (self.n * rows * columns, tap.size), np.dtype(np.uint8 if gives_codes(tap) else np.float32)
+        return forms
+
+    def _refuse_other_forms(self, seen: Observation) -> None:
+        """Refuse what the kernels, which check nothing, would read beyond its end."""
+        for index, (shape, dtype) in self._expected.items():
+            values = seen.activations[index]
+            if values.shape != shape or values.dtype != dtype:
+                tap = self._network.taps[index].id
+                raise ValueError(f"tap {tap}: expected neurons {dtype} {shape}, got {values.dtype} {values.shape}")
+        if seen.logits is not None:
+            expected = self.n, len(self._covered)
+            if seen.logits.shape != expected or seen.logits.dtype != np.float32:
+                raise ValueError(
+                    f"expected class scores float32 {expected}, got {seen.logits.dtype} {seen.logits.shape}"
+                )
+
+
+class FrameJudge(Judge):
+    """`output, verdict = judge(frame)`: those of `Monitor.check` for this frame alone, to the last bit.
+
+    A frame is one run of the network and a few compiled calls. What is made of it is its verdict, with a copy of the
+    deviations, and the output: both stay as they are. A network that can be `buffered` runs into arrays of the judge,
+    from which outputs are copied. Columns and reason are worked out where the status is not OK.
+    """
+
+    def __init__(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration) -> None:
+        observe, fixed = _source(network)
+        super().__init__(network, profile, 1, logic, calibration, fixed)
+        self._observe = observe
+        self._take = self._without_batch if fixed is None else _copy_of(fixed.output)
+        self._deviation, self._score = self.deviations[0], self.score
+        self._has_classes = network.classes is not None
+        self._names, self._above = profile.names, np.empty(len(profile.columns), np.int64)
+        self.hold = partial(
+            kernels.judge_frame, self.score, self.predictions, *thresholds_and_warnings(calibration), self._deviation,
+            calibration.limits, self._above,
+        )  # fmt: skip
+        self._speakers = self._bound_names()
+
+    def __call__(self, frame: Any, finite: bool = False) -> tuple[Any, Verdict]:
+        """The output and verdict of one frame (*input_shape). finite: whether it is known to hold neither NaN nor Inf.
+
+        Raises what `observe` raises.
+        """
+        batch = frame[None]
+        self.observe(batch)
+        self.rate()
+        broken = not finite and not all_finite(as_array(batch))
+        if broken:
+            self._score[0] = np.inf
+        level, score, threshold, confidence, prediction, loud = self.hold()
+        if not self._has_classes:
+            prediction = -1
+        output, deviation = self._take(), self._deviation.copy()
+        if level == 0 and not broken:
+            return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), ""))
+        status = Status.FAULT if broken else _LEVELS[level]
+        layers = tuple([self._names[i] for i in self._above[:loud].tolist()])
+        if broken:
+            reason = BROKEN_INPUT
+        elif score < np.inf:
+            reason = why(status, score, threshold, layers)
+        else:
+            reason = self._profile.why_infinite(self.uncovered.item(), deviation)
+        return output, _verdict((status, score, threshold, confidence, prediction, deviation, layers, reason))
+
+    def output_so_far(self) -> Any:
+        """The output of the last frame, also where the judge raised behind the network; None where that had not run."""
+        return None if self.seen is None else self._take()
+
+    def neurons(self, layers: Sequence[str]) -> Neurons:
+        """The neurons that added most to some layers of the last frame, in the order of the layers.
+
+        None of criteria that are no sum over neurons, nor the root of one, and none where the class of the frame, or of
+        its worst place, is not covered: then no single neuron is the reason.
+        """
+        namers: list[Namer] = []
+        seen, label = self.seen, self.predictions.item()
+        if seen is None or not self._covered[label]:
+            return Neurons()
+        for layer in layers:
+            if layer not in self._speakers:
+                continue
+            names, index, column = self._speakers[layer]
+            if column is None:
+                namers.append(namer(names, seen.activations[index][0], label))
+            else:
+                values, own = column.worst(seen.activations)
+                if self._map.covered is None or self._map.covered[own]:
+                    namers.append(namer(names, values, own))
+            if len(namers) == _COLUMNS_NAMED:
+                break
+        return Neurons(namers)
+
+    def _bound_names(self) -> dict[str, tuple[Naming, int, ColumnComparer | None]]:
+        """Of each column that is a sum over neurons: what names them, the index of its tap, its places."""
+        profile, found = self._profile, {}
+        of_places = {one.column: one for one in self._alone if one.shape is not None}
+        for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
+            names = naming(profile.facts.taps[column.tap].id, column.criterion, signature)
+            if names is not None:
+                found[profile.names[i]] = names, self._indices[i], of_places.get(i)
+        return found
+
+    def _without_batch(self) -> Any:
+        return None if self.seen is None else without_batch(self.seen.output)
+
+
+def _source(network: Network) -> tuple[Callable[[Any], Observation], Observation | None]:
+    """How frames are observed, and what is filled anew by each of them."""
+    try:
+        held = network.buffered(1)
+    except ValueError:  # arrays are made anew, or sizes that the model leaves open
+        return network.observe, None
+    return held.observe, held.seen
+
+
+def _copy_of(output: Any) -> Callable[[], Any]:
+    """What copies an output that is always in the same place."""
+    if isinstance(output, tuple):
+        takes = [_copy_of(value) for value in output]
+        return lambda: tuple(take() for take in takes)
+    if output.ndim > 1 and len(output) == 1:
+        copy: Callable[[], Any] = output[0].copy
+        return copy
+    return lambda: without_batch(output.copy())

@@ -1,0 +1,51 @@
+"""What a user has in hand as a network: a network, the path of an ONNX model, a PyTorch module."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, cast
+
+from .network import Network
+
+_NAMES = (
+    "taps", "classes", "input_shape", "engine", "fingerprint", "preprocessing", "dtype", "map_classes", "scores_output",
+    "shaped", "observe", "run", "close", "buffered", "learn_shape",
+)  # fmt: skip
+
+
+def as_network(thing: Any, **options: Any) -> Network:
+    """A network as it is; the path or the bytes of an ONNX model as an `OnnxNetwork`, a module as a `TorchNetwork`.
+
+    options: as these two take them, for what is no network yet. Raises TypeError for anything else and for options to a
+    network, and what the two classes raise.
+    """
+    if isinstance(thing, (str, bytes, os.PathLike)):
+        from .onnx.network import OnnxNetwork
+
+        return OnnxNetwork(thing, **options)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(thing, torch.nn.Module):
+        from .pytorch.network import TorchNetwork
+
+        return TorchNetwork(thing, **options)
+    missing = _missing(thing)
+    if missing:
+        got = type(thing).__name__
+        raise TypeError(
+            f"expected a Network, the path of an ONNX model or a PyTorch module, got {got} without"
+            f" {', '.join(missing[:3])}; an adapter of your own inherits from outrider.networks.Network"
+        )
+    if options:
+        raise TypeError(f"expected {', '.join(options)} for a model, got it for a network that is there already")
+    return cast(Network, thing)
+
+
+def is_network(thing: Any) -> bool:
+    """Whether a thing has all that the `Network` protocol names."""
+    return not _missing(thing)
+
+
+def _missing(thing: Any) -> list[str]:
+    own = dir(thing)  # asking for an attribute may run a property
+    return [name for name in _NAMES if name not in own and not hasattr(thing, name)]
