@@ -75,7 +75,8 @@ class Learner:
         for shape, rows in chosen.items():
             present[places.frames(shape)[rows], places.classes(shape)[rows]] = True
         per_class += present.sum(axis=0)
-        return present.any(axis=1)
+        some: np.ndarray = present.any(axis=1)
+        return some
 
     def _observe(
         self, activations: Sequence[np.ndarray], places: Places, chosen: dict[Shape | None, np.ndarray]
@@ -92,8 +93,8 @@ class Learner:
 def sure_of(logits: np.ndarray, confidence: float) -> np.ndarray:
     """(n,) bool: whether the softmax of the class predicted is at least that."""
     with np.errstate(invalid="ignore"):
-        highest: np.ndarray = probabilities(logits).max(axis=1)
-        return np.array(highest >= confidence, bool, copy=None)
+        sure: np.ndarray = probabilities(logits).max(axis=1) >= confidence
+    return sure
 
 
 def complete(profile: Profile) -> None:
