@@ -65,6 +65,7 @@ clean:
 build/typed:
 	mkdir -p $@/outrider
 	ln -s ../../../networks ../../../coverage ../../../monitor ../../../runtime $@/outrider/
+	ln -s ../../../runtime/front/__init__.py $@/outrider/
 
 # The library for C lies in onnxruntime-node; what its install script would fetch is for GPUs. No official package has
 # the C header, so it comes from the iOS framework in a package for Unity: 1.29, and the C API of a later library only

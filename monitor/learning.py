@@ -75,8 +75,7 @@ class Learner:
         for shape, rows in chosen.items():
             present[places.frames(shape)[rows], places.classes(shape)[rows]] = True
         per_class += present.sum(axis=0)
-        some: np.ndarray = present.any(axis=1)
-        return some
+        return np.asarray(present.any(axis=1))
 
     def _observe(
         self, activations: Sequence[np.ndarray], places: Places, chosen: dict[Shape | None, np.ndarray]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -104,8 +104,32 @@ class Verdicts(Sequence[Verdict]):
     def alarm(self) -> np.ndarray:
         return self.status >= Status.ALARM
 
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The verdicts as columns of a table, in JSON types but for numbers that are not finite: a list per field."""
+        return {
+            "status": [Status(status).name for status in self.status.tolist()],
+            "alarm": self.alarm.tolist(),
+            **{name: getattr(self, name).tolist() for name in ("score", "threshold", "confidence", "prediction")},
+            "layers": [list(verdict.layers) for verdict in self],
+            "reason": [verdict.reason for verdict in self],
+        }
+
+    def to_pandas(self) -> Any:
+        """`to_dict` as a pandas.DataFrame, a row per frame. Raises ImportError without pandas."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("a table of verdicts needs pandas: pip install pandas") from None
+        return pd.DataFrame(self.to_dict())
+
     def __len__(self) -> int:
         return len(self.status)
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.status, minlength=len(Status))
+        statuses = ", ".join(f"{count} {status.name}" for status, count in zip(Status, counts, strict=True) if count)
+        highest = f"; highest score {self.score.max():.4g}" if len(self) else ""
+        return f"Verdicts({len(self)} frames: {statuses or 'none'}{highest})"
 
     @overload
     def __getitem__(self, index: int) -> Verdict: ...
