@@ -434,10 +434,6 @@ def test_facts_are_read_without_the_network(path):
     assert facts["calibration"]["false_alarm_rate"] == 0.05
 
 
-def test_a_profile_is_described_without_its_network(path, monitor):
-    assert describe_profile(path) == monitor.describe()
-
-
 def test_a_model_in_the_place_of_a_profile_is_recognised(tmp_path):
     path = tmp_path / "net.onnx"
     path.write_bytes(b"\x08\x0a\x12\x07pytorch")

@@ -14,7 +14,6 @@ from outrider.monitor import (
     OutriderWarning,
     ProfileError,
     Status,
-    default_criteria,
     describe_profile,
 )
 from outrider.monitor.places import nearest, place_shape
@@ -212,12 +211,6 @@ def test_an_interrupted_profile_of_places_goes_on_where_it_stopped(tmp_path):
     resumed.save(tmp_path / "resumed")
     whole.save(tmp_path / "whole")
     assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
-
-
-def test_default_criteria_leave_covariances_out_where_there_are_too_many_places():
-    small, large = (Tap("map", "relu", (64, side, side), "NCHW", "float32", "pixel") for side in (64, 128))
-    assert default_criteria(Taps([small])) == {"map:pixel": [Mahalanobis()]}
-    assert default_criteria(Taps([large])) == {"map:pixel": [Gaussian()]}
 
 
 def test_nothing_broken_is_ever_ok():

@@ -1,0 +1,73 @@
+"""What is said of a frame, against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from outrider.monitor.kernels import verdicts
+
+CLASSES = 3
+scores = st.integers(1, 4).flatmap(lambda n: arrays(np.float32, (n, CLASSES), elements=st.floats(width=32)))
+
+
+@given(scores, arrays(np.uint8, CLASSES, elements=st.integers(0, 1)))
+@settings(deadline=None)
+def test_classes_and_whether_they_are_covered(x, covered):
+    n = len(x)
+    classes, uncovered, infinite = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.uint8)
+    some = verdicts.classify(x, covered, classes, uncovered, infinite)
+    expected = x.argmax(axis=1)
+    np.testing.assert_array_equal(classes, expected)
+    np.testing.assert_array_equal(uncovered, np.where(covered[expected], -1, expected))
+    np.testing.assert_array_equal(infinite, ~np.isfinite(x).all(axis=1) | (covered[expected] == 0))
+    assert some == infinite.any()
+
+
+@given(arrays(np.float32, (2, CLASSES, 5, 4), elements=st.floats(width=32)), st.booleans())
+@settings(deadline=None)
+def test_the_classes_of_places_and_the_worst_of_them(maps, wide):
+    maps = maps.astype(np.float64) if wide else maps
+    rows, columns = np.array([0, 2, 4]), np.array([1, 3])
+    classes = np.empty(12, np.int64)
+    verdicts.classes_of_places(maps, rows, columns, classes)
+    expected = maps[:, :, rows[:, None], columns].argmax(axis=1).ravel()
+    np.testing.assert_array_equal(classes, expected)
+
+    out, uncovered = np.arange(12, dtype=np.float32), np.full(2, -1)
+    verdicts.alarm_uncovered_places(classes, np.array([1, 0, 1], np.uint8), out, uncovered)
+    strange = (expected == 1).reshape(2, 6)
+    np.testing.assert_array_equal(uncovered, np.where(strange.any(axis=1), 1, -1))
+    np.testing.assert_array_equal(out, np.where(expected == 1, np.inf, np.arange(12)))
+
+    worst = np.full((2, 3), -5, np.float32)
+    verdicts.highest_of_places(out, 1, worst)
+    np.testing.assert_array_equal(worst[:, 1], out.reshape(2, 6).max(axis=1))
+    assert (worst[:, [0, 2]] == -5).all()
+
+
+def test_the_class_at_the_last_uncovered_place_is_the_frames():
+    classes, out, uncovered = np.array([1, 2, 0, 0, 0, 2]), np.zeros(6, np.float32), np.array([7, 7])
+    verdicts.alarm_uncovered_places(classes, np.array([1, 0, 0], np.uint8), out, uncovered)
+    assert uncovered.tolist() == [2, 2]
+    verdicts.alarm_uncovered_places(np.zeros(6, np.int64), np.array([1, 0, 0], np.uint8), out, uncovered)
+    assert uncovered.tolist() == [2, 2]
+
+
+def test_nan_is_the_worst_of_all_places():
+    values = np.float32([1, np.nan, np.inf, 3, 2, 1])
+    worst = np.zeros((2, 1), np.float32)
+    verdicts.highest_of_places(values, 0, worst)
+    assert np.isnan(worst[0, 0])
+    assert worst[1, 0] == 3
+
+
+@pytest.mark.parametrize("infinite", [[0, 1, 0], [1, 1, 1], [0, 0, 0]])
+def test_rows_that_are_told_are_infinite(infinite):
+    out = np.ones((3, 2), np.float32)
+    verdicts.alarm_rows(np.array(infinite, np.uint8), out)
+    np.testing.assert_array_equal(np.isposinf(out).all(axis=1), np.array(infinite) == 1)
+    np.testing.assert_array_equal((out == 1).all(axis=1), np.array(infinite) == 0)

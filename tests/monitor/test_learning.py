@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from outrider.coverage import SingleRange
+from outrider.monitor import (
+    Monitor,
+    OutriderWarning,
+    ProfileError,
+    Sum,
+)
+
+from .conftest import CLASSES, batches, frames
+
+
+def softmax(logits):
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def test_trusted_frames_are_those_the_network_classifies_rightly_and_surely(network):
+    data = frames(1000)
+    logits = network.run(data)
+    labels = logits.argmax(axis=1)
+    labels[::5] = (labels[::5] + 1) % CLASSES
+    monitor = Monitor(network, {"hidden": SingleRange()})
+    profile = monitor.profile(batches(data, labels=labels))
+    right = (labels == logits.argmax(axis=1)) & (softmax(logits).max(axis=1) >= 0.9)
+    assert profile.trusted.per_class.tolist() == np.bincount(labels[right], minlength=CLASSES).tolist()
+    hidden = np.maximum(data @ network.first, 0)
+    for c in range(CLASSES):
+        np.testing.assert_array_equal(profile.signatures[0].arrays["low"][c], hidden[right & (labels == c)].min(axis=0))
+    assert profile.trusted.labelled
+    assert profile.trusted.frames == 1000
+
+
+def test_without_labels_every_frame_counts_and_the_profile_says_so(network):
+    profile = Monitor(network, SingleRange()).profile(batches(frames(300)))
+    assert profile.trusted.accepted == 300
+    assert not profile.trusted.labelled
+
+
+def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
+    data = frames(3000)
+    predicted = network.run(data).argmax(axis=1)
+    few = np.flatnonzero(predicted == 1)[:3]
+    data = np.concatenate([data[predicted != 1], data[few]])
+    monitor = Monitor(network, {"hidden": SingleRange()}, logic=Sum())
+    with pytest.warns(OutriderWarning, match=r"1 of 3 classes have fewer than 5 trusted frames \(class 1: 3\)"):
+        monitor.profile(batches(data))
+    with pytest.warns(OutriderWarning, match="held-out frames were left out: predicted as a class without enough"):
+        calibration = monitor.calibrate(batches(frames(1000, seed=1)), 0.05)
+    assert sum(calibration.excluded.values()) > 0
+    assert abs(calibration.realised - monitor.check(frames(4000, seed=9))[1].alarm.mean()) < 0.04
+    _, verdicts = monitor.check(frames(200, seed=2))
+    of_class = verdicts.prediction == 1
+    assert verdicts.alarm[of_class].all()
+    reason = next(verdict.reason for verdict in verdicts if verdict.prediction == 1)
+    assert reason == "class 1 is not covered: 3 trusted frames, fewer than 5"
+
+
+def test_few_trusted_frames_point_at_the_preprocessing(network):
+    data = frames(600)
+    labels = network.run(data).argmax(axis=1)
+    labels[:500] = (labels[:500] + 1) % CLASSES
+    expected = r"only \d+ of 600 frames are trusted: right with softmax >= 0.9; .* look at the preprocessing"
+    with pytest.warns(OutriderWarning, match=expected):
+        Monitor(network, SingleRange()).profile(batches(data, labels=labels), minimum_per_class=1)
+
+
+def test_no_trusted_frame_at_all_is_an_error(network):
+    data = frames(50)
+    wrong = (network.run(data).argmax(axis=1) + 1) % CLASSES
+    rule = "expected trusted frames, got none: 0 of 50 were right with softmax >= 0[.]9"
+    with pytest.raises(ProfileError, match=rule):
+        Monitor(network, SingleRange()).profile(batches(data, labels=wrong))
+
+
+def test_broken_frames_are_left_out_of_the_profile_and_counted(network):
+    data = frames(200)
+    broken = data.copy()
+    broken[[3, 77]] = np.nan
+    monitor = Monitor(network, SingleRange())
+    with pytest.warns(OutriderWarning, match="2 of 200 frames hold or cause NaN or Inf and were left out"):
+        profile = monitor.profile(batches(broken))
+    clean = Monitor(network, SingleRange()).profile(batches(np.delete(data, [3, 77], axis=0)))
+    np.testing.assert_array_equal(profile.signatures[0].arrays["high"], clean.signatures[0].arrays["high"])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_batches_with_and_without_labels_do_not_mix(network, first):
+    data = frames(100)
+    labelled = data, network.run(data).argmax(axis=1)
+    mixed = [labelled, data] if first else [data, labelled]
+    words = "with labels like the first 100 frames, got one without"
+    words = words if first else "without labels like the first 100 frames, got one with"
+    with pytest.raises(ProfileError, match=f"expected batches {words}"):
+        Monitor(network, SingleRange()).profile(mixed)

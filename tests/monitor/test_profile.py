@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from outrider.coverage import SingleRange
+from outrider.monitor import (
+    Monitor,
+)
+from outrider.monitor.profile import NetworkFacts
+
+from .conftest import CLASSES, INPUTS, batches, frames
+
+
+def test_a_profile_reads_like_the_summary_of_the_command(network):
+    profile = Monitor(network, SingleRange()).profile(batches(frames(200)))
+    counts = profile.trusted.per_class
+    lines = str(profile).splitlines()
+    assert lines[0].startswith(f"network: {network.engine}, input ")
+    assert lines[1:3] == [
+        "trusted: 200 of 200 frames (no labels: all)",
+        f"per class: {counts.min()} to {counts.max()} frames",
+    ]
+    assert [line.split(":")[0] for line in lines[3:]] == [name.split(":")[0] for name in profile.names]
+    assert repr(profile) == "Profile(1 column, 200 of 200 frames trusted)"
+
+
+def test_the_facts_say_how_a_network_is_opened_again(network):
+    facts = Monitor(network, SingleRange()).profile(batches(frames(50)), minimum_per_class=0).facts
+    assert facts.options() == {
+        "taps": ["hidden:unit"], "classes": CLASSES, "preprocessing": None, "scores_output": 0, "input_shape": (INPUTS,)
+    }  # fmt: skip
+    onnx = replace(facts, engine="onnx", taps=tuple(network.taps), map_classes=4, scores_output="map")
+    assert onnx.options() == facts.options() | {"classes": "pixel", "exact": True, "scores_output": "logits"}
+
+
+def test_facts_survive_json_with_the_names_that_files_have(network):
+    facts = replace(NetworkFacts.of(network, network.taps), scores_output="y", map_classes=5)
+    text = json.loads(json.dumps(facts.to_dict()))
+    assert (text["logits"], text["map_classes"]) == ("y", 5)
+    assert "logits" not in NetworkFacts.of(network, network.taps).to_dict()
+    assert NetworkFacts.from_dict(text) == facts
+
+
+def test_what_differs_is_named(network):
+    facts = NetworkFacts.of(network, network.taps)
+    other = replace(facts, engine="torch", fingerprint="f" * 64, classes=9, input_shape=(2,), scores_output=1)
+    assert [line.split(":")[0] for line in facts.differences(other)] == [
+        "engine", "SHA-256", "classes", "input shape"
+    ]  # fmt: skip
+    assert facts.differences(facts) == []
+
+
+def test_the_old_names_of_facts_and_accepted_frames_warn(network):
+    profile = Monitor(network, SingleRange()).profile(batches(frames(50)), minimum_per_class=0)
+    with pytest.warns(DeprecationWarning, match=r"Profile\.network is now facts"):
+        assert profile.network is profile.facts
+    with pytest.warns(DeprecationWarning, match=r"TrustedSet\.trusted is now accepted"):
+        assert profile.trusted.trusted == profile.trusted.accepted == 50
