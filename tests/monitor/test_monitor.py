@@ -13,7 +13,7 @@ from outrider.monitor import (
     Votes,
 )
 
-from .conftest import CLASSES, HIDDEN, INPUTS, batches, frames
+from .conftest import CLASSES, HIDDEN, INPUTS, NumpyNetwork, batches, frames
 
 
 def test_output_is_the_networks_own_and_unseen_data_alarms_as_often_as_asked(monitor, network):
