@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..networks.renamed import warn_of_name
-from .calibration import Calibration, clopper_pearson, conformal_threshold, false_alarm_rate, needed_samples
+from .calibration import Calibration, auroc, clopper_pearson, conformal_threshold, false_alarm_rate, needed_samples
 from .defaults import default_criteria
 from .describe import describe_profile
 from .errors import (
@@ -47,6 +47,7 @@ __all__ = [
     "Verdicts",
     "Votes",
     "ZScore",
+    "auroc",
     "clopper_pearson",
     "conformal_threshold",
     "default_criteria",

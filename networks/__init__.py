@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from .pytorch.torchvision_import import import_torchvision
     from .tap import DEFAULT_TAPS, Tap, Taps
     from .zoo.classifiers import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
-    from .zoo.datasets import ImageSet, dataset_names, load_dataset, read_idx, read_image
+    from .zoo.datasets import ImageSet, cache_folder, dataset_names, load_dataset, read_idx, read_image
+    from .zoo.steering import drive_model
+    from .zoo.train import HELD_OUT
 
 __all__ = [
     "DEFAULT_TAPS",
+    "HELD_OUT",
     "Binding",
     "BoundTap",
     "ImageSet",
@@ -37,7 +40,9 @@ __all__ = [
     "TorchNetwork",
     "UnboundTap",
     "bind",
+    "cache_folder",
     "dataset_names",
+    "drive_model",
     "import_torchvision",
     "load_dataset",
     "onnx_fingerprint",
@@ -54,13 +59,15 @@ __all__ = [
 _MODULES = {
     "pytorch.torchvision_import": ("import_torchvision",),
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
-    "zoo.datasets": ("ImageSet", "dataset_names", "load_dataset", "read_idx", "read_image"),
+    "zoo.datasets": ("ImageSet", "cache_folder", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "NetworkWarning", "Observation", "probabilities"),
     "onnx.files": ("onnx_fingerprint",),
     "onnx.network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
     "tap": ("DEFAULT_TAPS", "Tap", "Taps"),
     "pytorch.network": ("TorchNetwork",),
+    "zoo.steering": ("drive_model",),
+    "zoo.train": ("HELD_OUT",),
     "zoo.classifiers": ("LeNet", "SmallResNet", "torchvision_classifier", "trained", "trained_names", "untrained"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .in_graph.guarded_model import export, guard_facts
     from .log.log import EventLog
+    from .loop.fallback import hold_last_safe
     from .loop.guard import Guard
     from .loop.metrics import metrics_text, serve_metrics
     from .loop.watchdog import Heartbeat, Watchdog
@@ -22,6 +23,7 @@ __all__ = [
     "Watchdog",
     "export",
     "guard_facts",
+    "hold_last_safe",
     "metrics_text",
     "serve_metrics",
 ]
@@ -33,6 +35,7 @@ _HOMES = {
     "Watchdog": "loop.watchdog",
     "export": "in_graph.guarded_model",
     "guard_facts": "in_graph.guarded_model",
+    "hold_last_safe": "loop.fallback",
     "metrics_text": "loop.metrics",
     "serve_metrics": "loop.metrics",
 }

@@ -18,6 +18,7 @@ from .classifiers import WEIGHTS, trained_names, untrained
 from .datasets import load_dataset
 
 HELD_OUT = {"fashion-mnist": 10_000, "cifar10": 5_000, "traffic-lights": 300}
+"""How many of the last training images of each set a shipped network never saw: data to set thresholds with."""
 
 
 def fit(
