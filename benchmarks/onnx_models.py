@@ -1,4 +1,4 @@
-"""ONNX models of many makes, for `bench_onnx.py`: `python benchmarks/onnx_models.py [GLOB]` makes them.
+"""ONNX models of many makes, for the benchmarks: `python -m benchmarks.onnx_models [GLOB]` makes them.
 
 Each is made once, into ~/.cache/outrider/benchmarks/onnx/NAME/model.onnx. Networks without trained weights have random
 ones and batch norms that have seen photographs, so that their activations are of an ordinary size.
@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from outrider.networks import Preprocessing
-from outrider.networks.zoo.datasets import cache_folder
+from outrider.networks import Preprocessing, cache_folder
 
 MODELS_FOLDER = cache_folder() / "benchmarks" / "onnx"
 IMAGENET = Preprocessing((224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -125,7 +124,7 @@ def _settled(module: Any) -> Any:
     """The module in eval mode, its batch norms fitted to a few photographs."""
     import torch
 
-    norms = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    norms = [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None  # a plain mean over what it sees
         norm.reset_running_stats()

@@ -1,71 +1,63 @@
-"""What the benchmarks share: paired timing, a printed table, raw JSON beside it."""
+"""A table of a benchmark: printed in a terminal, or written as Markdown."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
-
-RESULTS = Path(__file__).parent / "results"
+from rich.table import Table as RichTable
 
 
-def paired(candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> dict[str, np.ndarray]:
-    """Seconds of each candidate, (rounds,) each: one call of every one a round, in turning order."""
-    names = list(candidates)
-    for _ in range(warm_up):
-        for call in candidates.values():
-            call()
-    times = {name: np.empty(rounds) for name in names}
-    for i in range(rounds):
-        for k in range(len(names)):
-            name = names[(i + k) % len(names)]
-            began = time.perf_counter()
-            candidates[name]()
-            times[name][i] = time.perf_counter() - began
-    return times
+@dataclass(frozen=True)
+class Table:
+    """A title, the headings of the columns, and rows of as many cells."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.header):
+                raise ValueError(f"expected {len(self.header)} cells in each row, got {len(row)}: {list(row)}")
+
+    def show(self) -> None:
+        """Print the table, the first column to the left and the others to the right."""
+        table = RichTable(title=self.title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for i, name in enumerate(self.header):
+            table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        Console(width=220, markup=False).print(table)
+
+    def markdown(self) -> str:
+        """The table as Markdown, its title a line above it."""
+        lines = [f"**{self.title}**", "", _line(self.header), f"|{'---|' * len(self.header)}"]
+        return "\n".join([*lines, *map(_line, self.rows)])
 
 
-def ratio(times: Mapping[str, np.ndarray], name: str, base: str) -> float:
-    """The median of the paired ratios of two candidates."""
-    return float(np.median(times[name] / times[base]))
+Part = Table | str
+"""A report of figures is a list of tables and of sentences."""
 
 
-def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, the first column to the left and the others to the right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=200).print(table)
+def show(parts: Sequence[Part]) -> None:
+    """Print tables and sentences."""
+    for part in parts:
+        if isinstance(part, Table):
+            part.show()
+        else:
+            print(part)
 
 
-def keep(name: str, result: Any) -> None:
-    """Write `result`, JSON types, with the machine it was measured on, to results/NAME.json."""
-    RESULTS.mkdir(exist_ok=True)
-    machine = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine, "result": result}, indent=1) + "\n")
-    print(f"raw figures: benchmarks/results/{path.name}")
+def markdown(parts: Sequence[Part]) -> str:
+    """Tables and sentences as Markdown, each a paragraph."""
+    return "\n\n".join(part.markdown() if isinstance(part, Table) else part for part in parts)
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+def percent(share: float, digits: int = 1) -> str:
+    return f"{share * 100:.{digits}f} %"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"

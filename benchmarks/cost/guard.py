@@ -1,40 +1,37 @@
-"""The guard's own time: `python benchmarks/bench_guard.py` prints what it adds to each of 100,000 frames, two ways.
+"""The guard's own time: `python -m benchmarks.cost.guard` prints what it adds to each of 100,000 frames.
 
-Guarded is `guard(frame)` with deadline, frozen picture, 3 of 5, log, metrics, drift test and watchdog, all on. Not the
-guard's own are the frame's copy in the session's buffer, the session's run, and the compiled loops.
+Everything is on: deadline, frozen picture, 3 of 5, log, metrics, drift test and watchdog. Three things are not the
+guard's own: the frame's copy into the session's buffer, the session's run, and the compiled loops. They are the bare
+work. The guard's own time is measured in two passes.
 
-Beside bare work: every frame is also done bare, twice, by calling that work directly on the guard's own arrays, the
-three in an order drawn anew for each frame, one thread. Frame by frame, guarded less bare: the median is the guard's
-own time; p99.9 is that and whatever the machine did to one of the two, and "bare less bare" shows how much that is
-where nothing is added. Next to it stands the p99.9 of guarded frames less the p99.9 of bare ones, by how much later the
-slowest in a thousand comes: noise is on both sides of it and cancels, but what the guard does more rarely than the
-machine interrupts does not show there either. Bare calls during which the log's thread computed are left out of it.
+Beside bare work. Each frame is guarded once and done bare twice, on one thread, in an order drawn anew for each frame.
+Bare work is called on the guard's own arrays. `added` is guarded less bare, frame by frame: its median is the guard's
+own time. Its p99.9 also holds what the machine did to one of the two calls. `two bare` is one bare call less the other:
+no guard is in it, so it shows that part of the machine alone. `p99.9 - bare p99.9` is the p99.9 of guarded calls less
+that of bare calls. There the noise of both cancels, but so does what the guard does more rarely than the machine
+interrupts. `the same, two bare` takes two bare calls. Bare calls during which the log's thread computed are left out of
+both.
 
-Within the call: in a second pass a frame's overhead is the time of `guard(frame)` less that of session and compiled
-loops, each timed inside the same call, plus what the frame may have waited for the guard's own threads, inside of the
-session's call too, where Python's lock is asked back: no more than these threads computed meanwhile, and no more than
-the frame's own thread stood still. What the machine does to the session no longer counts, what it does to the guard
-does, and so do the clocks, some 2 µs.
+Within the call. `own` is the time of `guard(frame)` less that of the session and the compiled loops, each timed inside
+the same call. To it is added what the frame may have waited for the guard's own threads, also inside the session's
+call, where Python's lock is taken back. That is at most what these threads computed meanwhile, and at most the time for
+which the frame's own thread stood still. So what the machine does to the session does not count, and what it does to
+the guard does. The clocks count too, about 2 us.
 
-After each frame of either pass a compiled loop of some 20 µs runs, which touches no memory: what its p99.9 lies above
-its median the machine takes from anything that long. A machine that is shared has spells: a neighbour in its caches
-makes everything slower for seconds, and takes whole milliseconds now and then. So all cases run in turn, a tenth of
-their frames at a time, and each figure is told of all frames and of the tenth where that is lowest.
+The test loop runs after each frame, compiled, for about 20 us, and touches no memory. What its p99.9 lies above its
+median, the machine takes from anything that long. A shared machine has spells: a neighbour in its caches makes all
+slower for seconds and takes whole milliseconds now and then. So the cases take turns, a tenth of their frames at a
+time. Each figure is given for all frames, and in brackets for the tenth in which the test loop was steadiest.
 
-Frames are drawn like those of the calibration, at a rate of 1 %: about one of a hundred alarms, and it and the next are
-written down. A frame with an event costs more, and once a second some frames wait for the log's thread, which encodes
-what it writes and holds Python's lock. "Near an event" are frames with one and those right behind.
-Between the frames of a real loop the processor sleeps: `--pause 0.003` shows what that does to bare work and to the
-guard alike. A heartbeat in a file is a system call more. Python's garbage collector is on.
+Frames are drawn like those of the calibration, at a false-alarm rate of 1 %. About one in a hundred alarms; it and the
+next are written down, which costs more. Once a second some frames wait for the log's thread, which encodes what it
+writes and holds Python's lock. Between the frames of a real loop the processor sleeps: `--pause 0.003` shows what that
+does to bare work and to the guard. A heartbeat in a file is one system call more. Python's garbage collector is on.
 """
 
 # ruff: noqa: SLF001 (bare work is what lies inside the guard)
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import sys
@@ -50,19 +47,19 @@ from typing import Any
 import numpy as np
 from numba import njit
 from onnx import helper, numpy_helper
-from tables import keep, show
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor
 from outrider.monitor.kernels import verdicts as kernels
-from outrider.networks import OnnxNetwork
-from outrider.networks.zoo.steering import WEIGHTS
-from outrider.runtime import Guard, Heartbeat
-from outrider.runtime.log.log import EventLog
+from outrider.networks import OnnxNetwork, drive_model
+from outrider.runtime import EventLog, Guard, Heartbeat
+
+from ..results import keep
+from ..tables import show
+from . import tables
 
 POOL, WARM, SPIN = 512, 300, 10_000
 TENTHS = 10
-MOST_US, MOST_P999_US = 25, 150
 
 
 def small() -> bytes:
@@ -94,7 +91,7 @@ CASES: dict[str, tuple[Callable[[], OnnxNetwork], Any]] = {
     "two dense layers, ranges": (dense, RANGES),
     IN_A_FILE: (dense, RANGES),
     "two dense layers, default criteria": (dense, None),
-    "drive network, 84 x 96, default criteria": (lambda: OnnxNetwork(WEIGHTS / "drive.onnx"), None),
+    "drive network, 84 x 96, default criteria": (lambda: OnnxNetwork(drive_model()), None),
 }
 
 
@@ -336,10 +333,6 @@ def with_events(tenths: list[Way]) -> dict[str, Any]:
     return {"frames": len(every), "median": median(every) / 1e3 if len(every) else None}
 
 
-def cell(figure: dict[str, float]) -> str:
-    return f"{figure['all']:.1f} ({figure['quietest tenth']:.1f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=100_000)
@@ -360,19 +353,10 @@ def main() -> None:
         beside, within = (list(ways) for ways in zip(*both, strict=True))
         told = {"beside bare": figures(beside, BESIDE), "within the call": figures(within, WITHIN)}
         results.append({"case": name, **told, "with events": with_events(beside)})
-    asked = f"asked for: {MOST_US} in the median, {MOST_P999_US} at p99.9"
-    for way in ("beside bare", "within the call"):
-        show(
-            f"What the guard adds to a frame, {way}, µs over {count * TENTHS:,} frames (the quietest tenth); {asked}",
-            ["case", *results[0][way]],
-            [[result["case"], *map(cell, result[way].values())] for result in results],
-        )
-    for result in results:
-        near = result["with events"]
-        if near["frames"]:
-            print(f"{result['case']}: {near['frames']:,} frames near an event, {near['median']:.1f} µs in the median")
+    found = {"frames": count * TENTHS, "pause_s": options.pause, "cases": results}
+    show(tables.guard(found))
     if options.keep:
-        keep("guard", {"frames": count * TENTHS, "pause_s": options.pause, "cases": results})
+        keep("guard", found)
 
 
 if __name__ == "__main__":

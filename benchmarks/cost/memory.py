@@ -1,18 +1,15 @@
-"""Memory and size: `python benchmarks/bench_memory.py` prints the peak memory of profiling and the bytes of signatures.
+"""Memory: `python -m benchmarks.cost.memory` prints the peak memory of profiling and the bytes of signatures.
 
-Each profile runs in a process of its own, on frames made one batch at a time; peak memory is the process's own
-maximum (VmHWM), with an allocator that gives freed blocks back at once: without that, equal runs differ by 10 %. The
-cost of the profile pass is measured against the bare forward passes on the same frames.
+Each profile runs in a process of its own, on frames made one batch at a time. Peak memory is the process's own maximum
+(VmHWM). The allocator gives freed blocks back at once: without that, equal runs differ by 10 %. The time of the profile
+pass is compared with that of the bare forward passes on the same frames.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from tables import keep, paired, ratio, show
 
 from outrider.coverage import (
     CoverageBitmap,
@@ -35,6 +31,11 @@ from outrider.coverage import (
 )
 from outrider.monitor import Monitor
 from outrider.networks import TorchNetwork, trained
+
+from ..results import keep
+from ..tables import show
+from ..timing import paired, ratio
+from . import tables
 
 CRITERIA: dict[str, Criterion] = {
     "single range": SingleRange(),
@@ -80,7 +81,7 @@ def peaks() -> list[dict]:
     for name, criterion in CRITERIA.items():
         seen = []
         for count in COUNTS:
-            command = [sys.executable, __file__, "--once", name, str(count)]
+            command = [sys.executable, "-m", "benchmarks.cost.memory", "--once", name, str(count)]
             environment = os.environ | ALLOCATOR
             done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             seen.append(json.loads(done.stdout.splitlines()[-1]))
@@ -117,7 +118,7 @@ def profile_cost(rounds: int) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--once", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -125,20 +126,10 @@ def main() -> None:
         profile_once(options.once[0], int(options.once[1]))
         return
     cost = profile_cost(options.rounds)
-    memory = peaks()
+    figures = {"peak": peaks(), "cost": cost}
     print(network().taps)
-    show(
-        "Profiling the small residual network, channel level, 10 classes",
-        ["criterion", "peak MB at 5,000", "at 50,000", "growth", "signature bytes", "pass x bare forward"],
-        [
-            [
-                m["criterion"], f"{m['peak'][0] / 1e6:.0f}", f"{m['peak'][1] / 1e6:.0f}", f"{m['growth']:.3f}",
-                f"{m['signature']:,}", f"{c['ratio']:.3f}",
-            ]
-            for m, c in zip(memory, cost, strict=True)
-        ],
-    )  # fmt: skip
-    keep("memory", {"peak": memory, "cost": cost})
+    show(tables.memory(figures))
+    keep("memory", figures)
 
 
 if __name__ == "__main__":

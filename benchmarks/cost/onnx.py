@@ -1,51 +1,41 @@
-"""ONNX: `python benchmarks/bench_onnx.py` runs the monitor on models of many makes, beside them and inside their graph.
+"""ONNX: `python -m benchmarks.cost.onnx` runs the monitor on models of many makes, beside them and inside their graph.
 
-For each model of `onnx_models.py`: does it work, are the model's own outputs equal bit for bit, do the monitor outside
-and the one in the graph say the same, and what do both cost against a session of the untouched model. Medians of paired
-ratios, one thread. Each model is made and measured in processes of its own. `--check` leaves out the timing.
+For each model of `benchmarks.onnx_models`: does it work, are the model's own outputs equal bit for bit, and do the
+monitor outside and the one in the graph say the same? And what do both cost, compared with a session of the untouched
+model? Figures are medians of paired ratios, on one thread. Each model is made and measured in processes of its own.
+`--check` leaves out the timing.
 
-Bars: in the graph 1.05, on float32 ResNet-18 1.03; outside 1.06, on int8 1.10; the guarded file at most 5 % larger than
-model and signatures together. What is beyond its bar is marked with !.
+Bars: in the graph 1.05, on float32 ResNet-18 1.03; outside 1.06, on int8 1.10. The guarded file may be 5 % larger than
+the model and its signatures together. A `!` marks what is beyond its bar.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import json
+import os
 import subprocess
 import sys
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
 import psutil
-from onnx_models import MODELS, MODELS_FOLDER, Model, chosen, opset_of, photographs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from tables import RESULTS, keep, paired, ratio, show
 
-from outrider.coverage import Criterion, parse_criterion
-from outrider.monitor import Monitor, OutriderWarning, Status, Sum, ZScore
-from outrider.networks import OnnxNetwork
+from outrider.coverage import parse_criterion
+
+from ..onnx_models import Model, chosen
+from ..results import keep, load, names
+from ..tables import show
+from . import onnx_tables as tables
+from .onnx_row import measure, short
 
 CRITERIA = ("bitmap", "single_range", "multi_range(sections=32, cost=log)")
-TRUSTED, HELD_OUT, STRANGERS = 12, 20, 4  # frames: photographs, nearly the same ones, and noise
-LARGEST_SIGNATURES = 512 << 20  # bytes; above, a criterion keeps one class in place of all
 MEMORY = 6 << 30  # bytes that the process of one model may hold
 PATIENCE = {"make": 900, "check": 900, "time": 3600}  # seconds for one process
-TIMING, FEWEST_ROUNDS = 120, 60  # seconds that the rounds of one model may take, unless they are so few
-FALSE_ALARMS = 0.1
 
 
 def main() -> int:
@@ -76,20 +66,16 @@ def main() -> int:
     passed_on = ["--check"] if options.check else ["--rounds", str(options.rounds)]
     passed_on += [argument for text in criteria for argument in ("--criterion", text)]
     rows = list(_each_in_its_process(models, passed_on))
-    _print(rows, criteria, timed=not options.check)
+    show(tables.onnx({"versions": versions(), "rows": rows}))
     whole = options.models == "*" and not options.check and not options.criterion
     if whole or options.keep:
         _keep(rows, whole=whole)
     return 0
 
 
-# One process for each model.
-
-
 def _each_in_its_process(models: Sequence[Model], passed_on: Sequence[str]) -> Iterator[dict[str, Any]]:
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    folder = Path(__file__).parent
     patience = PATIENCE["check" if "--check" in passed_on else "time"]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(models))
@@ -98,21 +84,21 @@ def _each_in_its_process(models: Sequence[Model], passed_on: Sequence[str]) -> I
             row: dict[str, Any] = {"model": model.name, "exporter": model.exporter, "dtype": model.dtype}
             error = ""
             if not model.path.exists():
-                _, error = _run([str(folder / "onnx_models.py"), model.name], PATIENCE["make"])
+                _, error = _run(["benchmarks.onnx_models", model.name], PATIENCE["make"])
             if error:
-                row["errors"] = {"make": _short(error.removeprefix(f"{model.name}: "))}
+                row["errors"] = {"make": short(error.removeprefix(f"{model.name}: "))}
             else:
-                printed, error = _run([str(folder / "bench_onnx.py"), "--row", model.name, *passed_on], patience)
-                row |= {"errors": {"run": _short(error)}} if error else json.loads(printed.splitlines()[-1])
+                printed, error = _run(["benchmarks.cost.onnx", "--row", model.name, *passed_on], patience)
+                row |= {"errors": {"run": short(error)}} if error else json.loads(printed.splitlines()[-1])
             console.print(f"{model.name}: {_summary(row)}", highlight=False, markup=False, soft_wrap=True)
             progress.advance(task)
             yield row
 
 
 def _run(arguments: Sequence[str], patience: int) -> tuple[str, str]:
-    """What a Python process printed, and why it failed or nothing."""
+    """What a module printed that ran in a process of its own, and why it failed or nothing."""
     process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     watched = psutil.Process(process.pid)
@@ -141,454 +127,25 @@ def _held(process: psutil.Process) -> int:
         return 0
 
 
-def _short(text: str, longest: int = 300) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
 def _summary(row: Mapping[str, Any]) -> str:
     if row["errors"]:
-        return "; ".join(f"{stages}: {error}" for error, stages in by_error(row).items())
-    parts = [f"{row['taps']} taps", "works" if works(row) else "does not work"]
+        return "; ".join(f"{stages}: {error}" for error, stages in tables.by_error(row).items())
+    parts = [f"{row['taps']} taps", "works" if tables.works(row) else "does not work"]
     parts += [f"{name} {value:.3f}" for name, value in row.get("ratios", {}).items()]
     return ", ".join(parts)
 
 
-# One model.
-
-
-def measure(model: Model, criteria: Sequence[str], rounds: int) -> dict[str, Any]:
-    """One row: errors by stage; what is missing was not reached. No timing with 0 rounds."""
-    row: dict[str, Any] = {"errors": {}}
-    with _stage(row, "bare session"):
-        row |= {"opset": opset_of(model.path), "bytes": bytes_of(model.path), "producer": producer_of(model.path)}
-        bare, again = session(model.path), session(model.path)
-        feeds = _Feeds(model, bare)
-        bare.run(None, {feeds.name: feeds.trusted[:1]})
-    if row["errors"]:
-        return row
-    with _stage(row, "network"):
-        networks = _Networks(model)
-        _note_taps(row, networks.whole)
-    if row["errors"]:
-        return row
-    frame = feeds.trusted[0]  # of a class that has trusted frames, as most are in use
-    calls = {name: _call(s, feeds.name, frame) for name, s in (("bare", bare), ("bare again", again))}
-    with tempfile.TemporaryDirectory(prefix=".guarded-", dir=MODELS_FOLDER) as scratch:
-        for text in criteria:
-            calls |= _one_criterion(row, text, model, networks, bare, feeds, Path(scratch), outside=text == criteria[0])
-        if rounds:
-            with _stage(row, "timing"):
-                rounds = _affordable(calls, rounds)
-                times = paired(calls, rounds, warm_up=min(20, rounds))
-                row |= {"rounds": rounds, "bare_ms": float(np.median(times["bare"]) * 1e3)}
-                row["ratios"] = {name: ratio(times, name, "bare") for name in calls if name != "bare"}
-    row["peak_mb"] = _peak_memory()
-    return row
-
-
-def _one_criterion(
-    row: dict[str, Any], text: str, model: Model, networks: _Networks, bare: Any, feeds: _Feeds, scratch: Path, *,
-    outside: bool,
-) -> dict[str, Callable[[], object]]:  # fmt: skip
-    """Compare both monitors with the bare session and return what is to be timed of them."""
-    calls: dict[str, Callable[[], object]] = {}
-    frame = feeds.trusted[0]
-    profile = scratch / f"{len(list(scratch.glob('*.outrider')))}.outrider"
-    with _stage(row, f"outside, {text}", profile):
-        network = networks.of(text)
-        if network is not networks.whole:
-            row.setdefault("class_free", []).append(text)
-        taught(network, parse_criterion(text), feeds).save(profile)
-        monitor = Monitor.load(profile, network)
-        if outside:
-            plan = monitor.bind()
-            calls[f"outside, {text}"] = lambda: plan(frame)
-        _compare_outside(row, bare, monitor, feeds)
-    if f"outside, {text}" in row["errors"]:
-        return calls
-    with _stage(row, f"in the graph, {text}", profile):
-        guarded = _export(row, text, model, monitor, profile)
-        calls[f"in the graph, {text}"] = _call(guarded, feeds.name, frame)
-        _compare_inside(row, text, bare, guarded, monitor, feeds)
-    return calls
-
-
-def _affordable(calls: Mapping[str, Callable[[], object]], rounds: int) -> int:
-    """At most `rounds`, and no more than fit into `TIMING` but for a least number."""
-    times = paired(calls, 1, warm_up=1)
-    return min(rounds, max(FEWEST_ROUNDS, int(TIMING / sum(float(each[0]) for each in times.values()))))
-
-
-def _call(session: Any, name: str, frame: np.ndarray) -> Callable[[], object]:
-    return lambda: session.run(None, {name: frame[None]})
-
-
-@contextmanager
-def _stage(row: dict[str, Any], stage: str, profile: Path | None = None) -> Iterator[None]:
-    """What goes wrong inside is written down, and the row goes on behind it."""
-    paths = {profile: "PROFILE", profile.with_suffix(".onnx"): "GUARDED"} if profile else {}
-    try:
-        yield
-    except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        for path, word in paths.items():
-            text = text.replace(str(path), word)
-        row["errors"][stage] = _short(text)
-
-
-class _Feeds:
-    """Frames as the model takes them: photographs, nearly the same ones, and noise; and the batches to compare on."""
-
-    def __init__(self, model: Model, bare: Any) -> None:
-        entry = bare.get_inputs()[0]
-        self.name = entry.name
-        dtype = np.float16 if entry.type == "tensor(float16)" else np.float32
-        rng = np.random.default_rng(1)
-        trusted = photographs(TRUSTED, model.preprocessing)
-        spread = trusted.std()
-        noise = rng.standard_normal((STRANGERS, *trusted.shape[1:]), np.float32) * 3 * spread
-        near = trusted[np.arange(HELD_OUT) % TRUSTED]
-        near = near + rng.standard_normal(near.shape, np.float32) * spread * 1e-3
-        self.trusted, self.near, noise = (frames.astype(dtype) for frames in (trusted, near, noise))
-        self.compared = [self.near[i : i + n] for n in model.batch for i in range(0, 4 * n, n)]
-        self.compared += [frame[None] for frame in noise]
-        if model.other_size:
-            height, width = model.other_size
-            self.compared += [batch[..., :height, :].repeat(2, axis=-1)[..., :width] for batch in self.compared[:6]]
-
-
-class _Networks:
-    """The network with all its classes, and with none for a criterion that would be too large."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.whole = self._network("auto")
-        self._class_free: OnnxNetwork | None = None
-
-    def of(self, text: str) -> OnnxNetwork:
-        if self.whole.classes is None or signature_bytes(parse_criterion(text), self.whole) <= LARGEST_SIGNATURES:
-            return self.whole
-        self._class_free = self._class_free or self._network(None)
-        return self._class_free
-
-    def _network(self, classes: str | None) -> OnnxNetwork:
-        options = {"taps": "auto"} | self._model.options
-        return OnnxNetwork(self._model.path, neurons="channel", classes=classes, threads=1, **options)
-
-
-def session(path: Path) -> Any:
-    """A session as a user would have it, but for one thread that does not spin."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def taught(network: OnnxNetwork, criterion: Criterion, feeds: _Feeds) -> Monitor:
-    """A monitor that covers the photographs: one trusted frame is enough for a class, where use wants five or more.
-
-    A covered frame takes the same path through the monitor whatever that minimum is.
-    """
-    monitor = Monitor(network, criterion, logic=Sum() if criterion.name in ("bitmap", "single_range") else ZScore())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OutriderWarning)  # few frames, few of the classes
-        monitor.profile(np.array_split(feeds.trusted, 4), minimum_per_class=1)
-        monitor.calibrate(np.array_split(feeds.near, 4), FALSE_ALARMS)
-    return monitor
-
-
-def signature_bytes(criterion: Criterion, network: OnnxNetwork) -> int:
-    """Of all taps together, before anything is learned."""
-    layouts = (criterion.layout(tap.size, network.classes or 1) for tap in network.taps)
-    return sum(array.nbytes for layout in layouts for array in layout.values())
-
-
-def bytes_of(path: Path) -> int:
-    """The size of a model with the files beside it that hold weights."""
-    import onnx
-    from onnx.external_data_helper import uses_external_data
-
-    model = onnx.load(path, load_external_data=False)
-    beside = {
-        entry.value
-        for tensor in model.graph.initializer
-        if uses_external_data(tensor)
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return path.stat().st_size + sum((path.parent / location).stat().st_size for location in beside)
-
-
-def producer_of(path: Path) -> str:
-    """The tool that wrote a model, as far as the file says."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    return f"{model.producer_name} {model.producer_version}".strip()
-
-
-def _note_taps(row: dict[str, Any], network: OnnxNetwork) -> None:
-    taps = [tap for tap in network.taps if tap.kind != "output"]
-    row |= {"taps": len(taps), "neurons": sum(tap.size for tap in taps), "classes": network.classes}
-    row["tapped"] = [f"{tap.name} {tap.kind} {tap.layout} {'x'.join(map(str, tap.shape))} {tap.dtype}" for tap in taps]
-    row["moved"] = [f"{moved.asked} -> {moved.taken}: {moved.why}" for moved in network.moved]
-
-
-def _compare_outside(row: dict[str, Any], bare: Any, monitor: Monitor, feeds: _Feeds) -> None:
-    """Whether the network as it is observed, as it is run, and as it is monitored returns the model's own outputs."""
-    ways: dict[str, Callable[[np.ndarray], Any]] = {"check": lambda batch: monitor.check(batch)[0]}
-    if "outside_equal" not in row:
-        ways |= {"run": monitor.network.run, "observe": lambda batch: monitor.network.observe(batch).output}
-    different = []
-    for batch in feeds.compared:
-        expected = bare.run(None, {feeds.name: batch})
-        for way, call in ways.items():
-            got = call(batch)
-            got = got if isinstance(got, tuple) else (got,)
-            if not same(expected, got):
-                different.append(f"{way} on {batch.shape}: {distance(expected, got)}")
-    row["outside_equal"] = not different and row.get("outside_equal", True)
-    if different:
-        raise ValueError(f"{len(different)} outputs differ from the bare model's: {different[0]}")
-
-
-def _export(row: dict[str, Any], text: str, model: Model, monitor: Monitor, profile: Path) -> Any:
-    """A session of the guarded model, its size noted. Guarded models in one folder share the weights beside them."""
-    from outrider.runtime import export
-
-    output = profile.with_suffix(".onnx")
-    export(model.path, profile, output)
-    signatures = sum(signature.nbytes for signature in monitor.learned.signatures)
-    row.setdefault("guarded_bytes", {})[text] = bytes_of(output)
-    row.setdefault("signature_bytes", {})[text] = signatures
-    row.setdefault("size_ratio", {})[text] = bytes_of(output) / (row["bytes"] + signatures)
-    return session(output)
-
-
-def _compare_inside(
-    row: dict[str, Any], text: str, bare: Any, guarded: Any, monitor: Monitor, feeds: _Feeds
-) -> None:  # fmt: skip
-    """Whether the guarded model returns the model's own outputs, and the same verdict as the monitor outside."""
-    names = [output.name for output in bare.get_outputs()]
-    every = [output.name for output in guarded.get_outputs()]
-    different, disputed, judged = [], [], 0
-    for batch in feeds.compared:
-        expected = bare.run(None, {feeds.name: batch})
-        got = dict(zip(every, guarded.run(None, {feeds.name: batch}), strict=True))
-        if not same(expected, [got[name] for name in names]):
-            different.append(f"on {batch.shape}: {distance(expected, [got[name] for name in names])}")
-        _, verdicts = monitor.check(batch)
-        alarms = np.isin(verdicts.status, (Status.ALARM, Status.FAULT))
-        score, alarm = (np.ravel(got[f"outrider_{name}"]) for name in ("score", "alarm"))
-        judged += len(batch)
-        close = np.isclose(score, verdicts.score, rtol=1e-3, atol=1e-3)
-        near_threshold = np.isclose(verdicts.score, verdicts.threshold, rtol=1e-3, atol=1e-3)
-        agreed = close & ((alarm.astype(bool) == alarms) | near_threshold)
-        disputed += [
-            f"on {batch.shape}: score {score[i]:g}, alarm {alarm[i]} in the graph;"
-            f" {verdicts.score[i]:g}, {alarms[i]} outside"
-            for i in np.flatnonzero(~agreed)
-        ]
-    broken = feeds.trusted[:1].copy()
-    broken.flat[0] = np.nan
-    judged += 1
-    if not np.ravel(guarded.run(["outrider_alarm"], {feeds.name: broken})[0])[0]:
-        disputed.append("no alarm in the graph for an input with NaN")
-    row.setdefault("inside_equal", {})[text] = not different
-    row.setdefault("agreed", {})[text] = judged - len(disputed), judged
-    problems = []
-    if different:
-        problems.append(f"{len(different)} outputs differ from the bare model's: {different[0]}")
-    if disputed:
-        problems.append(f"{len(disputed)} of {judged} verdicts differ: {disputed[0]}")
-    if problems:
-        raise ValueError("; ".join(problems))
-
-
-def same(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> bool:
-    """Whether arrays are equal bit for bit."""
-    return len(expected) == len(got) and all(
-        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-        for a, b in zip(expected, got, strict=True)
-    )
-
-
-def distance(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> str:
-    """How far apart arrays are that should be equal, in words."""
-    if [(a.dtype, a.shape) for a in expected] != [(b.dtype, b.shape) for b in got]:
-        return f"expected {[(str(a.dtype), a.shape) for a in expected]}, got {[(str(b.dtype), b.shape) for b in got]}"
-    apart = max(float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(expected, got, strict=True))
-    return f"by up to {apart:.3g}"
-
-
-def _peak_memory() -> int | None:
-    """Megabytes that this process held at most, mapped files included."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak >> (20 if sys.platform == "darwin" else 10)
-
-
-# All rows.
-
-
-def works(row: Mapping[str, Any]) -> bool:
-    """Whether every stage went through, outputs equal and verdicts agreed."""
-    return not row["errors"]
-
-
-def by_error(row: Mapping[str, Any]) -> dict[str, str]:
-    """Each error of a row with the stages that it ended, in words."""
-    errors: dict[str, list[str]] = {}
-    for stage, error in row["errors"].items():
-        errors.setdefault(error, []).append(stage)
-    return {error: "; ".join(stages) for error, stages in errors.items()}
-
-
-def bar(row: Mapping[str, Any], name: str) -> float | None:
-    """The bar for a ratio of the row."""
-    if name.startswith("outside"):
-        return 1.10 if row["dtype"].startswith("int8") else 1.06
-    if name.startswith("in the graph"):
-        return 1.03 if row["model"].startswith("resnet18") and row["dtype"] == "float32" else 1.05
-    return None
-
-
-def _print(rows: Sequence[Mapping[str, Any]], criteria: Sequence[str], *, timed: bool) -> None:
-    numbers = {row["model"]: i for i, row in enumerate((row for row in rows if row["errors"]), 1)}
-    show(
-        "ONNX models: does it work",
-        ["model", "exporter", "opset", "computes in", "taps", "neurons", "works", "bit-equal outside", "in the graph",
-         "same verdict", "peak MB"],
-        [
-            [
-                row["model"], row["exporter"], _text(row.get("opset")), row["dtype"], _text(row.get("taps")),
-                _text(row.get("neurons")), _works(row, numbers.get(row["model"])),
-                _text(row.get("outside_equal")), _all(row.get("inside_equal")), _agreed(row.get("agreed")),
-                _text(row.get("peak_mb")),
-            ]
-            for row in rows
-        ],
-    )  # fmt: skip
-    for row in rows:
-        for error, stages in by_error(row).items():
-            print(f"[{numbers[row['model']]}] {row['model']}, {stages}: {error}")
-    if not timed:
-        return
-    ratios = ["bare again", *(f"in the graph, {text}" for text in criteria), f"outside, {criteria[0]}"]
-    show(
-        "ONNX models: what it costs, x the bare session",
-        ["model", "bare ms", *(_header(name, criteria) for name in ratios), "guarded file"],
-        [
-            [
-                row["model"], f"{row['bare_ms']:.2f}",
-                *(_marked(row["ratios"].get(name), bar(row, name)) for name in ratios),
-                _marked(max(row.get("size_ratio", {}).values(), default=None), 1.05),
-            ]
-            for row in rows
-            if "ratios" in row
-        ],
-    )  # fmt: skip
-    for text in criteria:
-        free = [row["model"] for row in rows if text in row.get("class_free", ())]
-        if free:
-            print(f"{text}: for all classes together, because of its size, on {', '.join(free)}")
-    judged = [
-        value <= limit
-        for row in rows
-        for name, value in row.get("ratios", {}).items()
-        if (limit := bar(row, name)) is not None
-    ]
-    print(f"{sum(judged)} of {len(judged)} ratios within their bars")
-
-
-def _header(name: str, criteria: Sequence[str]) -> str:
-    """`in the graph, multi_range(...)` as `in graph multi_range`, where that tells it from the others."""
-    place, _, text = name.partition(", ")
-    if not text:
-        return name
-    kinds = [parse_criterion(each).name for each in criteria]
-    kind = parse_criterion(text).name
-    return f"{place.replace('the ', '')} {kind if kinds.count(kind) == 1 else text}"
-
-
-def _works(row: Mapping[str, Any], number: int | None) -> str:
-    if works(row):
-        return "yes"
-    return f"not made [{number}]" if "make" in row["errors"] else f"no [{number}]"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "–" if value is None else str(value)
-
-
-def _marked(value: float | None, limit: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}{'!' if limit is not None and value > limit else ''}"
-
-
-def _all(values: Mapping[str, bool] | None) -> str:
-    return _text(all(values.values()) if values else None)
-
-
-def _agreed(values: Mapping[str, Sequence[int]] | None) -> str:
-    if not values:
-        return "–"
-    agreed, judged = (sum(pair[i] for pair in values.values()) for i in (0, 1))
-    return f"{agreed} of {judged}"
+def versions() -> dict[str, str]:
+    """Of the packages that make and run the models."""
+    return {name: version(name) for name in ("onnxruntime", "torch", "torchvision", "onnx")}
 
 
 def _keep(rows: Sequence[dict[str, Any]], *, whole: bool) -> None:
     """Keep the rows; those of a part replace their namesakes among the rows that are kept."""
-    path = RESULTS / "onnx.json"
-    if not whole and path.exists():
+    if not whole and "onnx" in names():
         fresh = {row["model"]: row for row in rows}
-        before = json.loads(path.read_text())["result"]["rows"]
-        rows = [fresh.pop(row["model"], row) for row in before] + list(fresh.values())
-    versions = {name: version(name) for name in ("onnxruntime", "torch", "torchvision", "onnx")}
-    keep("onnx", {"versions": versions, "rows": rows})
-    order = list(MODELS)
-    rows = sorted(rows, key=lambda row: order.index(row["model"]) if row["model"] in order else len(order))
-    (RESULTS / "onnx.md").write_text(_markdown(rows, versions))
-
-
-def _markdown(rows: Sequence[Mapping[str, Any]], versions: Mapping[str, str]) -> str:
-    """The kept rows as one table, beside the raw figures."""
-    places = [*(f"in the graph, {text}" for text in CRITERIA), f"outside, {CRITERIA[0]}"]
-    heads = [
-        "model", "exporter", "opset", "computes in", "taps", "works", "bit-equal", "bare ms",
-        *(_header(place, CRITERIA) for place in places), "guarded file",
-    ]  # fmt: skip
-    lines = [
-        "# ONNX models",
-        "",
-        "Written by `python benchmarks/bench_onnx.py --keep`: whole monitored inference, x the session of the untouched"
-        " model, medians of paired ratios, one thread. What is beyond its bar is marked with !: in the graph 1.05"
-        " (float32 ResNet-18 1.03), outside 1.06 (int8 1.10), the file 1.05 x model and signatures. Every activation is"
-        " tapped by channel, but in rows named `stages`. "
-        + ", ".join(f"{name} {number}" for name, number in versions.items())
-        + ".",
-        "",
-        f"| {' | '.join(heads)} |",
-        f"|{'---|' * len(heads)}",
-    ]
-    for row in rows:
-        equal = row.get("outside_equal") and all((row.get("inside_equal") or {"": False}).values())
-        bare = row.get("bare_ms")
-        cells = [
-            row["model"], row["exporter"], _text(row.get("opset")), row["dtype"], _text(row.get("taps")),
-            _text(works(row)), _text(bool(equal)), "–" if bare is None else f"{bare:.2f}",
-            *(_marked(row.get("ratios", {}).get(place), bar(row, place)) for place in places),
-            _marked(max(row.get("size_ratio", {}).values(), default=None), 1.05),
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"- {row['model']}, {stages}: {error}" for row in rows for error, stages in by_error(row).items())]
-    return "\n".join(lines).rstrip() + "\n"
+        rows = [fresh.pop(row["model"], row) for row in load("onnx").figures["rows"]] + list(fresh.values())
+    keep("onnx", {"versions": versions(), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,14 +1,10 @@
-"""Time: `python benchmarks/bench_time.py` prints what a deviation costs, then what a monitored inference costs.
+"""Time: `python -m benchmarks.cost.speed` prints what a deviation costs, then what a monitored inference costs.
 
-Medians of alternated runs in one process, one thread. The deviation of one frame is timed twice: the compiled loops
-alone, and the whole of `Criterion.deviation` with its checks.
+Figures are medians of alternated runs in one process, on one thread. The deviation of one frame is timed twice: the
+compiled loops alone, and the whole of `Criterion.deviation` with its checks.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import io
@@ -17,7 +13,6 @@ import warnings
 import numpy as np
 import onnxruntime
 import torch
-from tables import keep, paired, ratio, show
 
 from outrider.coverage import (
     CoverageBitmap,
@@ -32,6 +27,11 @@ from outrider.coverage import (
 )
 from outrider.monitor import Monitor, Sum, ZScore
 from outrider.networks import OnnxNetwork, torchvision_classifier
+
+from ..results import keep
+from ..tables import show
+from ..timing import paired, ratio
+from . import tables
 
 CHANNELS, UNITS = 3_904, 1_000_000
 CRITERIA: dict[int, list[Criterion]] = {
@@ -144,29 +144,13 @@ def inference_times(rounds: int) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=300, help="paired rounds of the inference table")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kernel = kernel_times()
-    show(
-        "Deviation of one frame, one core",
-        ["criterion", "neurons", "loops µs", "p99.9 µs", "x numpy sum", "with checks µs", "bytes, 1 class"],
-        [
-            [
-                r["criterion"], f"{r['neurons']:,}", f"{r['loops_us']:.2f}", f"{r['p99_9_us']:.1f}",
-                f"{r['times_sum']:.2f}", f"{r['whole_us']:.2f}", f"{r['bytes']:,}",
-            ]
-            for r in kernel
-        ],
-    )  # fmt: skip
-    inference = inference_times(options.rounds)
-    show(
-        "ResNet-18, 224 x 224, ONNX Runtime, one thread: whole monitored inference",
-        ["monitor", "median ms", "x bare"],
-        [[r["monitor"], f"{r['median_ms']:.2f}", f"{r['ratio']:.3f}"] for r in inference],
-    )
-    keep("time", {"deviation": kernel, "inference": inference})
+    figures = {"deviation": kernel_times(), "inference": inference_times(options.rounds)}
+    show(tables.speed(figures))
+    keep("time", figures)
 
 
 if __name__ == "__main__":

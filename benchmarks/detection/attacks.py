@@ -1,23 +1,23 @@
 """Evaluation sets for the detection benchmark: clean test images, other images, noise, and attacks by foolbox.
 
-Attacks start from correctly classified images; only those that change the prediction are kept. What is made
-is cached by the hash of the network's weights, so that a benchmark is quick the second time.
+Attacks start from correctly classified images; only those that change the prediction are kept. They are cached under
+a hash of the network's weights, so that a benchmark is quick the second time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import foolbox
 import numpy as np
 import torch
 from torch import nn
 
-from outrider.networks.zoo.datasets import ImageSet, cache_folder, load_dataset
+from outrider.networks import ImageSet, cache_folder, load_dataset
 
 SEED = 0
 BATCH = 100
@@ -46,31 +46,38 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack of foolbox with all its settings; epsilon None for attacks that seek the least perturbation."""
+    """An attack of foolbox by its class and settings; epsilon None for attacks that seek the least perturbation."""
 
     name: str
-    method: foolbox.Attack
+    kind: str
+    settings: Mapping[str, Any]
     epsilon: float | None
     count: int
 
+    def method(self) -> Any:
+        """The attack itself."""
+        import foolbox
+
+        return getattr(foolbox.attacks, self.kind)(**self.settings)
+
     def __str__(self) -> str:
-        settings = {key: value for key, value in vars(self.method).items() if isinstance(value, (int, float, str))}
-        return f"{type(self.method).__name__} {json.dumps(settings, sort_keys=True)} epsilon={self.epsilon}"
+        settings = {key: value for key, value in vars(self.method()).items() if isinstance(value, (int, float, str))}
+        return f"{self.kind} {json.dumps(settings, sort_keys=True)} epsilon={self.epsilon}"
 
 
 def fgsm(name: str, epsilon: float, count: int) -> Attack:
     """Fast gradient sign (Goodfellow et al., ICLR 2015)."""
-    return Attack(name, foolbox.attacks.LinfFastGradientAttack(), epsilon, count)
+    return Attack(name, "LinfFastGradientAttack", {}, epsilon, count)
 
 
 def pgd(name: str, epsilon: float, count: int) -> Attack:
     """Projected gradient descent (Madry et al., ICLR 2018): 20 steps of 2.5 epsilon / 20 from a random start."""
-    return Attack(name, foolbox.attacks.LinfPGD(steps=20, rel_stepsize=2.5 / 20), epsilon, count)
+    return Attack(name, "LinfPGD", {"steps": 20, "rel_stepsize": 2.5 / 20}, epsilon, count)
 
 
 def deepfool(count: int) -> Attack:
     """DeepFool in L2 (Moosavi-Dezfooli et al., CVPR 2016) with its published overshoot of 2 %."""
-    return Attack("DeepFool", foolbox.attacks.L2DeepFoolAttack(steps=50, overshoot=0.02), None, count)
+    return Attack("DeepFool", "L2DeepFoolAttack", {"steps": 50, "overshoot": 0.02}, None, count)
 
 
 def carlini_wagner(count: int, stepsize: float) -> Attack:
@@ -78,8 +85,8 @@ def carlini_wagner(count: int, stepsize: float) -> Attack:
 
     Black and white pixels lie at the flat ends of its tanh, so images with many of them need a large stepsize.
     """
-    method = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=5, steps=100, stepsize=stepsize, initial_const=1)
-    return Attack("CW", method, None, count)
+    settings = {"binary_search_steps": 5, "steps": 100, "stepsize": stepsize, "initial_const": 1}
+    return Attack("CW", "L2CarliniWagnerAttack", settings, None, count)
 
 
 ATTACKS: dict[str, tuple[Attack, ...]] = {
@@ -165,12 +172,14 @@ def attacked(module: nn.Module, clean: ImageSet, attack: Attack, folder: Path | 
 
 
 def _run(module: nn.Module, clean: ImageSet, attack: Attack) -> tuple[np.ndarray, np.ndarray]:
+    import foolbox
+
     torch.manual_seed(SEED)
     images, labels = _correct(module, clean, attack.count)
     target = foolbox.PyTorchModel(module.eval(), bounds=(0, 1), device="cpu")
-    started, perturbed = [], []
+    method, started, perturbed = attack.method(), [], []
     for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-        _, found, success = attack.method(target, x, y, epsilons=attack.epsilon)
+        _, found, success = method(target, x, y, epsilons=attack.epsilon)
         success &= found.flatten(1).any(dim=1)  # foolbox hands back a black image where Carlini-Wagner fails
         started.append(x[success])
         perturbed.append(found[success].detach())

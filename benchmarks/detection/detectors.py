@@ -1,37 +1,32 @@
-"""Detection: `python benchmarks/bench_detection.py fashion-mnist` (or `cifar10`) prints AUROC and share flagged.
+"""Detection: `python -m benchmarks.detection.detectors fashion-mnist` (or `cifar10`) prints AUROC and share flagged.
 
-Three splits: the network and the profile learn from the first part of the training data, the threshold is set at
-5 % false alarms on the last part, everything is judged on the test data and on what was made of it. Attacks count
-where they succeeded. No threshold saw a column of the table. The default configuration was chosen on held-out training
-images of both data sets and attacks on them; three variants of it had been run on the test columns by then, and the
-choice went against the one that was best there. The detectors of pytorch-ood run by their own code on the same
-network, with a threshold from the same held-out data.
+There are three splits. The network and the profile learn from the first part of the training data. The last part sets
+the threshold, at 5 % false alarms. The test data, and images made from them, are judged. An attack counts where it
+changed the prediction. No threshold saw a column of the table.
+
+The default configuration was chosen on held-out training images of both data sets and on attacks on them. Three
+variants of it had been run on the test columns by then, and the choice went against the one that was best there. The
+detectors of pytorch-ood run by their own code on the same network, with thresholds from the same held-out data.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import numpy as np
 import torch
-from attacks import EvaluationSet, evaluation_sets
-from rivals import rival_scores
-from tables import keep, show
 
 from outrider.coverage import CoverageBitmap, MultiRange, NearestNeighbour, NeuronRank, SingleRange
-from outrider.monitor import Monitor, OutriderWarning, Sum, ZScore, clopper_pearson, conformal_threshold
-from outrider.monitor.calibration import auroc
-from outrider.networks import TorchNetwork, load_dataset, trained
-from outrider.networks.zoo.datasets import ImageSet
-from outrider.networks.zoo.train import HELD_OUT, accuracy
+from outrider.monitor import Monitor, Sum, ZScore, conformal_threshold
+from outrider.networks import HELD_OUT, TorchNetwork, load_dataset, trained
 
-RATE = 0.05
-NETWORKS = {"fashion-mnist": "lenet-fashion-mnist", "cifar10": "resnet-cifar10"}
-DEFAULT = "Outrider, default configuration"
-BATCH = 250
+from ..results import keep
+from ..tables import show
+from . import tables
+from .attacks import evaluation_sets
+from .rivals import rival_scores
+from .scoring import NETWORKS, RATE, accuracy, judged, our_scores, sizes
 
 
 def monitors(module: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, Callable[[], Monitor]]:
@@ -44,7 +39,7 @@ def monitors(module: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, Calla
         return lambda: Monitor(TorchNetwork(module, shape, taps="auto", neurons="channel"), criterion, logic=logic)
 
     return {
-        DEFAULT: lambda: Monitor(TorchNetwork(module, shape)),
+        tables.DEFAULT: lambda: Monitor(TorchNetwork(module, shape)),
         "SRC, published (unit, sum)": units(SingleRange(), Sum()),
         "MRC Q=16, published (unit, sum)": units(MultiRange(16), Sum()),
         "NRC, reconstructed (unit, sum)": units(NeuronRank(), Sum()),
@@ -53,50 +48,6 @@ def monitors(module: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, Calla
         "bitmap, unit, z of log": units(CoverageBitmap(), ZScore()),
         "MRC Q=32 log cost, channel, z": channels(MultiRange(32, "log"), ZScore(log=False)),
     }
-
-
-def batches(data: ImageSet) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(data), BATCH):
-        part = data[slice(start, start + BATCH)]
-        yield part.floats(), part.labels
-
-
-def our_scores(make: Callable[[], Monitor], seen: ImageSet, held_out: ImageSet, columns: list[EvaluationSet]) -> dict:
-    """Profile on `seen`, calibrate on `held_out`, then score the columns."""
-    monitor = make()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OutriderWarning)
-        monitor.profile(batches(seen))
-        calibration = monitor.calibrate(batches(held_out), RATE)
-    scores = [
-        np.concatenate([monitor.scores(column.images[i : i + BATCH]) for i in range(0, len(column.images), BATCH)])
-        for column in columns
-    ]
-    return {
-        "scores": scores,
-        "threshold": float(calibration.thresholds[0]),
-        "bytes": monitor.learned.nbytes,
-        "leak": calibration.leak,
-        "warnings": [str(warning.message) for warning in caught if warning.category is OutriderWarning],
-    }
-
-
-def judged(scores: list[np.ndarray], threshold: float, columns: list[EvaluationSet]) -> dict:
-    """False alarms on the test images, and AUROC and share flagged of every other column."""
-    test = np.nan_to_num(scores[0], nan=np.finfo(np.float32).max, posinf=np.finfo(np.float32).max)
-    flagged = int((~(scores[0] <= threshold)).sum())
-    row: dict = {
-        "false_alarms": flagged / len(test),
-        "false_alarms_interval": clopper_pearson(flagged, len(test)),
-        "columns": {},
-    }
-    for column, values in zip(columns[1:], scores[1:], strict=True):
-        row["columns"][column.name] = {
-            "auroc": auroc(test, np.nan_to_num(values, nan=np.finfo(np.float32).max, posinf=np.finfo(np.float32).max)),
-            "flagged": float((~(values <= threshold)).mean()),
-        }
-    row["mean_auroc"] = float(np.mean([cell["auroc"] for cell in row["columns"].values()]))
-    return row
 
 
 def run(dataset: str, rivals: bool) -> dict:
@@ -120,7 +71,7 @@ def run(dataset: str, rivals: bool) -> dict:
     return {
         "dataset": dataset,
         "network": NETWORKS[dataset],
-        "accuracy": accuracy(module, test.images, test.labels),
+        "accuracy": accuracy(module, test),
         "splits": {"profile": len(seen), "calibration": len(held_out), "test": len(test)},
         "columns": sizes(columns),
         "rows": rows,
@@ -128,40 +79,15 @@ def run(dataset: str, rivals: bool) -> dict:
     }
 
 
-def show_rows(title: str, rows: dict[str, dict]) -> None:
-    """Print rows of `judged`, the best mean first."""
-    names = list(next(iter(rows.values()))["columns"])
-    order = sorted(rows.items(), key=lambda item: -item[1]["mean_auroc"])
-    show(
-        f"{title}: AUROC x 100 (% flagged at {RATE:.0%})",
-        ["detector", "false alarms", *names, "mean"],
-        [
-            [
-                name,
-                f"{row['false_alarms']:.1%}",
-                *(f"{row['columns'][c]['auroc'] * 100:.1f} ({row['columns'][c]['flagged'] * 100:.0f})" for c in names),
-                f"{row['mean_auroc'] * 100:.1f}",
-            ]
-            for name, row in order
-        ],
-    )
-
-
-def sizes(columns: list[EvaluationSet]) -> dict[str, dict]:
-    """How many images a column has, how many were attacked for it, and how far they were moved."""
-    return {c.name: {"n": len(c.images), "tried": c.tried, "l2": c.l2, "linf": c.linf} for c in columns}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=NETWORKS, nargs="?", default="fashion-mnist")
-    parser.add_argument("--no-rivals", action="store_true", help="only our own rows")
+    parser.add_argument("--no-rivals", action="store_true", help="only our own rows, and nothing is kept")
     options = parser.parse_args()
-    result = run(options.dataset, not options.no_rivals)
-    show_rows(f"{result['network']} ({result['accuracy']:.1%} right on test)", result["rows"])
-    for name, why in result["left_out"].items():
-        print(f"left out: pytorch-ood {name}: {why}")
-    keep(f"detection-{options.dataset}", result)
+    figures = run(options.dataset, not options.no_rivals)
+    show(tables.detectors(figures))
+    if not options.no_rivals:
+        keep(f"detection-{options.dataset}", figures)
 
 
 if __name__ == "__main__":

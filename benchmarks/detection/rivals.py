@@ -11,15 +11,13 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from outrider.networks import LeNet, SmallResNet, import_torchvision
-
-import_torchvision()  # pytorch-ood imports torchvision, which needs our remedy where its compiled part is absent
-from pytorch_ood import detector as library  # noqa: E402
 
 BATCH = 250
 LEFT_OUT = {
@@ -78,8 +76,11 @@ class _Centre(nn.Module):
         return x * 4 - 2
 
 
-def detectors(p: Parts, classes: int) -> dict[str, tuple[str, library.Detector]]:
+def detectors(p: Parts, classes: int) -> dict[str, tuple[str, Any]]:
     """Name -> (what it reads: "logits", "features", "feature_maps" or "images", the detector)."""
+    import_torchvision()  # pytorch-ood imports torchvision, which needs our remedy where its compiled part is absent
+    from pytorch_ood import detector as library
+
     width, w, b = p.last.in_features, p.last.weight.detach(), p.last.bias.detach()
     logits = {
         "MSP": library.MaxSoftmax(None),

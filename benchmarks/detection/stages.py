@@ -1,14 +1,15 @@
-"""What `taps="stages"` detects: `python benchmarks/bench_stages.py mobilenet` (or `cifar10`, `fashion-mnist`).
+"""Fewer taps: `python -m benchmarks.detection.stages mobilenet` (or `cifar10`, `fashion-mnist`).
 
-The default criteria on the default taps and on the last activation of each size of map, each with and without the first
-activation unit by unit; all else is equal. The small networks have the splits of `bench_detection.py` and its columns,
-attacked from fewer images, without PGD 0.1 and Carlini-Wagner.
+`taps="stages"` observes the last activation of each size of map. The rows compare the default criteria on these taps
+and on the default taps, each with and without the first activation unit by unit; all else is equal. The small networks
+have the splits and columns of `benchmarks.detection.detectors`, attacked from fewer images, without PGD 0.1 and
+Carlini-Wagner.
 
-`mobilenet` is MobileNetV2 with its ImageNet weights on CIFAR-10's photographs, resized to 96 x 96 inside the network,
-with a linear layer for their ten classes, learned on 5,000 of them. The profile learns from 10,000 others, and 2,000
-more set the threshold. Of the test photographs 2,000 are the clean ones and 1,000 others are changed or attacked. It
-runs in ONNX Runtime, as in `bench_onnx.py`, whose criterion `bitmap` has two rows here. Nothing was chosen by these
-figures.
+`mobilenet` is MobileNetV2 with its ImageNet weights on CIFAR-10's photographs, which it resizes to 96 x 96. A linear
+layer for their ten classes is learned on 5,000 of them. The profile learns from 10,000 others, and 2,000 more set the
+threshold. Of the test photographs 2,000 are the clean ones; 1,000 others are changed or attacked. It runs in ONNX
+Runtime, as in `benchmarks.cost.onnx`, and has two rows more for that benchmark's criterion `bitmap`. Nothing was chosen
+by these figures.
 """
 
 from __future__ import annotations
@@ -23,21 +24,31 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from attacks import ATTACKS, OTHER_IMAGES, Attack, EvaluationSet, attacked, fgsm, fitted, pgd, uniform_noise
-from bench_detection import DEFAULT, NETWORKS, judged, our_scores, show_rows, sizes
-from onnx_models import IMAGENET, OPSET, trained_mobilenet
-from tables import keep
 from torch import Tensor, nn
 from torch.nn import functional
 
 from outrider.coverage import CoverageBitmap
 from outrider.monitor import Monitor, ZScore
-from outrider.networks import Network, OnnxNetwork, TorchNetwork, load_dataset, trained
-from outrider.networks.zoo.datasets import ImageSet, cache_folder
-from outrider.networks.zoo.train import HELD_OUT, accuracy
+from outrider.networks import (
+    HELD_OUT,
+    ImageSet,
+    Network,
+    OnnxNetwork,
+    TorchNetwork,
+    cache_folder,
+    load_dataset,
+    trained,
+)
+
+from ..onnx_models import IMAGENET, OPSET, trained_mobilenet
+from ..results import keep
+from ..tables import show
+from . import tables
+from .attacks import ATTACKS, OTHER_IMAGES, Attack, EvaluationSet, attacked, fgsm, fitted, pgd, uniform_noise
+from .scoring import NETWORKS, accuracy, judged, our_scores, sizes
 
 TAPS: dict[str, dict] = {
-    DEFAULT: {},
+    tables.DEFAULT: {},
     "default, taps stages": {"taps": "stages"},
     "default, taps stages and first:unit": {"taps": ("stages", "first:unit")},
     "default, taps auto": {"taps": "auto"},
@@ -61,7 +72,7 @@ class Experiment:
 
 
 def small_network(dataset: str) -> Experiment:
-    """A network of `bench_detection.py` on its own splits."""
+    """A network of `detectors` on its own splits."""
     module = trained(NETWORKS[dataset])
     data, test = load_dataset(dataset, "train"), load_dataset(dataset, "test")
     cut = len(data) - HELD_OUT[dataset]
@@ -200,20 +211,17 @@ def main() -> None:
         found = our_scores(make, experiment.seen, experiment.held_out, experiment.columns)
         rows[name] = judged(found.pop("scores"), found["threshold"], experiment.columns) | found
         print(f"{name}: {time.perf_counter() - began:.0f} s", *rows[name]["warnings"], sep="\n  ", flush=True)
-    right = accuracy(experiment.module, experiment.test.images, experiment.test.labels)
-    show_rows(f"{experiment.name} ({right:.1%} right on test)", rows)
     splits = {"profile": experiment.seen, "calibration": experiment.held_out, "test": experiment.test}
-    keep(
-        f"stages-{chosen}",
-        {
-            "network": experiment.name,
-            "accuracy": right,
-            "splits": {name: len(split) for name, split in splits.items()},
-            "columns": sizes(experiment.columns),
-            "taps": taps,
-            "rows": rows,
-        },
-    )
+    figures = {
+        "network": experiment.name,
+        "accuracy": accuracy(experiment.module, experiment.test),
+        "splits": {name: len(split) for name, split in splits.items()},
+        "columns": sizes(experiment.columns),
+        "taps": taps,
+        "rows": rows,
+    }
+    show(tables.stages(figures))
+    keep(f"stages-{chosen}", figures)
 
 
 if __name__ == "__main__":

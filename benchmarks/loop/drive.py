@@ -1,14 +1,10 @@
-"""The closed loop: `python benchmarks/bench_drive.py` drives 20 unseen tracks with every fault of the camera.
+"""The closed loop: `python -m benchmarks.loop.drive` drives 20 unseen tracks with every fault of the camera.
 
-Each track is driven clean and with each fault switched on half-way, without the guard and with it. Network, profile
-and threshold come from other tracks, and so did every choice; see `outrider.runtime.demos.drive.trials`.
+Each track is driven clean and with each fault switched on half-way, without the guard and with it. The network, the
+profile and the threshold come from other tracks, and so did every choice; see `outrider.runtime.demos.drive.trials`.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import tempfile
@@ -18,34 +14,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tables import keep, show
 
 from outrider.monitor import clopper_pearson
-from outrider.networks.zoo.steering import WEIGHTS
-from outrider.runtime.demos.drive.experiment import frame_times
-from outrider.runtime.demos.drive.faults import FAULTS
-from outrider.runtime.demos.drive.loop import ALARM, FROZEN, Drive
-from outrider.runtime.demos.drive.trials import (
+from outrider.runtime.demos.drive import (
+    ALARM,
     CHANGED,
     DEVELOPMENT,
     EVALUATION,
     FAULT_AT,
+    FAULTS,
     FRAMES,
+    FROZEN,
+    WEIGHTS,
+    Drive,
     Trial,
     changes,
+    frame_times,
     make_monitor,
     run_trials,
 )
 
-SOON = 10
-"""Frames within which a fault that changes the driving is to be flagged."""
+from ..results import keep
+from ..tables import show
+from . import tables
 
 
 def judge(name: str, clean: Sequence[Drive], bare: Sequence[Drive], guarded: Sequence[Drive]) -> dict[str, Any]:
     """The figures of one fault over the tracks."""
     changed = [changes(*pair) for pair in zip(clean, bare, strict=True)]
     delays = [record.delay for record in guarded]
-    soon = [delay is not None and delay <= SOON for delay in delays]
+    soon = [delay is not None and delay <= tables.SOON for delay in delays]
     return {
         "fault": name,
         "drives": len(bare),
@@ -78,7 +76,7 @@ def clean_figures(records: Sequence[Drive]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--development", action="store_true", help="the tracks of development; nothing is kept")
     parser.add_argument("--tracks", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
@@ -105,36 +103,20 @@ def main() -> None:
         step("frame times")
         frames = next(iter(run_trials([Trial(tracks[0], keep=True)], WEIGHTS))).frames
         bare, monitored = frame_times(profile, WEIGHTS, frames, rounds=5000)
-    total = {key: sum(row[key] for row in rows) for key in rows[0] if isinstance(rows[0][key], int)}
-    show(
-        f"{len(tracks)} unseen tracks, {FRAMES} frames each, the fault from frame {FAULT_AT}",
-        ["fault", "changes the driving", f"flagged in {SOON} frames", "of all", "median delay", "left without", "with"],
-        [
-            [
-                row["fault"], str(row["changed"]), str(row["changed and flagged soon"]), str(row["flagged soon"]),
-                f"{np.median([delay for delay in row['delays'] if delay] or [np.nan]):.0f}",
-                f"{row['left without']}", f"{row['left with']}",
-            ]
-            for row in rows
-        ]
-        + [["all", str(total["changed"]), str(total["changed and flagged soon"]), str(total["flagged soon"]), "",
-            str(total["left without"]), str(total["left with"])]],
-    )  # fmt: skip
     times = {
         name: {f"{share:g}": float(np.quantile(values, share)) * 1e3 for share in (0.5, 0.99, 0.999)}
         for name, values in (("bare", bare), ("monitored", monitored))
     }
+    settings = {"alarm": ALARM, "frozen": FROZEN, "frames": FRAMES, "fault at": FAULT_AT, "changed": CHANGED}
+    figures = {"settings": settings, "clean": clean_guarded, "faults": rows, "frame ms": times}
+    show(tables.drive(figures))
     low, high = clopper_pearson(clean_guarded["alarms"], clean_guarded["drives"])
+    left = sum(record.left_at is not None for record in clean)
     print(
-        f"clean drives: {clean_guarded['alarms']} of {clean_guarded['drives']} with an alarm (95 % interval"
-        f" {low:.1%} to {high:.1%}), {clean_guarded['stopped']} stopped; {clean_guarded['frames above']} of"
-        f" {clean_guarded['frames']} frames above the threshold; without the guard"
-        f" {sum(record.left_at is not None for record in clean)} left the road\n"
-        f"a frame: {times['bare']['0.5']:.3f} ms bare, {times['monitored']['0.5']:.3f} ms under the guard (medians)"
+        f"Clean drives with an alarm: 95 % interval {low:.1%} to {high:.1%}. Left the road without the guard: {left}."
     )
     if not options.development and len(tracks) == len(EVALUATION):
-        settings = {"alarm": ALARM, "frozen": FROZEN, "frames": FRAMES, "fault at": FAULT_AT, "changed": CHANGED}
-        keep("drive", {"settings": settings, "clean": clean_guarded, "faults": rows, "frame ms": times})
+        keep("drive", figures)
 
 
 if __name__ == "__main__":

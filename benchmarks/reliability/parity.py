@@ -1,16 +1,13 @@
-"""Parity: `python benchmarks/bench_parity.py` runs one monitor in PyTorch, beside an ONNX model and inside its graph.
+"""Parity: `python -m benchmarks.reliability.parity` runs one monitor in PyTorch, beside an ONNX model and in its graph.
 
-Each network is exported, its monitor learned and calibrated in PyTorch on crops of photographs and moved to the ONNX
-file. Then all three judge other crops, distorted ones and noise. Printed: the largest difference of a score, relative
-to the score or to 1 where that is less, and how many verdicts differ, between the graph and the monitor beside it
-(float32 rounding) and between PyTorch and the graph (other kernels: neurons fall on the other side of a border).
+Each network is exported. Its monitor learns in PyTorch on crops of photographs, is calibrated there, and is moved to
+the ONNX file. Then all three judge other crops, distorted ones and noise. The table has the largest difference of a
+score, relative to the score or to 1 where that is less, and how many verdicts differ. The graph is compared with the
+monitor beside it, which differs by float32 rounding. PyTorch is compared with the graph: its kernels round otherwise,
+and neurons near a bound fall on its other side.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import tempfile
@@ -23,8 +20,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from onnx_models import photographs
-from tables import keep, show
 
 from outrider.coverage import Criterion, parse_criterion
 from outrider.monitor import Monitor, ZScore, transfer
@@ -38,6 +33,11 @@ from outrider.networks import (
     trained,
 )
 from outrider.runtime import export
+
+from ..onnx_models import photographs
+from ..results import keep
+from ..tables import show
+from . import tables
 
 CRITERIA = ("single_range", "multi_range(sections=32, cost=log)", "bitmap", "default")
 TAPS = ("auto", "first:unit")
@@ -80,20 +80,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # random weights: few classes are predicted, and photographs repeat
     results = {name: measure(*NETWORKS[name]) for name in ([options.network] if options.network else NETWORKS)}
-    rows = [
-        (
-            name, criterion, str(row["verdicts"]), f"{row['alarms']}",
-            f"{row['inside_score']:.1e}", str(row["inside_verdicts"]),
-            f"{row['torch_score']:.1e}", str(row["torch_verdicts"]), f"{row['torch_band']:.1e}",
-        )
-        for name, by_criterion in results.items()
-        for criterion, row in by_criterion.items()
-    ]  # fmt: skip
-    header = (
-        "network", "criterion", "verdicts", "alarms", "graph: score off by", "verdicts differ",
-        "PyTorch: score off by", "verdicts differ", "within of the threshold",
-    )  # fmt: skip
-    show("Parity of PyTorch, ONNX and the monitor in the graph", header, rows)
+    show(tables.parity(results))
     if not options.network:
         keep("parity", results)
 

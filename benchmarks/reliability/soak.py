@@ -1,16 +1,12 @@
-"""Endurance: `python benchmarks/bench_soak.py` guards an hour's worth of frames at 30 fps, as fast as they go.
+"""Endurance: `python -m benchmarks.reliability.soak` guards an hour's worth of frames at 30 fps, as fast as they go.
 
-One guard with everything on: deadline, frozen picture, watchdog, 3 of 5, fallback, log with pictures, rotation,
-metrics and drift test. Most frames are clean; runs of strange ones, frames with NaN, black, cut short, missing and late
-ones come in between. Memory and descriptors are looked at after every tenth of the frames, and the log is held against
-what was counted beside the loop: an event for each frame that alarms and for each change of status, none missing.
+One guard has everything on: deadline, frozen picture, watchdog, 3 of 5, fallback, log with pictures, rotation, metrics
+and drift test. Most frames are clean. In between come runs of strange ones, and frames with NaN, black, cut short,
+missing and late ones. Memory and open files are looked at after every tenth of the frames. The log must hold what was
+counted beside the loop: an event for each frame that alarms and for each change of status, none missing.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import json
@@ -26,11 +22,12 @@ import numpy as np
 import psutil
 
 from outrider.monitor import Monitor, Status
-from outrider.networks import OnnxNetwork
-from outrider.networks.zoo.steering import WEIGHTS
-from outrider.runtime import Guard, Heartbeat
-from outrider.runtime.log.log import EventLog
-from outrider.runtime.loop.fallback import hold_last_safe
+from outrider.networks import OnnxNetwork, drive_model
+from outrider.runtime import EventLog, Guard, Heartbeat, hold_last_safe
+
+from ..results import keep
+from ..tables import show
+from . import tables
 
 HOUR = 30 * 3600
 POOL = 256
@@ -43,7 +40,7 @@ def stream(clean: np.ndarray, count: int) -> Iterator[tuple[Any, float | None]]:
     strange, nan = clean[:POOL] * 3 - 1, clean[0].copy()
     nan[0, 0, 0] = np.nan
     black, short = np.zeros_like(clean[0]), clean[0][:, 1:]
-    odd: dict[int, Any] = {place: strange[place % POOL] for place in (300, 500, 501, 502, 503, 700, 702, 704)}
+    odd: dict[int, Any] = {i: strange[i % POOL] for i in (300, 500, 501, 502, 503, 700, 702, 704)}
     odd |= {100: nan, 200: black, 400: short, 600: None}
     for i in range(count):
         frame = odd.get(i % 1000, clean[i % POOL])
@@ -53,7 +50,7 @@ def stream(clean: np.ndarray, count: int) -> Iterator[tuple[Any, float | None]]:
 def soak(count: int, folder: Path) -> dict[str, Any]:
     """What became of so many frames: memory, descriptors, threads, and events against an own count."""
     rng = np.random.default_rng(0)
-    network = OnnxNetwork(WEIGHTS / "drive.onnx", taps="auto")
+    network = OnnxNetwork(drive_model(), taps="auto")
     monitor = Monitor(network)
     clean = rng.random((POOL, *network.input_shape), np.float32)
     monitor.profile([rng.random((50, *network.input_shape), np.float32) for _ in range(20)], minimum_per_class=0)
@@ -109,7 +106,7 @@ def descriptors(process: psutil.Process) -> int:
 
 
 def read_log(folder: Path) -> tuple[list[int], dict[str, int]]:
-    """The sequence numbers of all files in order, and how many lines of each type; drift apart, it is of no frame."""
+    """The sequence numbers of all files in order, and how many lines there are of each type and of drift."""
     files = sorted(folder.glob("events.*.jsonl"), key=lambda path: int(path.name.split(".")[1]))
     sequence, kinds = [], {"event": 0, "drift": 0}
     for path in [*files, folder / "events.jsonl"]:
@@ -136,26 +133,13 @@ def problems(result: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    from tables import keep, show
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=HOUR)
     parser.add_argument("--keep", action="store_true", help="write the raw figures to results/soak.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = soak(options.frames, Path(folder))
-    show(
-        f"An hour at 30 fps, {result['frames']:,} frames in {result['seconds']:.0f} s",
-        ["MB at a tenth and the end", "growth", "descriptors", "threads", "events, own count", "written", "dropped"],
-        [
-            [
-                f"{result['rss_bytes'][0] / 1e6:.1f}, {result['rss_bytes'][-1] / 1e6:.1f}", f"{result['growth']:.2%}",
-                *(f"{min(result[name])} to {max(result[name])}" for name in ("descriptors", "threads")),
-                f"{result['events_expected']:,}", f"{result['events_written']:,}", f"{result['dropped']:,}",
-            ]
-        ],
-    )  # fmt: skip
-    print(", ".join(f"{number:,} {status}" for status, number in result["statuses"].items()))
+    show(tables.soak(result))
     if options.keep:
         keep("soak", result)
     if found := problems(result):

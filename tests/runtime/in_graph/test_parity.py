@@ -3,7 +3,7 @@
 The signatures and the threshold are learned in PyTorch and moved. Beside and inside the graph the scores are equal to
 float32 rounding, and no verdict differs. PyTorch and ONNX Runtime compute activations that differ in the last bits, so
 that a neuron may fall on the other side of a border: one frame of ten may be off by more than STEP of its score, and a
-verdict may differ within BAND of the threshold. `benchmarks/bench_parity.py` measures all of it.
+verdict may differ within BAND of the threshold. `benchmarks/reliability/parity.py` measures all of it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""How well unusual inputs are told from usual ones."""

@@ -1,0 +1,55 @@
+"""The tables of reliability, from their raw figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..tables import Part, Table, percent
+
+
+def parity(figures: dict[str, Any]) -> list[Part]:
+    return [
+        Table(
+            "Parity of PyTorch, ONNX and the monitor in the graph",
+            [
+                "network", "criterion", "verdicts", "alarms", "graph: score off by", "graph: verdicts differ",
+                "PyTorch: score off by", "PyTorch: verdicts differ", "these within of the threshold",
+            ],
+            [
+                [
+                    name, criterion, str(row["verdicts"]), str(row["alarms"]), f"{row['inside_score']:.1e}",
+                    str(row["inside_verdicts"]), f"{row['torch_score']:.1e}", str(row["torch_verdicts"]),
+                    f"{row['torch_band']:.1e}",
+                ]
+                for name, by_criterion in figures.items()
+                for criterion, row in by_criterion.items()
+            ],
+        )
+    ]  # fmt: skip
+
+
+def soak(figures: dict[str, Any]) -> list[Part]:
+    memory, minutes = figures["rss_bytes"], figures["frames"] / 30 / 60
+    statuses = ", ".join(f"{number:,} {status}" for status, number in figures["statuses"].items())
+    return [
+        Table(
+            f"{figures['frames']:,} frames, {minutes:.0f} minutes at 30 fps, guarded in {figures['seconds']:.0f} s",
+            [
+                "MB after a tenth", "MB at the end", "growth at most", "open files", "threads", "events counted",
+                "events in the log", "dropped",
+            ],
+            [
+                [
+                    f"{memory[0] / 1e6:.1f}", f"{memory[-1] / 1e6:.1f}", percent(figures["growth"], 2),
+                    *(_span(figures[key]) for key in ("descriptors", "threads")),
+                    *(f"{figures[key]:,}" for key in ("events_expected", "events_written", "dropped")),
+                ]
+            ],
+        ),
+        f"Statuses of the frames: {statuses}.",
+    ]  # fmt: skip
+
+
+def _span(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
