@@ -53,7 +53,7 @@ class Model:
 
 
 def made(model: Model) -> Path:
-    """The path of the model, which is made now unless it was before; whatever its exporter raises."""
+    """The path of the model, made now if it is not there yet. Raises whatever its exporter raises."""
     if not model.path.exists():
         MODELS_FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{model.name}-", dir=MODELS_FOLDER) as scratch:

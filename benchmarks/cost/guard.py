@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Callable[[], OnnxNetwork], Any]] = {
 
 
 def bare_work(guard: Guard) -> Callable[[np.ndarray], None]:
-    """Session and compiled loops of a guarded frame, with nothing around them."""
+    """A function that runs the session and the compiled loops of a guarded frame, and nothing else."""
     plan, check = guard._plan, guard._check_frame
     network = plan._observe.__self__
     feed, run, label, logits = network._feed, network._run, plan._class, network.seen.logits
@@ -117,7 +117,7 @@ def bare_work(guard: Guard) -> Callable[[np.ndarray], None]:
 
 
 class Stopwatch:
-    """What is spent inside of functions that it is put around, in nanoseconds since it was last set to 0."""
+    """Adds up the nanoseconds spent inside the functions that it is put around; set `spent` to 0 to start anew."""
 
     def __init__(self) -> None:
         self.spent = 0
@@ -228,7 +228,7 @@ def within_the_call(
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Nanoseconds of each guarded frame beyond session and loops, and of `spin` after it, (count,) each.
 
-    The first holds what the frame waited for the guard's threads. watch: around session and loops.
+    The first includes what the frame waited for the guard's threads. watch: put around the session and the loops.
     """
     clock, spent = time.perf_counter_ns, np.empty((2, count), np.int64)
     guard(pool[-1])  # the watchdog watches again
@@ -256,7 +256,7 @@ def within_the_call(
 
 @contextmanager
 def measured(name: str, count: int, pause: float) -> Iterator[Callable[[], tuple[Way, Way]]]:
-    """What measures so many more frames of a case, both ways."""
+    """A function that measures `count` more frames of a case in both passes."""
     with ExitStack() as stack:
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
         (beside, pool), (timed, _) = (stack.enter_context(guarded(name, folder)) for folder in folders)

@@ -44,7 +44,7 @@ WITHIN: dict[str, Callable[[Way], float]] = {
 
 
 def figures(tenths: list[Way], statistics: dict[str, Callable[[Way], float]]) -> dict[str, Any]:
-    """Each statistic in µs: of all frames, of each tenth, and of the one in which `spin` was steadiest."""
+    """Each statistic in µs: of all frames, of each tenth, and of the tenth in which `spin` was steadiest."""
     every = {name: np.concatenate([tenth[name] for tenth in tenths], axis=-1) for name in tenths[0]}
     quiet = int(np.argmin([spread(tenth["spin"]) for tenth in tenths]))
     told = {}
@@ -55,7 +55,7 @@ def figures(tenths: list[Way], statistics: dict[str, Callable[[Way], float]]) ->
 
 
 def with_events(tenths: list[Way]) -> dict[str, Any]:
-    """Of frames with an event and of those right behind: how many, and what is added to them in the median, in µs."""
+    """How many frames have an event or come right behind one, and the median that the guard adds to them, in µs."""
     added = []
     for tenth in tenths:
         near = tenth["wrote"].copy()
