@@ -72,7 +72,7 @@ def _one_criterion(
         taught(network, parse_criterion(text), feeds).save(profile)
         monitor = Monitor.load(profile, network)
         if outside:
-            plan = monitor.frame_plan()
+            plan = monitor.bind()
             calls[f"outside, {text}"] = lambda: plan(frame)
         _compare_outside(row, bare, monitor, feeds)
     if f"outside, {text}" in row["errors"]:
