@@ -78,10 +78,7 @@ class _Residual(nn.Module):
         return self.relu(x + self.second(self.first(x)))
 
 
-_TRAINED: dict[str, Callable[[], nn.Module]] = {
-    "lenet-fashion-mnist": LeNet,
-    "resnet-cifar10": SmallResNet,
-}
+_TRAINED: dict[str, Callable[[], nn.Module]] = {"lenet-fashion-mnist": LeNet, "resnet-cifar10": SmallResNet}
 
 
 def trained_names() -> tuple[str, ...]:
@@ -119,9 +116,8 @@ def torchvision_classifier(name: str, weights: str | None = None, **options: Any
     models = import_torchvision().models
     if name not in models.list_models(module=models):
         raise ValueError(f"expected a torchvision classifier such as 'resnet18', got {name!r}")
-    if weights is not None and weights.endswith(".safetensors"):
-        module = models.get_model(name, weights=None, **options)
-        module.load_state_dict(load_file(weights))
-    else:
-        module = models.get_model(name, weights=weights, **options)
+    if weights is None or not weights.endswith(".safetensors"):
+        return models.get_model(name, weights=weights, **options).eval()
+    module = models.get_model(name, weights=None, **options)
+    module.load_state_dict(load_file(weights))
     return module.eval()

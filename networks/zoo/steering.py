@@ -20,8 +20,8 @@ def steering_of(logits: np.ndarray) -> float:
 
 def labels_of(steering: np.ndarray) -> np.ndarray:
     """(n,) steering as (n, 7) float32 shares of the two positions next to it, whose mean it is."""
-    place = np.clip((steering - STEERING[0]) / (STEERING[1] - STEERING[0]), 0, len(STEERING) - 1)
-    return np.maximum(1 - np.abs(place[:, None] - np.arange(len(STEERING))), 0).astype(np.float32)
+    position = np.clip((steering - STEERING[0]) / (STEERING[1] - STEERING[0]), 0, len(STEERING) - 1)
+    return np.maximum(1 - np.abs(position[:, None] - np.arange(len(STEERING))), 0).astype(np.float32)
 
 
 def drive_model(folder: Path = WEIGHTS) -> Path:

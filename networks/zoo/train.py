@@ -42,19 +42,16 @@ def fit(
     processor has it; elsewhere it is ten times slower. The same seed gives the same network on the same machine.
     """
     torch.manual_seed(0)
-    bfloat16 = _has_bfloat16() if bfloat16 is None else bfloat16
+    if bfloat16 is None:
+        has = getattr(torch.cpu, "get_capabilities", dict)()  # an older PyTorch does not tell
+        bfloat16 = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
     x = torch.from_numpy(np.array(images))
     y = torch.from_numpy(np.array(labels))
     module.to(memory_format=torch.channels_last)
-    decay, plain = [], []
-    for parameter in module.parameters():
-        (decay if parameter.ndim > 1 else plain).append(parameter)
-    optimiser = torch.optim.SGD(
-        [{"params": decay, "weight_decay": 5e-4}, {"params": plain, "weight_decay": 0}],
-        lr=peak_rate,
-        momentum=0.9,
-        nesterov=True,
-    )
+    matrices = [parameter for parameter in module.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": 5e-4}, {"params": others, "weight_decay": 0}]
+    optimiser = torch.optim.SGD(groups, lr=peak_rate, momentum=0.9, nesterov=True)
     steps = epochs * (len(x) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak_rate, total_steps=steps, pct_start=0.25)
     for epoch in range(epochs):
@@ -75,13 +72,6 @@ def fit(
     module.to(memory_format=torch.contiguous_format).eval()
 
 
-def _has_bfloat16() -> bool:
-    """False as well where PyTorch is too old to tell."""
-    tell = getattr(torch.cpu, "get_capabilities", dict)
-    has = tell()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
-
-
 def _augment(batch: torch.Tensor, flip: bool, shift: int) -> torch.Tensor:
     size = batch.shape[-2:]
     if flip:
@@ -90,12 +80,8 @@ def _augment(batch: torch.Tensor, flip: bool, shift: int) -> torch.Tensor:
     if shift:
         batch = functional.pad(batch, (shift,) * 4)
         top, left = torch.randint(0, 2 * shift + 1, (2, len(batch)))
-        batch = torch.stack(
-            [
-                image[:, t : t + size[0], u : u + size[1]]
-                for image, t, u in zip(batch, top.tolist(), left.tolist(), strict=True)
-            ]
-        )
+        corners = zip(batch, top.tolist(), left.tolist(), strict=True)
+        batch = torch.stack([image[:, t : t + size[0], u : u + size[1]] for image, t, u in corners])
     return batch
 
 
