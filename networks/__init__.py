@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .preprocessing import Preprocessing
     from .pytorch.network import TorchNetwork
     from .pytorch.torchvision_import import import_torchvision
-    from .tap import DEFAULT_TAPS, Tap, Taps
+    from .selectors import DEFAULT_TAPS
+    from .tap import Tap, Taps
     from .zoo.classifiers import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
     from .zoo.datasets import ImageSet, cache_folder, dataset_names, load_dataset, read_idx, read_image
     from .zoo.steering import drive_model
@@ -64,7 +65,8 @@ _MODULES = {
     "onnx.files": ("onnx_fingerprint",),
     "onnx.network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
-    "tap": ("DEFAULT_TAPS", "Tap", "Taps"),
+    "selectors": ("DEFAULT_TAPS",),
+    "tap": ("Tap", "Taps"),
     "pytorch.network": ("TorchNetwork",),
     "zoo.steering": ("drive_model",),
     "zoo.train": ("HELD_OUT",),

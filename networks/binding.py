@@ -1,36 +1,25 @@
-"""Which tap of one network is which tap of another: by module path, by position, and by what they show."""
+"""The taps of two networks side by side, and how far the two differ on the same frames."""
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .matching import Gap, Matching
 from .network import Network, Observation
-from .tap import OUTPUT, Tap
-
-_NEARER = 10  # a tap that fits so many times better than the one of the same path or place takes that one's place
-_CLEAR = 2  # how many times better than all others a tap must fit to be chosen for its values alone
-_STRANGE = 0.5  # tensors that differ by so much of their scale are not the same one
-_OPERATORS = {
-    "linear": "gemm",
-    "matmul": "gemm",
-    "relu6": "clip",
-    "hardtanh": "clip",
-    "batchnorm": "batchnormalization",
-}
+from .tap import Tap
 
 
 @dataclass(frozen=True)
 class BoundTap:
     """A tap of the first network and the same of the second.
 
-    how: ``name``, ``path`` (of the module), ``position`` (the same place among the taps of one operator, shape and way
-    to become neurons; the class scores) or ``value`` (which of several candidates fits the values). difference: the
+    how: ``name``, ``path`` (of the module), ``position`` (the same among the taps of one operator, shape and way to
+    become neurons; the class scores) or ``value`` (which of several candidates fits the values). difference: the
     largest absolute difference of the two over all frames, in units of the largest absolute value of either; None
     without frames. Codes of a quantised tap are first brought to the values of the other by the line that fits best.
     """
@@ -78,27 +67,28 @@ class Binding:
 def bind(a: Network, b: Network, frames: np.ndarray | Iterable[np.ndarray] | None = None) -> Binding:
     """Find the taps of `a` among those of `b`.
 
-    Networks of one engine are bound by the names of taps, others by module path, where one of them tells the paths;
-    what is left by its place among the taps of the same operator, shape and neurons. frames: (n, *input_shape), or
-    batches of them, are run through both: then a tap is bound to another candidate that fits clearly better, and
-    what cannot be told by path or place is told by value. The first batch decides, all of them are measured.
+    Networks of one engine are bound by the names of taps, others by module path, where one of them tells the paths.
+    What is left is bound by its position among the taps of the same operator, shape and neurons. frames:
+    (n, *input_shape), or batches of them, are run through both. Then a candidate that fits clearly better is taken,
+    and values tell what neither path nor position tells. The first batch decides; all of them are measured.
     Raises ValueError when the two take or return different shapes, or `frames` holds none.
     """
     if frames is None:
-        pairs, unbound = _Matching(a, b, None).result()
-        return Binding(tuple(BoundTap(a.taps[i], b.taps[j], how) for (i, j), how in sorted(pairs.items())), unbound)
+        pairs, left = Matching(a, b, None).result()
+        rows = [BoundTap(a.taps[i], b.taps[j], how) for (i, j), how in sorted(pairs.items())]
+        return Binding(tuple(rows), tuple(UnboundTap(*rest) for rest in left))
     batches = iter([frames] if isinstance(frames, np.ndarray) else frames)
     first = next(batches, None)
     if first is None or not len(first):
         raise ValueError("expected frames to compare the networks on, got none")
     pairs = {}
-    gaps: dict[tuple[int, int], _Gap] = {}
-    output, differ, count = _Gap(), 0, 0
+    gaps: dict[tuple[int, int], Gap] = {}
+    output, differ, count = Gap(), 0, 0
     for batch in itertools.chain([first], batches):
         seen = a.observe(_taken_by(a, batch)), b.observe(_taken_by(b, batch))
         if not count:
-            pairs, unbound = _Matching(a, b, seen).result()
-            gaps = {(i, j): _Gap.between(a.taps[i], b.taps[j]) for i, j in pairs}
+            pairs, left = Matching(a, b, seen).result()
+            gaps = {(i, j): Gap.between(a.taps[i], b.taps[j]) for i, j in pairs}
         for (i, j), gap in gaps.items():
             gap.add(seen[0].activations[i], seen[1].activations[j])
         for one, other in _outputs(*seen):
@@ -107,8 +97,9 @@ def bind(a: Network, b: Network, frames: np.ndarray | Iterable[np.ndarray] | Non
             differ += int((seen[0].logits.argmax(1) != seen[1].logits.argmax(1)).sum())
         count += len(batch)
     rows = [BoundTap(a.taps[i], b.taps[j], how, gaps[i, j].relative) for (i, j), how in sorted(pairs.items())]
-    classes = None not in (a.classes, b.classes)
-    return Binding(tuple(rows), unbound, count, output.relative, differ if classes else None)
+    unbound = tuple(UnboundTap(*rest) for rest in left)
+    differ_in = differ if None not in (a.classes, b.classes) else None
+    return Binding(tuple(rows), unbound, count, output.relative, differ_in)
 
 
 def random_frames(network: Network, count: int = 4, seed: int = 0) -> np.ndarray:
@@ -124,189 +115,6 @@ def random_frames(network: Network, count: int = 4, seed: int = 0) -> np.ndarray
     if dtype.kind == "f":
         return rng.standard_normal((count, *shape)).astype(dtype)
     return rng.integers(0, min(256, np.iinfo(dtype).max + 1), (count, *shape)).astype(dtype)
-
-
-class _Gap:
-    """The largest difference of two arrays, and the scale it is measured in, batch by batch."""
-
-    def __init__(self, fit: str = "") -> None:
-        self._fit = fit  # which of the two holds codes
-        self._line: tuple[float, float] | None = None
-        self._difference = 0.0
-        self._scale = 0.0
-
-    @classmethod
-    def between(cls, a: Tap, b: Tap) -> _Gap:
-        return cls("" if a.quantised == b.quantised else "a" if a.quantised else "b")
-
-    def add(self, one: np.ndarray, other: np.ndarray) -> None:
-        one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
-        if self._fit:
-            codes, values = (one, other) if self._fit == "a" else (other, one)
-            self._line = self._line or _line(codes, values)
-            codes = codes * self._line[0] + self._line[1]
-            one, other = values, codes
-        with np.errstate(invalid="ignore"):
-            differences = np.abs(one - other)
-        differences[(one == other) | (np.isnan(one) & np.isnan(other))] = 0
-        differences[np.isnan(differences)] = np.inf
-        self._difference = max(self._difference, float(differences.max(initial=0)))
-        for values in (one, other):
-            self._scale = max(self._scale, float(np.abs(values[np.isfinite(values)]).max(initial=0)))
-
-    @property
-    def relative(self) -> float:
-        return self._difference / self._scale if self._difference and self._scale else self._difference
-
-
-def _line(codes: np.ndarray, values: np.ndarray) -> tuple[float, float]:
-    """Slope and offset, least squares over what is finite."""
-    finite = np.isfinite(values)
-    codes, values = codes[finite], values[finite]
-    if not len(codes):
-        return 1.0, 0.0
-    centred = codes - codes.mean()
-    spread = float((centred**2).sum())
-    slope = float((centred * (values - values.mean())).sum()) / spread if spread else 0.0
-    return slope, float(values.mean() - slope * codes.mean())
-
-
-class _Matching:
-    """Pairs of positions in the taps of two networks, found step by step; nothing is bound twice."""
-
-    def __init__(self, a: Network, b: Network, seen: tuple[Observation, Observation] | None) -> None:
-        self._taps = a.taps, b.taps
-        self._one_engine = a.engine == b.engine
-        self._seen = seen
-        self._gaps: dict[tuple[int, int], float] = {}
-        scores = [[i for i, tap in enumerate(taps) if tap.kind == OUTPUT] for taps in self._taps]
-        self._free = [{i for i, tap in enumerate(taps) if tap.kind != OUTPUT} for taps in self._taps]
-        self._pairs: dict[tuple[int, int], str] = {}
-        self._scores = dict.fromkeys(zip(*scores, strict=False), "position")
-
-    def result(self) -> tuple[dict[tuple[int, int], str], tuple[UnboundTap, ...]]:
-        """How each pair is bound, and the taps that are left."""
-        if self._one_engine:
-            self._bind_equal("name", lambda tap: (tap.name,))
-        self._bind_equal("path", lambda tap: tap.paths if self._one_engine else (*tap.paths, tap.name))
-        self._release_misfits()
-        same_place = self._same_place()
-        for i, j in same_place:
-            if self._seen is None or self._gap(i, j) <= _NEARER * self._nearest_other(i, j):
-                self._bind(i, j, "position")
-        self._bind_near()
-        for i, j in same_place:
-            if i in self._free[0] and j in self._free[1]:
-                self._bind(i, j, "position")
-        unbound = [
-            UnboundTap(side, self._taps[s][i], self._why(s, i)) for s, side in enumerate("ab") for i in self._left(s)
-        ]
-        return self._pairs | self._scores, tuple(unbound)
-
-    def _left(self, side: int) -> list[int]:
-        return sorted(self._free[side])
-
-    def _bind(self, i: int, j: int, how: str) -> None:
-        self._pairs[i, j] = how
-        self._free[0].discard(i)
-        self._free[1].discard(j)
-
-    def _candidates(self, i: int) -> list[int]:
-        """Free taps of the second network that could be tap i of the first."""
-        return [j for j in self._left(1) if _comparable(self._taps[0][i], self._taps[1][j])]
-
-    def _bind_equal(self, how: str, names: Callable[[Tap], Sequence[str]]) -> None:
-        shared = []
-        for i in self._left(0):
-            mine = names(self._taps[0][i])
-            for j in self._candidates(i):
-                theirs = names(self._taps[1][j])
-                shared += [(mine.index(name) + theirs.index(name), i, j) for name in set(mine).intersection(theirs)]
-        for _, i, j in sorted(shared):
-            if i in self._free[0] and j in self._free[1]:
-                self._bind(i, j, how)
-
-    def _release_misfits(self) -> None:
-        """Give free again what was bound by a name though another tap fits far better."""
-        if self._seen is None:
-            return
-        for (i, j), how in list(self._pairs.items()):
-            gap = self._gap(i, j)
-            del self._pairs[i, j]
-            self._free[0].add(i)
-            self._free[1].add(j)
-            if gap <= _NEARER * self._nearest_other(i, j):
-                self._bind(i, j, how)
-
-    def _same_place(self) -> list[tuple[int, int]]:
-        """Free taps in the same place among those of one operator, way and size, where there are equally many."""
-        groups: tuple[dict[Any, list[int]], dict[Any, list[int]]] = {}, {}
-        for side in (0, 1):
-            for i in self._left(side):
-                tap = self._taps[side][i]
-                groups[side].setdefault((_operator(tap), tap.neurons, tap.size), []).append(i)
-        return [
-            pair
-            for key, mine in groups[0].items()
-            if len(mine) == len(theirs := groups[1].get(key, []))
-            for pair in zip(mine, theirs, strict=True)
-            if _comparable(self._taps[0][pair[0]], self._taps[1][pair[1]])
-        ]
-
-    def _bind_near(self) -> None:
-        """Bind the pairs that fit clearly better than all others of the two."""
-        if self._seen is None:
-            return
-        for gap, i, j in sorted((self._gap(p, q), p, q) for p in self._left(0) for q in self._candidates(p)):
-            free = i in self._free[0] and j in self._free[1]
-            if free and gap <= _STRANGE and _CLEAR * gap <= self._nearest_other(i, j):
-                self._bind(i, j, "value")
-
-    def _nearest_other(self, i: int, j: int) -> float:
-        """The least gap of either tap to another free one."""
-        rows = [self._gap(i, other) for other in self._candidates(i) if other != j]
-        columns = [self._gap(other, j) for other in self._left(0) if other != i and j in self._candidates(other)]
-        return min((*rows, *columns), default=np.inf)
-
-    def _gap(self, i: int, j: int) -> float:
-        if (i, j) not in self._gaps:
-            gap = _Gap.between(self._taps[0][i], self._taps[1][j])
-            if self._seen is not None:
-                gap.add(self._seen[0].activations[i], self._seen[1].activations[j])
-            self._gaps[i, j] = gap.relative
-        return self._gaps[i, j]
-
-    def _why(self, side: int, i: int) -> str:
-        tap, others = self._taps[side][i], self._taps[1 - side]
-        fitting = [other for other, there in enumerate(others) if _comparable(tap, there)]
-        if not fitting:
-            return f"no tap there has its {tap.size} neurons taken by {tap.neurons}"
-        free = [other for other in fitting if other in self._free[1 - side]]
-        names = _some([others[other].id for other in free or fitting])
-        if self._seen is None:
-            return (
-                f"it could be {names}; frames would tell" if free else f"what it could be is bound to others: {names}"
-            )
-        gaps = {other: self._gap(*((i, other) if side == 0 else (other, i))) for other in fitting}
-        nearest = min(fitting, key=lambda other: gaps[other])
-        if nearest not in free and gaps[nearest] <= _STRANGE:
-            return f"what fits it best is bound to another: {others[nearest].id}"
-        if not free:
-            return f"what it could be is bound to others: {names}"
-        gap = min(gaps[other] for other in free)
-        return f"it could be {names}, of which none fits clearly: the nearest differs by {gap:.3g}"
-
-
-def _comparable(a: Tap, b: Tap) -> bool:
-    """Whether two taps could show the same neurons in the same order."""
-    if OUTPUT in (a.kind, b.kind) or a.neurons != b.neurons or a.size != b.size:
-        return False
-    return a.shape == b.shape if a.neurons == "unit" else True
-
-
-def _operator(tap: Tap) -> str:
-    kind = re.sub(r"\dd$", "", tap.kind)
-    return _OPERATORS.get(kind, kind)
 
 
 def _taken_by(network: Network, frames: np.ndarray) -> np.ndarray:
@@ -342,7 +150,3 @@ def _arrays(output: Any) -> Iterator[np.ndarray]:
         yield output.detach().cpu().double().numpy()
     elif isinstance(output, np.ndarray) and output.dtype.kind in "biuf":
         yield output
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -41,7 +41,7 @@ class Network(Protocol):
     fingerprint: a SHA-256 in hexadecimal: another network has another. preprocessing: what a picture goes through.
     dtype: of a batch. map_classes: how many classes a map of class scores tells apart, None without such a map.
     scores_output: index or name of the output with the class scores, where the adapter was told or knows.
-    shaped: whether input_shape and taps are known; where not, `learn_shape` finds them.
+    shaped: whether input_shape and taps are known; until `learn_shape` they raise RuntimeError where they are not.
     """
 
     taps: Taps
@@ -59,6 +59,10 @@ class Network(Protocol):
         """Run a batch, (n, *input_shape), and return the outputs with the activations at the taps."""
         ...
 
+    def learn_shape(self, _batch: Any) -> None:
+        """Take input_shape and taps from a batch, (n, *input_shape), where they are not known yet."""
+        return
+
     def run(self, batch: Any) -> Any:
         """Run a batch without looking inside."""
         ...
@@ -73,10 +77,6 @@ class Network(Protocol):
         Raises ValueError where it has none, as by default; then every output is a new one.
         """
         raise ValueError(f"expected a network with buffers for {size} frames, got one that makes new arrays")
-
-    def learn_shape(self, batch: Any) -> None:
-        """Find input_shape and taps from a batch, (n, *input_shape), where they are not known; by default they are."""
-        return
 
 
 class Buffered(Protocol):

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..network import NetworkWarning
-from ..tap import OUTPUT, Candidate, Tap, candidate
+from ..selectors import OUTPUT
+from ..tap import Candidate, Tap, candidate
 from .reading.graph import OnnxGraph
 from .reading.moves import MovedTap
 from .trial import Seen, Trial

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from ..tap import did_you_mean
+from ..selectors import did_you_mean
 from .proto import subgraphs, title
 from .reading.nodes import in_order
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..network import NetworkWarning
-from ..tap import ACTIVATIONS, GATES, OUTPUT, Tap
+from ..selectors import ACTIVATIONS, GATES, OUTPUT
+from ..tap import Tap
 from .session import Runtime
 from .trial import Trial
 

@@ -13,9 +13,11 @@ from weakref import WeakSet
 import numpy as np
 
 from ..network import Network, Observation
+from ..neurons import fill_neurons, reduce_to_neurons
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
-from ..tap import DEFAULT_TAPS, OUTPUT, Tap, Taps, choose, fill_neurons, reduce_to_neurons, stands_for
+from ..selectors import DEFAULT_TAPS, OUTPUT, choose, stands_for
+from ..tap import Tap, Taps
 from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
 from .candidates import candidates_of, count_classes, where_kept
 from .feeds import with_feeds

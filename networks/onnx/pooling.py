@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..tap import ACTIVATIONS, GATES, OUTPUT, Tap
+from ..selectors import ACTIVATIONS, GATES, OUTPUT
+from ..tap import Tap
 from .proto import Fragment
 from .reading.moves import BEHIND_CONV
 

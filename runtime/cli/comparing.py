@@ -13,7 +13,7 @@ import numpy as np
 
 from ...monitor import Monitor, transfer
 from ...networks import Binding, Network, Tap, bind
-from ...networks.tap import ACTIVATIONS, GATES, OUTPUT
+from ...networks.selectors import ACTIVATIONS, GATES, OUTPUT
 from ..inputs.networks import is_onnx, open_network
 from ..inputs.samples import Source
 

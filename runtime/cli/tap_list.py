@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...networks.offers import Offer
-from ...networks.tap import DEFAULT_TAPS, Candidate
+from ...networks.selectors import DEFAULT_TAPS
+from ...networks.tap import Candidate
 from ..printable import counted
 
 _WORDS = ("auto", "first", "stages")

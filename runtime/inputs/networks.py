@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from ...monitor import MismatchError
 from ...monitor.profile import NetworkFacts
 from ...networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
-from ...networks.offers import Offer, onnx_offer, torch_offer
+from ...networks.offers import Offer
+from ...networks.onnx.offer import onnx_offer
 from .samples import Source
 
 
@@ -134,6 +135,8 @@ def offer_of(spec: str, input_shape: Sequence[int] | None = None, weights: Path 
         return onnx_offer(_onnx_file(spec), input_shape)
     if input_shape is None:
         raise ValueError(f"{spec}: expected --input-shape C,H,W, as a PyTorch module does not say what it takes")
+    from ...networks.pytorch.offer import torch_offer
+
     return torch_offer(_module(spec, weights), input_shape)
 
 

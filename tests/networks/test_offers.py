@@ -7,7 +7,8 @@ import warnings
 import pytest
 
 from outrider.networks import OnnxNetwork, TorchNetwork
-from outrider.networks.offers import onnx_offer, torch_offer
+from outrider.networks.onnx.offer import onnx_offer
+from outrider.networks.pytorch.offer import torch_offer
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")

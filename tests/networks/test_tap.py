@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from outrider.networks import Tap, Taps
-from outrider.networks.tap import Candidate, candidate, choose, fill_neurons, reduce_to_neurons
+from outrider.networks.neurons import fill_neurons, reduce_to_neurons
+from outrider.networks.selectors import choose
+from outrider.networks.tap import Candidate, candidate
 
 MAP = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "channel")
 UNITS = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "unit")
@@ -185,7 +187,7 @@ def test_neurons_are_written_to_an_array_as_they_are_made(layout, way, dtype):
     shape = SHAPES[layout]
     tap = Tap("x", "relu", shape, layout, dtype, way)
     rng = np.random.default_rng(0)
-    values = np.empty((2, *shape), dtype)
+    values = np.zeros((2, *shape), dtype)
     neurons = np.empty_like(reduce_to_neurons(tap, values))
     calls = fill_neurons(tap, values, neurons)
     for _ in range(2):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...tap import ACTIVATIONS, GATES
+from ...selectors import ACTIVATIONS, GATES
 from ..check import check_graph, inner_tensors
 from ..files import external_tensors
 from ..proto import Fragment, parse_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...tap import ACTIVATIONS, GATES
+from ...selectors import ACTIVATIONS, GATES
 from .nodes import Nodes, attribute, operands, operator
 
 _FIRST = frozenset((

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tap import ACTIVATIONS, GATES
+from ...selectors import ACTIVATIONS, GATES
 from ..proto import array_of
 
 _AFFIXES = ("qlinear", "nhwcfused", "nhwc", "fused")

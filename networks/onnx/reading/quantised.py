@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...tap import ACTIVATIONS, GATES
+from ...selectors import ACTIVATIONS, GATES
 from .nodes import Nodes
 
 _LOWEST = {"uint8": 0, "int8": -128, "uint16": 0, "int16": -32768}

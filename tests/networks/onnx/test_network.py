@@ -16,7 +16,7 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from outrider.networks import LeNet, OnnxNetwork, TorchNetwork  # noqa: E402
-from outrider.networks.tap import reduce_to_neurons  # noqa: E402
+from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
 
 SHAPE = (3, 16, 16)
 

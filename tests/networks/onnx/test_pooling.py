@@ -15,9 +15,9 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from outrider.networks import Tap  # noqa: E402
+from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
 from outrider.networks.onnx.pooling import add_neurons, join_neurons  # noqa: E402
 from outrider.networks.onnx.reading.graph import OnnxGraph  # noqa: E402
-from outrider.networks.tap import reduce_to_neurons  # noqa: E402
 
 SHAPES = {
     "NC": (5,),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from outrider.networks import OnnxNetwork, Tap, TorchNetwork
-from outrider.networks.tap import reduce_to_neurons
+from outrider.networks.neurons import reduce_to_neurons
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -1,0 +1,110 @@
+"""How a tapped tensor becomes neurons: its units, or pooled by channel, grid cell or attention head."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .tap import Tap
+
+NEURONS = re.compile(r"unit|channel|channel-max|head|pixel|grid[1-9][0-9]*")
+MAPS = ("NLC", "NCL", "NCHW", "NHWC")
+FIRST = ("NCL", "NCHW")
+"""Layouts with the channels right behind the batch."""
+
+HEADS = ("NHLC", "NLHC")
+
+
+def check_neurons(neurons: str) -> None:
+    """Raise ValueError for an unknown way to become neurons."""
+    if not NEURONS.fullmatch(neurons):
+        raise ValueError(
+            f"expected neurons 'unit', 'channel', 'channel-max', 'gridK' (grid4), 'head' or 'pixel', got {neurons!r}"
+        )
+
+
+def map_sizes(layout: str, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The sizes of a map that are pooled; none for dense tensors and attention heads."""
+    if layout not in MAPS:
+        return ()
+    return shape[1:] if layout in FIRST else shape[:-1]
+
+
+def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
+    """A tapped tensor (batch, *tap.shape) as neurons: (batch, tap.size) float32, C-contiguous.
+
+    Units of 8-bit codes stay uint8. For ``pixel`` the rows are places, (batch * places, tap.size), frame by frame and
+    row by row.
+    """
+    if tap.dtype == "int8":
+        values = np.ascontiguousarray(values).view(np.uint8) ^ np.uint8(128)
+    if not (tap.neurons == "unit" and values.dtype == np.uint8):
+        values = values.astype(np.float32, copy=False)
+    if tap.dtype == "int16":
+        values = values + np.float32(tap.shift)
+    if tap.layout in HEADS:
+        values = values.reshape(_batch(tap, values), *_with_heads(tap, values))
+    if tap.neurons == "pixel":
+        values = np.moveaxis(values, 1, -1) if tap.layout in FIRST else values
+        return np.ascontiguousarray(values.reshape(-1, tap.size))
+    if tap.neurons != "unit":
+        values = _means_of_heads(tap, values) if tap.layout in HEADS else _means_of_maps(tap, values)
+    return np.ascontiguousarray(values.reshape(len(values), -1))
+
+
+def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Callable[[], object]]:
+    """What writes `reduce_to_neurons` of units or pixels to an array that is there, one call after the other.
+
+    Both arrays are C-contiguous and stay where they are; the calls make none.
+    """
+    if neurons.dtype == np.uint8:
+        codes = values.view(np.uint8).reshape(neurons.shape)
+        return [partial(np.bitwise_xor, codes, np.uint8(tap.shift), neurons)]
+    first = tap.neurons == "pixel" and tap.layout in FIRST
+    shape = (len(values), *values.shape[2:], tap.size) if first else values.shape
+    target = neurons.reshape(shape)
+    calls: list[Callable[[], object]] = [partial(np.copyto, np.moveaxis(target, -1, 1) if first else target, values)]
+    if tap.shift:
+        calls.append(partial(np.add, neurons, np.float32(tap.shift), neurons))
+    return calls
+
+
+def _batch(tap: Tap, values: np.ndarray) -> int:
+    return len(values) // (tap.shape[0] or 1) if tap.layout == "NHLC" and values.ndim == 3 else len(values)
+
+
+def _with_heads(tap: Tap, values: np.ndarray) -> tuple[int | None, ...]:
+    """tap.shape with its open length as it is in `values`."""
+    length = values.shape[-2] if tap.layout == "NHLC" else values.shape[1]
+    return tuple(length if size is None else size for size in tap.shape)
+
+
+def _means_of_heads(tap: Tap, values: np.ndarray) -> np.ndarray:
+    tokens = 2 if tap.layout == "NHLC" else 1
+    if tap.neurons == "head":
+        return np.sqrt(np.square(values).mean(axis=(tokens, 3)))
+    return values.mean(tokens) if tap.neurons == "channel" else values.max(tokens)
+
+
+def _means_of_maps(tap: Tap, values: np.ndarray) -> np.ndarray:
+    if tap.layout not in FIRST:
+        values = np.moveaxis(values, -1, 1)
+    axes = tuple(range(2, values.ndim))
+    if tap.neurons == "channel":
+        return values.mean(axes)
+    return values.max(axes) if tap.neurons == "channel-max" else _grid_means(values, tap.grid)
+
+
+def _grid_means(values: np.ndarray, k: int) -> np.ndarray:
+    """Adaptive average pooling of the axes from the third on: window i of n is i n // k to ceil((i + 1) n / k)."""
+    for axis in range(2, values.ndim):
+        n = values.shape[axis]
+        windows = (slice(i * n // k, -((-i - 1) * n // k)) for i in range(k))
+        means = [values[(slice(None),) * axis + (window,)].mean(axis) for window in windows]
+        values = np.stack(means, axis)
+    return values

@@ -1,0 +1,36 @@
+"""What an ONNX model offers to be tapped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..offers import Offer
+from ..selectors import OUTPUT
+from .candidates import candidates_of, count_classes
+from .files import check_external, read_model
+from .reading.graph import OnnxGraph
+from .session import Runtime
+from .trial import try_out
+
+
+def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] | None = None) -> Offer:
+    """What an ONNX model offers, seen in one run that returns every tensor. Raises what `OnnxNetwork` raises.
+
+    Class scores are the only output, where it is one row of two floats or more for a frame.
+    """
+    runtime = Runtime(("CPUExecutionProvider",), 1)
+    path = Path(model)
+    folder = path.parent.absolute()
+    graph = OnnxGraph(read_model(path))
+    check_external(graph.external_tensors, folder)
+    names = list(dict.fromkeys((*graph.kinds, *graph.outputs)))
+    session = runtime.session(graph.with_outputs(names), folder, optimised=False)
+    trial = try_out(runtime, session, names, input_shape)
+    scores, *others = graph.outputs
+    classes = None if others else count_classes(trial.tensors[scores], trial.batch, "auto")
+    candidates = candidates_of(graph, trial, scores, classes)
+    usable = {c.name for c in candidates if not c.obstacle and c.kind != OUTPUT}
+    moves = {name: move for name in graph.kinds if (move := graph.kept(name)) and move.taken in usable}
+    return Offer("onnx", trial.shape, tuple(candidates), moves)

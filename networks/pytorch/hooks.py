@@ -1,0 +1,168 @@
+"""What forward hooks see of a module: its parts in a trial run, and the neurons of every batch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..neurons import FIRST
+from ..selectors import ACTIVATIONS, GATES, OUTPUT
+from ..tap import Candidate, Tap, candidate
+
+TRIAL = 2  # samples in the trial run: enough to tell the batch axis from one of length 1
+Sites = Mapping[str, Sequence[Sequence[tuple[int, Tap, bool]]]]
+"""What to read at each run of a part: the position and tap of a neuron, and whether its value is overwritten later."""
+
+_POINTWISE = ACTIVATIONS | GATES | {"dropout", "identity"}
+
+
+class Recording:
+    """The neurons of one batch, filled by the hooks while the module runs."""
+
+    def __init__(self, sites: Sites) -> None:
+        self._sites = sites
+        self._runs = dict.fromkeys(sites, 0)
+        self._neurons: dict[int, Tensor] = {}
+
+    def take(self, name: str, value: Tensor) -> None:
+        """Read what a part returned."""
+        run = self._runs[name]
+        self._runs[name] = run + 1
+        if run < len(self._sites[name]):
+            for position, tap, overwritten in self._sites[name][run]:
+                self._neurons[position] = neurons_of(tap, value, overwritten)
+
+    def finish(self) -> list[Tensor]:
+        """The neurons in the order of the taps. Raises RuntimeError when the module took another way than before."""
+        for name, runs in self._runs.items():
+            if runs != len(self._sites[name]):
+                raise RuntimeError(
+                    f"expected {name!r} to run {len(self._sites[name])} times a batch, as in the trial run, "
+                    f"got {runs}; which parts of a network run must not depend on the data"
+                )
+        return [self._neurons[position] for position in range(len(self._neurons))]
+
+
+def neurons_of(tap: Tap, value: Tensor, overwritten: bool) -> Tensor:
+    """A value (batch, *tap.shape) as neurons, (batch, tap.size), where it lies; pixels as (batch * places, tap.size).
+
+    overwritten: whether a later operation overwrites the value, so that units and pixels must be a copy.
+    """
+    first = tap.layout in FIRST
+    if tap.neurons in ("unit", "pixel"):
+        pixels = tap.neurons == "pixel"
+        rows = (value.movedim(1, -1) if first else value).reshape(-1, tap.size) if pixels else value.flatten(1)
+        return rows.clone() if overwritten else rows
+    value = value.float() if first else value.float().movedim(-1, 1)
+    axes = tuple(range(2, value.ndim))
+    if tap.neurons == "channel":
+        return value.mean(axes)
+    if tap.neurons == "channel-max":
+        return value.amax(axes)
+    pool = functional.adaptive_avg_pool2d if value.ndim == 4 else functional.adaptive_avg_pool1d
+    return pool(value, tap.grid).flatten(1)
+
+
+class Trial:
+    """One run with hooks everywhere: which parts run, how often, and what they return."""
+
+    def __init__(self, parts: Iterable[tuple[str, nn.Module]], forward: Callable[[Tensor], Any], zeros: Tensor) -> None:
+        self.parts: dict[str, nn.Module] = {}
+        self.candidates: list[Candidate] = []
+        self._runs: dict[str, list[str]] = {}
+        self._versions: dict[str, tuple[Tensor, int]] = {}
+        self._channels_last: dict[int, bool] = {}
+        handles = []
+        try:
+            for name, part in parts:
+                self.parts[name] = part
+                handles.append(part.register_forward_hook(partial(self._see, name, kind_of(part))))
+            # Not inference mode: its tensors do not count the operations that overwrite them.
+            samples = zeros.clone()
+            with torch.no_grad():
+                self.output = forward(samples)
+        except Exception as error:
+            shape = tuple(zeros.shape)
+            raise ValueError(f"expected a module that takes a batch of shape {shape}, got {error!r}") from error
+        finally:
+            for handle in handles:
+                handle.remove()
+        self.overwrites_input = samples._version > 0  # noqa: SLF001 - no public name tells what was overwritten
+        self._overwritten = {
+            name
+            for name, (value, version) in self._versions.items()
+            if value._version > version  # noqa: SLF001
+        }
+        self._versions.clear()
+
+    def sites(self, taps: Sequence[Tap]) -> Sites:
+        """For each tapped part, what to read at each of its runs."""
+        wanted: dict[str, list[tuple[int, Tap, bool]]] = {}
+        for position, tap in enumerate(taps):
+            wanted.setdefault(tap.name, []).append((position, tap, tap.name in self._overwritten))
+        return {
+            part: [wanted.get(run, []) for run in runs]
+            for part, runs in self._runs.items()
+            if any(run in wanted for run in runs)
+        }
+
+    def _see(self, name: str, kind: str, _part: nn.Module, inputs: tuple[Any, ...], value: Any) -> None:
+        runs = self._runs.setdefault(name, [])
+        run = f"{name}#{len(runs) + 1}" if runs else name
+        runs.append(run)
+        if not isinstance(value, Tensor):
+            obstacle = f"expected a module that returns a tensor, got {type(value).__name__}"
+            self.candidates.append(Candidate(run, kind, obstacle=obstacle))
+            return
+        source = inputs[0] if inputs else None
+        last = self._channels_last.get(id(source)) if kind in _POINTWISE else _channels_last(kind)
+        if last is not None:
+            self._channels_last[id(value)] = last
+        self._versions[run] = value, value._version  # noqa: SLF001
+        last = self._channels_last.get(id(value))
+        found = candidate(run, kind, value.shape, dtype_name(value.dtype), batch=TRIAL, channels_last=last)
+        self.candidates.append(found)
+
+
+class Observer(nn.Module):
+    """Stands in a traced module behind the value to observe, and hands it to the hooks; source is its argument."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__()
+        self.name = name
+        self.kind = kind
+
+    def forward(self, _source: Any, value: Any) -> Any:
+        return value
+
+
+def weights_of(module: nn.Module) -> Tensor:
+    """The first tensor of floats that a module holds: its batches are of that dtype, on that device."""
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """``float32`` for torch.float32."""
+    return str(dtype).removeprefix("torch.")
+
+
+def kind_of(part: nn.Module) -> str:
+    """The kind of a module's tap: its class in lower case."""
+    if isinstance(part, Observer):
+        return part.kind
+    kind = type(part).__name__.lower()
+    return "module" if kind == OUTPUT else kind  # that word means the class scores
+
+
+def _channels_last(kind: str) -> bool | None:
+    """Where a kind of module has the channels of what it returns: on the last axis, behind the batch, or not told."""
+    if kind in ("linear", "layernorm"):
+        return True
+    return False if kind.startswith(("conv", "batchnorm", "instancenorm", "groupnorm")) else None

@@ -1,0 +1,151 @@
+"""The language that names tensors: the same for ``taps=``, for criteria and on the command line.
+
+A selector is a word, a name, the path of a module, a glob (``layer1*``) or a kind (``@relu``), each with ``:neurons``
+behind it or without. The words are ``auto`` (every activation), ``first`` (the first of them) and ``stages`` (the
+last of each size of map). A word comes before a name, and a name before a path. Globs leave out the class scores:
+name them or say ``@output``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from .neurons import NEURONS, check_neurons, map_sizes
+
+if TYPE_CHECKING:
+    from .tap import Candidate, Tap
+
+ACTIVATIONS = frozenset((
+    "biasgelu", "celu", "clip", "elu", "fastgelu", "gelu", "hardswish", "hardtanh", "leakyrelu", "mish", "prelu",
+    "quickgelu", "relu", "relu6", "rrelu", "selu", "silu", "softplus", "swish", "threshold", "thresholdedrelu",
+))  # fmt: skip
+GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
+"""Kinds that ``auto`` taps only where a network has none of `ACTIVATIONS`: most often they gate other values."""
+
+OUTPUT = "output"
+DEFAULT_TAPS = ("auto", "first:unit")
+"""Every activation as the adapter's `neurons` says, and the first of them unit by unit, where small noise is seen."""
+
+
+def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neurons: str | Sequence[str]) -> list[Tap]:
+    """The taps that a user asks of an adapter, in the order of the candidates.
+
+    selectors: one or several. neurons: how a tensor becomes neurons where its selector does not say it; several ways
+    give several taps. A glob, a kind and a word pass over tensors that cannot be tapped; a name does not.
+    Raises ValueError for a selector that means none of the candidates.
+    """
+    ways = [neurons] if isinstance(neurons, str) else list(neurons)
+    if not ways:
+        raise ValueError("expected one way or more to become neurons, got none")
+    for way in ways:
+        check_neurons(way)
+    chosen: dict[int, dict[str, Tap]] = {}
+    for selector in [selectors] if isinstance(selectors, str) else selectors:
+        pattern, own = split_selector(selector)
+        found = meant(candidates, pattern)
+        usable = [i for i in found if not candidates[i].obstacle]
+        if not found:
+            raise nothing_meant(pattern, candidates)
+        if not usable:
+            refused = candidates[found[0]]
+            raise ValueError(f"{refused.name!r} cannot be tapped: {refused.obstacle}")
+        for index in usable:
+            for tap in map(candidates[index].tap, [own] if own else ways):
+                chosen.setdefault(index, {})[tap.id] = tap
+    return [tap for index in sorted(chosen) for tap in chosen[index].values()]
+
+
+def meant(tensors: Sequence[Candidate | Tap], pattern: str, ids: Sequence[str] = ()) -> list[int]:
+    """The positions of the tensors that a selector without its neurons means; none where it names nothing.
+
+    Several taps on one tensor are meant together. ids: of the tensors; only globs with a colon are held against them.
+    Raises ValueError for a word where there is no activation, and for ``stages`` where sizes are open.
+    """
+    if pattern in _WORDS:
+        for kinds in (ACTIVATIONS, GATES):
+            found = [tensor for tensor in tensors if tensor.kind in kinds and not tensor.obstacle]
+            if found:
+                names = _WORDS[pattern](found)
+                return [i for i, tensor in enumerate(tensors) if tensor.name in names]
+        free = dict.fromkeys(t.name for t in tensors if not t.obstacle and t.kind != OUTPUT)
+        hidden = [t for t in tensors if t.obstacle and t.kind in ACTIVATIONS | GATES][:1]
+        why = "".join(f"; {t.name!r} cannot be tapped: {t.obstacle}" for t in hidden)
+        raise ValueError(f"expected activations to tap, got none; name tensors among: {', '.join(free) or 'none'}{why}")
+    exact = [i for i, tensor in enumerate(tensors) if tensor.name == pattern]
+    exact = exact or [i for i, tensor in enumerate(tensors) if pattern in tensor.paths]
+    if exact:
+        return exact
+    by_id = ids if ":" in pattern else ()
+    return [
+        i
+        for i, tensor in enumerate(tensors)
+        if any(matches(pattern, name, tensor.kind) for name in (tensor.name, *tensor.paths, *by_id[i : i + 1]))
+    ]
+
+
+def nothing_meant(selector: str, tensors: Sequence[Candidate | Tap], ids: Sequence[str] = ()) -> ValueError:
+    """The error for a selector that means none of the tensors, with the names closest to it."""
+    known = ", ".join(sorted({f"@{tensor.kind}" for tensor in tensors if not tensor.obstacle}))
+    hint = did_you_mean(selector, [*ids, *(name for tensor in tensors for name in (tensor.name, *tensor.paths))])
+    words = ", ".join(_WORDS)
+    return ValueError(f"expected {words}, the name of a tensor, a glob or a kind ({known}), got {selector!r}{hint}")
+
+
+def _last_of_each_size(activations: Sequence[Candidate | Tap]) -> set[str]:
+    """Maps of one pixel are of one size with dense tensors. Raises ValueError for sizes left open."""
+    last = {}
+    for tensor in activations:
+        if None in tensor.shape:
+            raise ValueError(
+                f"expected known sizes to tell the stages of the network apart, got {shown(tensor.shape)} at"
+                f" {tensor.name!r}; fix the input shape, or name the taps"
+            )
+        last[tuple(size for size in map_sizes(tensor.layout, tensor.shape) if size != 1)] = tensor.name
+    return set(last.values())
+
+
+_WORDS: dict[str, Callable[[Sequence[Candidate | Tap]], set[str]]] = {
+    "auto": lambda activations: {tensor.name for tensor in activations},
+    "first": lambda activations: {activations[0].name},
+    "stages": _last_of_each_size,
+}
+
+
+def stands_for(selector: str, name: str, kind: str, paths: Sequence[str] = ()) -> bool:
+    """Whether a selector could mean a tensor, whatever its shape."""
+    pattern, _ = split_selector(selector)
+    if pattern in _WORDS:
+        return kind in ACTIVATIONS | GATES
+    return any(matches(pattern, own, kind) for own in (name, *paths))
+
+
+def matches(pattern: str, name: str, kind: str) -> bool:
+    """Whether a selector that is no word, without neurons, means a tensor."""
+    if pattern.startswith("@"):
+        return pattern[1:] == kind
+    return pattern == name or (kind != OUTPUT and fnmatchcase(name, pattern))
+
+
+def split_selector(selector: str) -> tuple[str, str | None]:
+    """``layer1*:unit`` as (``layer1*``, ``unit``); the second is None where the selector does not say it."""
+    pattern, colon, neurons = selector.rpartition(":")
+    return (pattern, neurons) if colon and NEURONS.fullmatch(neurons) else (selector, None)
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """`` (did you mean ...?)`` with the names closest to a mistyped one, or nothing."""
+    close = difflib.get_close_matches(name, names, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def shown(shape: Sequence[int | None]) -> str:
+    """A shape in a message: ``3x?x7``."""
+    return "x".join("?" if size is None else str(size) for size in shape)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three names, and how many there are more."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
