@@ -89,7 +89,7 @@ def meant(tensors: Sequence[Candidate | Tap], pattern: str, ids: Sequence[str] =
 def nothing_meant(selector: str, tensors: Sequence[Candidate | Tap], ids: Sequence[str] = ()) -> ValueError:
     """The error for a selector that means none of the tensors, with the names closest to it."""
     known = ", ".join(sorted({f"@{tensor.kind}" for tensor in tensors if not tensor.obstacle}))
-    hint = did_you_mean(selector, [*ids, *(name for tensor in tensors for name in (tensor.name, *tensor.paths))])
+    hint = did_you_mean(selector, [*ids, *{name: 0 for tensor in tensors for name in (tensor.name, *tensor.paths)}])
     words = ", ".join(_WORDS)
     return ValueError(f"expected {words}, the name of a tensor, a glob or a kind ({known}), got {selector!r}{hint}")
 

@@ -1,98 +1,15 @@
-"""Binding the taps of one network to those of another, against differences worked out by hand."""
+"""The taps of two networks side by side, against differences worked out by hand."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 
 import numpy as np
 import pytest
 
-from outrider.networks import Observation, Tap, Taps, bind, random_frames
+from outrider.networks import bind, random_frames
 
-
-class Fake:
-    """Shows tensors that are functions of its frames: {tap: function}; the output is the sum over a frame, twice."""
-
-    classes = 2
-    dtype = "float32"
-    preprocessing = None
-
-    def __init__(self, shown, engine="one", shape=(4,), scores=None):
-        self.engine = engine
-        self.input_shape = shape
-        self.fingerprint = hashlib.sha256(repr(shown).encode()).hexdigest()
-        self._shown = list(shown.values())
-        self._scores = scores or (
-            lambda x: np.stack([x.sum(tuple(range(1, x.ndim))), 1 - x[:, 0].ravel()[: len(x)]], 1)
-        )
-        output = Tap("scores", "output", (2,), "NC", "float32", "unit")
-        self.taps = Taps([*shown, output])
-        self.fed = []
-
-    def observe(self, batch):
-        self.fed.append(batch)
-        scores = self._scores(batch)
-        activations = tuple(np.ascontiguousarray(function(batch)) for function in self._shown)
-        return Observation(scores, scores, (*activations, scores))
-
-    def run(self, batch):
-        return self._scores(batch)
-
-    def close(self):
-        pass
-
-
-def tap(name, kind="relu", size=4, paths=(), dtype="float32", neurons="unit"):
-    if neurons != "unit":
-        return Tap(name, kind, (size, 5, 5), "NCHW", dtype, neurons, paths)
-    return Tap(name, kind, (size,), "NC", dtype, "unit", paths)
-
-
-def frames(n=6, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
-
-
-def first(x):
-    return np.maximum(x, 0)
-
-
-def second(x):
-    return np.abs(x[:, ::-1]) + 1
-
-
-def third(x):
-    return x**2
-
-
-def bound(binding):
-    return [(row.a.name, row.b.name, row.how) for row in binding.rows]
-
-
-def test_paths_bind_whatever_the_order():
-    a = Fake({tap("l1.relu"): first, tap("l2.relu"): second})
-    b = Fake({tap("t2", paths=("l2.relu", "l2")): second, tap("t1", paths=("l1.relu",)): first}, "two")
-    expected = [("l1.relu", "t1", "path"), ("l2.relu", "t2", "path"), ("scores", "scores", "position")]
-    for given in (None, frames()):
-        binding = bind(a, b, given)
-        assert bound(binding) == expected
-        assert binding.unbound == ()
-    assert (binding.frames, binding.output, binding.predictions_differ, binding.largest) == (6, 0, 0, 0)
-    assert bind(a, b).largest is None
-
-
-def test_the_innermost_shared_path_wins():
-    a = Fake({tap("block"): second, tap("block.relu"): first})
-    b = Fake({tap("t", paths=("block.relu", "block")): first}, "two")
-    assert bound(bind(a, b, frames()))[0] == ("block.relu", "t", "path")
-    ((left,)) = bind(a, b, frames()).unbound
-    assert (left.side, left.tap.name) == ("a", "block")
-
-
-def test_names_bind_within_an_engine_only():
-    a, b = ({tap("r"): first, tap("s"): second}, {tap("s"): second, tap("r"): first})
-    assert bound(bind(Fake(a), Fake(b), frames()))[:2] == [("r", "r", "name"), ("s", "s", "name")]
-    assert [how for *_, how in bound(bind(Fake(a), Fake(b, "two")))] == ["path", "path", "position"]
+from .shown import Fake, first, frames, tap
 
 
 def test_differences_are_relative_to_the_scale_and_over_all_batches():
@@ -120,63 +37,6 @@ def test_differences_of_what_is_no_number(mine, theirs, expected):
         return Fake({tap("r"): lambda x: np.full_like(x, value)})
 
     assert bind(showing(mine), showing(theirs), frames()).rows[0].difference == expected
-
-
-def test_position_among_taps_of_one_operator_and_size():
-    a = Fake({tap("a1"): first, tap("c", "conv2d", 3, neurons="channel"): lambda x: x[:, :3], tap("a2"): second})
-    b = Fake({tap("b1"): first, tap("b2"): second, tap("k", "conv", 3, neurons="channel"): lambda x: x[:, :3]}, "two")
-    expected = [("a1", "b1", "position"), ("c", "k", "position"), ("a2", "b2", "position")]
-    assert bound(bind(a, b))[:3] == bound(bind(a, b, frames()))[:3] == expected
-
-
-def test_values_decide_where_the_place_misleads():
-    a = Fake({tap("a1"): first, tap("a2"): second})
-    b = Fake({tap("b1"): second, tap("b2"): first}, "two")
-    assert bound(bind(a, b))[:2] == [("a1", "b1", "position"), ("a2", "b2", "position")]
-    assert bound(bind(a, b, frames()))[:2] == [("a1", "b2", "value"), ("a2", "b1", "value")]
-
-
-def test_values_decide_among_more_candidates():
-    a = Fake({tap("a", "silu"): second})
-    b = Fake({tap("b1", "mul"): first, tap("b2", "mul"): second, tap("b3", "mul"): third}, "two")
-    binding = bind(a, b, frames())
-    assert bound(binding)[0] == ("a", "b2", "value")
-    assert {unbound.tap.name for unbound in binding.missing("b")} == {"b1", "b3"}
-    binding = bind(a, b)
-    assert bound(binding) == [("scores", "scores", "position")]
-    assert binding.missing("a")[0].reason == "it could be b1:unit, b2:unit, b3:unit; frames would tell"
-
-
-def test_values_correct_a_path():
-    a = Fake({tap("conv"): first, tap("norm"): second})
-    b = Fake({tap("folded", paths=("conv",)): lambda x: second(x) + 1e-6, tap("other"): first}, "two")
-    assert bound(bind(a, b))[0] == ("conv", "folded", "path")
-    assert bound(bind(a, b, frames()))[:2] == [("conv", "other", "value"), ("norm", "folded", "value")]
-
-
-def test_a_path_whose_values_differ_stays_where_nothing_fits_better():
-    a = Fake({tap("l"): first, tap("m"): second})
-    b = Fake({tap("t", paths=("l",)): third, tap("u", paths=("m",)): second}, "two")
-    row = bind(a, b, frames()).rows[0]
-    assert (row.b.name, row.how) == ("t", "path")
-    assert row.difference > 0.1
-
-
-def test_what_cannot_be_bound_says_why():
-    a = Fake({tap("a1"): first, tap("a2"): lambda x: -first(x), tap("wide", size=3): lambda x: x[:, :3]})
-    b = Fake({tap("b1"): lambda x: third(x) + 9, tap("b2"): lambda x: 9 - third(x), tap("b3"): first}, "two")
-    reasons = {unbound.tap.name: unbound.reason for unbound in bind(a, b, frames()).unbound}
-    assert reasons["wide"] == "no tap there has its 3 neurons taken by unit"
-    assert reasons["a2"].startswith("it could be b1:unit, b2:unit, of which none fits clearly: the nearest differs by ")
-    twice = Fake({tap("a1"): first, tap("a2"): first})
-    reasons = {unbound.tap.name: unbound.reason for unbound in bind(twice, b, frames()).unbound}
-    assert "what fits it best is bound to another: b3:unit" in reasons["a2"] or "none fits clearly" in reasons["a1"]
-
-
-def test_units_of_another_shape_are_other_neurons():
-    maps = [Tap("m", "relu", shape, "NCHW", "float32", "unit") for shape in ((2, 1, 2), (1, 2, 2))]
-    left = bind(Fake({maps[0]: first}), Fake({maps[1]: first}, "two"), frames()).missing()
-    assert left[0].reason == "no tap there has its 4 neurons taken by unit"
 
 
 def test_codes_are_brought_to_values_by_a_line():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from outrider import networks
-from outrider.networks import probabilities
+from outrider.networks import Network, probabilities
 
 
 def test_probabilities_are_the_softmax():
@@ -18,6 +18,17 @@ def test_probabilities_are_the_softmax():
     expected = np.exp(logits.astype(float))
     np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), rtol=1e-5)
     assert found.dtype == np.float32
+
+
+def test_a_network_knows_its_shape_unless_it_says_otherwise():
+    class Known(Network):
+        def observe(self, batch):
+            return batch
+
+        run = close = observe
+
+    assert Known().shaped
+    assert Known().learn_shape(np.zeros((1, 2))) is None
 
 
 def test_large_logits_do_not_overflow():

@@ -1,134 +1,20 @@
-"""What a network offers to be tapped, held against the networks themselves."""
+"""What selectors mean of an offer."""
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 
-from outrider.networks import OnnxNetwork, TorchNetwork
-from outrider.networks.onnx.offer import onnx_offer
-from outrider.networks.pytorch.offer import torch_offer
-
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-from onnx import helper, numpy_helper  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+from outrider.networks.offers import Offer
+from outrider.networks.onnx.reading.moves import MovedTap
+from outrider.networks.tap import Candidate
 
 
-def tapped(network):
-    with network:
-        return [tap.name for tap in network.taps if tap.kind != "output"]
-
-
-@pytest.fixture
-def model(tmp_path):
-    """conv, relu, transposes that move the batch away and back, a mean, scores of 3 classes; frames (1, size, size)."""
-
-    def make(size, outputs=("y",)):
-        rng = torch.Generator().manual_seed(0)
-        kernels, weights = torch.randn(4, 1, 3, 3, generator=rng), torch.randn(4, 3, generator=rng)
-        nodes = [
-            helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
-            helper.make_node("Relu", ["c"], ["r"]),
-            helper.make_node("Transpose", ["r"], ["t"], perm=[1, 0, 2, 3]),
-            helper.make_node("Sigmoid", ["t"], ["s"]),
-            helper.make_node("Transpose", ["s"], ["b"], perm=[1, 0, 2, 3]),
-            helper.make_node("GlobalAveragePool", ["b"], ["p"]),
-            helper.make_node("Flatten", ["p"], ["f"]),
-            helper.make_node("MatMul", ["f", "d"], ["y"]),
-        ]
-        graph = helper.make_graph(
-            nodes,
-            "test",
-            [helper.make_tensor_value_info("x", 1, ("n", 1, size, size))],
-            [helper.make_tensor_value_info(name, 1, None) for name in outputs],
-            [numpy_helper.from_array(value.numpy(), name) for name, value in (("w", kernels), ("d", weights))],
-        )
-        path = tmp_path / "model.onnx"
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-        return path
-
-    return make
-
-
-def test_every_tensor_of_a_model_is_offered_or_has_an_obstacle(model):
-    offer = onnx_offer(model(8))
-    assert (offer.engine, offer.input_shape) == ("onnx", (1, 8, 8))
-    assert [c.name for c in offer.candidates] == ["c", "r", "t", "s", "b", "p", "f", "y"]
-    found = {c.name: (c.kind, c.shape, c.layout, c.dtype) for c in offer.candidates if not c.obstacle}
-    assert found["r"] == ("relu", (4, 8, 8), "NCHW", "float32")
-    assert found["y"] == ("output", (3,), "NC", "float32")
-    obstacle = "expected 2 rows for a batch of 2, got shape (4, 2, 8, 8)"
-    assert {c.name: c.obstacle for c in offer.candidates if c.obstacle} == {"t": obstacle, "s": obstacle}
-
-
-@pytest.mark.parametrize("selector", ["auto", "first", "stages", "*", "@conv", "c"])
-def test_the_taps_stand_where_a_network_has_them(model, selector):
-    path = model(8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of taps that moved
-        assert list(onnx_offer(path).taken(selector)) == tapped(OnnxNetwork(path, taps=selector))
-    assert list(onnx_offer(path).asked(selector)) == tapped(OnnxNetwork(path, taps=selector, exact=True))
-
-
-def test_a_move_is_told_with_its_reason(model):
-    move = onnx_offer(model(8)).moves["c"]
-    assert (move.taken, move.why) == ("r", "ONNX Runtime fuses the conv with the relu that reads it")
-
-
-def test_open_sizes_stay_open_and_have_no_stages(model):
-    path = model("size")
-    offer = onnx_offer(path)
-    assert offer.input_shape == (1, None, None)
-    with pytest.raises(ValueError, match="expected known sizes to tell the stages"):
-        offer.taken("stages")
-    assert onnx_offer(path, (1, 8, 8)).taken("stages") == ("r",)
-
-
-def test_one_of_several_outputs_is_not_taken_for_class_scores(model):
-    path = model(8, ("y", "r"))
-    offer = onnx_offer(path)
-    assert {c.name: c.kind for c in offer.candidates}["y"] == "matmul"
-    assert OnnxNetwork(path).classes is None
-
-
-class Net(nn.Module):
-    """An activation as a module and one as a function, a part that returns no tensor and one that does not run."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 4, 3)
-        self.relu = nn.ReLU()
-        self.recurrent = nn.GRU(36, 5, batch_first=True)
-        self.unused = nn.Linear(2, 2)
-        self.dense = nn.Linear(20, 3)
-
-    def forward(self, x):
-        x, _ = self.recurrent(self.relu(self.conv(x)).flatten(2))
-        return self.dense(functional.silu(x).flatten(1))
-
-
-def test_the_parts_of_a_module_are_offered_or_have_an_obstacle():
-    module = Net().eval()
-    hooks = {name: len(part._forward_hooks) for name, part in module.named_modules()}
-    offer = torch_offer(module, (1, 8, 8))
-    assert {c.name: c.obstacle for c in offer.candidates if c.obstacle} == {
-        "recurrent": "expected a module that returns a tensor, got tuple",
-        "unused": "it does not run as a module",
-    }
-    found = {c.name: (c.kind, c.shape, c.layout) for c in offer.candidates if not c.obstacle}
-    assert found["relu"] == ("relu", (4, 6, 6), "NCHW")
-    assert found["silu"] == ("silu", (4, 5), "NLC")
-    assert list(found)[-1] == "output"
-    assert hooks == {name: len(part._forward_hooks) for name, part in module.named_modules()}
-
-
-@pytest.mark.parametrize("selector", ["auto", "first", "stages", "*", "@conv2d", "relu"])
-def test_the_taps_of_a_module_are_those_of_its_network(selector):
-    module = Net().eval()
-    assert list(torch_offer(module, (1, 8, 8)).taken(selector)) == tapped(
-        TorchNetwork(module, (1, 8, 8), taps=selector)
-    )
+def test_taps_are_asked_for_by_name_and_taken_where_they_stand():
+    candidates = [
+        Candidate(name, kind, (3,), "NC", "float32") for name, kind in (("a", "conv"), ("b", "relu"), ("c", "relu"))
+    ]
+    offer = Offer("onnx", (4,), tuple(candidates), {"a": MovedTap("a", "b", "the two are fused")})
+    assert offer.asked(("a", "auto")) == ("a", "b", "c")
+    assert offer.taken(("a", "auto")) == ("b", "c")
+    with pytest.raises(ValueError, match=r"got 'd'"):
+        offer.taken("d")

@@ -1,4 +1,4 @@
-"""Files of data sets, written here byte by byte, and the small zoo."""
+"""Files of data sets, written here byte by byte."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_idx_files_that_are_none(tmp_path, data, message):
 
 
 @pytest.mark.parametrize("where", ["folder", "folder/mnist", "environment", "cache"])
-def test_a_set_is_found_in_its_places(tmp_path, monkeypatch, where):
-    place = {"environment": "elsewhere/mnist", "cache": "cache/outrider/mnist"}.get(where, where)
-    (tmp_path / place).mkdir(parents=True)
+def test_a_set_is_found_in_its_folders(tmp_path, monkeypatch, where):
+    folder = {"environment": "elsewhere/mnist", "cache": "cache/outrider/mnist"}.get(where, where)
+    (tmp_path / folder).mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
-    (tmp_path / place / "t10k-images-idx3-ubyte").write_bytes(idx(images))
-    (tmp_path / place / "t10k-labels-idx1-ubyte").write_bytes(idx(np.array([3, 1, 4, 1, 5])))
+    (tmp_path / folder / "t10k-images-idx3-ubyte").write_bytes(idx(images))
+    (tmp_path / folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.array([3, 1, 4, 1, 5])))
     if where == "environment":
         monkeypatch.setenv("OUTRIDER_DATA", str(tmp_path / "elsewhere"))
     found = load_dataset("mnist", "test", tmp_path / "folder" if where.startswith("folder") else None)
@@ -94,7 +94,7 @@ def test_unknown_names_are_refused():
         load_dataset("mnist", "val")
 
 
-def test_a_set_that_is_not_there_names_the_places_looked_in(tmp_path):
+def test_a_set_that_is_not_there_names_the_folders_looked_in(tmp_path):
     with pytest.raises(FileNotFoundError, match="run `make data` or name its folder") as error:
         load_dataset("cifar10", folder=tmp_path)
     assert str(tmp_path / "cifar10") in str(error.value)

@@ -12,18 +12,8 @@ import torch
 
 from outrider.networks import OnnxNetwork
 from outrider.networks.zoo.driving import trained_drive_net
-from outrider.networks.zoo.steering import STEERING, drive_model, labels_of, steering_of
+from outrider.networks.zoo.steering import drive_model
 from outrider.runtime.demos.drive.school import teach, write_weights
-
-
-def test_labels_and_steering_are_inverse():
-    steering = np.linspace(-0.3, 0.3, 25)
-    labels = labels_of(steering)
-    np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(labels @ STEERING, steering, atol=1e-6)
-    assert (np.count_nonzero(labels > 1e-6, axis=1) <= 2).all()
-    assert steering_of(np.log(labels[7] + 1e-12)) == pytest.approx(steering[7], abs=1e-5)
-    np.testing.assert_array_equal(labels_of(np.array([-1.0, 1.0])), np.eye(7)[[0, 6]])
 
 
 def test_the_shipped_network_is_one_in_both_forms(network):
@@ -49,8 +39,3 @@ def test_a_short_lesson_makes_weights_that_load(tmp_path):
     with torch.inference_mode():
         expected = trained_drive_net(tmp_path)(torch.from_numpy(frames)).numpy()
     np.testing.assert_allclose(OnnxNetwork(drive_model(tmp_path)).run(frames), expected, atol=1e-4)
-
-
-def test_missing_weights_are_named_with_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match="outrider demo drive --retrain"):
-        drive_model(tmp_path)

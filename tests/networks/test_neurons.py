@@ -1,0 +1,136 @@
+"""The reduction of tensors to neurons, against plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from outrider.networks import Tap
+from outrider.networks.neurons import fill_neurons, reduce_to_neurons
+
+SHAPES = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NHLC": (2, 5, 3), "NC": (9,)}
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NC"])
+@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid9"])
+def test_neurons_equal_plain_loops(layout, neurons):
+    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NC": (4,)}[layout]
+    if layout == "NC" and neurons != "unit":
+        pytest.skip("dense tensors have units only")
+    tap = Tap("x", "relu", shape, layout, "float32", neurons)
+    values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    found = reduce_to_neurons(tap, values)
+    assert found.shape == (2, tap.size)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, [by_hand(tap, sample) for sample in values], rtol=1e-5, atol=1e-6)
+
+
+def by_hand(tap, sample):
+    if tap.neurons == "unit":
+        return sample.ravel().tolist()
+    planes = sample if tap.layout in ("NCHW", "NCL") else np.moveaxis(sample, -1, 0)
+    if not tap.neurons.startswith("grid"):
+        largest = tap.neurons == "channel-max"
+        return [max(plane.ravel()) if largest else math.fsum(plane.ravel()) / plane.size for plane in planes]
+    cells = []
+    for plane in planes:
+        for window in np.ndindex((tap.grid,) * plane.ndim):
+            cut = tuple(
+                slice(math.floor(i * n / tap.grid), math.ceil((i + 1) * n / tap.grid))
+                for i, n in zip(window, plane.shape, strict=True)
+            )
+            cells.append(math.fsum(plane[cut].ravel()) / plane[cut].size)
+    return cells
+
+
+@pytest.mark.parametrize("layout", ["NHLC", "NLHC"])
+@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "head"])
+def test_neurons_of_attention_heads_equal_plain_loops(layout, neurons):
+    by_head = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype(np.float32)  # batch, heads, tokens, channels
+    values = by_head if layout == "NHLC" else by_head.transpose(0, 2, 1, 3)
+    tap = Tap("x", "attention", values.shape[1:], layout, "float32", neurons)
+    expected = []
+    for sample in by_head:
+        columns = [head[:, channel].tolist() for head in sample for channel in range(4)]
+        expected.append({
+            "unit": values[len(expected)].ravel().tolist(),
+            "channel": [math.fsum(column) / 5 for column in columns],
+            "channel-max": [max(column) for column in columns],
+            "head": [math.sqrt(math.fsum(value * value for value in head.ravel()) / head.size) for head in sample],
+        }[neurons])  # fmt: skip
+    found = reduce_to_neurons(tap, values)
+    assert found.shape == (2, tap.size)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC"])
+def test_places_are_rows_of_channels(layout):
+    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3)}[layout]
+    tap = Tap("x", "relu", shape, layout, "float32", "pixel")
+    values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    last = [np.moveaxis(sample, 0, -1) if layout in ("NCHW", "NCL") else sample for sample in values]
+    rows = [sample[place] for sample in last for place in np.ndindex(sample.shape[:-1])]
+    np.testing.assert_array_equal(reduce_to_neurons(tap, values), rows)
+    assert tap.size == 3
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
+def test_codes_keep_their_order_and_begin_at_zero(dtype):
+    limits = np.iinfo(dtype)
+    values = np.array([[limits.min, limits.max, 0, 1]], dtype)
+    shift = -int(limits.min)
+    units = reduce_to_neurons(Tap("x", "relu", (4,), "NC", dtype, "unit"), values)
+    assert units.dtype == (np.uint8 if limits.bits == 8 else np.float32)
+    assert units.tolist() == [[0, limits.max + shift, shift, 1 + shift]]
+    mean = reduce_to_neurons(Tap("x", "relu", (1, 2, 2), "NCHW", dtype, "channel"), values.reshape(1, 1, 2, 2))
+    assert mean.dtype == np.float32
+    np.testing.assert_allclose(mean, [[values.astype(float).mean() + shift]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int8", "uint16", "int16"])
+@pytest.mark.parametrize(
+    ("layout", "way"), [*((layout, "unit") for layout in SHAPES), *((layout, "pixel") for layout in list(SHAPES)[:4])]
+)
+def test_neurons_are_written_to_an_array_as_they_are_made(layout, way, dtype):
+    shape = SHAPES[layout]
+    tap = Tap("x", "relu", shape, layout, dtype, way)
+    rng = np.random.default_rng(0)
+    values = np.zeros((2, *shape), dtype)
+    neurons = np.empty_like(reduce_to_neurons(tap, values))
+    calls = fill_neurons(tap, values, neurons)
+    for _ in range(2):
+        if values.dtype.kind == "f":
+            values[:] = rng.normal(0, 1000, values.shape)
+            values.flat[:3] = np.nan, np.inf, -np.inf
+        else:
+            limits = np.iinfo(dtype)
+            values[:] = rng.integers(limits.min, limits.max, values.shape, endpoint=True)
+            values.flat[:2] = limits.min, limits.max
+        for call in calls:
+            call()
+        expected = reduce_to_neurons(tap, values)
+        assert neurons.dtype == expected.dtype
+        np.testing.assert_array_equal(neurons, expected)
+
+
+def test_sizes_may_be_open():
+    tap = Tap("x", "relu", (3, None, None), "NCHW", "float32", "grid2")
+    assert tap.size == 12
+    for sizes in ((4, 6), (5, 3)):
+        values = np.random.default_rng(0).normal(size=(2, 3, *sizes)).astype(np.float32)
+        whole = Tap("x", "relu", (3, *sizes), "NCHW", "float32", "grid2")
+        np.testing.assert_allclose(
+            reduce_to_neurons(tap, values), [by_hand(whole, sample) for sample in values], rtol=1e-5, atol=1e-6
+        )
+    heads = Tap("x", "attention", (2, None, 3), "NHLC", "float32", "head")
+    assert reduce_to_neurons(heads, np.ones((4, 2, 7, 3), np.float32)).tolist() == [[1, 1]] * 4
+
+
+def test_nan_stays_where_it_is():
+    values = np.zeros((1, 2, 4, 4), np.float32)
+    values[0, 1, 0, 0] = np.nan
+    tap = Tap("x", "relu", (2, 4, 4), "NCHW", "float32", "grid2")
+    assert np.isnan(reduce_to_neurons(tap, values)).tolist() == [[False] * 4 + [True] + [False] * 3]

@@ -1,0 +1,164 @@
+"""The language of selectors, one table for the candidates and for the taps of a network."""
+
+from __future__ import annotations
+
+import pytest
+
+from outrider.networks import Taps
+from outrider.networks.selectors import choose, did_you_mean, split_selector, stands_for
+from outrider.networks.tap import Candidate
+
+NETWORK = [
+    Candidate("conv", "conv2d", (3, 5, 5), "NCHW", "float32"),
+    Candidate("t1", "relu", (3, 5, 5), "NCHW", "float32", paths=("layer1.relu", "layer1")),
+    Candidate("t2", "relu", (3, 5, 5), "NCHW", "float32", paths=("layer2.relu", "layer2")),
+    Candidate("layer1", "gelu", (8,), "NC", "float32"),
+    Candidate("gate", "sigmoid", (8,), "NC", "float32"),
+    Candidate("scores", "output", (4,), "NC", "float32"),
+]
+WAYS = ("channel", "unit")
+TAPS = Taps(choose(NETWORK, ("*", "@output"), WAYS))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("auto", ["t1", "t2", "layer1"]),
+        ("first", ["t1"]),
+        ("stages", ["t2", "layer1"]),
+        ("conv", ["conv"]),
+        ("layer1.relu", ["t1"]),
+        ("layer1", ["layer1"]),
+        ("layer2", ["t2"]),
+        ("layer*", ["t1", "t2", "layer1"]),
+        ("t?", ["t1", "t2"]),
+        ("*", ["conv", "t1", "t2", "layer1", "gate"]),
+        ("@relu", ["t1", "t2"]),
+        ("@output", ["scores"]),
+        ("scores", ["scores"]),
+    ],
+)
+@pytest.mark.parametrize("neurons", ["", ":channel", ":unit"])
+def test_a_selector_means_the_same_of_candidates_and_of_taps(pattern, names, neurons):
+    chosen = choose(NETWORK, pattern + neurons, WAYS)
+    assert list(dict.fromkeys(tap.name for tap in chosen)) == names
+    assert [TAPS[index] for index in TAPS.select(pattern + neurons)] == chosen
+    ways = (neurons[1:],) if neurons else WAYS
+    assert {tap.neurons for tap in chosen if tap.layout != "NC"} <= set(ways)
+
+
+@pytest.mark.parametrize("selector", ["@tanh", "score*", "", ":", "layer1.rleu"])
+def test_what_means_nothing_is_refused_in_the_same_words(selector):
+    messages = []
+    for ask in (lambda: choose(NETWORK, selector, WAYS), lambda: TAPS.select(selector)):
+        with pytest.raises(ValueError, match="expected auto, first, stages, the name of a tensor") as error:
+            ask()
+        messages.append(str(error.value))
+    assert messages[0].partition(", got ")[0] == messages[1].partition(", got ")[0]
+    hinted = ["(did you mean 'layer1.relu'" in message for message in messages]
+    assert hinted == [selector == "layer1.rleu"] * 2
+
+
+def test_words_need_activations_whatever_they_are_held_against():
+    for ask in (lambda word: choose(NETWORK[:1], word, WAYS), Taps(TAPS[:2]).select):
+        with pytest.raises(ValueError, match=r"expected activations to tap, got none; name tensors among: conv$"):
+            ask("first")
+
+
+def test_a_selector_is_split_at_its_neurons_only():
+    for selector, parts in {
+        "layer1*:grid4": ("layer1*", "grid4"),
+        "model:0": ("model:0", None),
+        "model:0:unit": ("model:0", "unit"),
+        "relu:grid0": ("relu:grid0", None),
+    }.items():
+        assert split_selector(selector) == parts
+
+
+def test_what_a_selector_could_stand_for_is_told_without_shapes():
+    for selector in ("auto:unit", "stages", "layer2", "t*:grid2", "@sigmoid"):
+        meant = {tap.name for tap in choose(NETWORK, selector.partition(":")[0], "channel")}
+        assert meant <= {c.name for c in NETWORK if stands_for(selector, c.name, c.kind, c.paths)}
+    assert not stands_for("layer2", "conv", "conv2d")
+    assert not stands_for("first", "conv", "conv2d")
+
+
+def test_close_names_are_offered():
+    assert did_you_mean("cnov", ["conv", "pool"]) == " (did you mean 'conv'?)"
+    assert did_you_mean("cnov", ["pool"]) == ""
+
+
+CANDIDATES = [
+    Candidate("conv", "conv2d", (3, 5, 5), "NCHW", "float32"),
+    Candidate("relu", "relu", (3, 5, 5), "NCHW", "float32"),
+    Candidate("gate", "sigmoid", (3,), "NC", "float32"),
+    Candidate("dense", "gelu", (8,), "NC", "float32"),
+    Candidate("pair", "relu", obstacle="expected a tensor, got tuple"),
+]
+
+
+@pytest.mark.parametrize(
+    ("selectors", "neurons", "ids"),
+    [
+        ("auto", "channel", ["relu:channel", "dense:unit"]),
+        ("first", "unit", ["relu:unit"]),
+        ("auto", ("unit", "channel"), ["relu:unit", "relu:channel", "dense:unit"]),
+        (("auto:grid2", "conv"), "channel", ["conv:channel", "relu:grid2", "dense:unit"]),
+        ("*", "channel", ["conv:channel", "relu:channel", "gate:unit", "dense:unit"]),
+        ("@relu", "unit", ["relu:unit"]),
+        (("relu:unit", "re*:channel-max"), "channel", ["relu:unit", "relu:channel-max"]),
+    ],
+)
+def test_choose(selectors, neurons, ids):
+    assert [tap.id for tap in choose(CANDIDATES, selectors, neurons)] == ids
+
+
+def test_stages_are_the_last_activations_of_each_size():
+    maps = [
+        Candidate("a", "relu", (8, 32, 32), "NCHW", "float32"),
+        Candidate("b", "relu", (4, 32, 32), "NCHW", "float32"),
+        Candidate("c", "relu", (32, 16, 8), "NHWC", "float32"),
+        Candidate("d", "relu", (16, 16, 32), "NHWC", "float32"),
+        Candidate("squeeze", "relu", (4, 1, 1), "NCHW", "float32"),
+        Candidate("tokens", "gelu", (16, 64), "NLC", "float32"),
+        Candidate("dense", "relu", (9,), "NC", "float32"),
+        Candidate("e", "relu", (64, 16, 16), "NCHW", "float32"),
+    ]
+    chosen = choose(maps, "stages", "channel")
+    assert [tap.name for tap in chosen] == ["b", "c", "tokens", "dense", "e"]
+    assert [tap.name for tap in choose([maps[4]], "stages", "channel")] == ["squeeze"]
+
+
+def test_stages_need_known_sizes():
+    maps = [Candidate("a", "relu", (8, None, 32), "NCHW", "float32")]
+    with pytest.raises(ValueError, match=r"expected known sizes to tell the stages .* apart, got 8x\?x32 at 'a'"):
+        choose(maps, "stages", "channel")
+
+
+def test_gates_are_tapped_where_there_is_nothing_else():
+    assert [tap.name for tap in choose([CANDIDATES[0], CANDIDATES[2]], "auto", "unit")] == ["gate"]
+
+
+@pytest.mark.parametrize(
+    ("selectors", "neurons", "message"),
+    [
+        ("pair", "unit", "'pair' cannot be tapped: expected a tensor, got tuple"),
+        ("cnov", "unit", r"got 'cnov' \(did you mean 'conv'"),
+        ("@tanh", "unit", r"a kind \(@conv2d, @gelu, @relu, @sigmoid\), got '@tanh'"),
+        ("relu", "mean", "expected neurons 'unit', .* got 'mean'"),
+        ("relu", (), "expected one way or more"),
+    ],
+)
+def test_choose_refuses(selectors, neurons, message):
+    with pytest.raises(ValueError, match=message):
+        choose(CANDIDATES, selectors, neurons)
+
+
+def test_activations_that_cannot_be_tapped_say_why():
+    with pytest.raises(ValueError, match="got none; name tensors among: conv; 'pair' cannot be tapped: expected"):
+        choose([CANDIDATES[0], CANDIDATES[-1]], "auto", "unit")
+
+
+def test_a_network_without_activations_lists_what_can_be_named():
+    with pytest.raises(ValueError, match="expected activations to tap, got none; name tensors among: conv"):
+        choose(CANDIDATES[:1], "auto", "unit")
