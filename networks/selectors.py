@@ -74,9 +74,8 @@ def meant(tensors: Sequence[Candidate | Tap], pattern: str, ids: Sequence[str] =
         hidden = [t for t in tensors if t.obstacle and t.kind in ACTIVATIONS | GATES][:1]
         why = "".join(f"; {t.name!r} cannot be tapped: {t.obstacle}" for t in hidden)
         raise ValueError(f"expected activations to tap, got none; name tensors among: {', '.join(free) or 'none'}{why}")
-    exact = [i for i, tensor in enumerate(tensors) if tensor.name == pattern]
-    exact = exact or [i for i, tensor in enumerate(tensors) if pattern in tensor.paths]
-    if exact:
+    named = [i for i, tensor in enumerate(tensors) if tensor.name == pattern]
+    if exact := named or [i for i, tensor in enumerate(tensors) if pattern in tensor.paths]:
         return exact
     by_id = ids if ":" in pattern else ()
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -78,14 +78,10 @@ class Tap:
     @property
     def size(self) -> int:
         """The number of neurons; for ``pixel``, of one place."""
-        if self.neurons == "unit":
-            return _product(self.shape)
-        if self.neurons == "head":
-            return _product(self._channels[:1])
-        channels = _product(self._channels)
-        if self.neurons.startswith("grid"):
-            return channels * self.grid ** (len(self.shape) - 1)
-        return channels
+        channels = self._channels[:1] if self.neurons == "head" else self._channels
+        sizes = self.shape if self.neurons == "unit" else channels
+        size = math.prod(size for size in sizes if size is not None)
+        return size * self.grid ** (len(self.shape) - 1) if self.neurons.startswith("grid") else size
 
     @property
     def quantised(self) -> bool:
@@ -142,7 +138,9 @@ class Taps(tuple[Tap, ...]):
             (tap.name, tap.kind, shown(tap.shape), f"{tap.size:,}", tap.neurons, ", ".join(tap.paths[:1]))
             for tap in self
         )
-        return "\n".join(_aligned(rows, right=3))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(f"{c:{s}{w}}" for c, s, w in zip(row, "<<<><<", widths, strict=True)) for row in rows)
+        return "\n".join(map(str.rstrip, lines))
 
     def select(self, selector: str) -> tuple[int, ...]:
         """The positions of the taps that a selector means; the selectors are those of ``taps=``.
@@ -192,38 +190,17 @@ def candidate(
     for tensors of three axes.
     """
     sample = tuple(shape[1:])
-    layouts = {
-        1: "NC",
-        2: "NCL" if channels_last is False else "NLC",
-        3: "NHWC" if channels_last else "NCHW",
-    }
+    layouts = {1: "NC", 2: "NCL" if channels_last is False else "NLC", 3: "NHWC" if channels_last else "NCHW"}
+    layout = layouts.get(len(sample), "")
     if "float" not in dtype and dtype not in CODES:
-        return Candidate(name, kind, obstacle=f"expected a tensor of floats or of quantised codes, got {dtype}")
-    if not shape or shape[0] != batch:
-        return Candidate(name, kind, obstacle=f"expected {batch} rows for a batch of {batch}, got shape {tuple(shape)}")
-    if len(sample) not in layouts:
-        return Candidate(
-            name, kind, obstacle=f"expected (batch, channels, height, width), (batch, length, channels) or "
-            f"(batch, channels), got {len(shape)} axes: {tuple(shape)}"
-        )  # fmt: skip
-    layout = layouts[len(sample)]
-    if sample[0 if layout in FIRST else -1] is None:
-        return Candidate(
-            name, kind, obstacle=f"expected a known number of channels, got shape {shown(sample)}; fix the input shape"
-        )  # fmt: skip
-    return Candidate(name, kind, sample, layout, dtype)
-
-
-def _product(sizes: Iterable[int | None]) -> int:
-    return math.prod(size for size in sizes if size is not None)
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: int) -> Iterator[str]:
-    """Rows of text as lines with the columns under each other; the column `right` is set flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if column == right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
+        obstacle = f"expected a tensor of floats or of quantised codes, got {dtype}"
+    elif not shape or shape[0] != batch:
+        obstacle = f"expected {batch} rows for a batch of {batch}, got shape {tuple(shape)}"
+    elif not layout:
+        expected = "(batch, channels, height, width), (batch, length, channels) or (batch, channels)"
+        obstacle = f"expected {expected}, got {len(shape)} axes: {tuple(shape)}"
+    elif sample[0 if layout in FIRST else -1] is None:
+        obstacle = f"expected a known number of channels, got shape {shown(sample)}; fix the input shape"
+    else:
+        return Candidate(name, kind, sample, layout, dtype)
+    return Candidate(name, kind, obstacle=obstacle)

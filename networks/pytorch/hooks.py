@@ -94,11 +94,7 @@ class Trial:
             for handle in handles:
                 handle.remove()
         self.overwrites_input = samples._version > 0  # noqa: SLF001 - no public name tells what was overwritten
-        self._overwritten = {
-            name
-            for name, (value, version) in self._versions.items()
-            if value._version > version  # noqa: SLF001
-        }
+        self._overwritten = {name for name, (value, seen) in self._versions.items() if value._version > seen}  # noqa: SLF001
         self._versions.clear()
 
     def sites(self, taps: Sequence[Tap]) -> Sites:
