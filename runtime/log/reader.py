@@ -24,10 +24,10 @@ def read_records(
 ) -> Iterator[tuple[int, Record]]:
     """(seq, record) of every line of one file, in bounded memory.
 
-    A last line without its newline was cut off by a crash, or is being written: it is left out and `unfinished` is
-    called with one sentence, by default an OutriderWarning. Any other line that is no record raises ValueError with
-    its number; with `broken`, that is called instead and the line is left out. Raises OSError for a file that cannot
-    be read.
+    A last line without its newline was cut off by a crash or is still being written. It is left out, and `unfinished`
+    is called with one sentence; by default it gives an OutriderWarning. Any other line that is no record raises
+    ValueError with its number; where `broken` is given, it is called instead and the line is left out. Raises OSError
+    for a file that cannot be read.
     """
     unfinished = unfinished or _warn
     with Path(path).open("rb") as file:
@@ -48,7 +48,7 @@ def read_records(
                     unfinished(f"{path}:{number}: the last line is cut off after {len(line):,} bytes and left out")
                     return
                 problem = f"longer than {MAX_LINE:,} bytes"
-            message = f"{path}:{number}: expected a line of an event log, got {problem}"
+            message = f"{path}:{number}: expected a line of an event log, got one that cannot be read ({problem})"
             if broken is None:
                 raise ValueError(message)
             broken(message)
