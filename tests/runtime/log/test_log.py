@@ -22,7 +22,7 @@ from outrider.monitor import OutriderWarning, Status
 from outrider.monitor.files import file_sha256
 from outrider.monitor.neurons import Neurons
 from outrider.runtime.log import file as log_file
-from outrider.runtime.log import log as event_log
+from outrider.runtime.log import writer as log_writer
 from outrider.runtime.log.events import Dropped, Event, Header, Summary, encode, number
 from outrider.runtime.log.file import older_files
 from outrider.runtime.log.log import EventLog
@@ -83,7 +83,7 @@ def disk(monkeypatch):
 
     monkeypatch.setattr(log_file.os, "write", write)
     monkeypatch.setattr(log_file.os, "fsync", sync)
-    monkeypatch.setattr(event_log, "_RETRY_SECONDS", (0.005, 0.02))
+    monkeypatch.setattr(log_writer, "_RETRY_SECONDS", (0.005, 0.02))
     return functions
 
 
@@ -631,11 +631,11 @@ print(taken)
 
 INTERRUPTED = """
 import os, signal, threading, time
-from outrider.runtime.log import file, log as event_log
+from outrider.runtime.log import file, writer as log_writer
 
 write = os.write
 file.os.write = lambda file, data: (time.sleep(0.02), write(file, data))[1]
-event_log._LINES_AT_ONCE = 2  # a hundred writes, two seconds: the interrupt is well within
+log_writer._LINES_AT_ONCE = 2  # a hundred writes, two seconds: the interrupt is well within
 log = EventLog(sys.argv[1])
 EventLog.close.__defaults__ = (0.3,)
 taken = sum(log.put(event._replace(frame=frame)) for frame in range(200))
@@ -655,7 +655,7 @@ log = EventLog(sys.argv[1], thumbnail_seconds=0)
 log.attach(metrics)
 log.put(event)
 log.flush()
-held = threading.Thread(target=lambda: (log._dropping.acquire(), log._attaching.acquire(), log._wake._cond.acquire()))
+held = threading.Thread(target=lambda: (log._writer._dropping.acquire(), log._writer.attaching.acquire(), log._writer.wake._cond.acquire()))
 held.start()
 held.join()
 child = os.fork()
@@ -781,7 +781,7 @@ def test_the_first_summary_comes_after_a_second_whatever_the_pace(path):
         (first,) = records(path, Summary)
         assert first.monotonic_ns - records(path, Header)[0].started_monotonic_ns >= 0.9e9
         assert first.values["counters"]["alarms"] == 1
-        assert log._summary_at > time.monotonic() + 3000
+        assert log._writer.summary_at > time.monotonic() + 3000
 
 
 def test_a_second_guard_waits_for_the_first_to_leave(path):
@@ -910,7 +910,7 @@ def test_an_event_that_comes_as_the_log_closes_is_written_or_counted(path):
             assert go.wait(60)
             super().append(item)
 
-    log._queue = Slow(log._queue)
+    log._writer.queue = Slow(log._writer.queue)
     putting = threading.Thread(target=lambda: answers.append(log.put(event(1))))
     putting.start()
     assert there.wait(60)
@@ -1007,8 +1007,8 @@ def test_the_hash_of_a_file(path):
 
 
 def test_events_that_come_soon_after_others_are_written_together(path, monkeypatch):
-    monkeypatch.setattr(event_log, "_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 1.5)
+    monkeypatch.setattr(log_writer, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 1.5)
     with EventLog(path) as log:
         time.sleep(1.6)  # the header is written; a calm follows
         log.put(event(0))
@@ -1023,8 +1023,8 @@ def test_events_that_come_soon_after_others_are_written_together(path, monkeypat
 
 
 def test_a_turn_for_the_worse_and_a_queue_that_fills_wait_for_no_gathering(path, monkeypatch):
-    monkeypatch.setattr(event_log, "_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 600)
+    monkeypatch.setattr(log_writer, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 600)
     with EventLog(path, capacity=16) as log:
         log.put(event(0))
         until(lambda: log.health().written == 1)
@@ -1040,7 +1040,7 @@ def test_a_turn_for_the_worse_and_a_queue_that_fills_wait_for_no_gathering(path,
 
 
 def test_gathering_puts_off_no_sync_and_no_summary(path, monkeypatch):
-    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 600)
+    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 600)
     with EventLog(path, sync_seconds=0.2) as log:
         log.put(event(0))
         until(lambda: log.health().synced == 1)
@@ -1088,7 +1088,7 @@ print(sorted(set(sys.modules) - before))
 
 
 def test_whoever_asks_for_the_disk_waits_for_no_gathering(path, monkeypatch):
-    monkeypatch.setattr(event_log, "_GATHER_SECONDS", 600)
+    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 600)
     log = EventLog(path)
     for frame in range(3):
         log.put(event(frame))

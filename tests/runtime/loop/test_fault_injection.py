@@ -25,7 +25,7 @@ from outrider.monitor import MismatchError, Monitor, ProfileError, Status
 from outrider.networks import Network, OnnxNetwork
 from outrider.runtime import Guard, Heartbeat
 from outrider.runtime.log import file as log_file
-from outrider.runtime.log import log as event_log
+from outrider.runtime.log import writer as log_writer
 from outrider.runtime.log.file import older_files
 from outrider.runtime.log.log import EventLog
 from outrider.runtime.log.reader import read_events
@@ -601,7 +601,7 @@ def _(scene):
 @failure("the folder of the log removed")
 def _(scene):
     scene.start()
-    scene.patch.setattr(event_log, "_RETRY_SECONDS", (0.005, 0.02))
+    scene.patch.setattr(log_writer, "_RETRY_SECONDS", (0.005, 0.02))
     moved = scene.folder / "moved"
     scene.log.path.parent.rename(moved)
     scene.expect(ALARM, frame=STRANGE, output=scene.own(STRANGE))
