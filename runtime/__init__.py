@@ -11,34 +11,43 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .in_graph.guarded_model import export, guard_facts
     from .log.log import EventLog
-    from .loop.fallback import hold_last_safe
+    from .loop.drift import DriftTest
+    from .loop.fallback import Fallback, hand_over, hold_last_safe, scale_down, stop
     from .loop.guard import Guard
-    from .loop.metrics import metrics_text, serve_metrics
+    from .loop.temporal import Cusum, KOfN
     from .loop.watchdog import Heartbeat, Watchdog
+    from .outlets.prometheus import metrics_text, serve_metrics
+
+_NAMES = {
+    "in_graph.guarded_model": ("export", "guard_facts"),
+    "log.log": ("EventLog",),
+    "loop.drift": ("DriftTest",),
+    "loop.fallback": ("Fallback", "hand_over", "hold_last_safe", "scale_down", "stop"),
+    "loop.guard": ("Guard",),
+    "loop.temporal": ("Cusum", "KOfN"),
+    "loop.watchdog": ("Heartbeat", "Watchdog"),
+    "outlets.prometheus": ("metrics_text", "serve_metrics"),
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
+    "Cusum",
+    "DriftTest",
     "EventLog",
+    "Fallback",
     "Guard",
     "Heartbeat",
+    "KOfN",
     "Watchdog",
     "export",
     "guard_facts",
+    "hand_over",
     "hold_last_safe",
     "metrics_text",
+    "scale_down",
     "serve_metrics",
+    "stop",
 ]
-
-_HOMES = {
-    "EventLog": "log.log",
-    "Guard": "loop.guard",
-    "Heartbeat": "loop.watchdog",
-    "Watchdog": "loop.watchdog",
-    "export": "in_graph.guarded_model",
-    "guard_facts": "in_graph.guarded_model",
-    "hold_last_safe": "loop.fallback",
-    "metrics_text": "loop.metrics",
-    "serve_metrics": "loop.metrics",
-}
 
 
 def __getattr__(name: str) -> Any:

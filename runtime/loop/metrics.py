@@ -1,20 +1,15 @@
-"""Counters of the loop, and their text for Prometheus."""
+"""Counters of the loop."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..printable import printable
 from .drift import DriftTest
 from .kernels import count_frame
-
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
 
 _OCTAVES = 27
 _LONGEST_STEP_NS = 60 * 10**9
@@ -203,118 +198,3 @@ class Metrics:
             "drift": None if self.drift is None else self.drift.snapshot(),
             "elapsed_ns": self.elapsed_ns,
         }
-
-
-class MetricsServer:
-    """Prometheus text at http://address:port/metrics, from a thread of its own. port: the one it listens at."""
-
-    def __init__(self, metrics: Metrics | Mapping[str, Metrics], port: int, address: str) -> None:
-        prometheus = _prometheus()
-        registry = prometheus.CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(metrics))
-        self._server, self._thread = prometheus.start_http_server(port, address, registry)
-        self.port: int = self._server.server_port
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def serve_metrics(
-    metrics: Metrics | Mapping[str, Metrics], port: int = 9464, address: str = "127.0.0.1"
-) -> MetricsServer:
-    """Serve one loop's metrics, or several by name. Other machines see them with another address; port 0: a free one.
-
-    Raises ImportError naming the extra `metrics`, OSError for a port in use.
-    """
-    return MetricsServer(metrics, port, address)
-
-
-def metrics_text(metrics: Metrics | Mapping[str, Metrics]) -> str:
-    """The same as text. Raises ImportError naming the extra `metrics`."""
-    prometheus = _prometheus()
-    registry = prometheus.CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(metrics))
-    return str(prometheus.generate_latest(registry).decode())
-
-
-class _Collector:
-    """Reads the counters when Prometheus asks for them."""
-
-    def __init__(self, metrics: Metrics | Mapping[str, Metrics]) -> None:
-        loops = {"": metrics} if isinstance(metrics, Metrics) else metrics
-        self._loops = {printable(name): loop for name, loop in loops.items()}
-
-    def collect(self) -> Iterable[Metric]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
-        for name, about in _COUNTERS.items():
-            family = CounterMetricFamily(f"outrider_{name}", about, labels=["guard"])
-            for guard, metrics in self._loops.items():
-                family.add_metric([guard], getattr(metrics.counters, name))
-            yield family
-        latency = HistogramMetricFamily("outrider_frame_seconds", "From frame to verdict", labels=["guard"])
-        for guard, metrics in self._loops.items():
-            latency.add_metric([guard], _octaves(metrics.latency), metrics.latency.sum / 1e6)
-        yield latency
-        for name, about in _GAUGES.items():
-            gauge = GaugeMetricFamily(f"outrider_{name}", about, labels=["guard"])
-            for guard, metrics in self._loops.items():
-                value = _gauge(metrics, name)
-                if value is not None and value == value:  # noqa: PLR0124 (NaN: nothing to tell yet)
-                    gauge.add_metric([guard], value)
-            yield gauge
-
-
-_COUNTERS = {
-    "frames": "Frames that came in",
-    "warnings": "Frames above the warning level",
-    "alarms": "Frames with a score above the threshold, before hysteresis",
-    "faults": "Frames that ended in FAULT",
-    "stale": "Frames that ended in STALE",
-    "episodes": "Times that the loop left OK and WARN, for ALARM, FAULT or STALE",
-    "deadline_misses": "Frames slower than the deadline",
-    "silences": "Times that no frame came for longer than is allowed",
-    "dropped_events": "Events lost by the event log",
-}
-_GAUGES = {
-    "status": "Of the loop: 0 OK, 1 WARN, 2 ALARM, 3 FAULT, 4 STALE",
-    "availability_ratio": "Share of frames with a verdict that is neither FAULT nor STALE",
-    "alarms_per_hour": "Frames that alarmed per hour since the start",
-    "calibrated_alarms_per_hour": "What the calibrated false-alarm rate comes to at this frame rate",
-    "drift_evidence": "Evidence that the calibration no longer holds (an e-value; 1 is none)",
-    "calibration_holds": "1 until the drift test rejects",
-}
-
-
-def _gauge(metrics: Metrics, name: str) -> float | None:
-    if name == "availability_ratio":
-        return metrics.availability
-    if name in ("drift_evidence", "calibration_holds"):
-        drift = metrics.drift
-        return None if drift is None else drift.evidence if name == "drift_evidence" else float(not drift.rejected)
-    value: float | None = getattr(metrics, name)
-    return value
-
-
-def _octaves(histogram: Histogram) -> list[tuple[str, float]]:
-    """(upper end in seconds, frames up to it), one bucket to an octave from 8 µs on."""
-    counts = histogram.counts.tolist()
-    buckets, total = [], 0.0
-    for upper, count in zip(histogram.upper, counts, strict=True):
-        total += count
-        if upper == float("inf"):
-            buckets.append(("+Inf", total))
-        elif upper >= 8 and int(upper) & (int(upper) - 1) == 0:
-            buckets.append((repr(upper / 1e6), total))
-    return buckets
-
-
-def _prometheus() -> Any:
-    try:
-        import prometheus_client
-    except ImportError:
-        raise ImportError("metrics for Prometheus need one more package: pip install 'outrider[metrics]'") from None
-    return prometheus_client

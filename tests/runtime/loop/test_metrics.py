@@ -1,12 +1,10 @@
-"""Counters and histograms against numpy, and their text for Prometheus."""
+"""Counters and histograms against numpy."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 import tracemalloc
-import urllib.request
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 
 from outrider.monitor import Status
 from outrider.runtime.loop.drift import DriftTest
-from outrider.runtime.loop.metrics import Metrics, metrics_text, serve_metrics
+from outrider.runtime.loop.metrics import Metrics
 
 
 def with_latencies(*values):
@@ -133,56 +131,3 @@ def test_counting_allocates_nothing_that_stays():
     ours = [tracemalloc.Filter(True, "*metrics.py"), tracemalloc.Filter(True, "*drift.py")]
     grown = after.filter_traces(ours).compare_to(before.filter_traces(ours), "lineno")
     assert sum(line.count_diff for line in grown) <= 2
-
-
-def samples(text):
-    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-
-
-def test_the_text_holds_every_count():
-    pytest.importorskip("prometheus_client")
-    drift = DriftTest(0.01)
-    found = samples(metrics_text({"front": filled(drift=drift), "rear": Metrics()}))
-    assert found['outrider_frames_total{guard="front"}'] == "100.0"
-    assert found['outrider_alarms_total{guard="front"}'] == "3.0"
-    assert found['outrider_frames_total{guard="rear"}'] == "0.0"
-    assert found['outrider_frame_seconds_count{guard="front"}'] == "100.0"
-    assert float(found['outrider_frame_seconds_sum{guard="front"}']) == pytest.approx((99 * 100 + 2000) / 1e6)
-    assert found['outrider_frame_seconds_bucket{guard="front",le="0.000128"}'] == "99.0"
-    assert found['outrider_frame_seconds_bucket{guard="front",le="0.002048"}'] == "100.0"
-    assert found['outrider_availability_ratio{guard="front"}'] == "0.97"
-    assert found['outrider_calibration_holds{guard="front"}'] == "1.0"
-    assert found['outrider_drift_evidence{guard="front"}'] == "1.0"
-    assert 'outrider_availability_ratio{guard="rear"}' not in found
-    assert 'outrider_calibrated_alarms_per_hour{guard="rear"}' not in found
-
-
-def test_the_text_is_read_by_prometheus_own_parser():
-    parser = pytest.importorskip("prometheus_client.parser")
-    families = {family.name: family for family in parser.text_string_to_metric_families(metrics_text(filled()))}
-    assert families["outrider_frames"].type == "counter"
-    assert families["outrider_frame_seconds"].type == "histogram"
-    buckets = [s.value for s in families["outrider_frame_seconds"].samples if s.name.endswith("_bucket")]
-    assert buckets == sorted(buckets)
-    assert buckets[-1] == 100
-
-
-def test_metrics_are_served_as_they_stand():
-    pytest.importorskip("prometheus_client")
-    metrics = filled()
-    server = serve_metrics(metrics, port=0)
-    try:
-        for _ in range(2):
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
-                found = samples(answer.read().decode())
-            assert found['outrider_frames_total{guard=""}'] == str(float(metrics.counters.frames))
-            metrics.record(Status.OK, 0.5, 1.0, 100.0)
-    finally:
-        server.close()
-
-
-@pytest.mark.parametrize("call", [lambda: metrics_text(Metrics()), lambda: serve_metrics(Metrics(), 0)])
-def test_a_missing_package_is_named_with_its_extra(call, monkeypatch):
-    monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(ImportError, match=r"metrics for Prometheus need one more package: pip install 'outrider\[metr"):
-        call()
