@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WatchedFrame:
     """A frame and what the guard said of it.
 
     number: as in the event log. seconds: since the first frame, by the clock of the source. latency: seconds from the
@@ -37,7 +37,7 @@ class Seen:
 class View(Protocol):
     """Somebody who looks on, from entering it as a context manager to leaving it."""
 
-    def seen(self, seen: Seen) -> None:
+    def seen(self, seen: WatchedFrame) -> None:
         """One frame more."""
         ...
 
@@ -86,7 +86,7 @@ class Watch:
         self.frames += 1
         self.alarmed |= verdict.alarm
         self._start = frame.time if self._start is None else self._start
-        seen = Seen(number, frame.time - self._start, frame, verdict, latency, self._new_drift())
+        seen = WatchedFrame(number, frame.time - self._start, frame, verdict, latency, self._new_drift())
         for view in self._views:
             view.seen(seen)
 

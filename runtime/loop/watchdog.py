@@ -1,4 +1,4 @@
-"""Silence, noticed from outside the loop: a counter that the guard raises, and a thread or process that reads it."""
+"""Notices silence from outside the loop: the guard raises a counter, and a thread or another process reads it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FORM = struct.Struct("=qq")
 
 
 class Heartbeat:
-    """How many frames there were, and when the last was, in 16 bytes that processes of one machine may share.
+    """How many frames there were and when the last one was, in 16 bytes that processes of one machine may share.
 
-    path: a file that others open by the same path; None for memory of this process alone. On /run or /dev/shm no disk
-    is behind it, and a restart of the machine removes it: elsewhere a beat from before may pass for one since. The time
-    is CLOCK_MONOTONIC, which all processes share. The file is written and read, not mapped: one that others cut short
-    or remove kills nobody, and the next beat mends what was cut.
+    path: a file that other processes open by the same path; None keeps it in the memory of this one. Choose /run or
+    /dev/shm: no disk is behind them, and a restart of the machine removes the file. Elsewhere a beat from before the
+    restart may pass for a newer one. The time is CLOCK_MONOTONIC, which all processes share. The file is written and
+    read, not mapped, so a file that others cut short or remove kills nobody; the next beat mends what was cut.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -83,10 +83,10 @@ else:
 class Watchdog:
     """Notices that a heartbeat stopped.
 
-    timeout: seconds without a beat that are silence. on_silence(seconds) and on_return(seconds) are called once for
-    each silence, in the watchdog's own thread; what they raise is kept in `error` and ends nothing. `alive` says
-    whether the watchdog itself still watches. The first silence may begin with `start`. A callback may `stop` it, and
-    `start` it again. Raises ValueError unless timeout is above 0 and one that a thread can wait for.
+    timeout: seconds without a beat that count as silence; the first may begin with `start`. on_silence(seconds) and
+    on_return(seconds) are called once for each silence, in the watchdog's own `thread`. What they raise is kept in
+    `error` and ends nothing. A callback may `stop` the watchdog and `start` it again. `alive`: whether it watches.
+    Raises ValueError unless timeout is above 0 and one that a thread can wait for.
     """
 
     def __init__(
@@ -104,22 +104,22 @@ class Watchdog:
         self.error: Exception | None = None
         self._on_silence, self._on_return = on_silence, on_return
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
         self._looked = time.monotonic()
 
     def start(self) -> Self:
         """Watch, in a daemon thread. Raises RuntimeError when it watches already."""
-        if self._thread is not None:
-            raise RuntimeError("expected a watchdog that is not watching, got one that is; stop() it first")
+        if self.thread is not None:
+            raise RuntimeError("expected a watchdog that is stopped, got one that watches; call stop() first")
         self._stop = threading.Event()
         self._looked = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="outrider-watchdog", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._watch, args=(self._stop,), name="outrider-watchdog", daemon=True)
+        self.thread.start()
         return self
 
     def stop(self) -> None:
         """Watch no longer."""
-        thread, self._thread = self._thread, None
+        thread, self.thread = self.thread, None
         if thread is not None:
             self._stop.set()
             if thread is not threading.current_thread():
@@ -129,7 +129,7 @@ class Watchdog:
     @property
     def alive(self) -> bool:
         """Whether it looked at the heartbeat within the last timeout, or two seconds where that is shorter."""
-        return self._thread is not None and time.monotonic() - self._looked < self._patience
+        return self.thread is not None and time.monotonic() - self._looked < self._patience
 
     def __enter__(self) -> Self:
         return self.start()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..loop.guard import Guard
-    from ..loop.watch import Seen
+    from ..loop.watch import WatchedFrame
 
 STYLES = {
     Status.OK: "bold green",
@@ -56,14 +56,14 @@ class LiveView:
         self._console = console or Console()
         self._live = Live(console=self._console, get_renderable=lambda: self, refresh_per_second=_REFRESHES)
         self._lock = threading.Lock()
-        self._last: Seen | None = None
+        self._last: WatchedFrame | None = None
         self._ratios: deque[float] = deque(maxlen=_LINE)
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._arrivals: deque[float] = deque(maxlen=_ARRIVALS)
         self._episodes: deque[Episode] = deque(maxlen=_EPISODES)
         self._status = Status.OK
 
-    def seen(self, seen: Seen) -> None:
+    def seen(self, seen: WatchedFrame) -> None:
         with self._lock:
             self._last = seen
             self._ratios.append(_ratio(seen.verdict))
@@ -141,7 +141,7 @@ class StatusLines:
         self._status = Status.OK
         self._number, self._seconds = 0, 0.0
 
-    def seen(self, seen: Seen) -> None:
+    def seen(self, seen: WatchedFrame) -> None:
         self._number, self._seconds = seen.number, seen.seconds
         self._change(seen.verdict.status, seen.verdict.reason)
         if seen.drift:

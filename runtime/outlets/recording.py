@@ -13,7 +13,7 @@ from ...monitor import Status
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..loop.watch import Seen
+    from ..loop.watch import WatchedFrame
 
 _QUALITY = 80
 
@@ -40,7 +40,7 @@ class Recording:
         self._stream.send_recording_name(title)
         self._status = Status.OK
 
-    def seen(self, seen: Seen) -> None:
+    def seen(self, seen: WatchedFrame) -> None:
         rerun, stream, verdict = self._rerun, self._stream, seen.verdict
         stream.set_time("frame", sequence=seen.number)
         stream.set_time("seconds", duration=seen.seconds)

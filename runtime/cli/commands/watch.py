@@ -20,7 +20,7 @@ from ...inputs.streams import ASSUMED_RATE, Folder, Stream, open_stream, paced
 from ...log.events import Header, decode
 from ...log.log import EventLog
 from ...loop.guard import Guard
-from ...loop.watch import Seen, View, Watch
+from ...loop.watch import View, Watch, WatchedFrame
 from ...outlets.live_view import LiveView, StatusLines
 from ...printable import counted, printable
 from ..opening import open_monitor
@@ -118,7 +118,7 @@ class _JsonLines:
     def __init__(self) -> None:
         self._status = Status.OK
 
-    def seen(self, seen: Seen) -> None:
+    def seen(self, seen: WatchedFrame) -> None:
         self._status = seen.verdict.status
         facts = {"number": seen.number, "time": seen.frame.time, "latency": seen.latency}
         drift = {"drift": seen.drift} if seen.drift else {}
@@ -146,7 +146,7 @@ class _Ros2:
     def __init__(self, publisher: Ros2Publisher) -> None:
         self._publisher = publisher
 
-    def seen(self, seen: Seen) -> None:
+    def seen(self, seen: WatchedFrame) -> None:
         captured = seen.frame.captured
         age_ns = 0 if captured is None else time.monotonic_ns() - round(captured * 1e9)
         self._publisher.verdict(seen.verdict, time.time_ns() - age_ns)

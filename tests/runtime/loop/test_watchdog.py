@@ -84,7 +84,7 @@ def test_another_process_reads_the_heartbeat(tmp_path):
 
 def test_watching_twice_and_settings_out_of_range_are_refused():
     watchdog = Watchdog(Heartbeat(), 1.0).start()
-    with pytest.raises(RuntimeError, match="expected a watchdog that is not watching"):
+    with pytest.raises(RuntimeError, match="expected a watchdog that is stopped, got one that watches"):
         watchdog.start()
     watchdog.stop()
     watchdog.stop()

@@ -14,7 +14,7 @@ from outrider.monitor import Status, Verdict
 from outrider.runtime.inputs.streams import Frame
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.loop.metrics import Metrics
-from outrider.runtime.loop.watch import Seen
+from outrider.runtime.loop.watch import WatchedFrame
 from outrider.runtime.outlets.live_view import LiveView, StatusLines, clock
 from outrider.runtime.outlets.moving_line import moving_line
 from outrider.runtime.printable import printable
@@ -25,7 +25,7 @@ NOTHING = np.zeros(1, np.float32)
 def seen(number, status=Status.OK, score=0.5, threshold=1.0, latency=0.002, **parts):
     layers, reason = parts.get("layers", ()), parts.get("reason", "")
     verdict = Verdict(status, score, threshold, 0.75, parts.get("prediction", -1), NOTHING, layers, reason)
-    return Seen(number, number / 10, Frame(0.0, None, "frame"), verdict, latency, parts.get("drift", ""))
+    return WatchedFrame(number, number / 10, Frame(0.0, None, "frame"), verdict, latency, parts.get("drift", ""))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ pillow = pytest.importorskip("PIL.Image")
 
 from outrider.monitor import Status, Verdict  # noqa: E402
 from outrider.runtime.inputs.streams import Frame  # noqa: E402
-from outrider.runtime.loop.watch import Seen  # noqa: E402
+from outrider.runtime.loop.watch import WatchedFrame  # noqa: E402
 from outrider.runtime.outlets.recording import Recording  # noqa: E402
 
 NOTHING = np.zeros(1, np.float32)
@@ -21,7 +21,7 @@ NOTHING = np.zeros(1, np.float32)
 
 def seen(number, picture, status=Status.OK, score=0.5, threshold=1.0, reason="", drift=""):
     verdict = Verdict(status, score, threshold, 0.75, -1, NOTHING, (), reason)
-    return Seen(number, number / 8, Frame(1e9 + number, picture, "frame"), verdict, 0.002, drift)
+    return WatchedFrame(number, number / 8, Frame(1e9 + number, picture, "frame"), verdict, 0.002, drift)
 
 
 def rows(path, entity):
