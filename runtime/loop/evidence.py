@@ -1,4 +1,4 @@
-"""What is left of the frames of a loop: counters, events, pictures."""
+"""What a loop keeps of its frames: counters, events, pictures."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..log.log import EventLog
 
 _ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
+_KINDS = [status.name.lower() for status in Status]
 _event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
 
 
@@ -27,9 +28,9 @@ class Evidence:
         self.metrics, self.log = metrics, log
 
     def count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
-        """Count a frame by its own verdict, and what became of the loop by the other; test the calibration.
+        """Count a frame by its own verdict, and the loop by the other; test the calibration.
 
-        Raises OSError where the drift test rejects and the log does not take it.
+        Raises OSError where the drift test rejects and the log does not take that event.
         """
         metrics, status = self.metrics, own.status
         metrics.record(status, own.score, own.threshold, microseconds)
@@ -62,7 +63,15 @@ class Evidence:
         if not self.log.put(event):
             raise OSError("the event log takes nothing: its queue is full, or it is closed")
 
-    def picture(self, frame: Any, always: bool = False) -> None:
-        """Keep a small picture of the frame counted last, if the log is due for one or `always`."""
-        if self.log is not None and isinstance(frame, np.ndarray):
+    def write_down(
+        self, own: Status, verdict: Verdict, before: Status, microseconds: float, neurons: Sequence[str], frame: Any
+    ) -> None:  # fmt: skip
+        """An event for a frame that changed the status or alarmed, and a small picture where it alarmed.
+
+        own: its own status. Raises OSError where the log does not take the event.
+        """
+        kind = "status" if verdict.status is not before else _KINDS[own]
+        self.put(kind, verdict, before, verdict.reason, microseconds, neurons)
+        if own >= _ALARM and self.log is not None and isinstance(frame, np.ndarray):
+            always = verdict.status >= _ALARM > before
             self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always)

@@ -1,7 +1,8 @@
-"""What can be said of a frame before the network sees it."""
+"""Judges a frame before the network sees it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,9 @@ _FINE = Status.OK, "", True
 class FrameCheck:
     """Judges one frame after the other: form, finiteness, a picture of one colour, a frozen camera.
 
-    shape: of one frame, None for sizes left open. dtype: that the network takes. frozen: the number of frames of the
-    same bytes in a row that make a frozen picture, None to allow any. One pass over the frame, nothing allocated.
-    Raises ValueError unless frozen is None or at least 2, and for a shape of no values.
+    shape: of one frame, None for sizes left open. dtype: that the network takes. frozen: how many frames of the same
+    bytes in a row make a frozen picture, None to allow any number. It passes over the frame once and allocates nothing.
+    Raises ValueError for a frozen below 2 and for a shape without values.
     """
 
     def __init__(self, shape: Sequence[int | None], dtype: str, frozen: int | None = None) -> None:
@@ -42,6 +43,8 @@ class FrameCheck:
 
     def judge(self, frame: Any) -> tuple[Status, str, bool]:
         """(OK, ""), or FAULT or STALE and the reason; and whether the network can take the frame at all."""
+        if type(frame) is not np.ndarray:
+            frame = as_array(frame)
         if type(frame) is not np.ndarray or frame.shape != self._shape or frame.dtype is not self._dtype:
             refusal = self._refusal(frame)
             if refusal:
@@ -68,7 +71,7 @@ class FrameCheck:
     def _refusal(self, frame: Any) -> str:
         """Why the network cannot take the frame; empty when it can."""
         if not isinstance(frame, np.ndarray):
-            return f"expected a numpy array, got {type(frame).__name__}"
+            return f"expected a numpy array or a torch tensor, got {type(frame).__name__}"
         if frame.dtype != self._dtype:
             return f"expected a frame of dtype {self._dtype}, got {frame.dtype}"
         if len(frame.shape) != len(self._shape) or not _fits(frame.shape, self._shape) or not frame.size:
@@ -78,3 +81,12 @@ class FrameCheck:
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     return all(wanted is None or got == wanted for got, wanted in zip(shape, expected, strict=True))
+
+
+def as_array(frame: Any) -> Any:
+    """A torch tensor as an array: a view of one on the CPU, a copy of any other. All else as it is."""
+    torch = sys.modules.get("torch")
+    try:
+        return frame.detach().cpu().numpy() if torch is not None and isinstance(frame, torch.Tensor) else frame
+    except Exception:  # noqa: BLE001 (a dtype that numpy lacks: the frame is refused by its type)
+        return frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import threading
@@ -17,8 +16,10 @@ from ...monitor.arrays import without_batch
 from .drift import DriftTest
 from .evidence import Evidence
 from .fallback import Fallback
-from .frame_check import FrameCheck
+from .frame_check import FrameCheck, as_array
 from .metrics import Metrics
+from .moments import moment, stamp_ns
+from .safe_output import SafeOutput
 from .temporal import KOfN, TemporalLogic
 from .watchdog import Heartbeat, Watchdog
 
@@ -29,41 +30,40 @@ if TYPE_CHECKING:
     from ..log.log import EventLog
 
 _MESSAGE = 500
-_LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
-_AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
 _OK, _WARN, _ALARM, _FAULT, _STALE = Status  # the class is slow to ask
 _verdict = partial(tuple.__new__, Verdict)
-_KINDS = [status.name.lower() for status in Status]
 _WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame or silence"}
 
 
 class Guard:
     """Wraps a calibrated monitor: `output, verdict = guard(frame)`, one frame (*input_shape) at a time.
 
-    The verdict's status is that of the loop: ALARM once `alarm` = (k, n), k of the last n frames, exceed their
-    threshold (a single one before that gives WARN), until `clear` = (k', n') frames do not; with `latch`, not
-    before `acknowledge`. Until it is clear, of a FAULT or a STALE frame too, a single frame above its threshold is
-    ALARM. `temporal` takes the place of the three, `Cusum` for one. FAULT and STALE act at once:
-    - FAULT: the frame holds NaN or Inf, has another shape or dtype, is of one colour; `captured` is of another clock,
-      `stamp` no time; network or monitor raised.
-    - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); the same bytes
-      for `frozen` frames in a row; no frame for `silence` seconds, which a watchdog notices: see `status`.
+    frame: a numpy array or a torch tensor. The verdict's status is that of the loop. It is ALARM once k of the last n
+    frames exceed their threshold, `alarm` = (k, n); a single one before that gives WARN. It stays until k' of the last
+    n' frames do not, `clear` = (k', n'); with `latch`, also until `acknowledge`. Until it is clear, after a FAULT or a
+    STALE frame too, a single frame above its threshold is ALARM. `temporal`, a `Cusum` for one, replaces the three.
+    FAULT and STALE act at once:
+    - FAULT: the frame holds NaN or Inf, has another shape or dtype or is of one colour; `captured` is of another clock
+      or `stamp` is no time; the network or the monitor raised.
+    - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); `frozen` frames
+      in a row had the same bytes; no frame came for `silence` seconds, which a watchdog notices (see `status`).
 
-    Nothing that is raised on the way reaches the caller (but KeyboardInterrupt and its like), and nothing of it takes
-    the network's output away: whatever breaks, counters too, or an event that the log does not take, is a FAULT. While
-    the status is ALARM, FAULT or STALE the output is what `fallback(output, verdict, last_safe)` makes of it, and where
-    that raises `last_safe`; without a fallback the network's own, None where the network could not run. log: keeps
-    changes of status and alarms, of one guard at a time; close it yourself, after the guard. heartbeat: counts
-    frames for a watchdog in another process. drift: tests whether frames alarm more often than calibrated; by
-    default one of every 30 frames, `DriftTest.for_calibration`. `metrics` counts it all, each frame by its own
-    status, before `alarm` and `clear`.
-    Frames are handed in one at a time: a lock sees to it, and waiting for it counts towards the deadline.
+    No Exception reaches the caller, and none takes the network's output away. Whatever breaks is a FAULT: the counters
+    too, or a log that does not take an event. While the status is ALARM, FAULT or STALE the output is what
+    `fallback(output, verdict, last_safe)` returns; where that raises, it is `last_safe`. Without a fallback it is the
+    network's own, None where the network could not run.
 
-    After `warm_up` nothing is compiled, and nothing is made of a frame but its output and verdict; both are the
-    caller's. Python's garbage collector is left alone; `gc.collect(); gc.freeze()` after `warm_up` keeps it, when it
-    runs, from going through all that the program holds.
+    log: keeps changes of status and alarms, of one guard at a time; close it yourself, after the guard. heartbeat:
+    counts frames for a watchdog in another process. drift: tests whether frames alarm more often than calibrated; by
+    default `DriftTest.for_calibration`, which tests one of every 30 frames. `metrics` counts each frame by its own
+    status, before `alarm` and `clear`. Only one frame is judged at a time; a lock sees to it, and waiting for it counts
+    towards the deadline. `frame_check` judges a frame before the network sees it, `watchdog` is None without `silence`.
+
+    After `warm_up` nothing is compiled, and a frame leaves nothing behind but its output and verdict, which are the
+    caller's. Python's garbage collector goes on as it is set; `gc.collect(); gc.freeze()` after `warm_up` keeps it from
+    going through all that the program holds.
     Raises NotReadyError for a monitor that is not calibrated, ValueError for a setting out of range and for a log that
-    is closed or that another guard writes to, TypeError for a fallback or a log that is none.
+    is closed or in use by another guard, TypeError for a fallback that is not callable and a log that is no EventLog.
     """
 
     def __init__(
@@ -86,8 +86,7 @@ class Guard:
             raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
         if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
             raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
-        if fallback is not None and not callable(fallback):
-            raise TypeError(f"expected a fallback that can be called, such as `stop`, got {fallback!r}")
+        self._safe = SafeOutput(fallback)
         if log is not None and not hasattr(log, "put"):
             raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
         if getattr(log, "closed", False):
@@ -100,21 +99,19 @@ class Guard:
         self.raised: Exception | None = None
         self._own_drift = drift is None
         self._deadline = None if deadline is None else round(deadline * 1e9)
-        self._check_frame = FrameCheck(network.input_shape, network.dtype, frozen)
+        self.frame_check = FrameCheck(network.input_shape, network.dtype, frozen)
         self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
-        self._fallback = fallback
-        self._watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
+        self.watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
         self._lock = threading.RLock()  # a fallback may call `reset`
         self._plan: FrameJudge | None = None
         self._nothing = np.full(len(monitor.columns), np.nan, np.float32)
         self._nothing.flags.writeable = False
         self._status, self._held = _OK, _OK
-        self._last_safe: Any = None
         self._watching = self._was_silent = self._closed = False
         self._hold_to_calibration()
 
-    # The life of a guard: load, warm_up, check (or call), pause, close. They map one to one on a lifecycle node's
-    # configure, activate, its callback, deactivate and cleanup.
+    # The life of a guard: load, warm_up, check (or call), pause, close. They are configure, activate, callback,
+    # deactivate and cleanup of a lifecycle node.
 
     @classmethod
     def load(cls, profile: str | os.PathLike[str], network: Network, **options: Any) -> Self:
@@ -124,8 +121,8 @@ class Guard:
     def warm_up(self, frames: int = 3) -> Self:
         """Run some frames of noise, so that nothing is built or compiled in the loop, and start the watchdog.
 
-        Raises what network or monitor raise: a guard that cannot work says so before the loop begins. Raises
-        RuntimeError after `close`.
+        Raises what the network or the monitor raises, so that a guard that cannot work says so before the loop begins,
+        and RuntimeError after `close`.
         """
         if self._closed:
             raise RuntimeError("expected an open guard, got one after close(); make a new Guard")
@@ -137,27 +134,27 @@ class Guard:
         with self._lock:
             plan = self._make_plan()
             for _ in range(frames):
-                self._check_frame.judge(frame)
+                self.frame_check.judge(frame)
                 plan(frame, finite=True)
-            self._check_frame.reset()
+            self.frame_check.reset()
             self._watch()
         return self
 
-    def __call__(
-        self, frame: Any, captured: float | None = None, stamp: float | None = None
-    ) -> tuple[Any, Verdict]:  # fmt: skip
+    def __call__(self, frame: Any, captured: float | None = None, stamp: float | None = None) -> tuple[Any, Verdict]:
         """The output for a frame, and the verdict. captured: `time.monotonic()` when the frame was taken.
 
-        stamp: of a frame from a recording, when it was taken by the clock of that, in seconds; it goes to the log, so
+        stamp: when a frame of a recording was taken, in seconds by the clock of the recording. It goes to the log, so
         that a report speaks of the drive that was recorded.
         """
         began, refusal = time.monotonic_ns(), ""
+        if type(frame) is not np.ndarray:
+            frame = as_array(frame)
         if captured is not None:
-            began, refusal = _moment(captured, began)
-        stamp_ns = None
+            began, refusal = moment(captured, began)
+        stamped = None
         if stamp is not None:
-            stamp_ns = _stamp_ns(stamp)
-            if stamp_ns is None:
+            stamped = stamp_ns(stamp)
+            if stamped is None:
                 refusal = "expected `stamp` in seconds, got no time"
         with self._lock:
             if self._was_silent:
@@ -166,7 +163,8 @@ class Guard:
             verdict = self._over_time(own)
             spent = time.monotonic_ns() - began
             if self._deadline is not None and spent > self._deadline and own.status < _FAULT:
-                own = self._late(own, spent)
+                late = f"{spent / 1e6:.1f} ms old, expected {self._deadline / 1e6:.1f} ms at most"
+                own = self._restated(own, _STALE, late)
                 verdict = self._over_time(own)
             output, before = own_output, self._status
             if verdict.status >= _ALARM:
@@ -174,19 +172,20 @@ class Guard:
                 spent = time.monotonic_ns() - began
             try:
                 microseconds = spent / 1e3
-                if stamp_ns is not None or (stamp is None and self.metrics.stamp_ns is not None):
-                    self.metrics.stamped(stamp_ns)
+                if stamped is not None or (stamp is None and self.metrics.stamp_ns is not None):
+                    self.metrics.stamped(stamped)
                 self.evidence.count(own, verdict, before, microseconds)
-                if verdict.status is not before or own.status >= _ALARM:
-                    self._write_down(own, verdict, before, frame, microseconds)
+                if self.evidence.log is not None and (verdict.status is not before or own.status >= _ALARM):
+                    neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
+                    self.evidence.write_down(own.status, verdict, before, microseconds, neurons, frame)
             except Exception as error:  # noqa: BLE001 (a loop without evidence is not safe, but goes on)
                 failed = self._failed(error, verdict)
                 if verdict.status < _ALARM:
                     output, failed = self._act(own_output, failed)
                 verdict = failed
             self._status = verdict.status
-            if verdict.status is _OK and self._fallback is not None:
-                self._keep(output)
+            if verdict.status is _OK and self._safe.fallback is not None:
+                self.raised = self._safe.keep(output) or self.raised
             return output, verdict
 
     check = __call__
@@ -195,8 +194,8 @@ class Guard:
         """Expect no frames for a while: the watchdog rests until the next frame or `warm_up`."""
         with self._lock:
             self._watching = False
-            if self._watchdog is not None:
-                self._watchdog.stop()
+            if self.watchdog is not None:
+                self.watchdog.stop()
 
     def close(self) -> None:
         """End the watch and leave the log. Monitor and network stay open; frames handed in from now on are FAULT."""
@@ -221,9 +220,9 @@ class Guard:
     @property
     def status(self) -> Status:
         """The status of the loop now: STALE while the watchdog hears nothing; FAULT if it died, and after `close`."""
-        if self._closed or (self._watching and self._watchdog is not None and not self._watchdog.alive):
+        if self._closed or (self._watching and self.watchdog is not None and not self.watchdog.alive):
             return _FAULT
-        if self._was_silent or (self._watchdog is not None and self._watchdog.silent):
+        if self._was_silent or (self.watchdog is not None and self.watchdog.silent):
             return max(_STALE, self._status)
         return self._status
 
@@ -242,11 +241,11 @@ class Guard:
         """Forget all frames, as at the start of another drive; the counts stay."""
         with self._lock:
             self._temporal.reset()
-            self._check_frame.reset()
+            self.frame_check.reset()
             self._status = self._held = _OK
             self.metrics.status = _OK
             self._was_silent = False
-            self._last_safe = None
+            self._safe.last = None
 
     def __repr__(self) -> str:
         return f"Guard({self.monitor!r}, {self._temporal!r}, {self.status.name})"
@@ -262,11 +261,11 @@ class Guard:
                 return None, self._broken(_FAULT, "the guard is closed")
             if not self._watching:
                 self._watch()
-            if self._watchdog is not None and not self._watchdog.alive:
+            if self.watchdog is not None and not self.watchdog.alive:
                 return self._run_bare(frame), self._broken(_FAULT, "the watchdog is dead")
             if refusal:
                 return self._run_bare(frame), self._broken(_FAULT, refusal)
-            status, reason, runs = self._check_frame.judge(frame)
+            status, reason, runs = self.frame_check.judge(frame)
             if not runs:
                 return None, self._broken(status, reason)
             plan = self._plan
@@ -313,29 +312,13 @@ class Guard:
             return self._restated(verdict, _WARN, f"{verdict.reason}; not often enough for an alarm")
         return verdict
 
-    def _late(self, verdict: Verdict, late: int) -> Verdict:
-        allowed = f"{late / 1e6:.1f} ms old, expected {(self._deadline or 0) / 1e6:.1f} ms at most"
-        return self._restated(verdict, _STALE, allowed)
-
     def _act(self, output: Any, verdict: Verdict) -> tuple[Any, Verdict]:
-        """What is handed on from ALARM up: what the fallback makes of the output."""
-        if self._fallback is None:
+        """What is handed on from ALARM up."""
+        output, error = self._safe.apply(output, verdict)
+        if error is None:
             return output, verdict
-        safe = None
-        try:
-            safe = _copied(self._last_safe)
-            return self._fallback(output, verdict, safe), verdict
-        except Exception as error:  # noqa: BLE001 (a fallback that fails must not end the loop)
-            self.raised = error
-            reason = f"the fallback raised {_words(error)}; {verdict.reason}"
-            return safe, self._restated(verdict, _FAULT, reason)
-
-    def _keep(self, output: Any) -> None:
-        """Remember the output of a frame that is OK."""
-        try:
-            self._last_safe = _copied(output, self._last_safe)
-        except Exception as error:  # noqa: BLE001 (no memory for a copy: there is no safe output then)
-            self.raised, self._last_safe = error, None
+        self.raised = error
+        return output, self._restated(verdict, _FAULT, f"the fallback raised {_words(error)}; {verdict.reason}")
 
     def _failed(self, error: Exception, verdict: Verdict) -> Verdict:
         """The verdict where the evidence of a frame could not be kept."""
@@ -350,16 +333,6 @@ class Guard:
             self.raised = another
         reason = f"; {verdict.reason}" if verdict.reason else ""
         return self._restated(verdict, _FAULT, f"the evidence of the frame was not kept: {_words(error)}{reason}")
-
-    def _write_down(self, own: Verdict, verdict: Verdict, before: Status, frame: Any, microseconds: float) -> None:
-        """An event for a change of status and for every frame that alarms."""
-        if self.evidence.log is None:
-            return
-        kind = "status" if verdict.status is not before else _KINDS[own.status]
-        neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
-        self.evidence.put(kind, verdict, before, verdict.reason, microseconds, neurons)
-        if own.status >= _ALARM:
-            self.evidence.picture(frame, verdict.status >= _ALARM > before)
 
     def _broken(self, status: Status, reason: str) -> Verdict:
         return Verdict(status, np.inf, np.nan, 0.0, -1, self._nothing, (), reason)
@@ -395,9 +368,9 @@ class Guard:
 
     def _watch(self) -> None:
         """Expect frames from now on."""
-        if self._watchdog is not None and not self._watching:
+        if self.watchdog is not None and not self._watching:
             self.heartbeat.beat()
-            self._watchdog.start()
+            self.watchdog.start()
         self._watching = True
 
     def _fell_silent(self, seconds: float) -> None:
@@ -416,44 +389,9 @@ class Guard:
         self._over_time(self._broken(_STALE, ""))
 
 
-def _moment(captured: Any, now: int) -> tuple[int, str]:
-    """When a frame was taken, in nanoseconds; or `now` and what is wrong with its time."""
-    try:
-        moment = round(captured * 1e9)
-    except Exception:  # noqa: BLE001 (NaN, infinity, or no number at all)
-        return now, "expected `captured` in seconds, got no number"
-    if not -_BEHIND < moment - now <= _AHEAD:
-        return now, f"expected `captured` by time.monotonic(), got a time {(moment - now) / 1e9:.3g} s from now"
-    return min(moment, now), ""
-
-
-def _stamp_ns(stamp: Any) -> int | None:
-    """Nanoseconds of a time in seconds; None for what is none."""
-    try:
-        return round(stamp * 1e9) if -_LATEST < stamp < _LATEST else None
-    except Exception:  # noqa: BLE001 (no number at all)
-        return None
-
-
 def _words(error: Exception) -> str:
     """The kind and message of an exception; a message that is long is cut, and one that cannot be had is left out."""
     try:
         return f"{type(error).__name__}: {str(error)[:_MESSAGE]}"
     except Exception:  # noqa: BLE001 (its own __str__ may be what is broken)
         return f"{type(error).__name__}, whose message cannot be read"
-
-
-def _copied(output: Any, room: Any = None) -> Any:
-    """A copy of an output, in `room` where that is an earlier one of the same form; what cannot be copied, itself."""
-    if isinstance(output, tuple):
-        rooms = room if isinstance(room, tuple) and len(room) == len(output) else (None,) * len(output)
-        return tuple(map(_copied, output, rooms))
-    if isinstance(output, np.ndarray):
-        if not isinstance(room, np.ndarray) or room.shape != output.shape or room.dtype != output.dtype:
-            return output.copy()
-        np.copyto(room, output)
-        return room
-    try:
-        return copy.deepcopy(output)
-    except Exception:  # noqa: BLE001 (an output of the user's own kind)
-        return output

@@ -125,7 +125,10 @@ def line_with(**changes):
         (b'{"seq":0,"type":"event","x":' + b"[" * 100_000 + b"\n", "recursion"),
         (b'{"seq":' + b"9" * 5000 + b"}\n", "Integer value out of range"),
         (b"[1]\n", "Expected `object`, got `array`"),
-        (b'{"seq":0,"type":"header","format":"outrider-events/9"}\n', "format 'outrider-events/9', expected 'outrider-e"),
+        (
+            b'{"seq":0,"type":"header","format":"outrider-events/9"}\n',
+            "format 'outrider-events/9', expected 'outrider-e",
+        ),
         (line_with(type="verdict"), "Invalid enum value 'verdict' - at `$.type`"),
         (line_with(type=["event"]), "Expected `str`, got `array` - at `$.type`"),
         (b'{"seq":0,"type":"event"}\n', "missing required field `kind`"),

@@ -50,7 +50,8 @@ def test_a_line_that_never_ends_is_not_read_into_memory(tmp_path, monkeypatch):
     path = tmp_path / "events.jsonl"
     path.write_bytes(number(encode(HEADER), 0) + b"x" * 10_000 + b"\n" + number(encode(EVENT), 1))
     with pytest.raises(
-        ValueError, match=r"events.jsonl:2: expected a line of an event log, got one that cannot be read \(longer than 4"
+        ValueError,
+        match=r"events.jsonl:2: expected a line of an event log, got one that cannot be read \(longer than 4",
     ):
         list(read_records(path))
     assert [seq for seq, _ in read_records(path, broken=lambda _: None)] == [0, 1]

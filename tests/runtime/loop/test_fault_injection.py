@@ -324,8 +324,8 @@ FRAMES = {
     "a frame cut short": (CLEAN[:, :3], FAULT, "expected a frame of shape (1, 4, 4), got (1, 3, 4)", False),
     "a frame without an axis": (CLEAN[0], FAULT, "expected a frame of shape (1, 4, 4), got (4, 4)", False),
     "an empty frame": (CLEAN[:, :0], FAULT, "expected a frame of shape (1, 4, 4), got (1, 0, 4)", False),
-    "no frame": (None, FAULT, "expected a numpy array, got NoneType", False),
-    "a list": (CLEAN.tolist(), FAULT, "expected a numpy array, got list", False),
+    "no frame": (None, FAULT, "expected a numpy array or a torch tensor, got NoneType", False),
+    "a list": (CLEAN.tolist(), FAULT, "expected a numpy array or a torch tensor, got list", False),
     "an array of objects": (CLEAN.astype(object), FAULT, "expected a frame of dtype float32, got object", False),
 }
 
@@ -442,7 +442,7 @@ def _(scene):
 @failure("a watchdog thread that dies")
 def _(scene):
     scene.start(silence=0.2)
-    thread = scene.guard._watchdog._thread
+    thread = scene.guard.watchdog.thread
     scene.patch.setattr(type(scene.guard.heartbeat), "count", property(raising(SystemExit)))
     thread.join(SOON)
     assert not thread.is_alive()
@@ -528,7 +528,7 @@ def _(scene):
 @failure("metrics that raise")
 def _(scene):
     scene.start(fallback=hold_last_safe)
-    safe = scene.guard._last_safe
+    safe = scene.guard._safe.last
     scene.patch.setattr(type(scene.guard.metrics), "record", boom)
     scene.expect(FAULT, "the evidence of the frame was not kept: Boom: injected", output=safe)
     assert scene.guard.metrics.counters.faults == 1

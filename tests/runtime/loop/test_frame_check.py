@@ -117,7 +117,7 @@ def test_frames_of_any_memory_order_are_judged():
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        ([[1.0]], "expected a numpy array, got list"),
+        ([[1.0]], "expected a numpy array or a torch tensor, got list"),
         (picture("float64"), "expected a frame of dtype float32, got float64"),
         (picture()[:, :, :5], r"expected a frame of shape (3, None, 6), got (3, 8, 5)"),
         (picture()[0], r"expected a frame of shape (3, None, 6), got (8, 6)"),

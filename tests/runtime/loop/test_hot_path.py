@@ -237,7 +237,7 @@ def test_of_a_map_of_scores_no_more_is_held_than_its_output(dtype, axes):
 def test_nothing_is_compiled(watching):
     guard, clean = watching
     loops = [value for value in vars(kernels).values() if isinstance(value, Dispatcher)]
-    loops.append(guard._check_frame._facts)
+    loops.append(guard.frame_check._facts)
     assert len(loops) > 30
 
     def compiled():

@@ -562,7 +562,9 @@ def test_a_cut_last_line_is_named_and_a_broken_one_refused_unless_salvaged(drive
     assert re.search(r"events.jsonl:\d+: the last line is cut off after \d+ bytes and left out", problem)
     lines = whole.splitlines(keepends=True)
     drive.write_bytes(b"".join([*lines[:3], b"rubbish\n", *lines[4:]]))
-    with pytest.raises(ValueError, match=r"events.jsonl:4: expected a line of an event log, got one that cannot be read "):
+    with pytest.raises(
+        ValueError, match=r"events.jsonl:4: expected a line of an event log, got one that cannot be read "
+    ):
         read_drive([drive])
     problems = read_drive([drive], salvage=True).problems
     assert [problem.split(": ")[1][:8] for problem in problems] == ["expected", "line 3 m"]
