@@ -32,6 +32,7 @@ from outrider.monitor import (
     describe_profile,
     read_facts,
 )
+from outrider.monitor.files import file_sha256
 from outrider.networks import Taps
 
 from .conftest import NumpyNetwork, batches, frames
@@ -441,3 +442,8 @@ def test_a_model_in_the_place_of_a_profile_is_recognised(tmp_path):
     for read in (read_facts, describe_profile):
         with pytest.raises(ProfileError, match=re.escape(words)):
             read(path)
+
+
+def test_the_hash_of_a_file(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
