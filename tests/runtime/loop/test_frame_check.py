@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from outrider.monitor import Status
-from outrider.runtime.loop.frame_check import FrameCheck
+from outrider.runtime.loop.frame_check import FrameCheck, as_array
 from outrider.runtime.loop.kernels import frame_facts
 
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int32", "int64"]
@@ -134,3 +134,26 @@ def test_frames_the_network_cannot_take_are_refused(frame, reason):
 def test_a_frozen_count_that_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="expected frozen as None or a number of frames from 2, got 1"):
         FrameCheck((3, 8, 6), "float32", frozen=1)
+
+
+def test_a_tensor_is_judged_where_it_lies():
+    torch = pytest.importorskip("torch")
+    frame = torch.from_numpy(picture()).requires_grad_()
+    assert np.shares_memory(as_array(frame), frame.detach().numpy())
+    check = FrameCheck((3, 8, 6), "float32", frozen=3)
+    assert [check.judge(one)[0] for one in (frame, picture(), frame)] == [Status.OK, Status.OK, Status.STALE]
+    assert check.judge(frame.detach() * torch.inf) == (Status.FAULT, "the frame holds NaN or Inf", True)
+    assert check.judge(frame.double())[1] == "expected a frame of dtype float32, got float64"
+    assert check.judge(frame.bfloat16())[1] == "expected a numpy array or a torch tensor, got Tensor"
+
+
+@pytest.mark.parametrize("other", [None, [1.0], "frame"])
+def test_what_is_no_tensor_stays_as_it_is(other):
+    assert as_array(other) is other
+
+
+def test_a_tensor_elsewhere_is_copied():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no other device")
+    assert FrameCheck((3, 8, 6), "float32").judge(torch.from_numpy(picture()).cuda())[0] == Status.OK

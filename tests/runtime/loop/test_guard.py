@@ -17,7 +17,7 @@ pytest.importorskip("onnx")
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, NotReadyError, Status
 from outrider.networks import OnnxNetwork
-from outrider.runtime import Guard, Heartbeat, KOfN, hold_last_safe, stop
+from outrider.runtime import EventLog, Guard, Heartbeat, KOfN, hold_last_safe, stop
 
 from ..small_network import CLEAN, STRANGE, calibrated, frames, model
 from .guards import SOON, guard, stale, statuses
@@ -273,3 +273,25 @@ def test_a_heartbeat_of_ones_own_counts_frames(monitor, tmp_path):
     statuses(watching, CLEAN, STRANGE)
     assert Heartbeat(tmp_path / "beat").count == before + 2
     assert threading.active_count() >= 1
+
+
+def test_tensors_are_judged_like_arrays(tmp_path):
+    torch = pytest.importorskip("torch")
+    from outrider.networks import TorchNetwork
+
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten())
+    network = TorchNetwork(module.eval(), (1, 4, 4), taps="auto", neurons="unit", classes=None)
+    monitor = Monitor(network, SingleRange())
+    monitor.profile([frames(400)], minimum_per_class=0)
+    monitor.calibrate([frames(200, 1)], 0.05)
+    with EventLog(tmp_path / "events.jsonl") as log, guard(monitor, log=log, frozen=2) as watching:
+        for frame, status in ((CLEAN, Status.OK), (STRANGE, Status.ALARM), (CLEAN * np.nan, Status.FAULT)):
+            expected, verdict = monitor(frame)
+            output, seen = watching(torch.from_numpy(frame.copy()))
+            np.testing.assert_array_equal(output, expected)
+            assert (seen.status, seen.layers) == (status, verdict.layers)
+        assert watching(torch.from_numpy(CLEAN))[1].status == Status.OK
+        assert watching(torch.from_numpy(CLEAN))[1].status == Status.STALE
+        assert log.close(SOON)
+    assert len(list((tmp_path / "events.frames").iterdir())) >= 1

@@ -1,0 +1,36 @@
+"""When a frame was taken, as the caller says it: bounds met exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from outrider.runtime.loop.moments import moment, stamp_ns
+
+NOW = 2 * 10**18
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken"),
+    [(1.5e9, 1_500_000_000 * SECOND), (2e9, NOW), (2e9 + 1, NOW), (1e9 + 1, 1_000_000_001 * SECOND)],
+)
+def test_a_frame_was_taken_before_now_or_a_second_ahead_at_most(seconds, taken):
+    assert moment(seconds, NOW) == (taken, "")
+
+
+@pytest.mark.parametrize(("seconds", "off"), [(2e9 + 2, "2 s"), (1e9, "-1e+09 s"), (0, "-2e+09 s")])
+def test_the_time_of_another_clock_is_named(seconds, off):
+    assert moment(seconds, NOW) == (NOW, f"expected `captured` by time.monotonic(), got a time {off} from now")
+
+
+@pytest.mark.parametrize("none", [np.nan, np.inf, "noon", None])
+def test_what_is_no_number_is_named(none):
+    assert moment(none, NOW) == (NOW, "expected `captured` in seconds, got no number")
+    assert stamp_ns(none) is None
+
+
+def test_a_stamp_fits_into_64_bits():
+    assert [stamp_ns(seconds) for seconds in (0, -1.5, 1.7e9)] == [0, -1_500_000_000, 1_700_000_000 * SECOND]
+    assert stamp_ns(9e9) is stamp_ns(-9e9) is None
+    assert stamp_ns(np.nextafter(9e9, 0)) < 2**63
