@@ -31,23 +31,9 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "Cusum",
-    "DriftTest",
-    "EventLog",
-    "Fallback",
-    "Guard",
-    "Heartbeat",
-    "KOfN",
-    "Watchdog",
-    "export",
-    "guard_facts",
-    "hand_over",
-    "hold_last_safe",
-    "metrics_text",
-    "scale_down",
-    "serve_metrics",
-    "stop",
-]
+    "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "Heartbeat", "KOfN", "Watchdog", "export", "guard_facts",
+    "hand_over", "hold_last_safe", "metrics_text", "scale_down", "serve_metrics", "stop",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

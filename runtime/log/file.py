@@ -17,11 +17,11 @@ _BLOCK = 1 << 16
 class LogFile:
     """Appends lines to `path`. `run.jsonl` is the newest; `run.1.jsonl`, `run.2.jsonl`, … are older, oldest first.
 
-    max_bytes: a file is rotated before it grows beyond. keep: older files kept; of files with such names only those
-    are touched that `older_files` knows by their first line. A line that a crash cut off is removed on opening:
-    `repaired_bytes`. A lock on `.run.jsonl.lock` keeps a second writer out (not on Windows).
-    Raises OSError when the folder cannot be written or locked or another writer is at work, ValueError for a file that
-    is no event log, or an older one of another log.
+    max_bytes: a file is rotated before it grows beyond. keep: how many older files are kept. Of files with such names
+    it touches only those that `older_files` knows by their first line. Opening removes a line that a crash cut off;
+    `repaired_bytes` says how long it was. A lock on `.run.jsonl.lock` keeps a second writer out (not on Windows).
+    Raises OSError where the folder cannot be written or locked or another writer is at work, ValueError for a file that
+    is no event log and for an older file of another log.
     """
 
     def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
@@ -164,7 +164,7 @@ class LogFile:
             self.leave()
 
     def leave(self) -> None:
-        """Let go of the lock: in a forked child, which would hold it for as long as it lives, and at the end."""
+        """Let go of the lock: at the end, and in a forked child, which would otherwise hold it while it lives."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)
@@ -178,8 +178,8 @@ def numbered(path: Path, number: int) -> Path:
 def older_files(path: Path) -> list[tuple[int, Path]]:
     """(number, path) of the files that were rotated away from `path`, oldest first.
 
-    Each says so in its first line. Whatever else has such a name, ``drive.20260101.jsonl`` beside ``drive.jsonl`` or a
-    log of another writer, is none.
+    Each says so in its first line. Any other file of such a name is left out: ``drive.20260101.jsonl`` beside
+    ``drive.jsonl``, or the log of another writer.
     """
     files = ((_number(path, other.name), other) for other in path.parent.iterdir())
     return sorted((number, file) for number, file in files if number and _was_set_aside(file))

@@ -51,20 +51,10 @@ class EventLog:
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        capacity: int = 1024,
-        max_bytes: int = 16 << 20,
-        keep: int = 8,
-        network: str = "",
-        profile: str = "",
-        false_alarm_rate: float | None = None,
-        thumbnails: int = 64,
-        thumbnail_seconds: float = 1.0,
-        sync_seconds: float = 1.0,
-        source: str = "",
-    ) -> None:
+        self, path: str | os.PathLike[str], *, capacity: int = 1024, max_bytes: int = 16 << 20, keep: int = 8,
+        network: str = "", profile: str = "", false_alarm_rate: float | None = None, thumbnails: int = 64,
+        thumbnail_seconds: float = 1.0, sync_seconds: float = 1.0, source: str = "",
+    ) -> None:  # fmt: skip
         if capacity < 1 or max_bytes < 4096 or keep < 0 or thumbnails < 0:
             raise ValueError(
                 "expected capacity >= 1, max_bytes >= 4096, keep >= 0 and thumbnails >= 0,"

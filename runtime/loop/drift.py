@@ -29,14 +29,14 @@ class DriftTest:
     1 / level is at most `level` (Ville, 1939), however long the drive and however often one looks. The mixture over
     beginnings is that of e-detectors (Shin, Ramdas and Rinaldo, 2024) with weights that keep it a test.
 
-    Frames during an alarm of the loop are left out as a hazard, up to `patience` of them in a row; what alarms for
-    longer is no hazard any more but drift, and is tested like the rest. Whether a frame is tested is settled by the
-    frames before it, never by its own alarm, so E stays a supermartingale. What looks like drift may so be a real
-    hazard that lasts, and a hazard that comes back again and again counts by the frames with which it begins.
+    Frames during an alarm of the loop are left out as a hazard, up to `patience` of them in a row. An alarm that lasts
+    longer counts as drift, and its frames are tested like the rest. The frames before a frame settle whether it is
+    tested, never its own alarm, so E stays a supermartingale. A real hazard that lasts may therefore look like drift,
+    and one that comes back again and again counts by the frames with which it begins.
 
-    Neighbouring frames of a video are alike, and so are their alarms: after one, the next is likely whatever the rate.
-    Therefore only one in `stride` of the frames not left out is tested. The promise assumes that frames `stride` apart
-    alarm no more often than `rate` given those before: choose it as long as a scene lasts (30 is one second at 30 fps).
+    Neighbouring frames of a video are alike, so after one alarm the next is likely whatever the rate. Therefore only one
+    in `stride` of the frames not left out is tested. The promise assumes that frames `stride` apart alarm no more often
+    than `rate`, given those before. Choose `stride` as long as a scene lasts (30 is one second at 30 fps).
 
     rate: the highest rate that is no drift, known and not estimated; `for_calibration` is for one that is. level: the
     chance of a false report where frames alarm at `rate`. Raises ValueError out of range.

@@ -1,7 +1,7 @@
-"""What to hand on while the guard does not trust the network: small callables `(output, verdict, last_safe) -> output`.
+"""What a guard hands on while it does not trust the network: callables `(output, verdict, last_safe) -> output`.
 
-output: the network's own, None where it could not run. last_safe: the output of the last frame whose status was OK,
-None before there was one. Outputs are arrays or tuples of arrays, without the batch axis.
+output: the network's own, None where it could not run. last_safe: the output of the last frame that was OK, None before
+the first. Outputs are arrays or tuples of arrays, without the batch axis.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Fallback = Callable[[Any, Verdict, Any], Any]
 
 
 def hold_last_safe(output: Any, verdict: Verdict, last_safe: Any) -> Any:
-    """The output of the last frame that was trusted; None before there was one."""
+    """The output of the last frame that was OK; None before the first."""
     return last_safe
 
 
 def stop(output: Any, verdict: Verdict, last_safe: Any) -> Any:
-    """Zeros in the form of the output: a command that commands nothing; None where no form is known."""
+    """Zeros in the form of the output, None where no form is known."""
     return _map(np.zeros_like, last_safe if output is None else output)
 
 
 def scale_down(factor: float) -> Fallback:
-    """The output times a factor, 0 <= factor < 1; of the last trusted output where the network gave none."""
+    """The output times a factor, 0 <= factor < 1. Where the network gave none, the last safe output times it."""
     if not 0 <= factor < 1:
         raise ValueError(f"expected a factor of at least 0 and below 1, got {factor}")
 
@@ -38,7 +38,7 @@ def scale_down(factor: float) -> Fallback:
 
 
 def hand_over(other: Callable[[Any, Verdict], Any]) -> Fallback:
-    """What another controller says, called with the network's output and the verdict."""
+    """The output of another controller, which is called with the network's output and the verdict."""
 
     def handed(output: Any, verdict: Verdict, last_safe: Any) -> Any:
         return other(output, verdict)

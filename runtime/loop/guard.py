@@ -67,21 +67,11 @@ class Guard:
     """
 
     def __init__(
-        self,
-        monitor: Monitor,
-        *,
-        deadline: float | None = None,
-        frozen: int | None = None,
-        silence: float | None = None,
-        alarm: tuple[int, int] = (1, 1),
-        clear: tuple[int, int] = (1, 1),
-        latch: bool = False,
-        temporal: TemporalLogic | None = None,
-        fallback: Fallback | None = None,
-        log: EventLog | None = None,
-        heartbeat: Heartbeat | None = None,
-        drift: DriftTest | None = None,
-    ) -> None:
+        self, monitor: Monitor, *, deadline: float | None = None, frozen: int | None = None,
+        silence: float | None = None, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1),
+        latch: bool = False, temporal: TemporalLogic | None = None, fallback: Fallback | None = None,
+        log: EventLog | None = None, heartbeat: Heartbeat | None = None, drift: DriftTest | None = None,
+    ) -> None:  # fmt: skip
         if deadline is not None and not 0 < deadline < math.inf:
             raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
         if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):

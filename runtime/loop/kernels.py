@@ -14,9 +14,9 @@ from ...coverage.kernels.compiling import compiled, read
 def _frame_facts(frame, exponent, last):
     """How many frames in a row had the bytes of this one; -1 where it holds NaN or Inf, -2 where it is of one colour.
 
-    Of three axes the first or the last may be that of the colours, if it has no more than 4. exponent: (1,)
-    unsigned of the size of a value, the bits of the exponent, 0 for integers. last: (2,) uint64, kept from frame to
-    frame: the sum of all values times numbers that are as good as random, 64 bits of it, and how many frames had it.
+    Of three axes the first or the last is that of the colours, if it has at most 4. exponent: (1,) unsigned of the
+    size of a value, the bits of the exponent, 0 for integers. last: (2,) uint64, kept from frame to frame: a digest,
+    which is the sum of all values times pseudo-random weights in 64 bits, and how many frames in a row had it.
     """
     words, highest = frame.reshape(frame.size).view(exponent.dtype), exponent[0]
     plain = False

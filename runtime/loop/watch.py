@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WatchedFrame:
-    """A frame and what the guard said of it.
+    """A frame and the guard's verdict on it.
 
     number: as in the event log. seconds: since the first frame, by the clock of the source. latency: seconds from the
-    picture to the verdict, preprocessing included. drift: what the drift test says at the frame that makes it reject
-    the calibration, else empty.
+    picture to the verdict, preprocessing included. drift: the message of the drift test at the frame that makes it
+    reject the calibration, else empty.
     """
 
     number: int

@@ -74,7 +74,7 @@ def test_the_time_of_recordings_is_that_of_their_frames(monitor, tmp_path, stamp
         assert drive_statistics(drive)["hours"] == pytest.approx(hours)
 
 
-def test_a_fallback_or_a_log_that_is_none_is_refused_before_the_loop(monitor, tmp_path):
+def test_a_fallback_that_cannot_be_called_and_a_log_that_cannot_be_written_are_refused(monitor, tmp_path):
     with pytest.raises(TypeError, match="expected a fallback that can be called, such as `stop`, got 'stop'"):
         Guard(monitor, fallback="stop")
     with pytest.raises(TypeError, match=r"expected an EventLog, got 'events.jsonl'; open it with EventLog\(path\)"):
