@@ -34,7 +34,7 @@ class DriftTest:
     tested, never its own alarm, so E stays a supermartingale. A real hazard that lasts may therefore look like drift,
     and one that comes back again and again counts by the frames with which it begins.
 
-    Neighbouring frames of a video are alike, so after one alarm the next is likely whatever the rate. Therefore only one
+    Neighbouring frames of a video are alike, so after one alarm the next is likely at any rate. Therefore only one
     in `stride` of the frames not left out is tested. The promise assumes that frames `stride` apart alarm no more often
     than `rate`, given those before. Choose `stride` as long as a scene lasts (30 is one second at 30 fps).
 
