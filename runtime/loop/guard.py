@@ -26,7 +26,6 @@ from .watchdog import Heartbeat, Watchdog
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ...networks import Network
     from ..log.log import EventLog
 
 _MESSAGE = 500
@@ -93,7 +92,7 @@ class Guard:
         self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
         self.watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
         self._lock = threading.RLock()  # a fallback may call `reset`
-        self._plan: FrameJudge | None = None
+        self.judge: FrameJudge | None = None
         self._nothing = np.full(len(monitor.columns), np.nan, np.float32)
         self._nothing.flags.writeable = False
         self._status, self._held = _OK, _OK
@@ -104,7 +103,7 @@ class Guard:
     # deactivate and cleanup of a lifecycle node.
 
     @classmethod
-    def load(cls, profile: str | os.PathLike[str], network: Network, **options: Any) -> Self:
+    def load(cls, profile: str | os.PathLike[str], network: Any, **options: Any) -> Self:
         """The guard of a profile file; options as for `Guard`. Raises what `Monitor.load` raises."""
         return cls(Monitor.load(profile, network), **options)
 
@@ -122,10 +121,10 @@ class Guard:
         dtype = np.dtype(network.dtype)
         frame = (noise * 255).astype(dtype) if dtype.kind in "iu" else noise.astype(dtype)
         with self._lock:
-            plan = self._make_plan()
+            judge = self._bind_judge()
             for _ in range(frames):
                 self.frame_check.judge(frame)
-                plan(frame, finite=True)
+                judge(frame, finite=True)
             self.frame_check.reset()
             self._watch()
         return self
@@ -166,7 +165,7 @@ class Guard:
                     self.metrics.stamped(stamped)
                 self.evidence.count(own, verdict, before, microseconds)
                 if self.evidence.log is not None and (verdict.status is not before or own.status >= _ALARM):
-                    neurons = self._plan.neurons(verdict.layers) if verdict.layers and self._plan is not None else ()
+                    neurons = self.judge.neurons(verdict.layers) if verdict.layers and self.judge is not None else ()
                     self.evidence.write_down(own.status, verdict, before, microseconds, neurons, frame)
             except Exception as error:  # noqa: BLE001 (a loop without evidence is not safe, but goes on)
                 failed = self._failed(error, verdict)
@@ -258,11 +257,11 @@ class Guard:
             status, reason, runs = self.frame_check.judge(frame)
             if not runs:
                 return None, self._broken(status, reason)
-            plan = self._plan
-            if plan is None or plan.calibration is not self.monitor.calibration:
-                plan = self._make_plan()
-            running = plan
-            output, verdict = plan(frame, finite=status is not _FAULT)
+            judge = self.judge
+            if judge is None or judge.calibration is not self.monitor.calibration:
+                judge = self._bind_judge()
+            running = judge
+            output, verdict = judge(frame, finite=status is not _FAULT)
             return output, verdict if status is _OK else self._restated(verdict, status, reason)
         except Exception as error:  # noqa: BLE001 (whatever broke, the loop goes on and is told)
             self.raised = error
@@ -333,13 +332,13 @@ class Guard:
 
     # What lasts longer than a frame.
 
-    def _make_plan(self) -> FrameJudge:
-        """The plan for the calibration as it is now."""
+    def _bind_judge(self) -> FrameJudge:
+        """The judge of the calibration as it is now."""
         if self._calibration is not self.monitor.calibration:
             self._hold_to_calibration()
-        if self._plan is None or self._plan.calibration is not self._calibration:
-            self._plan = self.monitor.bind()
-        return self._plan
+        if self.judge is None or self.judge.calibration is not self._calibration:
+            self.judge = self.monitor.bind()
+        return self.judge
 
     def _hold_to_calibration(self) -> None:
         """Have counters, drift test and log speak of the calibration as it is now."""

@@ -107,8 +107,8 @@ class Scene:
 
     def observing(self, change):
         """Have the guard see what `change` makes of each observation."""
-        observe = self.guard._plan._observe
-        self.patch.setattr(self.guard._plan, "_observe", lambda batch: change(observe(batch)))
+        observe = self.guard.judge._observe
+        self.patch.setattr(self.guard.judge, "_observe", lambda batch: change(observe(batch)))
 
     def events(self):
         files = [*(old for _, old in older_files(self.log.path)), self.log.path]

@@ -25,7 +25,7 @@ def _(scene):
     wrong = np.zeros((1, 96))
     bounds = wrong.astype(np.float32)
     broken = lambda *_: kernels.range_outside(wrong, np.zeros(1, np.int64), bounds, bounds, bounds[0])  # noqa: E731
-    scene.patch.setattr(scene.guard._plan, "_steps", [broken])
+    scene.patch.setattr(scene.guard.judge, "steps", [broken])
     scene.expect(FAULT, "TypeError: No matching definition")
     assert scene.guard.metrics.counters.faults == 1
     scene.heal()
@@ -34,7 +34,7 @@ def _(scene):
 @FAILURES("an exception in the logic")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_rate", boom)
+    scene.patch.setattr(scene.guard.judge, "rate", boom)
     scene.expect(FAULT, "Boom: injected")
     scene.heal()
 
@@ -62,7 +62,7 @@ def _(scene):
 @FAILURES("an exception in the network, where it is observed")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_observe", boom)
+    scene.patch.setattr(scene.guard.judge, "_observe", boom)
     scene.expect(FAULT, "Boom: injected")
     scene.heal()
 
@@ -70,7 +70,7 @@ def _(scene):
 @FAILURES("an exception in the network itself")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_observe", boom)
+    scene.patch.setattr(scene.guard.judge, "_observe", boom)
     scene.patch.setattr(scene.network, "run", boom)
     scene.expect(FAULT, "Boom: injected", output=None)
     scene.heal()
@@ -81,7 +81,7 @@ def _(scene):
     scene.monitor.save(scene.folder / "p.outrider")
     scene.start(monitor=Monitor.load(scene.folder / "p.outrider", Loose(scene.network)))
     scene.observing(lambda seen: seen._replace(activations=(seen.activations[0][:, :-1], *seen.activations[1:])))
-    scene.expect(FAULT, "expected neurons (1, 96), got (1, 95)")
+    scene.expect(FAULT, "expected neurons float32 (1, 96), got float32 (1, 95)")
     scene.heal()
 
 
@@ -103,7 +103,7 @@ def _(scene):
 @FAILURES("out of memory")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_rate", raising(MemoryError()))
+    scene.patch.setattr(scene.guard.judge, "rate", raising(MemoryError()))
     scene.expect(FAULT, "MemoryError")
     scene.heal()
 
@@ -111,7 +111,7 @@ def _(scene):
 @FAILURES("an exception with a message of 100 MB")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_rate", raising(Boom("x" * 10**8)))
+    scene.patch.setattr(scene.guard.judge, "rate", raising(Boom("x" * 10**8)))
     assert len(scene.expect(FAULT, "Boom: xxx").reason) < 1000
     scene.heal()
 
@@ -123,7 +123,7 @@ def _(scene):
             raise Boom
 
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_rate", raising(Mute()))
+    scene.patch.setattr(scene.guard.judge, "rate", raising(Mute()))
     scene.expect(FAULT, "Mute, whose message cannot be read")
     scene.heal()
 
@@ -131,7 +131,7 @@ def _(scene):
 @FAILURES("Ctrl-C in the middle of a frame")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._plan, "_rate", raising(KeyboardInterrupt))
+    scene.patch.setattr(scene.guard.judge, "rate", raising(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         scene.guard(CLEAN)
     scene.heal()

@@ -187,7 +187,7 @@ def test_a_slow_logic_over_time_makes_a_frame_late(monitor):
 def test_after_a_failure_of_the_monitor_the_network_does_not_run_again(monitor, monkeypatch):
     watching = guard(monitor)
     expected, _ = watching(CLEAN)
-    monkeypatch.setattr(watching._plan, "_rate", lambda: 1 / 0)
+    monkeypatch.setattr(watching.judge, "rate", lambda: 1 / 0)
     monkeypatch.setattr(monitor.network, "run", lambda _: pytest.fail("a second inference"))
     output, verdict = watching(CLEAN)
     assert verdict.status == Status.FAULT

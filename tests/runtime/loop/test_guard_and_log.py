@@ -189,7 +189,7 @@ def test_a_guard_that_cannot_be_made_or_warmed_up_leaves_the_log(monitor, tmp_pa
         with pytest.raises(ValueError, match="expected frozen"):
             Guard(monitor, log=log, frozen=1)
         with monkeypatch.context() as patch:
-            patch.setattr(monitor, "frame_plan", lambda: 1 / 0)
+            patch.setattr(monitor, "bind", lambda: 1 / 0)
             broken = Guard(monitor, log=log)
             with pytest.raises(ZeroDivisionError):
                 broken.__enter__()
