@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .in_graph.guarded_model import export, guard_facts
+    from .in_graph.exporting import export
+    from .in_graph.guarded_model import guard_facts
     from .log.log import EventLog
     from .loop.drift import DriftTest
     from .loop.fallback import Fallback, hand_over, hold_last_safe, scale_down, stop
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from .outlets.prometheus import metrics_text, serve_metrics
 
 _NAMES = {
-    "in_graph.guarded_model": ("export", "guard_facts"),
+    "in_graph.exporting": ("export",),
+    "in_graph.guarded_model": ("guard_facts",),
     "log.log": ("EventLog",),
     "loop.drift": ("DriftTest",),
     "loop.fallback": ("Fallback", "hand_over", "hold_last_safe", "scale_down", "stop"),

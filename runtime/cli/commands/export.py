@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from ...in_graph.guarded_model import export
+from ...in_graph.exporting import export
 from .inspect import print_guarded
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ....monitor import describe_profile
-from ...in_graph.guarded_model import guard_facts
+from ...in_graph.exporting import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
 from ..tap_list import offer_facts, print_offer

@@ -40,7 +40,7 @@ from outrider.monitor import (  # noqa: E402
 )
 from outrider.networks import OnnxNetwork  # noqa: E402
 from outrider.runtime import export, guard_facts  # noqa: E402
-from outrider.runtime.in_graph import guarded_model, logics  # noqa: E402
+from outrider.runtime.in_graph import exporting, logics  # noqa: E402
 from outrider.runtime.in_graph.builder import refuse_what_cannot_be_exported  # noqa: E402
 
 SHAPE = 3, 8, 8
@@ -526,12 +526,12 @@ def test_an_opset_that_is_too_old(tmp_path):
 
 def test_large_tables_are_warned_of(bare, tmp_path, monkeypatch):
     _, profile = taught(bare, SingleRange(), taps=["r1:unit", "r2:channel"])
-    monkeypatch.setattr(guarded_model, "_LARGE_TABLES", 1000)
+    monkeypatch.setattr(exporting, "_LARGE_TABLES", 1000)
     with pytest.warns(
         OutriderWarning, match="the monitor adds 0 MB to the model's 0 MB, most of it for 'r1:unit single"
     ):
         export(bare, profile, tmp_path / "guarded.onnx")
-    monkeypatch.setattr(guarded_model, "_LARGEST_FILE", 20_000)
+    monkeypatch.setattr(exporting, "_LARGEST_FILE", 20_000)
     with pytest.raises(ExportError, match=r"expected model and tables of at most 2 GiB together, got [0-9,]+ bytes"):
         export(bare, profile, tmp_path / "more.onnx")
 
@@ -550,7 +550,7 @@ def test_a_score_that_comes_out_differently_is_refused(bare, tmp_path, monkeypat
 
 def test_outputs_that_come_out_differently_are_named(bare, tmp_path, monkeypatch):
     _, profile = taught(bare, SingleRange())
-    monkeypatch.setattr(guarded_model, "_same", lambda a, b: False)
+    monkeypatch.setattr(exporting, "_same", lambda a, b: False)
     with pytest.raises(ExportError, match="expected the outputs of the bare model bit for bit, got others for logits"):
         export(bare, profile, tmp_path / "guarded.onnx")
 
@@ -606,7 +606,7 @@ def test_copied_weights_go_when_the_model_cannot_be_written(external, tmp_path, 
     def full(*_, **__):
         raise ExportError("full")
 
-    monkeypatch.setattr(guarded_model, "write_whole", full)
+    monkeypatch.setattr(exporting, "write_whole", full)
     with pytest.raises(ExportError, match="full"):
         export(path, profile, tmp_path / "guarded.onnx")
     assert not (tmp_path / "weights" / "all.bin").exists()
