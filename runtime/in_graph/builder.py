@@ -14,12 +14,10 @@ from ...networks import Tap
 from ...networks.onnx.pooling import add_neurons, join_neurons
 from ...networks.onnx.proto import Fragment
 from . import criteria, logics
+from .guarded_model import OUTPUTS, THRESHOLD
 from .operators import Operators
 
 OLDEST_OPSET = 9
-OUTPUTS = ("outrider_score", "outrider_confidence", "outrider_alarm", "outrider_layers")
-THRESHOLD = "outrider_threshold"
-NAMES = (*OUTPUTS, THRESHOLD)
 
 
 class Model(NamedTuple):
@@ -83,14 +81,14 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
     for row in filter(None, (lost, lost_class)):
         deviations = ops("Add", deviations, row)
-    deviations = ops.settled(deviations, "outrider_layers")
+    deviations = ops.settled(deviations, "outrider_deviation")
 
     whole = all(criteria.counts(column.criterion) for column in profile.columns)
-    layers = logics.Deviations(deviations, np.array([column.group for column in profile.columns]), whole)
-    score = logics.add_score(ops, logic, calibration.scales, layers)
+    columns = logics.Deviations(deviations, np.array([column.group for column in profile.columns]), whole)
+    score = logics.add_score(ops, logic, calibration.scales, columns)
     _add_verdict(ops, threshold, score)
     for name in OUTPUTS:
-        shape = (model.batch, len(profile.columns)) if name == "outrider_layers" else (model.batch,)
+        shape = (model.batch, len(profile.columns)) if name == "outrider_deviation" else (model.batch,)
         fragment.output(name, "bool" if name == "outrider_alarm" else "float32", shape)
 
 

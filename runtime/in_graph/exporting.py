@@ -1,4 +1,4 @@
-"""A model with its monitor inside: one file for any program that runs ONNX. EXPORT.md tells what is in it."""
+"""Export a model with its monitor inside: one file for any program that runs ONNX. EXPORT.md tells what is in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +23,6 @@ from ...monitor import (
     Monitor,
     NotReadyError,
     OutriderWarning,
-    Verdicts,
     describe_logic,
     read_facts,
 )
@@ -32,19 +31,14 @@ from ...monitor.profile import NetworkFacts
 from ...networks.onnx.files import check_external, fingerprint, read_model
 from ...networks.onnx.proto import parse_model
 from ...networks.onnx.reading.graph import OnnxGraph
-from ...networks.onnx.session import Runtime
 from ..inputs.networks import refuse_another_model, reopen_network
 from . import builder
+from .agreement import refuse_difference, trial_frames
+from .guarded_model import FORMAT, KEY, OUTPUTS, THRESHOLD, carries_monitor
 
 if TYPE_CHECKING:
     from ...networks import OnnxNetwork
 
-FORMAT = 1
-KEY = "outrider"
-"""The key of the facts in the metadata of a guarded model."""
-
-_TOLERANCES = {"layers": 1e-3, "score": 1e-2, "confidence": 1e-2}  # what is more is no rounding
-_OPEN = 64  # taken for a size of the input that the model leaves open, in the check
 _LARGEST_FILE = 2**31 - 1
 _LARGE_TABLES = 32 << 20
 _OLDEST_IR = 4  # the first in which a default may be overridden
@@ -54,13 +48,13 @@ _IR_OF_OPSET = {10: 5, 11: 6, 12: 7, 15: 8, 19: 9, 21: 10, 23: 11}
 def export(
     model: str | os.PathLike[str], profile: str | os.PathLike[str], output: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Write the model with the monitor of a calibrated profile inside; the facts that its metadata hold.
+    """Write the model with the monitor of a calibrated profile inside; return the facts in its metadata.
 
-    The new file has the model's own outputs, bit for bit, and beside them `outrider_score` (batch,),
-    `outrider_confidence` (batch,), `outrider_alarm` (batch,) bool and `outrider_layers` (batch, columns), from standard
-    operators alone. The input `outrider_threshold` has the calibrated threshold as its default. Before the file is
-    kept, it is run on random frames beside the untouched model and the monitor in Python. Weights in files beside the
-    model are copied where the output goes to another folder.
+    The new file has the model's own outputs, bit for bit. It adds `outrider_score` (batch,), `outrider_confidence`
+    (batch,), `outrider_alarm` (batch,) bool and `outrider_deviation` (batch, columns), made of standard operators. Its
+    input `outrider_threshold` has the calibrated threshold as default. Before the file is kept, it is run on random
+    frames beside the bare model and the monitor in Python. Where the output goes to another folder, weights in files
+    beside the model are copied.
     Raises ExportError for what cannot be exported or came out differently, MismatchError for the profile of another
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
     """
@@ -84,36 +78,13 @@ def export(
         facts = _facts(monitor, monitor.calibration, profile)
         known = _known(data, network)
         guarded = _guarded(source, data, graph, monitor, monitor.calibration, known, facts)
-        frames = _frames(known, network.input_shape)
+        frames = trial_frames(known, network.input_shape)
         expected = [monitor.check(batch)[1] for batch in frames]
-    _check(source, untouched, guarded, frames, expected)
+    refuse_difference(source, untouched, guarded, frames, expected)
     with ExitStack() as undo:
         _copy_weights(graph.external, source.parent, target.parent, undo)
         write_whole(target, guarded, ExportError)
         undo.pop_all()
-    return facts
-
-
-def guard_facts(model: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The facts in the metadata of a guarded model; None for a model without a monitor.
-
-    Raises FileNotFoundError for none, ValueError for a file that is no model.
-    """
-    path = Path(model)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected an ONNX model, got no such file")
-    text = next((entry.value for entry in parse_model(path.read_bytes()).metadata_props if entry.key == KEY), None)
-    if text is None:
-        return None
-    try:
-        facts = json.loads(text)
-    except (ValueError, RecursionError):
-        facts = None
-    got = facts.get("format") if isinstance(facts, dict) else text[:20]
-    if got != FORMAT:
-        raise ValueError(
-            f"{path}: expected a guarded model of format {FORMAT}, got {got!r}; use the Outrider that wrote it"
-        )
     return facts
 
 
@@ -130,7 +101,7 @@ def _check_paths(source: Path, target: Path) -> None:
 
 
 def _refuse_unfit(source: Path, graph: OnnxGraph) -> None:
-    if KEY in graph.metadata or set(builder.OUTPUTS) <= set(graph.outputs):
+    if carries_monitor(graph.metadata, graph.outputs):
         raise ExportError(
             f"{source}: expected a bare model, got one that carries a monitor; export the one it came from"
         )
@@ -139,7 +110,7 @@ def _refuse_unfit(source: Path, graph: OnnxGraph) -> None:
             f"{source}: expected opset {builder.OLDEST_OPSET} or newer, got {graph.opset};"
             " convert it with onnx.version_converter and profile the result"
         )
-    taken = [name for name in builder.NAMES if graph.unused_name(name) != name]
+    taken = [name for name in (*OUTPUTS, THRESHOLD) if graph.unused_name(name) != name]
     if taken:
         raise ExportError(
             f"{source}: expected a model without names that begin with {', '.join(taken)}, got one; rename its tensors"
@@ -233,6 +204,7 @@ def _facts(monitor: Monitor, calibration: Calibration, profile: Path) -> dict[st
         "input_shape": list(network.input_shape),
         "preprocessing": network.preprocessing,
         "taps": [tap.id for tap in network.taps],
+        "outputs": list(OUTPUTS),
         "columns": list(learned.names),
         "limits": calibration.limits.tolist(),
         "logic": describe_logic(monitor.logic),
@@ -243,90 +215,6 @@ def _facts(monitor: Monitor, calibration: Calibration, profile: Path) -> dict[st
         "interval": list(calibration.interval),
         "uncovered_classes": np.flatnonzero(~learned.trusted.covered).tolist(),
     }
-
-
-# The check before the file is kept.
-
-
-def _frames(known: builder.Model, sample: Sequence[int | None]) -> list[np.ndarray]:
-    """Random batches as the model takes them; for floats also one with NaN."""
-    rng = np.random.default_rng(0)
-    dtype = np.dtype(known.dtype)
-    shape = (known.batch if isinstance(known.batch, int) else 1, *(size or _OPEN for size in sample))
-    if dtype.kind != "f":
-        largest = min(np.iinfo(dtype).max, 255)
-        return [rng.integers(0, largest, shape, endpoint=True).astype(dtype) for _ in range(2)]
-    frames = [rng.random(shape).astype(dtype), rng.standard_normal(shape).astype(dtype)]
-    broken = frames[0].copy()
-    broken.reshape(len(broken), -1)[-1, 0] = np.nan
-    return [*frames, broken]
-
-
-def _check(
-    source: Path, untouched: bytes, guarded: bytes, frames: Sequence[np.ndarray], expected: Sequence[Verdicts]
-) -> None:
-    """Raise ExportError unless the guarded model's outputs are those of the untouched one and of the monitor."""
-    runtime = Runtime(("CPUExecutionProvider",), threads=1)
-    folder = source.parent.absolute()
-    bare, names = _outputs(runtime, untouched, folder, frames)
-    found, every = _outputs(runtime, guarded, folder, frames)
-    own = {name: every.index(name) for name in builder.OUTPUTS}
-    for batch, before, after, verdicts in zip(frames, bare, found, expected, strict=True):
-        if all(np.isfinite(values).all() for values in (batch, *filter(_is_float, before))):
-            differing = [name for name, a, b in zip(names, before, after, strict=False) if not _same(a, b)]
-            if differing:
-                raise ExportError(
-                    f"{source}: expected the outputs of the bare model bit for bit, got others for"
-                    f" {', '.join(differing)}; tap what stands after an activation function, where the runtime's"
-                    " fusions end"
-                )
-        got = {name.removeprefix("outrider_"): np.asarray(after[place]) for name, place in own.items()}
-        for difference in _differences(got, verdicts):
-            raise ExportError(f"{source}: expected what the monitor says outside the graph, got {difference}")
-
-
-def _outputs(
-    runtime: Runtime, data: bytes, folder: Path, frames: Sequence[np.ndarray]
-) -> tuple[list[list[Any]], list[str]]:
-    session = runtime.session(data, folder)
-    names = [output.name for output in session.get_outputs()]
-    feed = session.get_inputs()[0].name
-    return [runtime.run(session, names, {feed: batch}) for batch in frames], names
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    return bool(a == b)
-
-
-def _differences(got: Mapping[str, np.ndarray], verdicts: Verdicts) -> Iterator[str]:
-    """A sentence for each output that is off by more than the tolerance; for alarms, where the score is not close.
-
-    In the graph a frame that is lost is so in every column.
-    """
-    lost = np.isinf(verdicts.score)[:, None]
-    for name, expected in (
-        ("layers", np.where(lost, np.float32(np.inf), verdicts.deviation)),
-        ("score", verdicts.score),
-        ("confidence", verdicts.confidence),
-    ):
-        with np.errstate(invalid="ignore"):
-            off = np.abs(got[name] - expected) > _TOLERANCES[name] * np.maximum(np.abs(expected), 1)
-        off |= np.isinf(got[name]) != np.isinf(expected)
-        if off.any():
-            place = tuple(int(i) for i in np.argwhere(off)[0])
-            at = f" of {verdicts.columns.names[place[1]]}" if name == "layers" else ""
-            yield f"{name} {got[name][place]:g}{at} where {expected[place]:g} is right"
-    close = np.abs(verdicts.score - verdicts.threshold) <= _TOLERANCES["score"] * np.maximum(verdicts.threshold, 1)
-    off = (got["alarm"] != verdicts.alarm) & ~close
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        yield f"alarm {bool(got['alarm'][row])} where the score is {verdicts.score[row]:g}"
 
 
 # Weights in files beside the model.

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ....monitor import describe_profile
-from ...in_graph.exporting import guard_facts
+from ...in_graph.guarded_model import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
 from ..tap_list import offer_facts, print_offer
@@ -57,7 +57,7 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
         summary.add_row("not covered", f"{len(facts['uncovered_classes'])} classes, which always alarm")
     summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(facts))
-    summary.add_row("outputs", "outrider_score, outrider_confidence, outrider_alarm, outrider_layers")
+    summary.add_row("outputs", ", ".join(facts["outputs"]))
     console = Console(highlight=False)
     console.print(summary)
     columns = Table("column", "speaks above", box=None, pad_edge=False, padding=(0, 3, 0, 0))

@@ -45,7 +45,7 @@ from outrider.runtime.in_graph.builder import refuse_what_cannot_be_exported  # 
 
 SHAPE = 3, 8, 8
 LEAK = "the profile tells its own data"
-OURS = ["outrider_score", "outrider_confidence", "outrider_alarm", "outrider_layers"]
+OURS = ["outrider_score", "outrider_confidence", "outrider_alarm", "outrider_deviation"]
 
 
 def model(opset=17, ir=8, dtype=TensorProto.FLOAT, batch="n", classes=4, shape=SHAPE, names=("r1", "r2")):
@@ -130,13 +130,13 @@ def assert_agree(got, monitor, batch, rtol=2e-5):
     """The guarded model's outputs are those of the bare one and of the monitor."""
     output, verdicts = monitor.check(batch)
     np.testing.assert_array_equal(got["logits"], output)
-    np.testing.assert_allclose(got["outrider_layers"], verdicts.deviation, rtol=rtol, atol=1e-6)
+    np.testing.assert_allclose(got["outrider_deviation"], verdicts.deviation, rtol=rtol, atol=1e-6)
     np.testing.assert_allclose(got["outrider_score"], verdicts.score, rtol=rtol, atol=1e-5)
     np.testing.assert_allclose(got["outrider_confidence"], verdicts.confidence, rtol=1e-4, atol=1e-5)
     off = np.abs(verdicts.score - verdicts.threshold) > rtol * np.maximum(verdicts.threshold, 1)
     np.testing.assert_array_equal(got["outrider_alarm"][off], verdicts.alarm[off])
     assert [got[name].dtype for name in OURS] == [np.float32, np.float32, np.bool_, np.float32]
-    assert got["outrider_layers"].shape == verdicts.deviation.shape
+    assert got["outrider_deviation"].shape == verdicts.deviation.shape
     return verdicts
 
 
@@ -313,8 +313,8 @@ def test_what_is_broken_or_not_covered_alarms(bare, tmp_path):
     assert (got["outrider_confidence"][:5] == 0).all()
     assert got["outrider_alarm"][:5].all()
     np.testing.assert_array_equal(got["outrider_alarm"], verdicts.alarm)
-    np.testing.assert_array_equal(got["outrider_layers"][[0, 1, 5]], verdicts.deviation[[0, 1, 5]])
-    assert np.isinf(got["outrider_layers"][:2]).all()
+    np.testing.assert_array_equal(got["outrider_deviation"][[0, 1, 5]], verdicts.deviation[[0, 1, 5]])
+    assert np.isinf(got["outrider_deviation"][:2]).all()
 
 
 @pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange()], ids=repr)
@@ -349,7 +349,7 @@ def test_infinity_at_a_tap_alone_loses_the_frame(criterion, tmp_path):
     got = run(tmp_path / "guarded.onnx", batch)
     assert np.isfinite(got["scores"]).all()
     assert got["outrider_alarm"][1]
-    assert np.isinf(got["outrider_layers"]).all(axis=1).tolist() == [False, True, False]
+    assert np.isinf(got["outrider_deviation"]).all(axis=1).tolist() == [False, True, False]
     np.testing.assert_array_equal(got["outrider_alarm"], monitor.check(batch)[1].alarm)
 
 

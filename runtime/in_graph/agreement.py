@@ -1,0 +1,98 @@
+"""Whether a guarded model says what its model and the monitor in Python say: checked before the file is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...monitor import ExportError, Verdicts
+from ...networks.onnx.session import Runtime
+from . import builder
+from .guarded_model import OUTPUTS
+
+_TOLERANCES = {"deviation": 1e-3, "score": 1e-2, "confidence": 1e-2}  # a larger difference is no rounding
+_OPEN = 64  # stands for a size of the input that the model leaves open
+
+
+def trial_frames(known: builder.Model, sample: Sequence[int | None]) -> list[np.ndarray]:
+    """Random batches of the model's type and shape; for floats also one with NaN."""
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(known.dtype)
+    shape = (known.batch if isinstance(known.batch, int) else 1, *(size or _OPEN for size in sample))
+    if dtype.kind != "f":
+        largest = min(np.iinfo(dtype).max, 255)
+        return [rng.integers(0, largest, shape, endpoint=True).astype(dtype) for _ in range(2)]
+    frames = [rng.random(shape).astype(dtype), rng.standard_normal(shape).astype(dtype)]
+    broken = frames[0].copy()
+    broken.reshape(len(broken), -1)[-1, 0] = np.nan
+    return [*frames, broken]
+
+
+def refuse_difference(
+    source: Path, untouched: bytes, guarded: bytes, frames: Sequence[np.ndarray], expected: Sequence[Verdicts]
+) -> None:
+    """Raise ExportError unless the guarded model's outputs are those of the untouched one and of the monitor."""
+    runtime = Runtime(("CPUExecutionProvider",), threads=1)
+    folder = source.parent.absolute()
+    bare, names = _outputs(runtime, untouched, folder, frames)
+    found, every = _outputs(runtime, guarded, folder, frames)
+    own = {name: every.index(name) for name in OUTPUTS}
+    for batch, before, after, verdicts in zip(frames, bare, found, expected, strict=True):
+        if all(np.isfinite(values).all() for values in (batch, *filter(_is_float, before))):
+            differing = [name for name, a, b in zip(names, before, after, strict=False) if not _same(a, b)]
+            if differing:
+                raise ExportError(
+                    f"{source}: expected the outputs of the bare model bit for bit, got others for"
+                    f" {', '.join(differing)}; tap what stands after an activation function, where the runtime's"
+                    " fusions end"
+                )
+        got = {name.removeprefix("outrider_"): np.asarray(after[index]) for name, index in own.items()}
+        for difference in _differences(got, verdicts):
+            raise ExportError(f"{source}: expected what the monitor says outside the graph, got {difference}")
+
+
+def _outputs(
+    runtime: Runtime, data: bytes, folder: Path, frames: Sequence[np.ndarray]
+) -> tuple[list[list[Any]], list[str]]:
+    session = runtime.session(data, folder)
+    names = [output.name for output in session.get_outputs()]
+    feed = session.get_inputs()[0].name
+    return [runtime.run(session, names, {feed: batch}) for batch in frames], names
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    return bool(a == b)
+
+
+def _differences(got: Mapping[str, np.ndarray], verdicts: Verdicts) -> Iterator[str]:
+    """A sentence for each output that is off by more than its tolerance; alarms only where the score is not close.
+
+    In the graph a frame that is lost is lost in every column.
+    """
+    lost = np.isinf(verdicts.score)[:, None]
+    for name, expected in (
+        ("deviation", np.where(lost, np.float32(np.inf), verdicts.deviation)),
+        ("score", verdicts.score),
+        ("confidence", verdicts.confidence),
+    ):
+        with np.errstate(invalid="ignore"):
+            off = np.abs(got[name] - expected) > _TOLERANCES[name] * np.maximum(np.abs(expected), 1)
+        off |= np.isinf(got[name]) != np.isinf(expected)
+        if off.any():
+            first = tuple(np.argwhere(off)[0])
+            at = f" of {verdicts.columns.names[first[1]]}" if name == "deviation" else ""
+            yield f"{name} {got[name][first]:g}{at} where {expected[first]:g} is right"
+    close = np.abs(verdicts.score - verdicts.threshold) <= _TOLERANCES["score"] * np.maximum(verdicts.threshold, 1)
+    off = (got["alarm"] != verdicts.alarm) & ~close
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        yield f"alarm {bool(got['alarm'][row])} where the score is {verdicts.score[row]:g}"
