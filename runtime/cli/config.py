@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from . import arguments
+from . import argument_types as types
 
 
 def config_arguments(path: Path, options: Sequence[argparse.Action], argv: Sequence[str]) -> list[str]:
@@ -56,9 +56,9 @@ def _flag(path: Path, key: str, option: argparse.Action, value: Any) -> list[str
         if value not in ("true", "false"):
             raise ValueError(f"{path}: {key}: expected true or false, got {value!r}")
         return [flag] if value == "true" else []
-    if isinstance(option, arguments.Collect):
+    if isinstance(option, types.Collect):
         return [f"{flag}={item}" for item in values]
-    if option.type in (arguments.words, arguments.numbers):
+    if option.type in (types.words, types.numbers):
         return [f"{flag}={','.join(values)}"]
     if len(values) != (option.nargs or 1):
         raise ValueError(f"{path}: {key}: expected {option.nargs or 'one'} value(s), got {value!r}")

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from .config import config_arguments
 from .options import COMMANDS
+from .wording import in_flags
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -30,9 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit status: 0 clean, 1 alarms, 2 error, 130 interrupted, 143 terminated."""
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
+    actions: list[argparse.Action] = []
     try:
         options = _parse(argv)
-        debug = options.debug
+        debug, actions = options.debug, options.actions
         return _run(options)
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 (whatever went wrong, the exit status must not read as "alarms")
         if debug:
             traceback.print_exc()
-        _complain(f"error: {_sentence(error)}")
+        _complain(f"error: {in_flags(_sentence(error), actions)}")
         return ERROR
 
 
@@ -53,7 +55,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="outrider", description="A runtime monitor for perception networks.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"outrider {metadata.version('outrider')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    parsers = {}
+    actions = {}
     for add_arguments in COMMANDS:
         name, summary = add_arguments.__name__, str(add_arguments.__doc__)
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
@@ -61,19 +63,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         command.add_argument("--config", type=Path, metavar="FILE", help="YAML file of flags; those given here win")
         command.add_argument("--quiet", action="store_true", help="no progress bars, no live view")
         command.add_argument("--debug", action="store_true", help="show where an error came from")
-        parsers[name] = command
+        actions[name] = command._actions  # noqa: SLF001 (argparse has no public list of them)
+        command.set_defaults(actions=actions[name])
     before = _Parser(prog="outrider", add_help=False, allow_abbrev=False)
     before.add_argument("--config", type=Path)
     config = before.parse_known_args(argv)[0].config
-    if config and argv[0] in parsers:
-        options = parsers[argv[0]]._actions  # noqa: SLF001 (argparse has no public list of them)
-        argv = [argv[0], *config_arguments(config, options, argv), *argv[1:]]
+    if config and argv[0] in actions:
+        argv = [argv[0], *config_arguments(config, actions[argv[0]], argv), *argv[1:]]
     return parser.parse_args(argv)
 
 
 def _run(options: argparse.Namespace) -> int:
     """The exit status of a command, whose file and the rooms it needs are imported here."""
-    from .compiling import telling_of_compilation
+    from .compile_notice import telling_of_compilation
 
     with telling_of_compilation(_complain, quiet=options.quiet):
         from ...monitor import OutriderWarning
@@ -83,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
 
     def show(message: Warning | str, category: type[Warning], *_where: object) -> None:
         if issubclass(category, (OutriderWarning, NetworkWarning)):
-            _complain(f"warning: {message}")
+            _complain(f"warning: {in_flags(str(message), options.actions)}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", OutriderWarning)

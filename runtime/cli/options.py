@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import arguments
+from . import argument_types as types
 
 _NETWORK = "model.onnx, zoo:NAME, torchvision:NAME, file.py:factory"
 
@@ -18,48 +18,51 @@ def profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help=_NETWORK)
     parser.add_argument("data", metavar="DATA", help="folder, picture, .npy, .npz, IDX file or NAME:train")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
+    _add_weights_argument(parser)
 
     what = parser.add_argument_group("what is learned")
     what.add_argument(
         "--criterion",
-        type=arguments.criterion,
-        action=arguments.Collect,
+        type=types.criterion,
+        action=types.Collect,
         metavar="[TAPS=]CRITERION",
         help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
     )
     what.add_argument(
         "--taps",
-        type=arguments.words,
+        type=types.words,
         help="auto, first, stages, or tensors by name, glob or @kind; default: auto,first:unit",
     )
     what.add_argument(
         "--neurons",
-        type=arguments.words,
+        type=types.words,
         default=("channel",),
         help="unit, channel, channel-max, gridK, pixel; or several",
     )
     what.add_argument(
         "--classes",
-        type=arguments.classes,
+        type=types.classes,
         default="auto",
         help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
     )
-    what.add_argument("--trusted-confidence", type=float, default=0.9, metavar="P", help="softmax that earns trust")
+    what.add_argument(
+        "--trusted-confidence",
+        type=float,
+        default=0.9,
+        metavar="P",
+        help="least softmax of a trusted frame; default: 0.9",
+    )
     what.add_argument(
         "--minimum-per-class",
-        type=arguments.positive,
+        type=types.positive,
         default=5,
         metavar="N",
         help="trusted frames below which a class is not covered and always alarms; default: 5",
     )
 
     how = parser.add_argument_group("how the data are read")
-    how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    how.add_argument("--no-labels", action="store_true", help="class folders and label files mean nothing")
-    how.add_argument(
-        "--batch-size", type=arguments.positive, default=64, metavar="N", help="samples at a time; default: 64"
-    )
+    _add_batch_arguments(how, 64, "DATA")
+    how.add_argument("--no-labels", action="store_true", help="ignore class folders and label files")
     _add_picture_arguments(how)
 
     parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
@@ -77,10 +80,7 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")
     parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
-    parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    parser.add_argument(
-        "--batch-size", type=arguments.positive, default=64, metavar="N", help="samples at a time; default: 64"
-    )
+    _add_batch_arguments(parser, 64, "DATA")
     parser.add_argument("--json", action="store_true", help="the calibration as JSON")
 
 
@@ -89,10 +89,7 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
     parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
     _add_network_arguments(parser)
-    parser.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of each")
-    parser.add_argument(
-        "--batch-size", type=arguments.positive, default=64, metavar="N", help="samples at a time; default: 64"
-    )
+    _add_batch_arguments(parser, 64, "each")
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
 
 
@@ -104,11 +101,11 @@ def watch(parser: argparse.ArgumentParser) -> None:
     )
     _add_network_arguments(parser)
     parser.add_argument("--topic", help="of sensor_msgs/Image or CompressedImage, where a bag has several")
-    parser.add_argument("--limit", type=arguments.positive, metavar="N", help="end after so many frames")
+    parser.add_argument("--limit", type=types.positive, metavar="N", help="end after so many frames")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
         "--rate",
-        type=arguments.above_zero,
+        type=types.above_zero,
         metavar="FPS",
         help="frames a second at most; without it files go as fast as they can, and a folder's pictures count as 30",
     )
@@ -119,18 +116,16 @@ def watch(parser: argparse.ArgumentParser) -> None:
     )
 
     guard = parser.add_argument_group("the guard, as in Python")
-    guard.add_argument("--deadline", type=arguments.above_zero, metavar="S", help="seconds to a verdict, or STALE")
-    guard.add_argument("--frozen", type=arguments.positive, metavar="N", help="the same picture N times is STALE")
+    guard.add_argument("--deadline", type=types.above_zero, metavar="S", help="seconds to a verdict, or STALE")
+    guard.add_argument("--frozen", type=types.positive, metavar="N", help="the same picture N times is STALE")
     guard.add_argument(
         "--silence",
-        type=arguments.above_zero,
+        type=types.above_zero,
         metavar="S",
         help="seconds without a frame, or STALE; 1 for a camera; of a file only with --realtime",
     )
-    guard.add_argument(
-        "--alarm", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm"
-    )
-    guard.add_argument("--clear", type=arguments.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
+    guard.add_argument("--alarm", type=types.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm")
+    guard.add_argument("--clear", type=types.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
     guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
 
     parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
@@ -154,9 +149,9 @@ def inspect(parser: argparse.ArgumentParser) -> None:
     """Say what a profile holds, or the monitor inside a guarded model, or list the taps that a network offers."""
     parser.add_argument("what", metavar="WHAT", help=f"what `outrider profile` or `export` wrote, or {_NETWORK}")
     network = parser.add_argument_group("of a network")
-    network.add_argument("--taps", type=arguments.words, help="only what these would choose, as for `outrider profile`")
-    network.add_argument("--input-shape", type=arguments.shape, metavar="C,H,W", help="where the model leaves it open")
-    network.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
+    network.add_argument("--taps", type=types.words, help="only what these would choose, as for `outrider profile`")
+    network.add_argument("--input-shape", type=types.shape, metavar="C,H,W", help="where the model leaves it open")
+    _add_weights_argument(network)
     parser.add_argument("--json", action="store_true", help="all of it as JSON")
 
 
@@ -164,23 +159,18 @@ def compare(parser: argparse.ArgumentParser) -> None:
     """Hold two networks against each other, tap by tap: exit status 0 when they agree, 1 when not."""
     parser.add_argument("a", metavar="NETWORK", help=_NETWORK)
     parser.add_argument("b", metavar="OTHER", help="the same in another form, e.g. exported or quantised")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
-    parser.add_argument(
-        "--tolerance", type=arguments.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001"
-    )
-    parser.add_argument("--taps", type=arguments.words, help="as for `outrider profile`")
-    parser.add_argument("--neurons", type=arguments.words, default=("channel",), help="as for `outrider profile`")
+    _add_weights_argument(parser)
+    parser.add_argument("--tolerance", type=types.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001")
+    parser.add_argument("--taps", type=types.words, help="as for `outrider profile`")
+    parser.add_argument("--neurons", type=types.words, default=("channel",), help="as for `outrider profile`")
 
     how = parser.add_argument_group("what they are run on")
     how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")
-    how.add_argument("--count", type=arguments.positive, default=8, metavar="N", help="random frames; default: 8")
+    how.add_argument("--count", type=types.positive, default=8, metavar="N", help="random frames; default: 8")
     how.add_argument(
-        "--input-shape", type=arguments.shape, metavar="C,H,W", help="of a random frame, where no model says it"
+        "--input-shape", type=types.shape, metavar="C,H,W", help="of a random frame, where no model says it"
     )
-    how.add_argument("--rows", type=arguments.rows, default=slice(None), metavar="START:STOP", help="a part of DATA")
-    how.add_argument(
-        "--batch-size", type=arguments.positive, default=8, metavar="N", help="frames at a time; default: 8"
-    )
+    _add_batch_arguments(how, 8, "DATA")
     _add_picture_arguments(how)
 
     parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
@@ -215,21 +205,32 @@ def demo(parser: argparse.ArgumentParser) -> None:
 def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """`--network` and `--weights`, as for `outrider profile`."""
     parser.add_argument("--network", help="as for `outrider profile`; default: the profile's .onnx file beside it")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a PyTorch module: weights as .safetensors")
+    _add_weights_argument(parser)
+
+
+def _add_weights_argument(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of a PyTorch module, as .safetensors")
+
+
+def _add_batch_arguments(parser: argparse._ActionsContainer, batch: int, whole: str) -> None:
+    """Which part of the data is read, and how much of it at a time."""
+    parser.add_argument("--rows", type=types.rows, default=slice(None), metavar="START:STOP", help=f"a part of {whole}")
+    text = f"frames at a time; default: {batch}"
+    parser.add_argument("--batch-size", type=types.positive, default=batch, metavar="N", help=text)
 
 
 def _add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
     """How pictures become what a network takes: the fields of `Preprocessing`."""
     parser.add_argument(
         "--size",
-        type=arguments.positive,
+        type=types.positive,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
         help="what pictures are resized to; default: what the model takes, else as they are",
     )
     parser.add_argument("--scale", type=float, help="times the pixel values, by default 1/255")
-    parser.add_argument("--mean", type=arguments.numbers, metavar="M,M,M", help="subtracted after --scale")
-    parser.add_argument("--std", type=arguments.numbers, metavar="S,S,S", help="divided by after --mean")
+    parser.add_argument("--mean", type=types.numbers, metavar="M,M,M", help="subtracted after --scale")
+    parser.add_argument("--std", type=types.numbers, metavar="S,S,S", help="divided by after --mean")
     parser.add_argument(
         "--layout",
         choices=("NCHW", "NHWC"),

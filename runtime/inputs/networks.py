@@ -1,4 +1,4 @@
-"""A NETWORK argument -> a network: an ONNX file, one of the zoo's or torchvision's, or what a Python file makes."""
+"""A network by the text that names it: an ONNX file, one of the zoo's or torchvision's, or what a Python file makes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .samples import Source
 
 
 def open_network(
-    spec: str,
+    network: str,
     source: Source,
     pictures: Mapping[str, Any],
     *,
@@ -31,17 +31,17 @@ def open_network(
     classes: int | str | None = "auto",
     exact: bool = False,
 ) -> Network:
-    """The network for a profile of `source`, its input shape that of the first sample.
+    """Open the network for a profile of `source`; its input shape is that of the first sample.
 
-    spec: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
+    network: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
     classes, exact: as the network classes take them.
-    pictures: fields of `Preprocessing`; the others are chosen so that pictures become values in [0, 1], in the size
-    and layout that an ONNX model states, or in their own size.
+    pictures: fields of `Preprocessing`. The others are chosen: pictures become values in [0, 1], in the size and layout
+    that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
     """
     preprocessing = None
     if pictures or not source.ready:
-        preprocessing = Preprocessing(**{**picture_defaults(spec, source, pictures), **pictures})
+        preprocessing = Preprocessing(**{**picture_defaults(network, source, pictures), **pictures})
     shape = source.sample(0, preprocessing).shape
     options: dict[str, Any] = {
         "taps": taps,
@@ -49,50 +49,44 @@ def open_network(
         "preprocessing": preprocessing,
         "classes": classes,
     }
-    if is_onnx(spec):
-        return _onnx_network(spec, input_shape=shape, exact=exact, **options)
-    return _torch_network(_module(spec, weights), shape, **options)
+    if is_onnx(network):
+        return _onnx_network(network, input_shape=shape, exact=exact, **options)
+    return _torch_network(_module(network, weights), shape, **options)
 
 
-def reopen_network(spec: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
-    """The network of a profile, tapped as the profile says.
+def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
+    """Open the network of a profile, tapped as the profile says.
 
-    Without `spec` it is the .onnx file beside the profile, or in the working folder, whose SHA-256 is the profile's:
-    a profile can name no program to run. Raises ValueError when there is none, MismatchError for another model.
+    Where `network` is None, it is the .onnx file beside the profile or in the working folder whose SHA-256 the profile
+    holds: a profile cannot name a program to run. Raises ValueError where there is none, MismatchError for another.
     """
     options: dict[str, Any] = {
         "taps": [tap.id for tap in facts.taps if tap.kind != "output"],
         "classes": "pixel" if facts.map_classes else facts.classes,
         "preprocessing": None if facts.preprocessing is None else Preprocessing.from_dict(facts.preprocessing),
     }
-    if spec is None:
-        spec = str(_onnx_of(profile, facts.fingerprint))
-    elif facts.engine in ("onnx", "torch") and is_onnx(spec) != (facts.engine == "onnx"):
-        raise MismatchError(
-            f"{profile}: expected the network it was learned from, got another:\n"
-            f"  engine: expected {facts.engine}, got {spec}; {_carried_over(profile, spec)}"
-        )
+    if network is None:
+        network = str(_onnx_of(profile, facts.fingerprint))
+    elif facts.engine in ("onnx", "torch") and is_onnx(network) != (facts.engine == "onnx"):
+        raise _another(profile, f"engine: expected {facts.engine}, got {network}")
     options["scores_output"] = facts.scores_output or 0
-    if is_onnx(spec):
-        # before it is opened in a way that only the right one can be
-        if facts.engine == "onnx" and Path(spec).is_file():
-            refuse_another_model(profile, facts, onnx_fingerprint(spec), spec)
+    if is_onnx(network):
+        # asked first: what follows opens it in a way that only fits the right model
+        if facts.engine == "onnx" and Path(network).is_file():
+            refuse_another_model(profile, facts, onnx_fingerprint(network), network)
         for tap in facts.taps:
             if tap.kind == "output":
                 options["scores_output"] = tap.name
-        return _onnx_network(spec, input_shape=facts.input_shape, exact=True, **options)
-    module = _module(spec, weights)
+        return _onnx_network(network, input_shape=facts.input_shape, exact=True, **options)
+    module = _module(network, weights)
     try:
         return _torch_network(module, facts.input_shape, **options)
     except ValueError as error:
-        raise MismatchError(
-            f"{profile}: expected the network it was learned from, got another:\n"
-            f"  {spec}: {error}; {_carried_over(profile, spec)}"
-        ) from error
+        raise _another(profile, f"{network}: {error}") from error
 
 
 def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of `Preprocessing` that fit the model, or, where it says nothing, the first picture."""
+    """Fields of `Preprocessing` that fit the model or, where it says nothing, the first picture."""
     if is_onnx(spec) and "size" not in pictures:
         try:
             with closing(_onnx_network(spec)) as network:
@@ -106,7 +100,7 @@ def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
     if None in shape:
         raise ValueError(
             f"expected a network that says the size of its pictures, got input shape {shape};"
-            " --size HEIGHT WIDTH says what becomes of them"
+            " size= says what pictures are resized to"
         )
     if len(shape) == 3 and shape[0] in (1, 3):
         return {"size": shape[1:], "layout": "NCHW", "order": "L" if shape[0] == 1 else "RGB"}
@@ -114,30 +108,30 @@ def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
         return {"size": shape[:2], "layout": "NHWC", "order": "L" if shape[2] == 1 else "RGB"}
     raise ValueError(
         f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape};"
-        " --size HEIGHT WIDTH says what becomes of them"
+        " size= says what pictures are resized to"
     )
 
 
 def is_onnx(spec: str) -> bool:
-    """Whether a NETWORK argument names an ONNX file."""
+    """Whether the text names an ONNX file."""
     return spec.endswith(".onnx")
 
 
 def is_torch(spec: str) -> bool:
-    """Whether a NETWORK argument names a PyTorch module."""
+    """Whether the text names a PyTorch module."""
     kind, colon, _ = spec.rpartition(":")
     return bool(colon) and (kind in ("zoo", "torchvision") or kind.endswith(".py"))
 
 
-def offer_of(spec: str, input_shape: Sequence[int] | None = None, weights: Path | None = None) -> Offer:
-    """What a network offers to be tapped. input_shape: of one sample; only an ONNX model says its own."""
-    if is_onnx(spec):
-        return onnx_offer(_onnx_file(spec), input_shape)
+def offer_of(network: str, input_shape: Sequence[int] | None = None, weights: Path | None = None) -> Offer:
+    """The tensors of a network that can be tapped. input_shape: of one sample, which an ONNX model states itself."""
+    if is_onnx(network):
+        return onnx_offer(_onnx_file(network), input_shape)
     if input_shape is None:
-        raise ValueError(f"{spec}: expected --input-shape C,H,W, as a PyTorch module does not say what it takes")
+        raise ValueError(f"{network}: expected input_shape=, as a PyTorch module does not say what it takes")
     from ...networks.pytorch.offer import torch_offer
 
-    return torch_offer(_module(spec, weights), input_shape)
+    return torch_offer(_module(network, weights), input_shape)
 
 
 def _onnx_of(profile: Path, fingerprint: str) -> Path:
@@ -146,11 +140,11 @@ def _onnx_of(profile: Path, fingerprint: str) -> Path:
             try:
                 if onnx_fingerprint(path) == fingerprint:
                     return path
-            except (ValueError, OSError):  # no model, or its weights are not beside it: not the one that is sought
+            except (ValueError, OSError):  # no model, or one without its weights: not the one that is sought
                 continue
     raise ValueError(
         f"{profile}: expected its network beside it, got no .onnx file of SHA-256 {fingerprint[:12]}…;"
-        " name it with --network"
+        " name it with network="
     )
 
 
@@ -159,16 +153,14 @@ def refuse_another_model(
 ) -> None:
     """Raise MismatchError unless the fingerprint is that of the model that the profile was learned from."""
     if fingerprint != facts.fingerprint:
-        raise MismatchError(
-            f"{profile}: expected the network it was learned from, got another:\n"
-            f"  SHA-256: expected {facts.fingerprint[:12]}…, got {fingerprint[:12]}… of {model};"
-            f" {_carried_over(profile, model)}"
-        )
+        raise _another(profile, f"SHA-256: expected {facts.fingerprint[:12]}…, got {fingerprint[:12]}… of {model}")
 
 
-def _carried_over(profile: str | os.PathLike[str], other: str | os.PathLike[str]) -> str:
-    """How a profile comes to another form of its network."""
-    return f"`outrider compare NETWORK {other} --profile {profile} -o FILE` carries it over where the two agree"
+def _another(profile: str | os.PathLike[str], difference: str) -> MismatchError:
+    return MismatchError(
+        f"{profile}: expected the network it was learned from, got another:\n  {difference};"
+        " `outrider.monitor.transfer` carries it over where the two agree"
+    )
 
 
 def _onnx_network(spec: str, **options: Any) -> Network:
@@ -205,7 +197,7 @@ def _module(spec: str, weights: Path | None) -> Any:
         return torchvision_classifier(name, None if weights is None else str(weights))
     if kind.endswith(".py"):
         return _made(Path(kind), name, weights)
-    raise ValueError(f"expected NETWORK as model.onnx, zoo:NAME, torchvision:NAME or file.py:factory, got {spec!r}")
+    raise ValueError(f"expected a network as model.onnx, zoo:NAME, torchvision:NAME or file.py:factory, got {spec!r}")
 
 
 def _refuse_other_weights(path: Path) -> None:
@@ -217,8 +209,8 @@ def _refuse_other_weights(path: Path) -> None:
             pass
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path}: expected a .safetensors file, got another or a damaged one ({error}); pickled weights are not"
-            " loaded, save them with safetensors.torch.save_file"
+            f"{path}: expected a .safetensors file, got another or a damaged one ({error}); pickled weights are never"
+            " loaded: save them with safetensors.torch.save_file"
         ) from None
 
 

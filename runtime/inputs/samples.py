@@ -43,7 +43,7 @@ class Source:
         if preprocessing is None:
             raise ValueError(
                 f"{self.names[index]}: expected float samples, as the profile was made from, got a picture;"
-                " give `outrider profile` a flag such as --scale to say how pictures are read"
+                " give preprocessing= to say how pictures are read"
             )
         return preprocessing(value)
 
@@ -63,7 +63,7 @@ class Source:
                 if sample.shape != shape:
                     raise ValueError(
                         f"{self.names[row]}: expected shape {shape} like the first sample, got {sample.shape};"
-                        " --size HEIGHT WIDTH brings pictures to one size"
+                        " size= brings pictures to one size"
                     )
             batch = np.stack(samples)
             yield batch if self.labels is None else (batch, self.labels[rows.start : rows.stop])
@@ -79,7 +79,7 @@ class Source:
 
 
 def open_source(data: str, rows: slice = slice(None)) -> Source:
-    """The samples that a DATA argument names, or those of them that --rows leaves.
+    """The samples that `data` names, or those of them in `rows`.
 
     A folder of pictures (class folders inside give labels), a picture, a .npy or .npz file, an IDX file,
     `NAME[:train|test]` for a named data set, `torchvision:CLASS:SPLIT:FOLDER` for one of torchvision's.
@@ -115,7 +115,7 @@ def open_source(data: str, rows: slice = slice(None)) -> Source:
     part = source[rows]
     if not len(part):
         start, stop = ("" if bound is None else bound for bound in (rows.start, rows.stop))
-        raise ValueError(f"{data}: --rows {start}:{stop} leaves none of {len(source):,} samples")
+        raise ValueError(f"{data}: expected rows= within {len(source):,} samples, got {start}:{stop}")
     return part
 
 

@@ -24,7 +24,7 @@ from ...loop.watch import View, Watch, WatchedFrame
 from ...outlets.live_view import LiveView, StatusLines
 from ...printable import counted, printable
 from ..opening import open_monitor
-from ..stopping import Stop
+from ..signals import Stop
 from .check import frame_json
 
 if TYPE_CHECKING:

@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 from .camera import Camera
-from .folder import Folder, natural_order
+from .folder import Folder
 from .frame import Frame, Stream
 from .mcap_file import McapFile
+from .opening import ASSUMED_RATE, open_stream
 from .pace import paced
 from .ros_bag import RosBag
 from .video import Video
 
 __all__ = ["ASSUMED_RATE", "Camera", "Folder", "Frame", "McapFile", "RosBag", "Stream", "Video", "open_stream", "paced"]
-
-ASSUMED_RATE = 30.0
-"""Pictures of a folder that a second has, unless a rate is given."""
-
-
-def open_stream(source: str, *, topic: str | None = None, rate: float | None = None, patience: float = 10.0) -> Stream:
-    """The stream that a SOURCE argument names, by what it is.
-
-    The index of a camera, a ROS 2 bag (a folder with metadata.yaml, a .db3 file), a ROS 1 bag (.bag), an .mcap file or
-    a folder of them, a folder of pictures; any other file is a video. topic: which one of a bag, needed where several
-    hold pictures. rate: frames a second of a folder (30) or asked of a camera. patience: see `Camera`.
-    Raises FileNotFoundError, ValueError or ImportError that say what was expected.
-    """
-    path = Path(source)
-    camera = re.fullmatch(r"(?:/dev/video)?(\d+)", source)
-    if camera and not (path.is_dir() or path.is_file()):
-        _refuse_topic(source, topic)
-        return Camera(int(camera[1]), rate, patience)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{source}: expected a folder, a video, an .mcap file, a ROS bag or the index of a camera, got no such file"
-        )
-    if path.is_dir():
-        mcaps = sorted(path.glob("*.mcap"), key=lambda file: natural_order(file.name))
-        if (path / "metadata.yaml").is_file():
-            return RosBag(path, topic)
-        if mcaps:
-            return McapFile(mcaps, topic)
-        _refuse_topic(source, topic)
-        return Folder(path, rate or ASSUMED_RATE)
-    if path.suffix == ".mcap":
-        return McapFile([path], topic)
-    if path.suffix in (".db3", ".bag"):
-        return RosBag(path, topic)
-    _refuse_topic(source, topic)
-    return Video(path)
-
-
-def _refuse_topic(source: str, topic: str | None) -> None:
-    if topic is not None:
-        raise ValueError(f"--topic: expected an .mcap file or a ROS bag, got {source}, which has no topics")

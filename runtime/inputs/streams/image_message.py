@@ -49,7 +49,7 @@ def choose_topic(source: object, types: Mapping[str, str], topic: str | None) ->
         raise ValueError(f"{source}: expected pictures in topic {topic}, got {got}; there are {', '.join(pictures)}")
     if len(pictures) > 1:
         raise ValueError(
-            f"{source}: expected one topic of pictures, got {', '.join(pictures)}; --topic says which is watched"
+            f"{source}: expected one topic of pictures, got {', '.join(pictures)}; topic= says which is watched"
         )
     return pictures[0]
 

@@ -28,7 +28,7 @@ class Time(IdlStruct, typename="builtin_interfaces.msg.dds_.Time_"):
 
 @dataclass
 @annotate.final
-class Header(IdlStruct, typename="std_msgs.msg.dds_.Header_"):
+class RosHeader(IdlStruct, typename="std_msgs.msg.dds_.Header_"):
     """When, and in which coordinate frame."""
 
     stamp: Time
@@ -61,7 +61,7 @@ class DiagnosticStatus(IdlStruct, typename="diagnostic_msgs.msg.dds_.DiagnosticS
 class DiagnosticArray(IdlStruct, typename="diagnostic_msgs.msg.dds_.DiagnosticArray_"):
     """How several components do."""
 
-    header: Header
+    header: RosHeader
     status: sequence[DiagnosticStatus]
 
     def serialize(self, buffer=None, endianness=None, use_version_2=None) -> bytes:

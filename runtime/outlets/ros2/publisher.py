@@ -243,7 +243,7 @@ class _Writers:
         values = [messages.KeyValue(key, value) for key, value in statement.values]
         self._writers[place].write(
             messages.DiagnosticArray(
-                messages.Header(messages.Time(*divmod(wall_ns, _NS)), frame_id),
+                messages.RosHeader(messages.Time(*divmod(wall_ns, _NS)), frame_id),
                 [messages.DiagnosticStatus(statement.level, name, statement.message, hardware_id, values)],
             )
         )

@@ -11,7 +11,7 @@ import numba
 import pytest
 
 from outrider.runtime.cli.commands import __path__ as command_files
-from outrider.runtime.cli.compiling import telling_of_compilation
+from outrider.runtime.cli.compile_notice import telling_of_compilation
 from outrider.runtime.cli.options import COMMANDS
 
 HEAVY = {"matplotlib", "numba", "numpy", "onnx", "onnxruntime", "rich", "scipy", "torch"}

@@ -304,7 +304,7 @@ def test_the_bytes_are_those_of_the_cdr_rules():
     from outrider.runtime.outlets.ros2 import messages as m
 
     array = m.DiagnosticArray(
-        m.Header(m.Time(-2, 4_000_000_000), "cam"),
+        m.RosHeader(m.Time(-2, 4_000_000_000), "cam"),
         [
             m.DiagnosticStatus(2, "η", "", "hw", [m.KeyValue("score", "1.5")]),
             m.DiagnosticStatus(3, "b", "no", "", []),
@@ -355,7 +355,7 @@ def test_the_bytes_are_those_of_cyclonedds(sec, nanosec, frame_id, statuses):
     from outrider.runtime.outlets.ros2 import messages as m
 
     array = m.DiagnosticArray(
-        m.Header(m.Time(sec, nanosec), frame_id),
+        m.RosHeader(m.Time(sec, nanosec), frame_id),
         [m.DiagnosticStatus(*rest, [m.KeyValue(*pair) for pair in values]) for *rest, values in statuses],
     )
     assert array.serialize(use_version_2=False) == IdlStruct.serialize(array, use_version_2=False)
