@@ -75,7 +75,7 @@ def test_weights_for_it(factory, source, tmp_path):
 def test_weights_that_are_pickled_are_refused(factory, source, tmp_path):
     torch = pytest.importorskip("torch")
     torch.save({"0.bias": torch.zeros(4)}, tmp_path / "net.pt")
-    message = r"net\.pt: expected a \.safetensors file, got .*; pickled weights are not loaded, save them with safe"
+    message = r"net\.pt: expected a \.safetensors file, got .*; pickled weights are never loaded: save them with safe"
     for spec in (f"{factory}:make", "torchvision:resnet18"):
         with pytest.raises(ValueError, match=message):
             open_network(spec, source, {}, weights=tmp_path / "net.pt")

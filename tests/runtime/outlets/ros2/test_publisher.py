@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import struct
 import subprocess
 import sys
@@ -13,131 +10,21 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from outrider.coverage import SingleRange
-from outrider.monitor import Monitor, Status, Verdict
+from outrider.monitor import Monitor, Status
 from outrider.networks import Network, Observation, Tap, Taps
 from outrider.runtime import Guard
 from outrider.runtime.loop.drift import DriftTest
-from outrider.runtime.loop.metrics import Metrics
-from outrider.runtime.loop.watchdog import Heartbeat
-from outrider.runtime.outlets.ros2 import LEVELS, Ros2Publisher, domain_id, topic_name
+from outrider.runtime.outlets.ros2 import Ros2Publisher
 from outrider.runtime.outlets.ros2 import publisher as publisher_module
-from outrider.runtime.outlets.ros2.statements import Statement, of_loop
+from outrider.runtime.outlets.ros2.statements import Statement
+
+from .loops import DOMAIN, LOOPBACK, SOON, Loop, Subscriber, type_hash, verdict, wait
 
 pytest.importorskip("cyclonedds")
 
-SOON = 30.0  # seconds: far more than anything here takes, so that a slow machine fails no test
-DOMAIN = 20 + os.getpid() % 80  # below the ephemeral ports; another run on this machine has another one
-LOOPBACK = (
-    "<General><Interfaces><NetworkInterface name='lo' multicast='false'/></Interfaces>"
-    "<AllowMulticast>false</AllowMulticast></General>"
-    "<Discovery><ParticipantIndex>auto</ParticipantIndex><Peers><Peer Address='127.0.0.1'/></Peers></Discovery>"
-)
 TYPE = "diagnostic_msgs::msg::dds_::DiagnosticArray_"
-
-# The subscriber knows nothing of ours: it has the .msg files as ROS 2 has them, and rules to read them.
-SUBSCRIBER = """
-import json, sys, time
-
-MESSAGES = {
-    "builtin_interfaces/Time": "int32 sec\\nuint32 nanosec",
-    "std_msgs/Header": "builtin_interfaces/Time stamp\\nstring frame_id",
-    "diagnostic_msgs/KeyValue": "string key\\nstring value",
-    "diagnostic_msgs/DiagnosticStatus":
-        "byte level\\nstring name\\nstring message\\nstring hardware_id\\nKeyValue[] values",
-    "diagnostic_msgs/DiagnosticArray": "std_msgs/Header header\\nDiagnosticStatus[] status",
-}
-
-from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
-from cyclonedds.core import Policy, Qos
-from cyclonedds.domain import DomainParticipant
-from cyclonedds.idl import make_idl_struct, types
-from cyclonedds.idl.annotations import final
-from cyclonedds.sub import DataReader
-from cyclonedds.topic import Topic
-
-
-def read(name):
-    package, fields = name.split("/")[0], {}
-    for line in MESSAGES[name].splitlines():
-        kind, field = line.split()
-        element = kind.removesuffix("[]")
-        if element == "string":
-            built = str
-        elif hasattr(types, element):
-            built = getattr(types, element)
-        else:
-            built = read(element if "/" in element else f"{package}/{element}")
-        fields[field] = types.sequence[built] if kind.endswith("[]") else built
-    word = name.split("/")[1]
-    return final(make_idl_struct(word, f"{package}.msg.dds_.{word}_", fields))
-
-
-def say(**what):
-    print(json.dumps(what), flush=True)
-
-
-domain, names = int(sys.argv[1]), sys.argv[2:]
-participant = DomainParticipant(domain)
-# As rclpy and rclcpp subscribe by default, but that nothing is let go.
-qos = Qos(Policy.Reliability.Reliable(0), Policy.Durability.Volatile, Policy.History.KeepAll,
-          Policy.DataRepresentation(use_cdrv0_representation=True))
-data_type = read("diagnostic_msgs/DiagnosticArray")
-readers = {name: DataReader(participant, Topic(participant, name, data_type), qos=qos) for name in names}
-publications = BuiltinDataReader(participant, BuiltinTopicDcpsPublication)
-say(kind="ready")
-known, matched = set(), set()
-while True:
-    for publication in publications.take(100):
-        if publication.topic_name in names and publication.topic_name not in known:
-            known.add(publication.topic_name)
-            qos = publication.qos
-            say(kind="publication", topic=publication.topic_name, type=publication.type_name,
-                userdata=bytes(qos[Policy.Userdata].data).decode(), reliable=Policy.Reliability.Reliable(0) in qos,
-                policies=[str(policy) for policy in qos])
-    for name, reader in readers.items():
-        if name not in matched and reader.get_matched_publications():
-            matched.add(name)
-            say(kind="matched", topic=name)
-        for sample in reader.take(100):
-            if sample.sample_info.valid_data:
-                (status,) = sample.status
-                say(kind="sample", topic=name, sec=sample.header.stamp.sec, nanosec=sample.header.stamp.nanosec,
-                    frame_id=sample.header.frame_id, level=status.level, name=status.name, message=status.message,
-                    hardware_id=status.hardware_id, values=[[pair.key, pair.value] for pair in status.values])
-    assert not [name for name in sys.modules if name.startswith("outrider")]
-    time.sleep(0.01)
-"""
-
-
-class Subscriber:
-    """The process, and everything that it has said."""
-
-    def __init__(self, folder, *topics):
-        script = folder / "subscriber.py"
-        script.write_text(SUBSCRIBER, encoding="utf-8")
-        environment = os.environ | {"CYCLONEDDS_URI": LOOPBACK}
-        command = [sys.executable, str(script), str(DOMAIN), *topics]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        self.said = []
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.said.append(json.loads(line))
-
-    def heard(self, kind, topic=None):
-        return [what for what in tuple(self.said) if what["kind"] == kind and topic in (None, what.get("topic"))]
-
-    def close(self):
-        self.process.kill()
-        self.process.wait(SOON)
-        self._thread.join(SOON)
-        self.process.stdout.close()
 
 
 @pytest.fixture
@@ -152,33 +39,6 @@ def subscribe(tmp_path):
     yield start
     for subscriber in started:
         subscriber.close()
-
-
-@pytest.fixture(autouse=True)
-def loopback(monkeypatch):
-    monkeypatch.setenv("CYCLONEDDS_URI", LOOPBACK)
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-
-
-def wait(condition):
-    end = time.monotonic() + SOON
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
-
-
-def verdict(status=Status.OK, score=0.5, reason="", layers=()):
-    return Verdict(status, score, 1.25, 0.75, 3, np.zeros(2, np.float32), layers, reason)
-
-
-class Loop:
-    """As much of a guard as is published."""
-
-    def __init__(self, status=Status.OK, frames=1, **settings):
-        self.status, self.metrics, self.heartbeat = status, Metrics(**settings), Heartbeat()
-        for _ in range(frames):
-            self.heartbeat.beat()
-            self.metrics.record(Status.OK, 0.5, 1.25, 100.0)
 
 
 class Written:
@@ -217,9 +77,6 @@ def written(monkeypatch):
     for publisher in made:
         publisher._writers and publisher._writers.go.set()
         assert publisher.close(SOON)
-
-
-# Another process.
 
 
 def test_another_process_hears_every_verdict_and_the_diagnostics(subscribe):
@@ -297,170 +154,6 @@ def test_two_guards_share_a_process_and_a_domain(subscribe):
     assert levels == {"outrider: a": 0, "outrider: b": 2}
 
 
-# The bytes, the type.
-
-
-def test_the_bytes_are_those_of_the_cdr_rules():
-    from outrider.runtime.outlets.ros2 import messages as m
-
-    array = m.DiagnosticArray(
-        m.RosHeader(m.Time(-2, 4_000_000_000), "cam"),
-        [
-            m.DiagnosticStatus(2, "η", "", "hw", [m.KeyValue("score", "1.5")]),
-            m.DiagnosticStatus(3, "b", "no", "", []),
-        ],
-    )
-    little = sys.byteorder == "little"
-    order = "<" if little else ">"
-
-    def length(value):
-        return struct.pack(order + "I", value)
-
-    # OMG CDR: a string is its length with the zero at its end, its bytes and the zero; a sequence its length and its
-    # items; an octet stands where it stands, an integer at a multiple of its size, counted behind the four bytes that
-    # name the encoding (RTPS 2.2, 10.2.1.2: CDR_LE is 0x0001).
-    expected = (
-        (b"\x00\x01\x00\x00" if little else b"\x00\x00\x00\x00")
-        + struct.pack(order + "iI", -2, 4_000_000_000)
-        + length(4) + b"cam\0"  # 16
-        + length(2)  # 20
-        + b"\x02" + b"\0\0\0"  # 24
-        + length(3) + b"\xce\xb7\0" + b"\0"  # 32
-        + length(1) + b"\0" + b"\0\0\0"  # 40
-        + length(3) + b"hw\0" + b"\0"  # 48
-        + length(1)  # 52
-        + length(6) + b"score\0" + b"\0\0"  # 64
-        + length(4) + b"1.5\0"  # 72
-        + b"\x03" + b"\0\0\0"  # 76
-        + length(2) + b"b\0" + b"\0\0"  # 84
-        + length(3) + b"no\0" + b"\0"  # 92
-        + length(1) + b"\0" + b"\0\0\0"  # 100
-        + length(0)
-    )  # fmt: skip
-    assert array.serialize() == expected
-    assert m.DiagnosticArray.deserialize(expected) == array
-
-
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
-pairs = st.lists(st.tuples(texts, texts), max_size=3)
-
-
-@given(
-    st.integers(-(1 << 31), (1 << 31) - 1), st.integers(0, (1 << 32) - 1), texts,
-    st.lists(st.tuples(st.integers(0, 255), texts, texts, texts, pairs), max_size=3),
-)  # fmt: skip
-def test_the_bytes_are_those_of_cyclonedds(sec, nanosec, frame_id, statuses):
-    from cyclonedds.idl import IdlStruct
-
-    from outrider.runtime.outlets.ros2 import messages as m
-
-    array = m.DiagnosticArray(
-        m.RosHeader(m.Time(sec, nanosec), frame_id),
-        [m.DiagnosticStatus(*rest, [m.KeyValue(*pair) for pair in values]) for *rest, values in statuses],
-    )
-    assert array.serialize(use_version_2=False) == IdlStruct.serialize(array, use_version_2=False)
-    assert array.serialize(use_version_2=True) == IdlStruct.serialize(array, use_version_2=True)
-
-
-def type_hash():
-    """REP-2016: SHA-256 of the description of the type and of all it refers to, as JSON; numbers are FieldType's."""
-    structure, uint32, int32, octet, string, sequence = 1, 7, 6, 16, 17, 145
-
-    def describe(name, *fields):
-        described = [
-            {
-                "name": field,
-                "type": {"type_id": kind, "capacity": 0, "string_capacity": 0, "nested_type_name": nested},
-            }
-            for field, kind, nested in fields
-        ]
-        return {"type_name": name, "fields": described}
-
-    others = [
-        describe("builtin_interfaces/msg/Time", ("sec", int32, ""), ("nanosec", uint32, "")),
-        describe(
-            "diagnostic_msgs/msg/DiagnosticStatus", ("level", octet, ""), ("name", string, ""),
-            ("message", string, ""), ("hardware_id", string, ""), ("values", sequence, "diagnostic_msgs/msg/KeyValue"),
-        ),
-        describe("diagnostic_msgs/msg/KeyValue", ("key", string, ""), ("value", string, "")),
-        describe(
-            "std_msgs/msg/Header", ("stamp", structure, "builtin_interfaces/msg/Time"), ("frame_id", string, ""),
-        ),
-    ]  # fmt: skip
-    whole = describe(
-        "diagnostic_msgs/msg/DiagnosticArray",
-        ("header", structure, "std_msgs/msg/Header"),
-        ("status", sequence, "diagnostic_msgs/msg/DiagnosticStatus"),
-    )
-    described = json.dumps({"type_description": whole, "referenced_type_descriptions": others})
-    return "RIHS01_" + hashlib.sha256(described.encode()).hexdigest()
-
-
-def test_the_hash_is_that_of_the_type():
-    from outrider.runtime.outlets.ros2.messages import TYPE_HASH
-
-    assert type_hash() == TYPE_HASH
-
-
-# What is said.
-
-
-@pytest.mark.parametrize(
-    ("now", "worst", "expected"),
-    [
-        (Status.OK, Status.OK, (0, "OK")),
-        (Status.WARN, Status.WARN, (1, "WARN")),
-        (Status.ALARM, Status.ALARM, (2, "ALARM: why")),
-        (Status.FAULT, Status.FAULT, (2, "FAULT")),
-        (Status.OK, Status.ALARM, (2, "OK again, ALARM since the last message")),
-        (Status.ALARM, Status.FAULT, (2, "ALARM again, FAULT since the last message")),
-        (Status.OK, Status.STALE, (3, "OK again, STALE since the last message")),
-    ],
-)
-def test_the_loop_is_as_bad_as_it_was_since_the_last_message(now, worst, expected):
-    last = publisher_module.Heard(0, 0, "", Status.ALARM, 2.0, 1.0, 0.1, 1, (), "why")
-    assert of_loop(Loop(now), last, worst)[:2] == expected
-
-
-def test_silence_and_a_loop_that_has_not_begun_are_stale():
-    assert of_loop(Loop(Status.OK, frames=0), None, Status.OK)[:2] == (3, "no frame yet")
-    level, message, _ = of_loop(Loop(Status.STALE), None, Status.OK)
-    assert (level, message) == (3, "STALE: no frame for 0.0 s")
-
-
-def test_a_calibration_that_no_longer_holds_is_a_warning():
-    drift = DriftTest(0.01, stride=1)
-    while not drift.update(True):
-        pass
-    level, message, values = of_loop(Loop(drift=drift), None, Status.OK)
-    assert level == 1
-    assert message.startswith("OK: calibration no longer holds")
-    assert dict(values)["calibration_holds"] == "false"
-
-
-def test_the_values_are_those_of_the_metrics():
-    loop = Loop(frames=99, false_alarm_rate=0.01, deadline_us=5000.0, drift=DriftTest(0.01))
-    loop.metrics.record(Status.ALARM, 2.0, 1.25, 9000.0)
-    values = dict(of_loop(loop, None, Status.OK).values)
-    assert (values["frames"], values["alarms"], values["deadline_misses"]) == ("100", "1", "1")
-    assert float(values["availability_ratio"]) == 1
-    assert float(values["alarms_per_hour"]) > 0
-    assert float(values["calibrated_alarms_per_hour"]) > 0
-    assert 100 < float(values["latency_median_us"]) <= 125
-    assert 100 < float(values["latency_p99_us"]) <= 125
-    assert float(values["latency_largest_us"]) == 9000
-    assert float(values["deadline_us"]) == 5000
-    assert (values["drift_evidence"], values["calibration_holds"]) == ("1.0", "true")
-    assert float(values["seconds_since_frame"]) >= 0
-    bare = dict(of_loop(Loop(frames=0), None, Status.OK).values)
-    assert bare["availability_ratio"] == "nan"
-    assert not {"calibrated_alarms_per_hour", "deadline_us", "drift_evidence", "seconds_since_frame"} & set(bare)
-
-
-def test_every_status_has_a_level():
-    assert dict(zip(Status, (0, 1, 2, 2, 3), strict=True)) == LEVELS
-
-
 def test_an_alarm_between_two_messages_is_not_missed(written):
     publisher, writers = written(period=0.05)
     assert wait(lambda: writers.of(1))
@@ -501,9 +194,6 @@ def test_a_guard_is_heard_and_is_stale_where_it_hears_nothing(written):
         assert wait(lambda: writers.last(1).message.startswith("STALE: no frame for "))
         level, _, values = writers.last(1)
         assert (level, dict(values)["frames"], dict(values)["alarms"]) == (3, "2", "1")
-
-
-# Nothing of it reaches the loop.
 
 
 def test_a_writer_that_does_not_keep_up_drops_the_oldest(written):
@@ -573,50 +263,6 @@ def test_texts_that_ros_cannot_hold_are_mended(written):
     message = writers.of(0)[0].message
     assert message.startswith("ALARM: ab?xxx")
     assert len(message) <= 4000
-
-
-# Names, domains, what is missing.
-
-
-@pytest.mark.parametrize(
-    ("topic", "namespace", "expected"),
-    [
-        ("/diagnostics", "", "rt/diagnostics"),
-        ("/diagnostics", "/left", "rt/diagnostics"),
-        ("outrider/verdict", "", "rt/outrider/verdict"),
-        ("outrider/verdict", "/", "rt/outrider/verdict"),
-        ("outrider/verdict", "left", "rt/left/outrider/verdict"),
-        ("outrider/verdict", "/robot_1/left/", "rt/robot_1/left/outrider/verdict"),
-        ("a" * 246, "", "rt/" + "a" * 246),
-    ],
-)
-def test_names_are_those_of_ros(topic, namespace, expected):
-    assert topic_name(topic, namespace) == expected
-
-
-@pytest.mark.parametrize(
-    ("topic", "namespace"),
-    [
-        ("", ""), ("/", ""), ("a/", ""), ("a//b", ""), ("1a", ""), ("a/2", ""), ("a b", ""), ("~/a", ""), ("ä", ""),
-        ("{node}/a", ""), ("a", "front camera"), ("a", "1"), ("a", "//b"), ("a", "b//"), ("a" * 247, ""), ("a\n", ""),
-    ],
-)  # fmt: skip
-def test_names_that_ros_refuses_are_refused(topic, namespace):
-    with pytest.raises(ValueError, match=r"expected a ROS 2 name, words of letters, digits and _ .* got "):
-        topic_name(topic, namespace)
-
-
-def test_the_domain_is_that_of_the_environment(monkeypatch):
-    assert domain_id() == 0
-    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
-    assert domain_id() == 42
-    assert domain_id(7) == 7
-    monkeypatch.setenv("ROS_DOMAIN_ID", "")
-    assert domain_id() == 0
-    for wrong in ("-1", "233", "x", "٣"):
-        monkeypatch.setenv("ROS_DOMAIN_ID", wrong)
-        with pytest.raises(ValueError, match=f"expected ROS_DOMAIN_ID from 0 to 232, got '{wrong}'"):
-            domain_id()
 
 
 @pytest.mark.parametrize("wrong", [-1, 233, "0", 1.0, True])

@@ -1,0 +1,92 @@
+"""`outrider check`: its exit status, its table and its lines of JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from outrider.networks import load_dataset
+from outrider.runtime.cli.commands import check as check_command
+
+from .outcomes import error_of
+
+
+def test_the_exit_status_tells_clean_from_alarms(outrider, calibrated, noise):
+    assert outrider("check", calibrated, noise).code == 1
+    verdicts = outrider("check", calibrated, "digits:test", "--json").out.splitlines()
+    clean = next(row for row, line in enumerate(verdicts) if not json.loads(line)["alarm"])
+    assert outrider("check", calibrated, "digits:test", "--rows", f"{clean}:{clean + 1}").code == 0
+
+
+def test_check_prints_a_table(outrider, calibrated, noise):
+    result = outrider("check", calibrated, noise.name)
+    assert "noise.npy[3]" in result.out
+    assert "ALARM" in result.out
+    assert "20 frames, 20 alarms (100.00%)" in result.out
+    assert "1 frame, 1 alarm (100.00%)" in outrider("check", calibrated, noise.name, "--rows", ":1").out
+
+
+@pytest.mark.parametrize("size", ["1", "7", "64"])
+def test_every_frame_is_named_and_judged_whatever_the_batch_size(outrider, calibrated, noise, size):
+    result = outrider("check", calibrated, noise.name, "--batch-size", size, "--json")
+    names = [json.loads(line)["frame"] for line in result.out.splitlines()]
+    assert names == [f"noise.npy[{i}]" for i in range(20)]
+
+
+def test_a_long_table_lists_alarms_only(outrider, calibrated, monkeypatch):
+    monkeypatch.setattr(check_command, "_ROWS", 5)
+    result = outrider("check", calibrated, "digits:test")
+    assert " OK " not in result.out
+    assert "360 frames" in result.out
+
+
+def test_a_pipe_gets_whole_names_and_faults_their_reason(outrider, calibrated, tmp_path):
+    samples = np.zeros((2, 1, 8, 8), np.float32)
+    samples[1, 0, 3, 3] = np.nan
+    name = f"{'long' * 30}.npy"
+    np.save(tmp_path / name, samples)
+    result = outrider("check", calibrated, name)
+    line = next(line for line in result.out.splitlines() if "FAULT" in line)
+    assert line.startswith(f"{name}[1]")
+    assert line.rstrip().endswith("the input holds NaN or Inf")
+    assert "1 of them faults" in result.out.splitlines()[-1]
+
+
+def test_json_is_a_line_per_frame(outrider, calibrated, noise):
+    result = outrider("check", calibrated, noise, "digits:test", "--rows", ":20", "--json")
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in result.out.splitlines()]
+    assert [line["frame"] for line in lines] == [
+        *(f"{noise}[{i}]" for i in range(20)),
+        *(f"digits:test[{i}]" for i in range(20)),
+    ]
+    assert {line["status"] for line in lines[:20]} == {"alarm"}
+    assert all(line["layers"] and line["reason"] and line["score"] > line["threshold"] for line in lines[:20])
+
+
+def test_nan_is_a_fault_and_its_json_is_strict(outrider, calibrated, tmp_path):
+    samples = load_dataset("digits", "test").floats()[:2]
+    samples[1, 0, 3, 3] = np.nan
+    np.save(tmp_path / "broken.npy", samples)
+    result = outrider("check", calibrated, "broken.npy", "--json")
+    line = json.loads(result.out.splitlines()[1], parse_constant=pytest.fail)
+    assert result.code == 1
+    assert (line["status"], line["score"]) == ("fault", None)
+
+
+def test_an_unreadable_picture_is_named(outrider, calibrated, tmp_path):
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    assert "photo.png: expected a picture, got" in error_of(outrider("check", calibrated, "photo.png"))
+
+
+def test_no_terminal_obeys_the_name_of_a_picture(outrider, calibrated, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    image.fromarray(noise).save(folder / "[red]\x1b[2J.png")
+    result = outrider("check", calibrated, folder)
+    assert result.code == 1
+    assert "[red]\\x1b[2J.png" in result.out
+    assert "\x1b" not in result.out

@@ -1,0 +1,69 @@
+"""What is said of a loop in diagnostics."""
+
+from __future__ import annotations
+
+import pytest
+
+from outrider.monitor import Status
+from outrider.runtime.loop.drift import DriftTest
+from outrider.runtime.outlets.ros2 import LEVELS
+from outrider.runtime.outlets.ros2 import publisher as publisher_module
+from outrider.runtime.outlets.ros2.statements import of_loop
+
+from .loops import Loop
+
+
+@pytest.mark.parametrize(
+    ("now", "worst", "expected"),
+    [
+        (Status.OK, Status.OK, (0, "OK")),
+        (Status.WARN, Status.WARN, (1, "WARN")),
+        (Status.ALARM, Status.ALARM, (2, "ALARM: why")),
+        (Status.FAULT, Status.FAULT, (2, "FAULT")),
+        (Status.OK, Status.ALARM, (2, "OK again, ALARM since the last message")),
+        (Status.ALARM, Status.FAULT, (2, "ALARM again, FAULT since the last message")),
+        (Status.OK, Status.STALE, (3, "OK again, STALE since the last message")),
+    ],
+)
+def test_the_loop_is_as_bad_as_it_was_since_the_last_message(now, worst, expected):
+    last = publisher_module.Heard(0, 0, "", Status.ALARM, 2.0, 1.0, 0.1, 1, (), "why")
+    assert of_loop(Loop(now), last, worst)[:2] == expected
+
+
+def test_silence_and_a_loop_that_has_not_begun_are_stale():
+    assert of_loop(Loop(Status.OK, frames=0), None, Status.OK)[:2] == (3, "no frame yet")
+    level, message, _ = of_loop(Loop(Status.STALE), None, Status.OK)
+    assert (level, message) == (3, "STALE: no frame for 0.0 s")
+
+
+def test_a_calibration_that_no_longer_holds_is_a_warning():
+    drift = DriftTest(0.01, stride=1)
+    while not drift.update(True):
+        pass
+    level, message, values = of_loop(Loop(drift=drift), None, Status.OK)
+    assert level == 1
+    assert message.startswith("OK: calibration no longer holds")
+    assert dict(values)["calibration_holds"] == "false"
+
+
+def test_the_values_are_those_of_the_metrics():
+    loop = Loop(frames=99, false_alarm_rate=0.01, deadline_us=5000.0, drift=DriftTest(0.01))
+    loop.metrics.record(Status.ALARM, 2.0, 1.25, 9000.0)
+    values = dict(of_loop(loop, None, Status.OK).values)
+    assert (values["frames"], values["alarms"], values["deadline_misses"]) == ("100", "1", "1")
+    assert float(values["availability_ratio"]) == 1
+    assert float(values["alarms_per_hour"]) > 0
+    assert float(values["calibrated_alarms_per_hour"]) > 0
+    assert 100 < float(values["latency_median_us"]) <= 125
+    assert 100 < float(values["latency_p99_us"]) <= 125
+    assert float(values["latency_largest_us"]) == 9000
+    assert float(values["deadline_us"]) == 5000
+    assert (values["drift_evidence"], values["calibration_holds"]) == ("1.0", "true")
+    assert float(values["seconds_since_frame"]) >= 0
+    bare = dict(of_loop(Loop(frames=0), None, Status.OK).values)
+    assert bare["availability_ratio"] == "nan"
+    assert not {"calibrated_alarms_per_hour", "deadline_us", "drift_evidence", "seconds_since_frame"} & set(bare)
+
+
+def test_every_status_has_a_level():
+    assert dict(zip(Status, (0, 1, 2, 2, 3), strict=True)) == LEVELS
