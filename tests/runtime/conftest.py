@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from outrider.networks import load_dataset
+from outrider.monitor import Monitor
+from outrider.networks import OnnxNetwork, Preprocessing, load_dataset
 from outrider.runtime.cli.main import main
 
 
@@ -73,3 +74,13 @@ def calibrated(model, profiled, tmp_path_factory):
     assert main([str(word) for word in command] + ["--false-alarm-rate", "0.05"]) == 0
     path.with_name("digits.onnx").write_bytes(model.read_bytes())
     return path
+
+
+@pytest.fixture(scope="session")
+def clean(calibrated):
+    """Digits, (n, 8, 8) uint8, all of them well below the threshold."""
+    digits = load_dataset("digits", "test")[:200]
+    network = OnnxNetwork(calibrated.with_name("digits.onnx"), preprocessing=Preprocessing(size=(8, 8), order="L"))
+    _, verdicts = Monitor.load(calibrated, network).check(digits.floats())
+    network.close()
+    return digits.images[verdicts.score < 0.9 * verdicts.threshold][:, 0][:40]

@@ -1,18 +1,14 @@
-"""The start of the command line: what is imported before a command runs, and what a first use is told."""
+"""The start of the command line, which imports nothing, and every error that a user can cause."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 
-import numba
 import pytest
 
-from outrider.runtime.cli.commands import __path__ as command_files
-from outrider.runtime.cli.compile_notice import telling_of_compilation
-from outrider.runtime.cli.options import COMMANDS
+from .outcomes import error_of
 
 HEAVY = {"matplotlib", "numba", "numpy", "onnx", "onnxruntime", "rich", "scipy", "torch"}
 
@@ -48,29 +44,72 @@ def test_help_and_mistakes_are_answered_before_anything_is_imported(arguments, s
     assert said in text
 
 
-def test_every_command_has_its_arguments_and_its_file(outrider):
-    (folder,) = command_files
-    names = {command.__name__ for command in COMMANDS}
-    assert names == {path.stem for path in Path(folder).glob("[!_]*.py")}
-    for name in names:
-        result = outrider(name, "--help")
-        assert result.code == 0
-        assert result.out.startswith(f"usage: outrider {name} ")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("chek",), "invalid choice: 'chek'"),
+        (("profile", "--config"), "argument --config: expected one argument"),
+        (("inspect", "none.outrider"), "none.outrider: expected a profile, got no such file"),
+        (("profile", "none.onnx", "digits:train", "-o", "x"), "none.onnx: expected an ONNX model, got no such file"),
+        (("profile", "lenet", "digits:train", "-o", "x"), "expected a network as model.onnx, zoo:NAME, "),
+        (("profile", "{model}", "digits:train"), "the following arguments are required: -o/--output"),
+        (("profile", "{model}", "photos", "-o", "x"), "photos: no such file or folder, and no data set NAME:train"),
+        (("profile", "{model}", "digits", "-o", "x"), "expected split 'train' or 'test', got ''"),
+        (
+            ("profile", "{model}", "digits:train", "-o", "x", "--rows", "9000:"),
+            "digits:train: expected --rows START:STOP within 1,437 samples, got 9000:",
+        ),
+        (
+            ("calibrate", "{profiled}", "digits:train", "--network", "{model}", "--rows", "9000:"),
+            "digits:train: expected --rows START:STOP within 1,437 samples, got 9000:",
+        ),
+        (
+            ("check", "{profiled}", "digits:test", "--network", "{model}", "--rows", "9:9"),
+            "digits:test: expected --rows START:STOP within 360 samples, got 9:9",
+        ),
+        (
+            ("compare", "{model}", "{model}", "--frames", "digits:test", "--rows", "9000:"),
+            "expected --rows START:STOP within 360 samples, got 9000:",
+        ),
+        (
+            ("check", "{model}", "digits:test"),
+            "digits.onnx is a model; expected a profile, as `outrider profile {model} DATA -o ",
+        ),
+        (("profile", "{model}", "digits:train", "-o", "x", "--rows", "9"), "argument --rows: expected START:STOP, got"),
+        (("profile", "{model}", "digits:train", "-o", "x", "--mean", "a"), "expected numbers joined by commas, got"),
+        (("profile", "{model}", "digits:train", "-o", "x", "--taps", "conv9"), "'conv9'"),
+        (
+            ("profile", "{model}", "digits:train", "-o", "x", "--criterion", "single_rnge"),
+            "did you mean 'single_range'?",
+        ),
+        (("profile", "{model}", "digits:train", "-o", "none/x"), "none/x: expected a folder to write to, got no"),
+        (
+            ("check", "{profiled}", "digits:test", "--network", "{model}"),
+            "`outrider calibrate {profiled} HELD_OUT` sets it",
+        ),
+        (
+            ("check", "{profiled}", "digits:test", "--network", "zoo:lenet"),
+            "engine: expected onnx, got zoo:lenet; `outrider compare NETWORK OTHER --profile PROFILE -o FILE` carries",
+        ),
+        (("check", "{profiled}", "digits:test"), "…; name it with --network NETWORK"),
+        (
+            ("calibrate", "{profiled}", "digits:train", "--network", "{model}", "--rows", ":50"),
+            "expected at least 198 held-out frames for a false-alarm rate of 0.01, got",
+        ),
+        (("calibrate", "{profiled}", "digits:train", "--fps", "30"), "expected --fps and --hours together, got one"),
+        (
+            ("calibrate", "{profiled}", "digits:train", "--fps", "30", "--hours", "1", "--false-alarm-rate", "0.1"),
+            "expected --false-alarm-rate or --fps with --hours, got both",
+        ),
+    ],
+)  # fmt: skip
+def test_errors(outrider, model, profiled, arguments, message):
+    places = {"model": model, "profiled": profiled}
+    assert message.format(**places) in error_of(outrider(*(argument.format(**places) for argument in arguments)))
 
 
-def test_compilation_is_told_once():
-    told = []
-    with telling_of_compilation(told.append):
-        numba.njit("int64(int64)")(lambda x: x + 1)
-        numba.njit("int64(int64)")(lambda x: x + 2)
-    assert len(told) == 1
-    assert told[0].startswith("compiling the kernels")
-
-
-@pytest.mark.parametrize("quiet", [True, False])
-def test_nothing_is_told_where_nothing_is_compiled_or_heard(quiet):
-    told = []
-    with telling_of_compilation(told.append, quiet=quiet):
-        if quiet:
-            numba.njit("int64(int64)")(lambda x: x + 1)
-    assert told == []
+def test_debug_shows_where(outrider):
+    result = outrider("inspect", "none.outrider", "--debug")
+    assert result.code == 2
+    assert "Traceback" in result.err

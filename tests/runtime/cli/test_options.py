@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
+from outrider.runtime.cli.commands import __path__ as command_files
 from outrider.runtime.cli.options import COMMANDS
 
 
@@ -14,3 +16,13 @@ def test_every_flag_says_what_it_means(add_arguments):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert [action.option_strings for action in parser._actions if not action.help] == []
+
+
+def test_every_command_has_its_arguments_and_its_file(outrider):
+    (folder,) = command_files
+    names = {command.__name__ for command in COMMANDS}
+    assert names == {path.stem for path in Path(folder).glob("[!_]*.py")}
+    for name in names:
+        result = outrider(name, "--help")
+        assert result.code == 0
+        assert result.out.startswith(f"usage: outrider {name} ")

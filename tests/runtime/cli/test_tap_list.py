@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
+
+from .outcomes import error_of
 
 FACTORY = """
 import torch
@@ -20,11 +21,6 @@ def factory(tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "net.py").write_text(FACTORY)
     return "net.py:make"
-
-
-def error_of(result):
-    assert (result.code, result.out) == (2, "")
-    return result.err
 
 
 def test_the_taps_of_a_model_as_json(outrider, model):
@@ -91,23 +87,3 @@ def test_obstacles_and_what_cannot_be_said_are_told(outrider, tmp_path):
     assert result.code == 0
     assert "cannot be tapped: expected a module that returns a tensor, got tuple" in result.out
     assert "--taps auto: expected activations to tap, got none; name tensors among: dense" in result.out
-
-
-def test_a_guarded_model_and_a_profile_are_still_told_of(outrider, calibrated, tmp_path):
-    shutil.copy(calibrated.with_name("digits.onnx"), tmp_path / "digits.onnx")
-    assert outrider("export", "digits.onnx", calibrated, "-o", "guarded.onnx").code == 0
-    assert "guarded model" in outrider("inspect", "guarded.onnx").out
-    for what in (calibrated, "guarded.onnx"):
-        assert "expected a network with --taps" in error_of(outrider("inspect", what, "--taps", "auto"))
-
-
-@pytest.mark.parametrize(
-    ("what", "message"),
-    [
-        ("none.onnx", "none.onnx: expected an ONNX model, got no such file"),
-        ("none.py:make", "none.py: expected a Python file, got no such file"),
-        ("zoo:alexnet", "expected a network among"),
-    ],
-)
-def test_networks_that_are_not_there(outrider, what, message):
-    assert message in error_of(outrider("inspect", what, "--input-shape", "1,8,8"))

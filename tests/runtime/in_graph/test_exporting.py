@@ -610,20 +610,3 @@ def test_copied_weights_go_when_the_model_cannot_be_written(external, tmp_path, 
     with pytest.raises(ExportError, match="full"):
         export(path, profile, tmp_path / "guarded.onnx")
     assert not (tmp_path / "weights" / "all.bin").exists()
-
-
-# The command line.
-
-
-def test_the_command_line(calibrated, outrider):
-    model = calibrated.with_name("digits.onnx")
-    made = outrider("export", model, calibrated, "-o", "guarded.onnx", "--json")
-    assert made.code == 0, made.err
-    shown = outrider("inspect", "guarded.onnx", "--json")
-    assert json.loads(shown.out) == json.loads(made.out) == guard_facts("guarded.onnx")
-    told = outrider("inspect", "guarded.onnx")
-    assert "false-alarm rate of 0.05" in told.out
-    assert "relu:channel mahalanobis" in told.out
-    again = outrider("export", "guarded.onnx", calibrated, "-o", "again.onnx")
-    assert again.code == 2
-    assert "carries a monitor" in again.err

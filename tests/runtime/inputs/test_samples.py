@@ -110,14 +110,18 @@ def test_pictures_of_two_sizes_need_a_size(tmp_path, pictures):
     save(tmp_path / "a.png", pictures[0])
     save(tmp_path / "b.png", pictures[1][:, :3])
     source = open_source(str(tmp_path))
-    with pytest.raises(ValueError, match=r"b\.png: expected shape \(1, 4, 6\) like the first sample, got \(1, 4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"b\.png: expected shape \(1, 4, 6\) like the first sample, got \(1, 4, 3\); size= "
+    ):
         batches(source, Preprocessing(order="L"))
     assert batches(source, Preprocessing(order="L", size=(2, 2)))[0].shape == (2, 1, 2, 2)
 
 
 def test_pictures_for_a_profile_of_floats_are_refused(tmp_path, pictures):
     save(tmp_path / "a.png", pictures[0])
-    with pytest.raises(ValueError, match="expected float samples, as the profile was made from, got a picture"):
+    with pytest.raises(
+        ValueError, match="float samples, as the profile was made from, got a picture; give preprocessing= to say"
+    ):
         batches(open_source(str(tmp_path)))
 
 
@@ -204,3 +208,11 @@ def test_labels_of_places(tmp_path):
 def test_an_empty_folder(tmp_path):
     with pytest.raises(ValueError, match="expected at least one sample, got none"):
         open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(("rows", "got"), [(slice(5, None), "5:"), (slice(2, 2), "2:2"), (slice(None, 0), ":0")])
+def test_rows_that_hold_no_sample(tmp_path, rows, got):
+    np.save(tmp_path / "five.npy", np.zeros((5, 2), np.float32))
+    assert len(open_source(str(tmp_path / "five.npy"), slice(4, None))) == 1
+    with pytest.raises(ValueError, match=rf"five\.npy: expected rows= within 5 samples, got {got}$"):
+        open_source(str(tmp_path / "five.npy"), rows)

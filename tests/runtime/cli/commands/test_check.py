@@ -10,7 +10,14 @@ import pytest
 from outrider.networks import load_dataset
 from outrider.runtime.cli.commands import check as check_command
 
-from .outcomes import error_of
+from ..outcomes import error_of
+
+
+@pytest.fixture
+def noise(tmp_path):
+    path = tmp_path / "noise.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8))
+    return path
 
 
 def test_the_exit_status_tells_clean_from_alarms(outrider, calibrated, noise):

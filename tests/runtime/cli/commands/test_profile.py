@@ -9,7 +9,7 @@ import pytest
 
 from outrider.runtime.inputs import samples as sources
 
-from .outcomes import PROFILE, error_of, profile_of
+from ..outcomes import PROFILE, error_of, profile_of
 
 
 def test_profile_calibrate_check_inspect(outrider, model):

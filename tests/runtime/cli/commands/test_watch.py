@@ -5,76 +5,26 @@ from __future__ import annotations
 import inspect
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from fractions import Fraction
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from outrider.monitor import Monitor, Status
-from outrider.networks import OnnxNetwork, Preprocessing, load_dataset
+from outrider.monitor import Status
+from outrider.networks import load_dataset
 from outrider.runtime.cli import main as command_line
 from outrider.runtime.cli.commands import watch as watch_command
-from outrider.runtime.inputs.streams import Frame, camera
-from outrider.runtime.log.log import EventLog
+from outrider.runtime.inputs.streams import camera
 from outrider.runtime.log.reader import read_events
-from outrider.runtime.loop import watch as watching
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.outlets.ros2 import Ros2Publisher
 
+from ..outcomes import SOON, error_of, lines_of, save
+
 pillow = pytest.importorskip("PIL.Image")
-DIGITS = Preprocessing(size=(8, 8), order="L")
-SOON = 20.0  # seconds: far more than anything here takes
-
-
-def save(folder, pictures):
-    folder.mkdir()
-    for row, picture in enumerate(pictures):
-        pillow.fromarray(picture).save(folder / f"{row}.png")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def clean(calibrated):
-    """Digits, (n, 8, 8) uint8, all of them well below the threshold."""
-    digits = load_dataset("digits", "test")[:200]
-    network = OnnxNetwork(calibrated.with_name("digits.onnx"), preprocessing=DIGITS)
-    _, verdicts = Monitor.load(calibrated, network).check(digits.floats())
-    network.close()
-    return digits.images[verdicts.score < 0.9 * verdicts.threshold][:, 0][:40]
-
-
-@pytest.fixture
-def noise():
-    return np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
-
-
-@pytest.fixture
-def covered(tmp_path, clean):
-    return save(tmp_path / "covered", clean[:10])
-
-
-@pytest.fixture
-def broken(tmp_path, clean, noise):
-    """Ten digits, six pictures of noise, ten digits."""
-    return save(tmp_path / "broken", [*clean[:10], *noise, *clean[10:20]])
-
-
-def lines_of(result):
-    return [json.loads(line, parse_constant=pytest.fail) for line in result.out.splitlines()]
-
-
-def error_of(result):
-    assert result.code == 2
-    assert result.err.count("\n") == 1
-    return result.err.removeprefix("outrider: error: ").strip()
 
 
 def test_verdicts_go_to_ros_2(outrider, calibrated, broken, monkeypatch):
@@ -242,38 +192,6 @@ def test_pictures_are_brought_to_the_form_of_the_profile(outrider, calibrated, t
     assert [line["score"] for line in lines_of(outrider("watch", calibrated, folder, "--json"))] == expected
 
 
-def test_the_log_makes_a_report(outrider, calibrated, broken):
-    pytest.importorskip("jinja2")
-    pytest.importorskip("matplotlib")
-    result = outrider("watch", calibrated, broken, "--log", "events.jsonl", "--alarm", "2/3")
-    assert result.out.endswith("`outrider report events.jsonl` makes a page of it\n")
-    facts = json.loads(outrider("report", "events.jsonl", "--json").out)
-    assert facts["counts"]["frames"] == 26
-    assert facts["counts"]["alarms"] == 6
-    assert facts["counts"]["episodes"] == 1
-    assert facts["log"] | {"events": 0} == {"events": 0, "dropped": 0, "problems": [], "clock_steps": []}
-    assert facts["runs"][0]["false_alarm_rate"] == 0.05
-    assert len(facts["runs"][0]["network"]) == len(facts["runs"][0]["profile"]) == 64
-    assert outrider("report", "events.jsonl").code == 0
-
-
-def test_a_report_of_a_recording_speaks_of_its_own_time(outrider, calibrated, broken):
-    """26 pictures at 2,000 a second are 13 ms of drive, however fast they are judged."""
-    outrider("watch", calibrated, broken, "--log", "events.jsonl", "--alarm", "2/3", "--rate", "2000")
-    fast = json.loads(outrider("report", "events.jsonl", "--json").out)
-    assert fast["hours"] == pytest.approx(26 / 2000 / 3600)
-    assert fast["runs"][0]["recorded"]
-    alarms = fast["rates"]["alarms"]
-    assert alarms["per_hour"] == pytest.approx(alarms["count"] / fast["hours"])
-    for event in read_events(Path("events.jsonl")):
-        assert event.stamp_ns == round((event.frame - 1) / 2000 * 1e9)
-    assert outrider("report", "events.jsonl").code == 0
-    page = Path("report.html").read_text()
-    assert "of a recording its own" in page
-    assert fast["runs"][0]["source"] == str(broken)
-    assert f" of {broken}, watched from " in page
-
-
 def test_a_configuration_file(outrider, calibrated, broken, tmp_path):
     (tmp_path / "watch.yaml").write_text("alarm: 3/5\nclear: 4/4\njson: true\nrate: 500\nlimit: 14\n")
     lines = lines_of(outrider("watch", calibrated, broken, "--config", "watch.yaml"))
@@ -359,7 +277,10 @@ def test_a_topic_without_frames(outrider, calibrated, tmp_path):
         (("covered", "--silence", "soon"), "argument --silence: expected a number above 0, got 'soon'"),
         (("covered", "--frozen", "1"), "expected frozen as None or a number of frames from 2, got 1"),
         (("covered", "--rate", "3", "--realtime"), "argument --realtime: not allowed with argument --rate"),
-        (("covered", "--topic", "/a"), "--topic: expected an .mcap file or a ROS bag, got covered, which has no"),
+        (
+            ("covered", "--topic", "/a"),
+            "expected --topic TOPIC only for an .mcap file or a ROS bag, got covered, which has no",
+        ),
         (("covered", "--log", "covered"), "covered"),
     ],
 )
@@ -404,9 +325,6 @@ def test_a_gap_of_a_recording_is_a_silence_when_it_is_played_as_it_was(outrider,
     assert ", 1 time no frame came" in result.err
 
 
-# Cameras.
-
-
 @pytest.fixture
 def device(monkeypatch):
     """FFmpeg's test picture as camera 0: `duration` seconds of it, and then nothing more."""
@@ -441,152 +359,6 @@ def test_a_camera_that_is_not_there(outrider, calibrated, monkeypatch):
     assert message == "camera 0 (/dev/nowhere): expected pictures, got no such file or directory"
 
 
-# The end by Ctrl-C, and by the SIGTERM of systemd, docker and kill.
-
-
-@pytest.fixture
-def watching_process(calibrated, broken, tmp_path):
-    """Starts `outrider watch --json` of frames that take very long, in a process of its own, and reads some lines."""
-    started = []
-
-    def start(lines, *options):
-        command = [sys.executable, "-m", "outrider.runtime.cli.main", "watch", str(calibrated), str(broken), "--json"]
-        process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
-        )
-        started.append(process)
-        return process, [json.loads(process.stdout.readline())["number"] for _ in range(lines)]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.parametrize(("number", "frames", "status"), [(signal.SIGTERM, 12, 1), (signal.SIGINT, 2, 0)])
-def test_a_signal_ends_as_the_last_frame_would(watching_process, outrider, number, frames, status):
-    """Whole lines, a whole log, and the exit status of what was seen so far."""
-    process, numbers = watching_process(frames, "--rate", "5", "--log", "events.jsonl")
-    process.send_signal(number)
-    out, err = process.communicate(timeout=SOON)
-    assert process.returncode == status
-    assert err.endswith("`outrider report events.jsonl` makes a page of it\n")
-    numbers += [json.loads(line)["number"] for line in out.splitlines()]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) < 26
-    facts = json.loads(outrider("report", "events.jsonl", "--json").out)
-    assert (facts["counts"]["frames"], facts["log"]["problems"]) == (len(numbers), [])
-
-
-def test_sigterm_leaves_a_whole_recording(watching_process, tmp_path):
-    chunk = pytest.importorskip("rerun.chunk")  # newer than what a recording needs
-    process, numbers = watching_process(3, "--rate", "5", "--record", "run.rrd")
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=SOON)
-    assert process.returncode == 0
-    chunks = chunk.RrdReader(tmp_path / "run.rrd").stream()
-    rows = sum(
-        part.to_record_batch().num_rows
-        for part in chunks
-        if part.entity_path == "/camera" and "frame" in part.timeline_names
-    )
-    assert rows == len(numbers) + len(out.splitlines())
-
-
-def test_sigterm_while_a_frame_is_waited_for_prints_the_summary(calibrated, noise, tmp_path):
-    folder = save(tmp_path / "noise", noise)
-    command = [
-        sys.executable,
-        "-m",
-        "outrider.runtime.cli.main",
-        "watch",
-        str(calibrated),
-        str(folder),
-        "--rate",
-        "0.01",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline().startswith("frame 1  00:00.0  OK -> ALARM")
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=SOON)
-    assert process.returncode == 1
-    assert out.startswith("1 frame in ")
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_before_the_first_frame_end_at_once(outrider, calibrated, covered, monkeypatch, number, status):
-    def opened(*_, **__):
-        signal.raise_signal(number)
-        pytest.fail("went on")
-
-    monkeypatch.setattr(watch_command, "open_monitor", opened)
-    assert outrider("watch", calibrated, covered).code == status
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_second_signal_stops_at_once(outrider, calibrated, covered, monkeypatch, number, status):
-    def stopped_twice(*_):
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(number)
-        pytest.fail("went on")
-
-    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
-    monkeypatch.setattr(watching.Watch, "step", stopped_twice)
-    assert outrider("watch", calibrated, covered).code == status
-    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-def test_ctrl_c_ends_with_a_summary_and_a_whole_log(outrider, calibrated, broken, tmp_path, monkeypatch):
-    step = watching.Watch.step
-
-    def interrupted(self, frame):
-        step(self, frame)
-        if self.frames == 12:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(watching.Watch, "step", interrupted)
-    result = outrider("watch", calibrated, broken, "--log", "events.jsonl")
-    assert (result.code, result.err) == (1, "")
-    assert "12 frames in " in result.out
-    facts = json.loads(outrider("report", "events.jsonl", "--json").out)
-    assert facts["counts"]["frames"] == 12
-    assert facts["log"]["problems"] == []
-
-
-def test_ctrl_c_while_a_frame_is_waited_for(outrider, calibrated, covered):
-    def interrupt():
-        time.sleep(0.3)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    began = time.monotonic()
-    result = outrider("watch", calibrated, covered, "--rate", "0.01")
-    thread.join()
-    assert result.code == 0
-    assert time.monotonic() - began < SOON
-    assert "1 frame in " in result.out
-
-
-def test_a_second_ctrl_c_stops_at_once(outrider, calibrated, covered, monkeypatch):
-    def interrupted_twice(*_):
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("went on")
-
-    monkeypatch.setattr(watching.Watch, "step", interrupted_twice)
-    assert outrider("watch", calibrated, covered).code == 130
-
-
-def test_a_watch_in_a_thread_leaves_signals_alone(outrider, calibrated, covered):
-    results = []
-    thread = threading.Thread(target=lambda: results.append(outrider("watch", calibrated, covered)))
-    thread.start()
-    thread.join(SOON)
-    assert [result.code for result in results] == [0]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-
 def test_a_pipe_whose_reader_goes_away(calibrated, broken):
     command = [sys.executable, "-m", "outrider.runtime.cli.main", "watch", str(calibrated), str(broken), "--json"]
     with subprocess.Popen(
@@ -596,9 +368,6 @@ def test_a_pipe_whose_reader_goes_away(calibrated, broken):
         watch.stdout.close()
         assert watch.wait(SOON) == 2
         assert watch.stderr.read() == ""
-
-
-# On a terminal.
 
 
 class Terminal(io.StringIO):
@@ -619,45 +388,3 @@ def test_a_terminal_gets_the_view(calibrated, broken, monkeypatch, tmp_path):
     for part in (" OK ", "frames/s", "frame 26", "threshold", "latency", "last alarms", "ALARM", "6 frames"):
         assert part in text
     assert "26 frames in " in text
-
-
-# The loop itself.
-
-
-def test_the_age_of_a_frame_counts_from_when_it_was_captured(calibrated, clean):
-    network = OnnxNetwork(calibrated.with_name("digits.onnx"), preprocessing=DIGITS)
-    seen = []
-
-    class Looking:
-        def seen(self, one):
-            seen.append(one)
-
-        def idle(self, status):
-            seen.append(status)
-
-    from outrider.runtime import Guard
-
-    guard = Guard(Monitor.load(calibrated, network), deadline=5.0)
-    watch = watching.Watch(guard, DIGITS, [Looking(), Looking()])
-    watch.step(Frame(7.0, clean[0][None], "now", captured=time.monotonic()))
-    watch.step(Frame(9.5, clean[1][None], "late", captured=time.monotonic() - 10))
-    watch.step(None)
-    assert [one.verdict.status for one in seen[:4:2]] == [Status.OK, Status.STALE]
-    assert [one.seconds for one in seen[:4:2]] == [0.0, 2.5]
-    assert seen[4:] == [Status.STALE] * 2
-    assert (watch.frames, watch.alarmed) == (2, True)
-    network.close()
-
-
-def test_a_log_that_takes_nothing_ends_no_watch(calibrated, tmp_path):
-    from outrider.runtime import Guard
-
-    network = OnnxNetwork(calibrated.with_name("digits.onnx"), preprocessing=DIGITS)
-    log, seen = EventLog(tmp_path / "events.jsonl"), []
-    guard = Guard(Monitor.load(calibrated, network), log=log)
-    watch = watching.Watch(guard, DIGITS, [SimpleNamespace(seen=seen.append)])
-    log.close()
-    watch.step(Frame(0.0, None, "3.png", problem="3.png: expected a picture"))
-    assert [(one.verdict.status, one.verdict.reason) for one in seen] == [(Status.FAULT, "3.png: expected a picture")]
-    assert not log.health().ok
-    network.close()

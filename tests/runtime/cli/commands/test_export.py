@@ -1,0 +1,31 @@
+"""`outrider export`: what it says of the model that it wrote."""
+
+from __future__ import annotations
+
+import json
+
+from outrider.runtime import guard_facts
+
+from ..outcomes import error_of
+
+
+def test_a_model_is_exported_and_told_of(calibrated, outrider):
+    model = calibrated.with_name("digits.onnx")
+    made = outrider("export", model, calibrated, "-o", "guarded.onnx", "--json")
+    assert made.code == 0, made.err
+    shown = outrider("inspect", "guarded.onnx", "--json")
+    assert json.loads(shown.out) == json.loads(made.out) == guard_facts("guarded.onnx")
+    told = outrider("inspect", "guarded.onnx")
+    assert "false-alarm rate of 0.05" in told.out
+    assert "relu:channel mahalanobis" in told.out
+    again = outrider("export", "guarded.onnx", calibrated, "-o", "again.onnx")
+    assert "carries a monitor" in error_of(again)
+
+
+def test_the_new_name_of_an_output_is_told(calibrated, outrider):
+    told = outrider("export", calibrated.with_name("digits.onnx"), calibrated, "-o", "guarded.onnx")
+    *_, outputs = (line for line in told.out.splitlines() if line.startswith("outputs"))
+    assert outputs.split(maxsplit=1)[1].rstrip() == "outrider_score, outrider_confidence, outrider_alarm, outrider_deviation"
+    assert told.out.endswith(
+        "\nthe output outrider_deviation was called outrider_layers before; read it by its new name\n"
+    )

@@ -1,0 +1,65 @@
+"""Texts as values, and texts that are refused."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from outrider.runtime.cli import argument_types as types
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (types.words, "unit, channel,", ("unit", "channel")),
+        (types.numbers, "0.5,1e-3", (0.5, 0.001)),
+        (types.rows, "10:20", slice(10, 20)),
+        (types.rows, ":20", slice(None, 20)),
+        (types.positive, "1", 1),
+        (types.above_zero, "1e-9", 1e-9),
+        (types.from_zero, "0", 0.0),
+        (types.shape, "3,224,224", (3, 224, 224)),
+        (types.k_of_n, "5/5", (5, 5)),
+        (types.classes, "auto", "auto"),
+        (types.classes, "pixel", "pixel"),
+        (types.classes, "none", None),
+        (types.classes, "2", 2),
+        (types.criterion, "multi_range(sections=8, cost=log)", (None, "multi_range(sections=8, cost=log)")),
+        (types.criterion, "auto:unit=multi_range(sections=8)", ("auto:unit", "multi_range(sections=8)")),
+        (types.criterion, "=single_range", (None, "single_range")),
+    ],
+)
+def test_a_text_is_read(kind, text, value):
+    assert kind(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (types.numbers, "1,a", "expected numbers joined by commas, got '1,a'"),
+        (types.rows, "9", "expected START:STOP, got '9'"),
+        (types.rows, "1:2:3", "expected START:STOP, got '1:2:3'"),
+        (types.positive, "0", "expected a whole number of at least 1, got '0'"),
+        (types.positive, "1.5", "expected a whole number of at least 1, got '1.5'"),
+        (types.above_zero, "0", "expected a number above 0, got '0'"),
+        (types.above_zero, "inf", "expected a number above 0, got 'inf'"),
+        (types.from_zero, "-1e-9", "expected a number from 0, got '-1e-9'"),
+        (types.from_zero, "nan", "expected a number from 0, got 'nan'"),
+        (types.shape, "3,0", "expected a whole number of at least 1, got '0'"),
+        (types.k_of_n, "5/3", "expected K/N with 1 <= K <= N, such as 3/5, got '5/3'"),
+        (types.k_of_n, "0/3", "expected K/N with 1 <= K <= N, such as 3/5, got '0/3'"),
+        (types.classes, "1", "expected auto, pixel, none or a number from 2, got '1'"),
+    ],
+)
+def test_other_texts_are_refused(kind, text, message):
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        kind(text)
+    assert str(caught.value) == message
+
+
+def test_an_option_that_is_given_again_makes_a_list():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--criterion", action=types.Collect)
+    assert parser.parse_args(["--criterion", "a", "--criterion=b"]).criterion == ["a", "b"]
+    assert parser.parse_args([]).criterion is None
