@@ -1,213 +1,200 @@
-"""Criteria and logics as nodes, held against the kernels and against numpy, in ONNX Runtime."""
+"""The monitor as nodes: what it says, against the monitor in Python, and what has no nodes."""
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
+from outrider.coverage import CoverageBitmap, MultiRange, NearestNeighbour, NeuronRank, SingleRange
+from outrider.monitor import ExportError, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
+from outrider.networks import OnnxNetwork
+from outrider.runtime import export
+from outrider.runtime.in_graph.builder import refuse_what_cannot_be_exported
 
-from onnx import TensorProto, helper  # noqa: E402
-
-from outrider.coverage import CoverageBitmap, Gaussian, Mahalanobis, MultiRange, SingleRange, Softmax  # noqa: E402
-from outrider.monitor import MaxZ, Normalised, SmallestP, Sum, Votes, ZScore  # noqa: E402
-from outrider.networks.onnx.reading.graph import OnnxGraph  # noqa: E402
-from outrider.runtime.in_graph import criteria, logics, operators  # noqa: E402
-from outrider.runtime.in_graph.operators import Operators  # noqa: E402
-
-CLASSES = 3
-FINITE = st.floats(-4, 4, width=32) | st.sampled_from([0.0, -0.0, 1e-45, -1e-45, 1e-38, 3e38, -1e38, 1e9, 0.25])
-ANY = FINITE | st.sampled_from([np.nan, np.inf, -np.inf])
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from .guarding import CASES, LEAK, assert_agree, frames, mixed, model, run, session, taught
 
 
-def session(build, opset=17, columns=8):
-    """What `build(operators)` adds behind y = x, (n, columns) float32, beside an input `prediction` (n,) int64."""
+@pytest.mark.parametrize("case", CASES)
+def test_a_guarded_model_says_what_the_monitor_says(case, bare, tmp_path):
+    criteria, logic, options = CASES[case]
+    monitor, profile = taught(bare, criteria, logic, **options)
+    facts = export(bare, profile, tmp_path / "guarded.onnx")
+    batch = mixed()
+    verdicts = assert_agree(run(tmp_path / "guarded.onnx", batch), monitor, batch)
+    assert verdicts.alarm.any()
+    assert not verdicts.alarm.all()
+    assert facts["columns"] == list(monitor.columns)
+
+
+@pytest.mark.parametrize("case", ["published", "sections, log", "bitmap", "votes", "default"])
+def test_the_standard_says_the_same(case, bare, tmp_path):
+    criteria, logic, options = CASES[case]
+    monitor, profile = taught(bare, criteria, logic, **options)
+    export(bare, profile, tmp_path / "guarded.onnx")
+    guarded = onnx.load(tmp_path / "guarded.onnx")
+    onnx.checker.check_model(guarded, full_check=True)
+    assert {node.domain for node in guarded.graph.node} <= {""}
+    batch = mixed()[::6]
+    evaluator = ReferenceEvaluator(guarded)
+    with np.errstate(all="ignore"):
+        got = dict(
+            zip(
+                evaluator.output_names,
+                evaluator.run(None, {"x": batch, "outrider_threshold": default_of(guarded)}),
+                strict=True,
+            )
+        )
+    _, verdicts = monitor.check(batch)
+    np.testing.assert_allclose(got["outrider_score"], verdicts.score, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(got["outrider_alarm"], verdicts.alarm)
+
+
+def default_of(guarded):
+    return next(numpy_helper.to_array(t) for t in guarded.graph.initializer if t.name == "outrider_threshold")
+
+
+@pytest.mark.parametrize("neurons", ["channel", "unit", "grid2", "channel-max"])
+@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange()], ids=repr)
+def test_no_frames_give_no_verdicts(criterion, neurons, bare, tmp_path):
+    for logic in (Sum(), SmallestP(), Votes(k=2)):
+        _, profile = taught(bare, criterion, logic, neurons=(neurons,))
+        export(bare, profile, tmp_path / "guarded.onnx")
+        got = run(tmp_path / "guarded.onnx", frames(3, 3)[:0])
+        assert {name: len(value) for name, value in got.items()} == dict.fromkeys(got, 0)
+
+
+def test_the_threshold_is_an_input_with_a_default(bare, tmp_path):
+    _, profile = taught(bare, CoverageBitmap(), ZScore())
+    export(bare, profile, tmp_path / "guarded.onnx")
+    batch, guarded = mixed(), tmp_path / "guarded.onnx"
+    default = run(guarded, batch)
+    score = default["outrider_score"]
+    middle = np.sort(score)[30:31]
+    np.testing.assert_array_equal(run(guarded, batch, outrider_threshold=middle)["outrider_alarm"], score > middle)
+    confidence = run(guarded, batch, outrider_threshold=middle)["outrider_confidence"]
+    np.testing.assert_allclose(confidence, 2.0 ** -(score / middle), rtol=1e-5)
+    nothing = run(guarded, batch, outrider_threshold=np.zeros(1, np.float32))
+    np.testing.assert_array_equal(nothing["outrider_confidence"], np.where(score > 0, 0, 1))
+    for odd in (np.nan, np.inf, -np.inf):
+        broken = run(guarded, np.full_like(batch[:1], np.nan), outrider_threshold=np.array([odd], np.float32))
+        assert broken["outrider_alarm"].all()
+        assert broken["outrider_confidence"] == 0
+    assert run(guarded, batch, outrider_threshold=np.array([np.nan], np.float32))["outrider_alarm"].all()
+    overridable = session(guarded).get_overridable_initializers()
+    assert [(value.name, value.shape) for value in overridable] == [("outrider_threshold", [1])]
+
+
+def test_a_threshold_for_each_class(bare, tmp_path):
+    monitor, profile = taught(bare, CoverageBitmap(), ZScore(), per_class=True, n=600)
+    facts = export(bare, profile, tmp_path / "guarded.onnx")
+    assert len(facts["thresholds"]) == 4
+    np.testing.assert_allclose(facts["thresholds"], monitor.calibration.thresholds, rtol=1e-6)
+    assert_agree(run(tmp_path / "guarded.onnx", mixed()), monitor, mixed())
+
+
+def test_what_is_broken_or_not_covered_alarms(bare, tmp_path):
+    network = OnnxNetwork(bare)
+    predicted = network.observe(frames(300, 1)).logits.argmax(1)
+    rare = np.bincount(predicted, minlength=4).argmin()
+    monitor = Monitor(network, {"r1:channel": SingleRange(), "r2:channel": CoverageBitmap()})
+    known = frames(300, 1)[predicted != rare]
+    with pytest.warns(OutriderWarning, match="fewer than 5 trusted"):
+        monitor.profile([known])
+    with pytest.warns(OutriderWarning, match=f"left out|{LEAK}"):
+        monitor.calibrate([frames(300, 2)], 0.1)
+    monitor.save(tmp_path / "p.outrider")
+    facts = export(bare, tmp_path / "p.outrider", tmp_path / "guarded.onnx")
+    assert facts["uncovered_classes"] == [rare]
+    batch = np.concatenate([frames(300, 1)[predicted == rare][:2], frames(4, 3)])
+    batch[2, 1, 3, 3] = np.nan
+    batch[3, 2, 0, 0] = -np.inf
+    batch[4] = 1e38  # finite, and too much for the network
+    got = run(tmp_path / "guarded.onnx", batch)
+    _, verdicts = monitor.check(batch)
+    assert np.isinf(got["outrider_score"][:5]).all()
+    assert (got["outrider_confidence"][:5] == 0).all()
+    assert got["outrider_alarm"][:5].all()
+    np.testing.assert_array_equal(got["outrider_alarm"], verdicts.alarm)
+    np.testing.assert_array_equal(got["outrider_deviation"][[0, 1, 5]], verdicts.deviation[[0, 1, 5]])
+    assert np.isinf(got["outrider_deviation"][:2]).all()
+
+
+@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange()], ids=repr)
+def test_infinity_at_a_tap_alone_loses_the_frame(criterion, tmp_path):
+    """Finite frames, finite class scores: the logarithm of zero lies between them."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Log", ["f"], ["odd"]),
+        helper.make_node("Clip", ["odd", "low", "high"], ["tame"]),
+        helper.make_node("Add", ["tame", "f"], ["scores"]),
+    ]
     graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])],
+        nodes,
         "test",
-        [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", columns]),
-            helper.make_tensor_value_info("prediction", TensorProto.INT64, ["n"]),
-        ],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", columns])],
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 4, 4])],
+        [helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(np.float32(v), name) for name, v in (("low", -1), ("high", 1))],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=4)
-    behind = OnnxGraph(made.SerializeToString())
-    fragment = behind.fragment()
-    fragment.output(build(Operators(fragment)), "float32")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    return ort.InferenceSession(behind.with_fragment(fragment), options, providers=["CPUExecutionProvider"])
+    bare = tmp_path / "bare.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), bare)
+    trusted = np.random.default_rng(0).uniform(0.5, 1, (400, 3, 4, 4)).astype(np.float32)
+    monitor = Monitor(OnnxNetwork(bare, taps="odd"), {"odd:unit": criterion, "scores": SingleRange()}, logic=Sum())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)
+        monitor.profile([trusted[:200]])
+        monitor.calibrate([trusted[200:]], 0.1)
+    monitor.save(tmp_path / "p.outrider")
+    export(bare, tmp_path / "p.outrider", tmp_path / "guarded.onnx")
+    batch = trusted[:3].copy()
+    batch[1, 2] = 0
+    got = run(tmp_path / "guarded.onnx", batch)
+    assert np.isfinite(got["scores"]).all()
+    assert got["outrider_alarm"][1]
+    assert np.isinf(got["outrider_deviation"]).all(axis=1).tolist() == [False, True, False]
+    np.testing.assert_array_equal(got["outrider_alarm"], monitor.check(batch)[1].alarm)
 
 
-def deviations(criterion, signatures, values, labels, opset=17, by_class=True, order=None):
-    """(n, columns of `signatures`) as the graph has them, with frames lost as the builder loses them."""
-
-    def build(ops):
-        prediction = "prediction" if by_class else None
-        found = criteria.prepare(ops, criteria.Group(criterion, signatures, prediction, order))("y")
-        return ops.settled(ops("Add", found, ops.not_finite(ops.reduce("ReduceSum", "y"))))
-
-    return session(build, opset, values.shape[1]).run(None, {"x": values, "prediction": labels})[1]
-
-
-def learned(criterion, values, labels, sizes):
-    parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
-    signatures = [criterion.empty(size, CLASSES) for size in sizes]
-    for signature, part in zip(signatures, parts, strict=True):
-        criterion.observe(signature, np.ascontiguousarray(part), labels)
-    return signatures
-
-
-def outside(criterion, signatures, values, labels):
-    """As the kernels have them; a frame with NaN or Inf is lost in every column."""
-    parts = np.split(values, np.cumsum([s.neurons for s in signatures])[:-1], axis=1)
-    columns = [criterion.deviation(s, part, labels) for s, part in zip(signatures, parts, strict=True)]
-    found = np.stack(columns, axis=1)
-    found[~np.isfinite(values).all(axis=1)] = np.inf
-    return found
+def test_a_map_of_class_scores(tmp_path):
+    made = model()
+    made.graph.node.append(helper.make_node("Conv", ["r2", "w5"], ["map"]))
+    made.graph.initializer.append(numpy_helper.from_array(np.ones((3, 8, 1, 1), np.float32), "w5"))
+    del made.graph.output[:]
+    made.graph.output.append(helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", 3, 4, 4]))
+    bare = tmp_path / "bare.onnx"
+    onnx.save(made, bare)
+    monitor, profile = taught(bare, {"r1:channel": SingleRange()}, classes="pixel")
+    assert monitor.network.map_classes == 3
+    export(bare, profile, tmp_path / "guarded.onnx")
+    batch = mixed()
+    batch[4] = 1e38  # finite, as are the means of r1, and too much for the map
+    got = run(tmp_path / "guarded.onnx", batch)
+    _, verdicts = monitor.check(batch)
+    np.testing.assert_array_equal(got["outrider_score"], verdicts.score)
+    np.testing.assert_array_equal(got["outrider_alarm"], verdicts.alarm)
+    assert np.isinf(verdicts.score[4])
 
 
-def assert_alike(got, expected, values, rtol=0.0):
-    """But for finite frames whose sum may overflow: they may be lost."""
-    with np.errstate(over="ignore"):
-        sums = np.abs(values, dtype=np.float64).sum(axis=1)
-    sure = ~(np.isfinite(sums) & (sums > np.finfo(np.float32).max))
-    np.testing.assert_allclose(got[sure], expected[sure], rtol=rtol)
-    assert (np.isclose(got[~sure], expected[~sure], rtol=rtol) | np.isinf(got[~sure])).all()
+@pytest.mark.parametrize("criterion", [NeuronRank(top=2), NearestNeighbour()], ids=lambda c: c.name)
+def test_criteria_without_nodes_are_named(criterion, bare, tmp_path):
+    _, profile = taught(bare, {"r1:channel": CoverageBitmap(), "r2:channel": criterion})
+    with pytest.raises(ExportError, match=rf"column 'r2:channel {criterion.name}' cannot be computed inside a graph"):
+        export(bare, profile, tmp_path / "guarded.onnx")
+    assert not (tmp_path / "guarded.onnx").exists()
 
 
-@st.composite
-def lessons(draw, sizes):
-    """Trusted values and labels of every class, and new values: some of them trusted ones, with any odd number."""
-    width = sum(sizes)
-    trusted = draw(arrays.arrays(np.float32, (6, width), elements=FINITE))
-    new = draw(arrays.arrays(np.float32, (5, width), elements=ANY))
-    keep = draw(arrays.arrays(np.bool_, (5, width)))
-    return trusted, np.arange(6) % CLASSES, np.where(keep, trusted[:5], new), np.arange(5) % CLASSES
+def test_columns_of_places_are_named(bare, tmp_path):
+    _, profile = taught(bare, SingleRange(), taps=["r2:pixel"])
+    with pytest.raises(ExportError, match=r"column 'r2:pixel single_range' cannot .*; profile again"):
+        export(bare, profile, tmp_path / "guarded.onnx")
 
 
-@pytest.mark.parametrize("opset", [9, 12, 17, 21])
-@pytest.mark.parametrize(
-    "criterion",
-    [SingleRange(), SingleRange(quantile=0.1), CoverageBitmap(), CoverageBitmap(sections=3)],
-    ids=lambda criterion: criterion.name,
-)
-@given(data=st.data())
-@QUICK
-def test_counts_are_those_of_the_kernels(criterion, opset, data):
-    sizes = data.draw(st.sampled_from([(8,), (2, 4), (3, 3), (1, 4, 3)]))
-    trusted, labels, new, predicted = data.draw(lessons(sizes))
-    signatures = learned(criterion, trusted, labels, sizes)
-    expected = outside(criterion, signatures, new, predicted)
-    assert_alike(deviations(criterion, signatures, new, predicted, opset), expected, new)
-
-
-@pytest.mark.parametrize("opset", [9, 12, 21])
-@pytest.mark.parametrize("criterion", [MultiRange(sections=5), MultiRange(sections=8, cost="log")], ids=repr)
-@given(data=st.data())
-@QUICK
-def test_sections_are_those_of_the_kernels(criterion, opset, data):
-    sizes = data.draw(st.sampled_from([(8,), (2, 4), (1, 4, 3)]))
-    trusted, labels, new, predicted = data.draw(lessons(sizes))
-    with np.errstate(over="ignore", invalid="ignore"):
-        signatures = learned(criterion, trusted, labels, sizes)
-        expected = outside(criterion, signatures, new, predicted)
-    assert_alike(deviations(criterion, signatures, new, predicted, opset), expected, new, rtol=1e-6)
-
-
-@pytest.mark.parametrize("sizes", [(40,), (16, 24), (5, 4), (3, 3)])
-@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange(sections=3)], ids=repr)
-@pytest.mark.parametrize("largest", [4, operators._LARGEST_MATRIX])
-def test_many_neurons_are_summed_as_few_are(criterion, sizes, largest, monkeypatch):
-    monkeypatch.setattr(operators, "_LARGEST_MATRIX", largest)
-    rng = np.random.default_rng(0)
-    trusted = rng.normal(size=(60, sum(sizes))).astype(np.float32)
-    new = rng.normal(size=(8, sum(sizes))).astype(np.float32) * 2
-    new[3, 0], new[4, -1], new[5, :2] = np.nan, -np.inf, (np.inf, -np.inf)
-    labels, predicted = np.arange(60) % CLASSES, np.arange(8) % CLASSES
-    signatures = learned(criterion, trusted, labels, sizes)
-    expected = outside(criterion, signatures, new, predicted)
-    np.testing.assert_allclose(deviations(criterion, signatures, new, predicted), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("sizes", [(5, 4, 7), (3, 3, 3)])
-@pytest.mark.parametrize(
-    "criterion", [SingleRange(), SingleRange(magnitude=True), CoverageBitmap(), MultiRange(), Mahalanobis()], ids=repr
-)
-@pytest.mark.parametrize("largest", [4, operators._LARGEST_MATRIX])
-def test_columns_come_out_in_the_order_asked_for(criterion, sizes, largest, monkeypatch):
-    monkeypatch.setattr(operators, "_LARGEST_MATRIX", largest)
-    rng = np.random.default_rng(0)
-    trusted = rng.normal(size=(60, sum(sizes))).astype(np.float32)
-    new = rng.normal(size=(8, sum(sizes))).astype(np.float32) * 2
-    labels, predicted = np.arange(60) % CLASSES, np.arange(8) % CLASSES
-    signatures = learned(criterion, trusted, labels, sizes)
-    expected = outside(criterion, signatures, new, predicted)
-    got = deviations(criterion, signatures, new, predicted, order=[2, 0, 1])
-    np.testing.assert_allclose(got[:, [2, 0, 1]], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("criterion", [SingleRange(magnitude=True), Gaussian(), Mahalanobis()], ids=repr)
-@pytest.mark.parametrize(("opset", "sizes"), [(9, (16, 24)), (13, (40,)), (18, (5, 3, 32)), (21, (7, 7))])
-def test_distances_are_those_of_numpy(criterion, opset, sizes):
-    rng = np.random.default_rng(0)
-    trusted = rng.normal(size=(200, sum(sizes))).astype(np.float32)
-    new = rng.normal(size=(20, sum(sizes))).astype(np.float32) * 2
-    new[3, 0], new[4, -1] = np.nan, -np.inf
-    labels, predicted = np.arange(200) % CLASSES, np.arange(20) % CLASSES
-    signatures = learned(criterion, trusted, labels, sizes)
-    expected = outside(criterion, signatures, new, predicted)
-    assert np.isinf(expected[3, 0])
-    assert np.isinf(expected[4, -1])
-    got = deviations(criterion, signatures, new, predicted, opset)
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
-    one = deviations(criterion, signatures, new[::3], predicted[::3], opset, by_class=False)
-    np.testing.assert_allclose(one, expected[::3], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("opset", [9, 13, 18])
-def test_surprise_is_that_of_the_kernel(opset):
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(12, 8)).astype(np.float32) * np.logspace(-1, 1.5, 12)[:, None].astype(np.float32)
-    logits[11] = 25 * np.eye(8)[2]
-    shares = np.exp(logits[:6]) / np.exp(logits[:6]).sum(1, keepdims=True)
-    odd = np.zeros((4, 8), np.float32)
-    odd[1, 2], odd[2, 3], odd[3, :2] = np.nan, np.inf, 5  # equal ones, NaN, Inf, and two that are equally high
-    scores = np.concatenate([logits, shares, odd]).astype(np.float32)
-    labels = np.zeros(len(scores), np.int64)
-    signature = Softmax().empty(8, 1)
-    Softmax().observe(signature, logits, np.zeros(12, np.int64))
-    expected = Softmax().deviation(signature, scores, labels)
-    got = deviations(Softmax(), [signature], scores, labels, opset)[:, 0]
-    np.testing.assert_allclose(got, expected, rtol=2e-5)
-    assert expected[:12].min() < 1e-8
-
-
-LOGICS = [
-    Sum(), Normalised(), ZScore(), ZScore(log=False), MaxZ(), MaxZ(log=False), Votes(), Votes(k=2), Votes(k=0),
-    SmallestP(), SmallestP(log=False),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("opset", [9, 18])
-@pytest.mark.parametrize("logic", LOGICS, ids=repr)
-def test_scores_are_those_of_numpy(logic, opset):
-    rng = np.random.default_rng(0)
-    groups = np.array([0, 0, 0, 1, 2, 2])
-    held_out = rng.gamma(2, 1, (700, 6)).astype(np.float32)
-    held_out[:, 1] = rng.integers(0, 4, 700)
-    held_out[:, 3] = 10.0 ** rng.uniform(-11, 1, 700)
-    held_out[:, 5] = 0
-    scales = logic.fit(held_out, groups)
-    new = np.concatenate([held_out[:200], rng.gamma(2, 2, (100, 6)), np.zeros((1, 6)), [[50] * 6]]).astype(np.float32)
-    expected = logic.score(scales, new, groups)
-    found = session(lambda ops: logics.add_score(ops, logic, scales, logics.Deviations("y", groups)), opset, 6)
-    got = found.run(None, {"x": new, "prediction": np.zeros(len(new), np.int64)})[1]
-    assert got.shape == expected.shape
-    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-5)
+def test_a_logic_of_someone_elses_is_refused(bare):
+    learned = taught(bare, SingleRange())[0].learned
+    with pytest.raises(ValueError, match="expected a detection logic of Outrider's own, got 'mine'"):
+        refuse_what_cannot_be_exported(learned, "mine")

@@ -6,17 +6,17 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
-
-from outrider.monitor import ExportError, Monitor  # noqa: E402
-from outrider.networks import OnnxNetwork  # noqa: E402
-from outrider.runtime import export, guard_facts  # noqa: E402
-from outrider.runtime.in_graph.guarded_model import KEY, OUTPUTS, carries_monitor  # noqa: E402
+from outrider.monitor import ExportError, Monitor
+from outrider.networks import OnnxNetwork
+from outrider.runtime import export, guard_facts
+from outrider.runtime.in_graph.guarded_model import KEY, OUTPUTS, carries_monitor
 
 # A model, its profile, and what the version before the rename made of them: the guarded model and what it said.
+
 BEFORE = Path(__file__).parents[2] / "data" / "guarded_before"
 OLD_OUTPUTS = ["outrider_score", "outrider_confidence", "outrider_alarm", "outrider_layers"]
 

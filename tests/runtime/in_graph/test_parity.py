@@ -12,16 +12,15 @@ import functools
 import warnings
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
+from outrider.coverage import CoverageBitmap, MultiRange, SingleRange
+from outrider.monitor import Monitor, OutriderWarning, ZScore, transfer
+from outrider.networks import OnnxNetwork, TorchNetwork, bind, import_torchvision, torchvision_classifier, trained
+from outrider.runtime import export
 
-from outrider.coverage import CoverageBitmap, MultiRange, SingleRange  # noqa: E402
-from outrider.monitor import Monitor, OutriderWarning, ZScore, transfer  # noqa: E402
-from outrider.networks import OnnxNetwork, TorchNetwork, bind, import_torchvision, torchvision_classifier, trained  # noqa: E402
-from outrider.runtime import export  # noqa: E402
+torch = pytest.importorskip("torch")
 
 ROUNDING, STEP, BAND = 2e-4, 0.02, 0.1
 

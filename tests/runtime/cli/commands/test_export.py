@@ -25,7 +25,10 @@ def test_a_model_is_exported_and_told_of(calibrated, outrider):
 def test_the_new_name_of_an_output_is_told(calibrated, outrider):
     told = outrider("export", calibrated.with_name("digits.onnx"), calibrated, "-o", "guarded.onnx")
     *_, outputs = (line for line in told.out.splitlines() if line.startswith("outputs"))
-    assert outputs.split(maxsplit=1)[1].rstrip() == "outrider_score, outrider_confidence, outrider_alarm, outrider_deviation"
+    assert (
+        outputs.split(maxsplit=1)[1].rstrip()
+        == "outrider_score, outrider_confidence, outrider_alarm, outrider_deviation"
+    )
     assert told.out.endswith(
         "\nthe output outrider_deviation was called outrider_layers before; read it by its new name\n"
     )

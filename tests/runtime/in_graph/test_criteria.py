@@ -1,0 +1,101 @@
+"""Criteria as nodes in ONNX Runtime, against the kernels and against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from outrider.coverage import CoverageBitmap, Gaussian, Mahalanobis, MultiRange, SingleRange, Softmax
+
+from .fragments import CLASSES, deviations, learned, outside
+
+FINITE = st.floats(-4, 4, width=32) | st.sampled_from([0.0, -0.0, 1e-45, -1e-45, 1e-38, 3e38, -1e38, 1e9, 0.25])
+ANY = FINITE | st.sampled_from([np.nan, np.inf, -np.inf])
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def assert_alike(got, expected, values, rtol=0.0):
+    """But for finite frames whose sum may overflow: they may be lost."""
+    with np.errstate(over="ignore"):
+        sums = np.abs(values, dtype=np.float64).sum(axis=1)
+    sure = ~(np.isfinite(sums) & (sums > np.finfo(np.float32).max))
+    np.testing.assert_allclose(got[sure], expected[sure], rtol=rtol)
+    assert (np.isclose(got[~sure], expected[~sure], rtol=rtol) | np.isinf(got[~sure])).all()
+
+
+@st.composite
+def lessons(draw, sizes):
+    """Trusted values and labels of every class, and new values: some of them trusted ones, with any odd number."""
+    width = sum(sizes)
+    trusted = draw(arrays.arrays(np.float32, (6, width), elements=FINITE))
+    new = draw(arrays.arrays(np.float32, (5, width), elements=ANY))
+    keep = draw(arrays.arrays(np.bool_, (5, width)))
+    return trusted, np.arange(6) % CLASSES, np.where(keep, trusted[:5], new), np.arange(5) % CLASSES
+
+
+@pytest.mark.parametrize("opset", [9, 12, 17, 21])
+@pytest.mark.parametrize(
+    "criterion",
+    [SingleRange(), SingleRange(quantile=0.1), CoverageBitmap(), CoverageBitmap(sections=3)],
+    ids=lambda criterion: criterion.name,
+)
+@given(data=st.data())
+@QUICK
+def test_counts_are_those_of_the_kernels(criterion, opset, data):
+    sizes = data.draw(st.sampled_from([(8,), (2, 4), (3, 3), (1, 4, 3)]))
+    trusted, labels, new, predicted = data.draw(lessons(sizes))
+    signatures = learned(criterion, trusted, labels, sizes)
+    expected = outside(criterion, signatures, new, predicted)
+    assert_alike(deviations(criterion, signatures, new, predicted, opset), expected, new)
+
+
+@pytest.mark.parametrize("opset", [9, 12, 21])
+@pytest.mark.parametrize("criterion", [MultiRange(sections=5), MultiRange(sections=8, cost="log")], ids=repr)
+@given(data=st.data())
+@QUICK
+def test_sections_are_those_of_the_kernels(criterion, opset, data):
+    sizes = data.draw(st.sampled_from([(8,), (2, 4), (1, 4, 3)]))
+    trusted, labels, new, predicted = data.draw(lessons(sizes))
+    with np.errstate(over="ignore", invalid="ignore"):
+        signatures = learned(criterion, trusted, labels, sizes)
+        expected = outside(criterion, signatures, new, predicted)
+    assert_alike(deviations(criterion, signatures, new, predicted, opset), expected, new, rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", [SingleRange(magnitude=True), Gaussian(), Mahalanobis()], ids=repr)
+@pytest.mark.parametrize(("opset", "sizes"), [(9, (16, 24)), (13, (40,)), (18, (5, 3, 32)), (21, (7, 7))])
+def test_distances_are_those_of_numpy(criterion, opset, sizes):
+    rng = np.random.default_rng(0)
+    trusted = rng.normal(size=(200, sum(sizes))).astype(np.float32)
+    new = rng.normal(size=(20, sum(sizes))).astype(np.float32) * 2
+    new[3, 0], new[4, -1] = np.nan, -np.inf
+    labels, predicted = np.arange(200) % CLASSES, np.arange(20) % CLASSES
+    signatures = learned(criterion, trusted, labels, sizes)
+    expected = outside(criterion, signatures, new, predicted)
+    assert np.isinf(expected[3, 0])
+    assert np.isinf(expected[4, -1])
+    got = deviations(criterion, signatures, new, predicted, opset)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    one = deviations(criterion, signatures, new[::3], predicted[::3], opset, by_class=False)
+    np.testing.assert_allclose(one, expected[::3], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("opset", [9, 13, 18])
+def test_surprise_is_that_of_the_kernel(opset):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(12, 8)).astype(np.float32) * np.logspace(-1, 1.5, 12)[:, None].astype(np.float32)
+    logits[11] = 25 * np.eye(8)[2]
+    shares = np.exp(logits[:6]) / np.exp(logits[:6]).sum(1, keepdims=True)
+    odd = np.zeros((4, 8), np.float32)
+    odd[1, 2], odd[2, 3], odd[3, :2] = np.nan, np.inf, 5  # equal ones, NaN, Inf, and two that are equally high
+    scores = np.concatenate([logits, shares, odd]).astype(np.float32)
+    labels = np.zeros(len(scores), np.int64)
+    signature = Softmax().empty(8, 1)
+    Softmax().observe(signature, logits, np.zeros(12, np.int64))
+    expected = Softmax().deviation(signature, scores, labels)
+    got = deviations(Softmax(), [signature], scores, labels, opset)[:, 0]
+    np.testing.assert_allclose(got, expected, rtol=2e-5)
+    assert expected[:12].min() < 1e-8

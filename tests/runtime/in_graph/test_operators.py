@@ -1,0 +1,43 @@
+"""Sums over columns, with few neurons and with many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from outrider.coverage import CoverageBitmap, Mahalanobis, MultiRange, SingleRange
+from outrider.runtime.in_graph import operators
+
+from .fragments import CLASSES, deviations, learned, outside
+
+
+@pytest.mark.parametrize("sizes", [(40,), (16, 24), (5, 4), (3, 3)])
+@pytest.mark.parametrize("criterion", [SingleRange(), CoverageBitmap(), MultiRange(sections=3)], ids=repr)
+@pytest.mark.parametrize("largest", [4, operators._LARGEST_MATRIX])
+def test_many_neurons_are_summed_as_few_are(criterion, sizes, largest, monkeypatch):
+    monkeypatch.setattr(operators, "_LARGEST_MATRIX", largest)
+    rng = np.random.default_rng(0)
+    trusted = rng.normal(size=(60, sum(sizes))).astype(np.float32)
+    new = rng.normal(size=(8, sum(sizes))).astype(np.float32) * 2
+    new[3, 0], new[4, -1], new[5, :2] = np.nan, -np.inf, (np.inf, -np.inf)
+    labels, predicted = np.arange(60) % CLASSES, np.arange(8) % CLASSES
+    signatures = learned(criterion, trusted, labels, sizes)
+    expected = outside(criterion, signatures, new, predicted)
+    np.testing.assert_allclose(deviations(criterion, signatures, new, predicted), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(5, 4, 7), (3, 3, 3)])
+@pytest.mark.parametrize(
+    "criterion", [SingleRange(), SingleRange(magnitude=True), CoverageBitmap(), MultiRange(), Mahalanobis()], ids=repr
+)
+@pytest.mark.parametrize("largest", [4, operators._LARGEST_MATRIX])
+def test_columns_come_out_in_the_order_asked_for(criterion, sizes, largest, monkeypatch):
+    monkeypatch.setattr(operators, "_LARGEST_MATRIX", largest)
+    rng = np.random.default_rng(0)
+    trusted = rng.normal(size=(60, sum(sizes))).astype(np.float32)
+    new = rng.normal(size=(8, sum(sizes))).astype(np.float32) * 2
+    labels, predicted = np.arange(60) % CLASSES, np.arange(8) % CLASSES
+    signatures = learned(criterion, trusted, labels, sizes)
+    expected = outside(criterion, signatures, new, predicted)
+    got = deviations(criterion, signatures, new, predicted, order=[2, 0, 1])
+    np.testing.assert_allclose(got[:, [2, 0, 1]], expected, rtol=1e-5)
