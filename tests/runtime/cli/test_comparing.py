@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-from onnx import helper, numpy_helper  # noqa: E402
+from outrider.runtime.cli.comparing import Comparison
 
 
 def test_taps_are_chosen_as_for_a_profile(outrider, model, module):
@@ -66,3 +67,12 @@ def test_open_sizes_need_a_shape(outrider, tmp_path):
     result = outrider("compare", "open.onnx", "open.onnx")
     assert result.code == 2
     assert "expected --input-shape, as open.onnx leaves sizes open: (1, None, None)" in result.err
+
+
+@pytest.mark.parametrize(
+    ("largest", "missing", "agree"),
+    [(0.5, [], True), (np.nextafter(0.5, 1), [], False), (0.5, ["a"], False), (None, [], False)],
+)
+def test_networks_agree_up_to_the_tolerance_itself(largest, missing, agree):
+    binding = SimpleNamespace(largest=largest, missing=lambda: missing)
+    assert Comparison(binding, tolerance=0.5).agree is agree

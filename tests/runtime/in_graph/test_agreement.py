@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import ExportError
 from outrider.runtime import export
 from outrider.runtime.in_graph import agreement, logics
+from outrider.runtime.in_graph.builder import Model
 
 from .guarding import taught
 
@@ -26,3 +28,13 @@ def test_outputs_that_come_out_differently_are_named(bare, tmp_path, monkeypatch
     monkeypatch.setattr(agreement, "_same", lambda a, b: False)
     with pytest.raises(ExportError, match="expected the outputs of the bare model bit for bit, got others for logits"):
         export(bare, profile, tmp_path / "guarded.onnx")
+
+
+@pytest.mark.parametrize(("batch", "rows"), [(3, 3), ("n", 1)])
+def test_trial_frames_have_the_shape_of_the_model_and_one_is_broken(batch, rows):
+    found = agreement.trial_frames(Model("x", "float16", 4, batch, None), (3, None, 5))
+    assert [(frames.dtype, frames.shape) for frames in found] == [(np.float16, (rows, 3, 64, 5))] * 3
+    assert [np.isnan(frames).sum() for frames in found] == [0, 0, 1]
+    assert np.isnan(found[2][-1]).any()
+    whole = agreement.trial_frames(Model("x", "int8", 2, batch, None), (400,))
+    assert [(frames.dtype, frames.min(), frames.max()) for frames in whole] == [(np.int8, 0, 127)] * 2

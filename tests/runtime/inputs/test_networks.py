@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from outrider.monitor import MismatchError
+from outrider.coverage import SingleRange
+from outrider.monitor import MismatchError, Monitor, read_facts
 from outrider.monitor.profile import NetworkFacts
+from outrider.networks import TorchNetwork
 from outrider.runtime.inputs.networks import open_network, reopen_network
 from outrider.runtime.inputs.samples import Source
 
@@ -24,6 +27,22 @@ def make():
 
 def fail():
     raise KeyError("weights")
+"""
+
+TWO_HEADS = """
+import torch
+
+class TwoHeads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.relu = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU()
+        self.first, self.second = torch.nn.Conv2d(4, 2, 1), torch.nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        hidden = self.relu(self.conv(x))
+        return {"first": self.first(hidden).mean((2, 3)), "second": self.second(hidden).mean((2, 3)),
+                "map": self.second(hidden)}
 """
 
 
@@ -145,3 +164,21 @@ def test_the_network_beside_a_profile_is_found_by_model_and_weights(outrider, mo
     result = outrider("check", "a/net.outrider", "digits:test")
     assert result.code == 2
     assert "got no .onnx file of SHA-256" in result.err
+
+
+@pytest.mark.parametrize(("logits", "classes"), [("second", "auto"), (1, 3), ("map", "pixel"), ("first", None)])
+def test_which_output_of_a_module_holds_the_scores_is_remembered(tmp_path, logits, classes):
+    pytest.importorskip("torch")
+    path = tmp_path / "heads.py"
+    path.write_text(TWO_HEADS)
+    module = runpy.run_path(str(path))["TwoHeads"]()
+    frames = np.random.default_rng(0).normal(size=(60, 1, 6, 6)).astype(np.float32)
+    with TorchNetwork(module.eval(), (1, 6, 6), taps="relu", scores_output=logits, classes=classes) as network:
+        monitor = Monitor(network, {"relu": SingleRange()})
+        monitor.profile([frames], minimum_per_class=0)
+        monitor.save(tmp_path / "m.outrider")
+        expected = monitor.deviations(frames[:5])
+        facts = NetworkFacts.from_dict(read_facts(tmp_path / "m.outrider")["network"])
+    with closing(reopen_network(f"{path}:TwoHeads", tmp_path / "m.outrider", facts)) as again:
+        np.testing.assert_array_equal(Monitor.load(tmp_path / "m.outrider", again).deviations(frames[:5]), expected)
+        assert (again.scores_output, again.classes, again.map_classes) == (logits, network.classes, network.map_classes)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
-
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-from onnx import numpy_helper  # noqa: E402
+from onnx import numpy_helper
 
 
 def edited(model, path, change):

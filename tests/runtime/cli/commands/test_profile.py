@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import signal
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from outrider.runtime.inputs import samples as sources
 
@@ -100,3 +103,54 @@ def test_ctrl_c_and_resume_equal_a_run_without(outrider, model, monkeypatch, tmp
     assert outrider(*profile_of(model, "whole.outrider")).code == 0
     assert (tmp_path / "halves.outrider").read_bytes() == (tmp_path / "whole.outrider").read_bytes()
     assert not (tmp_path / "halves.outrider.partial").exists()
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory):
+    """One channel of 8 x 8 pixels, bright or dark as two classes, from two features."""
+    weights = {"w": np.array([1, -1, 0.5, -0.5]).reshape(4, 1, 1, 1), "b": np.array([-0.5, 0.5, 0, 1]),
+               "v": np.array([[9, -9, 0, 0], [-9, 9, 0, 0]]).reshape(2, 4, 1, 1)}  # fmt: skip
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "w", "b"], ["conv"]),
+            helper.make_node("Relu", ["conv"], ["relu"]),
+            helper.make_node("Conv", ["relu", "v"], ["scores"]),
+        ],
+        "segmenter",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2, 8, 8])],
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()],
+    )
+    path = tmp_path_factory.mktemp("segmenter") / "segmenter.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_segmenter_from_profile_to_check(outrider, segmenter, tmp_path, labelled):
+    pixels = np.random.default_rng(0).uniform(0, 1, (300, 1, 8, 8)).astype(np.float32)
+    given = {"images": pixels, **({"labels": (pixels[:, 0] < 0.5).astype(int)} if labelled else {})}
+    np.savez(tmp_path / "frames.npz", **given)
+    strange = pixels[:4].copy()
+    strange[:, :, :2, :2] = 5
+    np.save(tmp_path / "strange.npy", strange)
+    taken = "--taps", "relu", "--neurons", "pixel", "--classes", "pixel"
+    result = outrider("profile", segmenter, "frames.npz", "-o", "s.outrider", "--rows", ":150", *taken)
+    assert (result.code, result.err) == (0, "")
+    assert "relu:pixel" in result.out
+    (tmp_path / "segmenter.onnx").write_bytes(segmenter.read_bytes())
+    result = outrider("calibrate", "s.outrider", "frames.npz", "--rows", "150:", "--false-alarm-rate", "0.05")
+    assert (result.code, result.err) == (0, "")
+    assert outrider("check", "s.outrider", "strange.npy").code == 1
+    facts = json.loads(outrider("inspect", "s.outrider", "--json").out)
+    assert (facts["network"]["map_classes"], facts["network"]["logits"]) == (2, "scores")
+    assert facts["trusted"]["labelled"] == labelled
+    assert facts["trusted"]["per_map_class"] == [150, 150]
+    assert "2 classes of places" in outrider("inspect", "s.outrider").out
+
+
+@pytest.mark.parametrize("text", ["1", "pixels", ""])
+def test_a_wrong_number_of_classes_is_refused(outrider, segmenter, text):
+    result = outrider("profile", segmenter, "digits:train", "-o", "s.outrider", "--classes", text)
+    assert result.code == 2
+    assert "expected auto, pixel, none or a number from 2" in result.err
