@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from ...monitor import Monitor, transfer
-from ...networks import Binding, Network, Tap, bind
+from ...networks import Binding, Network, Tap
 from ...networks.selectors import ACTIVATIONS, GATES, OUTPUT
 from ..inputs.networks import is_onnx, open_network
 from ..inputs.samples import Source
+from .printing import finite
 
 Frames = Callable[[], Iterable[np.ndarray]]
+"""Makes batches of frames, (n, *input_shape), as often as it is called."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,14 @@ class Comparison:
             "tolerance": self.tolerance,
             "frames": binding.frames,
             "taps": [
-                {"a": row.a.id, "b": row.b.id, "how": row.how, "difference": _finite(row.difference)}
+                {"a": row.a.id, "b": row.b.id, "how": row.how, "difference": finite(row.difference)}
                 for row in binding.rows
             ],
             "unbound": [{"side": u.side, "tap": u.tap.id, "reason": u.reason} for u in binding.unbound],
-            "output": _finite(binding.output),
+            "output": finite(binding.output),
             "predictions_differ": binding.predictions_differ,
             "verdicts_differ": self.verdicts_differ,
         }
-
-
-def compare(a: Network, b: Network, frames: Frames, tolerance: float) -> Comparison:
-    """Run the same frames through two networks. frames: called for batches of them, (n, *input_shape)."""
-    return Comparison(bind(a, b, frames()), tolerance)
 
 
 def move(monitor: Monitor, b: Network, found: Comparison, frames: Frames) -> tuple[Monitor, Comparison]:
@@ -125,7 +121,3 @@ def empty_source(shape: Sequence[int]) -> Source:
     """One sample of zeros, which says what networks take."""
     zeros = np.zeros(tuple(shape), np.float32)
     return Source(lambda _index: zeros, ["zeros"], ready=True)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ...monitor import Monitor, NotReadyError, read_facts
@@ -27,17 +26,12 @@ def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Mo
     network = reopen_network(options.network, options.profile, facts, options.weights)
     try:
         monitor = Monitor.load(options.profile, network)
-        if calibrated:
-            _refuse_uncalibrated(monitor, options.profile)
+        if calibrated and monitor.calibration is None:
+            raise NotReadyError(
+                f"{options.profile}: expected a calibrated profile, got one without a threshold;"
+                f" `outrider calibrate {options.profile} HELD_OUT` sets it"
+            )
     except BaseException:
         network.close()
         raise
     return monitor
-
-
-def _refuse_uncalibrated(monitor: Monitor, profile: Path) -> None:
-    if monitor.calibration is None:
-        raise NotReadyError(
-            f"{profile}: expected a calibrated profile, got one without a threshold;"
-            f" `outrider calibrate {profile} HELD_OUT` sets it"
-        )

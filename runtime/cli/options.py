@@ -34,10 +34,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="auto, first, stages, or tensors by name, glob or @kind; default: auto,first:unit",
     )
     what.add_argument(
-        "--neurons",
-        type=types.words,
-        default=("channel",),
-        help="unit, channel, channel-max, gridK, pixel; or several",
+        "--neurons", type=types.words, default=("channel",), help="unit, channel, channel-max, gridK, pixel; or several"
     )
     what.add_argument(
         "--classes",
@@ -110,9 +107,7 @@ def watch(parser: argparse.ArgumentParser) -> None:
         help="frames a second at most; without it files go as fast as they can, and a folder's pictures count as 30",
     )
     pace.add_argument(
-        "--realtime",
-        action="store_true",
-        help="a file at the pace at which it was recorded, gaps of at most 10 s",
+        "--realtime", action="store_true", help="a file at the pace at which it was recorded, gaps of at most 10 s"
     )
 
     guard = parser.add_argument_group("the guard, as in Python")

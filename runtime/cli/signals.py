@@ -1,4 +1,4 @@
-"""The end of a watch by a signal: Ctrl-C, or the SIGTERM of systemd, docker and kill."""
+"""The end of a command by a signal: Ctrl-C, or the SIGTERM of systemd, docker and kill."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ _STEP_SECONDS = 0.1
 
 
 class Stop:
-    """Ctrl-C and SIGTERM, from entering it as a context manager to leaving it.
+    """Obeys signals, by default Ctrl-C and SIGTERM, from entering it as a context manager to leaving it.
 
-    After `later`, the first of them sets `asked` and no more. Before that, and from the second on, they end the block
+    After `later`, the first signal only sets `asked`. Before `later`, and from the second on, a signal ends the block
     at once: Ctrl-C by KeyboardInterrupt, SIGTERM by SystemExit(143), the status that shells give it. `asked` is a bare
-    flag, since a handler that sets a threading.Event can hang on the lock of the wait that it interrupts. Outside of
-    the main thread signals are left alone.
+    flag: a handler that sets a threading.Event can hang on the lock of the wait that it interrupts. Outside of the main
+    thread signals are left alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *signals: int) -> None:
+        self._signals = signals or (signal.SIGINT, signal.SIGTERM)
         self.asked = False
         self._at_once = True
         self._before: dict[int, Any] = {}
 
     def later(self) -> None:
-        """From now on the first signal is one to be obeyed between two frames."""
+        """From now on the first signal is obeyed between two frames."""
         self._at_once = False
 
     def wait(self, seconds: float) -> None:
-        """Sleep for so long, or until a signal came."""
+        """Sleep for so long, or until a signal comes."""
         until = time.monotonic() + seconds
         while not self.asked and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _STEP_SECONDS))
@@ -44,7 +45,7 @@ class Stop:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in self._signals:
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

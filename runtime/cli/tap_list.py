@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ...networks.offers import Offer
 from ...networks.selectors import DEFAULT_TAPS
 from ...networks.tap import Candidate
 from ..printable import counted
+from .printing import bare_table, wide_console
 
 _WORDS = ("auto", "first", "stages")
 _WAYS = ("channel", "unit", "head")
-_WIDE = 1000
 
 
 def offer_facts(offer: Offer, selectors: Sequence[str] | None = None) -> dict[str, Any]:
@@ -70,9 +68,7 @@ def _neurons(candidate: Candidate) -> dict[str, int]:
 
 def print_offer(spec: str, facts: dict[str, Any]) -> None:
     """Print `offer_facts` for a reader."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDE  # who reads a pipe wants whole names
+    console = wide_console()
     rows = facts["taps"]
     free = sum(row["obstacle"] is None for row in rows)
     console.print(f"{spec}: {facts['engine']}, input {_shown(facts['input_shape'])}", markup=False)
@@ -82,7 +78,7 @@ def print_offer(spec: str, facts: dict[str, Any]) -> None:
     console.print()
     paths = any(row["modules"] for row in rows)
     headers = ["tap", "kind", "shape", "type", "neurons", "chosen by", *["module"] * paths, ""]
-    table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = bare_table(*headers, gap=2)
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:

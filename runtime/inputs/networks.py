@@ -8,10 +8,11 @@ from contextlib import closing
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
 
+from ... import networks as room
 from ...monitor import MismatchError
 from ...monitor.profile import NetworkFacts
 from ...networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
@@ -51,7 +52,7 @@ def open_network(
     }
     if is_onnx(network):
         return _onnx_network(network, input_shape=shape, exact=exact, **options)
-    return _torch_network(_module(network, weights), shape, **options)
+    return room.TorchNetwork(_module(network, weights), shape, **options)
 
 
 def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
@@ -80,7 +81,7 @@ def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weig
         return _onnx_network(network, input_shape=facts.input_shape, exact=True, **options)
     module = _module(network, weights)
     try:
-        return _torch_network(module, facts.input_shape, **options)
+        return room.TorchNetwork(module, cast("tuple[int, ...]", facts.input_shape), **options)
     except ValueError as error:
         raise _another(profile, f"{network}: {error}") from error
 
@@ -164,9 +165,7 @@ def _another(profile: str | os.PathLike[str], difference: str) -> MismatchError:
 
 
 def _onnx_network(spec: str, **options: Any) -> Network:
-    from ...networks import OnnxNetwork
-
-    return OnnxNetwork(_onnx_file(spec), **options)
+    return room.OnnxNetwork(_onnx_file(spec), **options)
 
 
 def _onnx_file(spec: str) -> Path:
@@ -176,25 +175,15 @@ def _onnx_file(spec: str) -> Path:
     return path
 
 
-def _torch_network(module: Any, shape: Any, **options: Any) -> Network:
-    from ...networks import TorchNetwork
-
-    return TorchNetwork(module, shape, **options)
-
-
 def _module(spec: str, weights: Path | None) -> Any:
     """The PyTorch module, in eval mode."""
     kind, _, name = spec.rpartition(":")
     if weights is not None:
         _refuse_other_weights(weights)
     if kind == "zoo":
-        from ...networks import trained
-
-        return trained(name)
+        return room.trained(name)
     if kind == "torchvision":
-        from ...networks import torchvision_classifier
-
-        return torchvision_classifier(name, None if weights is None else str(weights))
+        return room.torchvision_classifier(name, None if weights is None else str(weights))
     if kind.endswith(".py"):
         return _made(Path(kind), name, weights)
     raise ValueError(f"expected a network as model.onnx, zoo:NAME, torchvision:NAME or file.py:factory, got {spec!r}")

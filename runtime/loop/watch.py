@@ -6,15 +6,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ...monitor import Status, Verdict
 from ...networks import Preprocessing
 from ..inputs.streams import Frame
 from .guard import Guard
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class WatchedFrame:
 
 
 class View(Protocol):
-    """Somebody who looks on, from entering it as a context manager to leaving it."""
+    """Somebody who looks on."""
 
     def seen(self, seen: WatchedFrame) -> None:
         """One frame more."""
@@ -44,9 +41,6 @@ class View(Protocol):
     def idle(self, status: Status) -> None:
         """No frame for a while. status: of the loop now."""
         ...
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
 
 
 class Watch:

@@ -159,12 +159,6 @@ class StatusLines:
         line = f"frame {self._number}  {clock(self._seconds)}  {printable(words)}"
         self._console.print(Text(line), soft_wrap=True)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
 
 def clock(seconds: float) -> str:
     """``1:02:03.4``, hours only where there are any."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from contextlib import closing
-
-from rich.console import Console
 
 from ....monitor import false_alarm_rate
 from ...inputs.samples import open_source
 from ..opening import open_monitor
+from ..printing import answer
 from ..progress import progress_bar
 
 
@@ -29,10 +28,7 @@ def run(options: argparse.Namespace) -> int:
             )
         monitor.save(options.output or options.profile)
         facts = monitor.describe()["calibration"]
-    if options.json:
-        Console().print_json(json.dumps(facts))
-    else:
-        Console(highlight=False).print(str(calibration), markup=False)
+    answer(facts, lambda: sys.stdout.write(f"{calibration}\n"), as_json=options.json)
     return 0
 
 

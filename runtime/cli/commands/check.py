@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
 from ...inputs.samples import Source, open_source
 from ...printable import counted, printable
 from ..opening import open_monitor
+from ..printing import bare_table, finite, wide_console
 from ..progress import progress_bar
 
 _ROWS = 40
@@ -59,9 +57,9 @@ def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
         "frame": name,
         "status": verdict.status.name.lower(),
         "alarm": verdict.alarm,
-        "score": _finite(verdict.score),
-        "threshold": _finite(verdict.threshold),
-        "confidence": _finite(verdict.confidence),
+        "score": finite(verdict.score),
+        "threshold": finite(verdict.threshold),
+        "confidence": finite(verdict.confidence),
         "prediction": verdict.prediction,
         "layers": list(verdict.layers),
         "reason": verdict.reason,
@@ -72,19 +70,10 @@ def _cause(verdict: Verdict) -> str:
     return verdict.layers[0] if verdict.layers and verdict.status < Status.FAULT else verdict.reason
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-_WIDE = 1000
-
-
 def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: int) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDE  # who reads a pipe wants whole names
+    console = wide_console()
     if shown:
-        table = Table("frame", "status", "score", "threshold", "confidence", "class", "why", box=None, pad_edge=False)
+        table = bare_table("frame", "status", "score", "threshold", "confidence", "class", "why", gap=2)
         table.columns[0].overflow = "fold"
         for column in table.columns[1:6]:
             column.no_wrap = True
@@ -102,6 +91,4 @@ def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: in
             )
         console.print(table)
     of_these = f", {faults:,} of them faults" if faults else ""
-    console.print(
-        f"{counted(total, 'frame')}, {counted(alarms, 'alarm')} ({alarms / total:.2%}){of_these}", highlight=False
-    )
+    console.print(f"{counted(total, 'frame')}, {counted(alarms, 'alarm')} ({alarms / total:.2%}){of_these}")

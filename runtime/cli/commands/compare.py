@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ....monitor import Monitor, read_facts
 from ....monitor.profile import NetworkFacts
-from ....networks import DEFAULT_TAPS, Network, random_frames
+from ....networks import DEFAULT_TAPS, Network, bind, random_frames
 from ...inputs.networks import is_onnx, open_network, picture_defaults, reopen_network
 from ...inputs.samples import open_source
-from ..comparing import Comparison, Frames, compare, empty_source, move, open_alike, selectors_of, shape_of
+from ..comparing import Comparison, Frames, empty_source, move, open_alike, selectors_of, shape_of
 from ..opening import pictures
+from ..printing import answer, bare_table
 
 _RESTS = (
     "written. Its threshold was set on the scores of the first network; the false-alarm rate holds for the second as "
@@ -35,15 +34,12 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         a, b, frames = _open(options, stack)
         monitor = None if options.profile is None else Monitor.load(options.profile, a)
-        found = compare(a, b, frames, options.tolerance)
+        found = Comparison(bind(a, b, frames()), options.tolerance)
         if monitor is not None and found.agree:
             moved, found = move(monitor, b, found, frames)
             if options.output is not None:
                 moved.save(options.output)
-    if options.json:
-        Console().print_json(json.dumps(found.to_dict()))
-    else:
-        _print(found, options)
+    answer(found.to_dict(), lambda: _print(found, options), as_json=options.json)
     return int(not found.agree)
 
 
@@ -93,7 +89,7 @@ def _for_engine(spec: str, fields: dict[str, Any]) -> dict[str, Any]:
 def _print(found: Comparison, options: argparse.Namespace) -> None:
     console = Console(highlight=False)
     binding = found.binding
-    table = Table(options.a, options.b, "bound by", "difference", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = bare_table(options.a, options.b, "bound by", "difference")
     table.columns[0].overflow = table.columns[1].overflow = "fold"
     table.columns[2].no_wrap = table.columns[3].no_wrap = True
     table.columns[3].justify = "right"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-
-from rich.console import Console
+import sys
+from typing import Any
 
 from ...in_graph.exporting import export
+from ..printing import answer
 from .inspect import print_guarded
 
 _RENAMED = "the output outrider_deviation was called outrider_layers before; read it by its new name"
@@ -16,9 +16,10 @@ _RENAMED = "the output outrider_deviation was called outrider_layers before; rea
 
 def run(options: argparse.Namespace) -> int:
     facts = export(options.model, options.profile, options.output)
-    if options.json:
-        Console().print_json(json.dumps(facts))
-    else:
-        print_guarded(options.output, facts)
-        Console(highlight=False).print(f"\n{_RENAMED}", soft_wrap=True)
+    answer(facts, lambda: _print(options, facts), as_json=options.json)
     return 0
+
+
+def _print(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+    print_guarded(options.output, facts)
+    sys.stdout.write(f"\n{_RENAMED}\n")

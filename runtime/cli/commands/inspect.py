@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,15 +16,13 @@ from ....monitor import describe_profile
 from ...in_graph.guarded_model import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
+from ..printing import answer, bare_table
 from ..tap_list import offer_facts, print_offer
 
 
 def run(options: argparse.Namespace) -> int:
     facts, show = _facts(options)
-    if options.json:
-        Console().print_json(json.dumps(facts))
-    else:
-        show(facts)
+    answer(facts, lambda: show(facts), as_json=options.json)
     return 0
 
 
@@ -60,7 +57,7 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("outputs", ", ".join(facts["outputs"]))
     console = Console(highlight=False)
     console.print(summary)
-    columns = Table("column", "speaks above", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    columns = bare_table("column", "speaks above")
     columns.columns[1].justify = "right"
     for name, limit in zip(facts["columns"], facts["limits"], strict=True):
         columns.add_row(Text(printable(name)), f"{limit:.4g}")
@@ -96,7 +93,7 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(calibration))
     console.print(summary)
-    columns = Table("tap", "criterion", "neurons", "bytes", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    columns = bare_table("tap", "criterion", "neurons", "bytes")
     for header in columns.columns[2:]:
         header.justify = "right"
     for column in facts["columns"]:

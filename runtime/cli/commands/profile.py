@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import closing
 from dataclasses import replace
-
-from rich.console import Console
 
 from ....coverage import Criterion, parse_criterion
 from ....monitor import Monitor
@@ -15,6 +12,7 @@ from ....networks import DEFAULT_TAPS, Network
 from ...inputs.networks import open_network
 from ...inputs.samples import Source, open_source
 from ..opening import pictures
+from ..printing import answer
 from ..progress import progress_bar
 from .inspect import print_profile
 
@@ -54,10 +52,7 @@ def run(options: argparse.Namespace) -> int:
             raise KeyboardInterrupt(f"the same command with --resume goes on from {partial}") from None
         monitor.save(options.output)
         facts = monitor.describe()
-    if options.json:
-        Console().print_json(json.dumps(facts))
-    else:
-        print_profile(options.output, facts)
+    answer(facts, lambda: print_profile(options.output, facts), as_json=options.json)
     return 0
 
 

@@ -28,8 +28,6 @@ from ..signals import Stop
 from .check import frame_json
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ...outlets.ros2 import Ros2Publisher
 
 _CAMERA_SILENCE, _PATIENCE = 1.0, 10
@@ -58,7 +56,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
         )  # fmt: skip
         stack.enter_context(guard)
-        watch = Watch(guard, preprocessing, [stack.enter_context(view) for view in _views(options, guard)])
+        watch = Watch(guard, preprocessing, _views(options, guard, stack))
         stop.later()
         began = time.monotonic()
         for frame in paced(stream, stop.wait, rate=options.rate, realtime=options.realtime):
@@ -86,13 +84,14 @@ def _preprocessing(options: argparse.Namespace, monitor: Monitor) -> Preprocessi
     return monitor.network.preprocessing
 
 
-def _views(options: argparse.Namespace, guard: Guard) -> list[View]:
+def _views(options: argparse.Namespace, guard: Guard, stack: ExitStack) -> list[View]:
+    """Who looks on, until the stack is left."""
     title = f"{options.source}, {options.profile}"
     views: list[View] = []
     if options.record:
         from ...outlets.recording import Recording
 
-        views.append(Recording(options.record, title))
+        views.append(stack.enter_context(Recording(options.record, title)))
     if options.ros2:
         from ...outlets.ros2 import Ros2Publisher
 
@@ -100,12 +99,13 @@ def _views(options: argparse.Namespace, guard: Guard) -> list[View]:
         publisher = Ros2Publisher(
             guard, options.ros2, network=monitor.network.fingerprint, profile=monitor.profile_sha256
         )
-        views.append(_Ros2(publisher))
+        views.append(_Ros2(stack.enter_context(closing(publisher))))
     console = Console(highlight=False)
     if options.json:
         views.append(_JsonLines())
     elif not options.quiet:
-        views.append(LiveView(title, guard, console) if console.is_terminal else StatusLines(console))
+        live = console.is_terminal
+        views.append(stack.enter_context(LiveView(title, guard, console)) if live else StatusLines(console))
     return views
 
 
@@ -133,12 +133,6 @@ class _JsonLines:
         sys.stdout.write(json.dumps(line, allow_nan=False) + "\n")
         sys.stdout.flush()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
 
 class _Ros2:
     """Hands every verdict on. Of a loop without frames the publisher knows from the guard."""
@@ -153,12 +147,6 @@ class _Ros2:
 
     def idle(self, status: Status) -> None:
         pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._publisher.close()
 
 
 def _print(options: argparse.Namespace, guard: Guard, stream: Stream, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_open_sizes_need_a_shape(outrider, tmp_path):
 
 @pytest.mark.parametrize(
     ("largest", "missing", "agree"),
-    [(0.5, [], True), (np.nextafter(0.5, 1), [], False), (0.5, ["a"], False), (None, [], False)],
+    [(0.5, [], True), (math.nextafter(0.5, 1), [], False), (0.5, ["a"], False), (None, [], False)],
 )
 def test_networks_agree_up_to_the_tolerance_itself(largest, missing, agree):
     binding = SimpleNamespace(largest=largest, missing=lambda: missing)

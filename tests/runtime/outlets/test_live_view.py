@@ -156,8 +156,7 @@ def test_no_terminal_obeys_a_name(guard):
     view.seen(seen(1, Status.ALARM, reason=f"why {BELL}"))
     view.seen(seen(2, Status.FAULT, layers=(f"layer {BELL}",)))
     text = show(view, 200)
-    with StatusLines(Console(file=file, width=40)) as lines:
-        lines.seen(seen(1, Status.ALARM, reason=f"lines {BELL}"))
+    StatusLines(Console(file=file, width=40)).seen(seen(1, Status.ALARM, reason=f"lines {BELL}"))
     for part in (HARMLESS, f"why {HARMLESS}", f"layer {HARMLESS}", f"lines {HARMLESS}"):
         assert part in text + file.getvalue()
     assert not set(text + file.getvalue()) & {"\x1b", "\x07", "\u202e"}
@@ -204,13 +203,13 @@ def test_a_terminal_shows_it_live(guard):
 
 def test_lines_for_changes_of_status_only():
     file = io.StringIO()
-    with StatusLines(Console(file=file, width=40)) as view:
-        view.seen(seen(1))
-        view.idle(Status.OK)
-        view.seen(seen(2, Status.ALARM, reason="score 2 is above the threshold 1; most in [layer]"))
-        view.seen(seen(3, Status.ALARM, reason="another"))
-        view.idle(Status.STALE)
-        view.seen(seen(40, drift="calibration no longer holds: 9 of 10"))
+    view = StatusLines(Console(file=file, width=40))
+    view.seen(seen(1))
+    view.idle(Status.OK)
+    view.seen(seen(2, Status.ALARM, reason="score 2 is above the threshold 1; most in [layer]"))
+    view.seen(seen(3, Status.ALARM, reason="another"))
+    view.idle(Status.STALE)
+    view.seen(seen(40, drift="calibration no longer holds: 9 of 10"))
     assert file.getvalue().splitlines() == [
         "frame 2  00:00.2  OK -> ALARM  score 2 is above the threshold 1; most in [layer]",
         "frame 3  00:00.3  ALARM -> STALE  no frame",
