@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import Any
-
-
-class Collect(argparse.Action):
-    """An option that may be given again: its values make a list."""
-
-    def __call__(self, _parser: Any, namespace: argparse.Namespace, value: Any, _name: str | None = None) -> None:
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), value])
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -45,23 +37,21 @@ def positive(text: str) -> int:
 
 def above_zero(text: str) -> float:
     """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return value
+    return _number(text, math.ulp(0), "above 0")
 
 
 def from_zero(text: str) -> float:
     """A number of at least 0."""
+    return _number(text, 0, "from 0")
+
+
+def _number(text: str, least: float, words: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
+    if not least <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number {words}, got {text!r}")
     return value
 
 

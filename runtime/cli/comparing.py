@@ -73,7 +73,7 @@ def move(monitor: Monitor, b: Network, found: Comparison, frames: Frames) -> tup
 def open_alike(
     spec: str, a: Network, source: Source, pictures: Mapping[str, Any], selectors: Sequence[str], **options: Any
 ) -> Network:
-    """The second network, tapped by the selectors of the first or, where it has none of these names, like its taps.
+    """Open the second network, tapped by the selectors of the first or, without these names, in the ways of its taps.
 
     source, pictures, options: as `open_network` takes them.
     """
@@ -86,7 +86,7 @@ def open_alike(
 
 
 def selectors_of(taps: Iterable[Tap]) -> list[str]:
-    """Selectors that mean the same in another file: activations of each way, and all others by path or name."""
+    """Selectors that mean the same in another file: `auto` for activations, and all others by path or name."""
     ways: dict[str, None] = {}
     for tap in taps:
         if tap.kind in ACTIVATIONS | GATES:

@@ -1,4 +1,4 @@
-"""A word to the user while numba compiles the kernels, as it does when an installation is first used."""
+"""A word to the user while numba compiles the kernels, as it does at the first use of an installation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba.core import event
 
 @contextmanager
 def telling_of_compilation(say: Callable[[str], object], *, quiet: bool = False) -> Iterator[None]:
-    """Say once that it takes a while, if numba compiles something while the block runs."""
+    """Say once that it takes a while if numba compiles something while the block runs."""
     if quiet:
         yield
         return

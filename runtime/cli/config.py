@@ -1,4 +1,4 @@
-"""A YAML file in the place of flags: `false-alarm-rate: 0.01` says what `--false-alarm-rate 0.01` says."""
+"""A YAML file instead of flags: `false-alarm-rate: 0.01` says what `--false-alarm-rate 0.01` says."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from . import argument_types as types
 def config_arguments(path: Path, options: Sequence[argparse.Action], argv: Sequence[str]) -> list[str]:
     """The file's settings as command-line arguments, without those that `argv` gives itself.
 
-    Every value is read as text, so that the parser's own types judge it. Raises ValueError for a key that is no
-    option (naming near ones), for a value of the wrong form and for a file that is not a mapping in YAML.
+    Every value is read as text, for the parser's own types to judge. Raises ValueError for a key that is no option
+    (naming near ones), for a value of the wrong form and for a file that is not a mapping in YAML.
     """
     known = {name[2:]: option for option in options for name in option.option_strings if name.startswith("--")}
     for name in ("help", "config"):
@@ -56,7 +56,7 @@ def _flag(path: Path, key: str, option: argparse.Action, value: Any) -> list[str
         if value not in ("true", "false"):
             raise ValueError(f"{path}: {key}: expected true or false, got {value!r}")
         return [flag] if value == "true" else []
-    if isinstance(option, types.Collect):
+    if isinstance(option, argparse._AppendAction):  # noqa: SLF001 (argparse has no public name for it)
         return [f"{flag}={item}" for item in values]
     if option.type in (types.words, types.numbers):
         return [f"{flag}={','.join(values)}"]

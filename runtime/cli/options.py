@@ -24,7 +24,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--criterion",
         type=types.criterion,
-        action=types.Collect,
+        action="append",
         metavar="[TAPS=]CRITERION",
         help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
     )

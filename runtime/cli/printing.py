@@ -35,5 +35,5 @@ def bare_table(*headers: str, gap: int = 3) -> Table:
 
 
 def finite(value: float | None) -> float | None:
-    """The number for strict JSON: None in the place of NaN and infinity."""
+    """The number for strict JSON: None for NaN and infinity."""
     return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The taps that a network offers, for a user who looks for the names to ask for: as facts and as a table."""
+"""The tensors of a network that can be tapped, under the names to ask for: as facts and as a table."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _WAYS = ("channel", "unit", "head")
 
 
 def offer_facts(offer: Offer, selectors: Sequence[str] | None = None) -> dict[str, Any]:
-    """What a network offers, in JSON types, or what selectors mean of it.
+    """The tensors that can be tapped, in JSON types; with selectors, only those that they choose.
 
-    Raises ValueError for selectors that mean nothing.
+    Raises ValueError for selectors that choose nothing.
     """
     chosen: dict[str, tuple[str, ...]] = {}
     problems = {}

@@ -14,7 +14,7 @@ _PHRASES = {
 
 
 def in_flags(text: str, actions: Iterable[argparse.Action]) -> str:
-    """The text with a flag in the place of each Python argument that the command has too, and of its value."""
+    """The text with the command's flag for each Python argument that it has too, and for its value."""
     known = {action.dest: action for action in actions if action.option_strings}
 
     def flag(found: re.Match[str]) -> str:

@@ -56,13 +56,13 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
 def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration: Calibration, model: Model) -> None:
     """Add the monitor to a fragment: the outputs `OUTPUTS` and the input `THRESHOLD` with its default.
 
-    A frame is lost, and deviates by infinity in every column, that holds NaN or Inf or causes them in the class scores
-    or at a tap. They are looked for in sums, which read each number once: finite ones whose sum overflows count too.
+    A frame that holds NaN or Inf, or causes them in the class scores or at a tap, is lost: it deviates by infinity in
+    every column. Sums find them, which read each number once; finite numbers whose sum overflows count too.
     """
     ops = Operators(fragment)
-    # ORT visits the inputs of a node from the last written to the first. So what hangs on the prediction is written
-    # before the neurons: each layer is then pooled while it is in the cache, not at the end. The frame itself is
-    # summed first of all, and fetched into the cache for the first layer.
+    # ONNX Runtime visits the inputs of a node from the last written to the first. What needs the prediction is written
+    # before the neurons, so that each layer is pooled while it is in the cache. The frame itself is summed first, which
+    # fetches it into the cache for the first layer.
     prediction, sums = _prediction(ops, model)
     lost_classes = _lost_classes(profile)
     lost_class = criteria.row(ops, lost_classes, prediction) if lost_classes.any() else None
@@ -99,7 +99,7 @@ def default_thresholds(calibration: Calibration) -> np.ndarray:
 
 
 class _Neurons:
-    """The neurons of columns. Pooled taps leave their layers as one tensor, those taken unit by unit on their own."""
+    """The neurons of columns. Pooled taps come together as one tensor; each tap taken unit by unit is its own."""
 
     def __init__(self, ops: Operators, profile: Profile) -> None:
         self._fragment = ops.fragment
@@ -165,7 +165,7 @@ def _prediction(ops: Operators, model: Model) -> tuple[str | None, list[str]]:
 
 
 def _lost_classes(profile: Profile) -> np.ndarray:
-    """(classes, columns) float32: infinity where too little was seen of a class for its deviation to mean anything."""
+    """(classes, columns) float32: infinity for a class of which too little was seen to compare with."""
     seen = np.stack([signature.counts > 0 for signature in profile.signatures], axis=1)
     return np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
 

@@ -1,6 +1,6 @@
 """Criteria as nodes: the same arithmetic as in `outrider.coverage`, on the neurons of all taps of a criterion at once.
 
-What becomes of a neuron that holds NaN or Inf is left open: a frame with one is lost as a whole, see `builder`.
+A neuron with NaN or Inf may give any deviation here: `builder` loses its frame as a whole.
 """
 
 from __future__ import annotations
@@ -111,11 +111,13 @@ def _sections(ops: Operators, group: Group) -> Add:
 
     def add(values: str) -> str:
         outside = ops("Or", ops("Less", values, low), ops("Greater", values, high))
-        place = ops("Sub", ops("Ceil", ops("Mul", ops("Sub", values, low), per_unit)), ops.constant(1))
-        place = ops("Where", ops("Greater", place, ops.constant(0)), place, ops.constant(0))  # NaN is 0, as for us
-        place = ops.clip(place, 0, last - 1)
-        place = ops.to_index(ops("Where", outside, ops.constant(last), place), index)
-        found = ops("Gather", costs, ops("Add", place, first), axis=0)
+        section = ops("Sub", ops("Ceil", ops("Mul", ops("Sub", values, low), per_unit)), ops.constant(1))
+        section = ops(
+            "Where", ops("Greater", section, ops.constant(0)), section, ops.constant(0)
+        )  # NaN is 0, as for us
+        section = ops.clip(section, 0, last - 1)
+        section = ops.to_index(ops("Where", outside, ops.constant(last), section), index)
+        found = ops("Gather", costs, ops("Add", section, first), axis=0)
         return ops.column_sums(found, group.sizes, group.order)
 
     return add

@@ -1,4 +1,4 @@
-"""Export a model with its monitor inside: one file for any program that runs ONNX. EXPORT.md tells what is in it."""
+"""Export a model with its monitor inside, for any program that runs ONNX: see docs/reference/guarded-model.md."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def _refuse_another(source: Path, profile: Path, learned: NetworkFacts, fingerpr
 def _modern(data: bytes, opset: int) -> bytes:
     """The model in an IR version that knows defaults; the bytes themselves where it has one.
 
-    Before version 4 every initializer also was an input: left there, each weight would become one that a caller may
-    override, and no longer a constant.
+    Before version 4 every weight is an input too. Left there, it would become an input that a caller may override, and
+    no constant any more.
     """
     message = parse_model(data)
     if message.ir_version >= _OLDEST_IR:
@@ -175,7 +175,7 @@ def _guarded(
         largest = max(zip(profile.signatures, profile.names, strict=True), key=lambda pair: pair[0].nbytes)[1]
         warnings.warn(
             f"the monitor adds {len(added) / 1e6:,.0f} MB to the model's {len(data) / 1e6:,.0f} MB, most of it for"
-            f" {largest!r}; channels in place of units, or a bitmap, take less",
+            f" {largest!r}; channels instead of units, or a bitmap, take less",
             OutriderWarning,
             stacklevel=3,
         )

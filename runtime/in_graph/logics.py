@@ -110,9 +110,9 @@ def _curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray,
     above = ops("Less", ops.reshape(values, -1, columns, 1), ops.constant(knots.T[None]))
     passed = ops("Sub", ops.constant(count - 1), ops.reduce("ReduceSum", ops.to_float(above), 2, keep=False))
     first = ops("Add", ops("Relu", passed), ops.constant([np.arange(columns) * count]))
-    place = ops.to_index(first, np.int32)
+    index = ops.to_index(first, np.int32)
     knot, height, slope = (
-        ops("Gather", ops.constant(table.T.ravel()), place, axis=0) for table in (knots, surprise, slopes)
+        ops("Gather", ops.constant(table.T.ravel()), index, axis=0) for table in (knots, surprise, slopes)
     )
     return ops("Add", height, ops("Mul", slope, ops("Relu", ops("Sub", values, knot))))
 

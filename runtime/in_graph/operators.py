@@ -1,8 +1,8 @@
 """Standard operators whose form depends on the opset, and sums over the columns of a row of neurons.
 
-A number that is lost (NaN, or too large to tell from infinity) is written as `LOST` or more: sums keep it, products
-with a zero do not turn it into NaN in every column, and `settled` makes it infinite. Graphs are kept short: in a model
-that has just filled the caches, even the smallest node takes two to four microseconds.
+A number that is lost (NaN, or too large to tell from infinity) is written as `LOST` or more. Sums keep it, a product
+with zero does not turn it into NaN, and `settled` makes it infinite. Graphs are kept short: in a model that has just
+filled the caches, even the smallest node takes two to four microseconds.
 """
 
 from __future__ import annotations
@@ -113,5 +113,5 @@ class Operators:
 
 
 def in_order(parts: Sequence[str], order: Sequence[int] | None) -> list[str]:
-    """Part i of the result is the one whose place in `order` says i."""
+    """The parts, part i at index `order[i]`."""
     return list(parts) if order is None else [parts[i] for i in np.argsort(order)]

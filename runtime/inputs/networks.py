@@ -98,17 +98,12 @@ def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> 
 
 
 def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
-    if None in shape:
-        raise ValueError(
-            f"expected a network that says the size of its pictures, got input shape {shape};"
-            " size= says what pictures are resized to"
-        )
-    if len(shape) == 3 and shape[0] in (1, 3):
-        return {"size": shape[1:], "layout": "NCHW", "order": "L" if shape[0] == 1 else "RGB"}
-    if len(shape) == 3 and shape[2] in (1, 3):
-        return {"size": shape[:2], "layout": "NHWC", "order": "L" if shape[2] == 1 else "RGB"}
+    if len(shape) == 3 and None not in shape:
+        for layout, channels, size in (("NCHW", shape[0], shape[1:]), ("NHWC", shape[2], shape[:2])):
+            if channels in (1, 3):
+                return {"size": size, "layout": layout, "order": "L" if channels == 1 else "RGB"}
     raise ValueError(
-        f"expected a network that takes pictures of 1 or 3 channels, got input shape {shape};"
+        f"expected a network that takes pictures of 1 or 3 channels and says their size, got input shape {shape};"
         " size= says what pictures are resized to"
     )
 

@@ -1,4 +1,4 @@
-"""Where samples come from: folders, pictures, arrays, IDX files and named data sets, read when they are needed."""
+"""Samples by the text that names them: folders, pictures, arrays, IDX files and data sets, read when needed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ...networks.zoo.datasets import IMAGE_SUFFIXES, read_idx, read_image
 class Source:
     """Samples in order.
 
-    read: index -> one picture, (channels, height, width) uint8, or, where `ready`, one float32 sample as the network
-    takes it. names: what each sample is called in a report. labels: (n,) int64, (n, height, width) where they are of
-    places, or None. classes: the names behind the labels, where they are known.
+    read: index -> one picture, (channels, height, width) uint8; where `ready`, one float32 sample as the network takes
+    it. names: of each sample in a report. labels: (n,) int64, or (n, height, width) for a label at every place, or
+    None. classes: the names behind the labels, where they are known.
     """
 
     read: Callable[[int], np.ndarray]
@@ -147,7 +147,7 @@ def _load(path: Path, **options: Any) -> Any:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What cannot be read of a file is told with its path; archives are read member by member."""
+    """Name the path in whatever error comes up; an archive is read member by member."""
     try:
         yield
     except (ValueError, EOFError, OSError, BadZipFile, zlib.error) as error:
@@ -221,7 +221,7 @@ def _torchvision(data: str) -> Source:
     elif "split" in takes:
         options = {"split": split}
     else:
-        raise ValueError(f"torchvision's {name} has no train and test part that could be chosen")
+        raise ValueError(f"expected a data set of torchvision with a train and a test part, got {name}")
     if "download" in takes:
         options["download"] = False
     try:

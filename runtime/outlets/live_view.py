@@ -1,4 +1,4 @@
-"""What a terminal shows of a guard at work, and what stands in a file or pipe instead."""
+"""What a terminal shows of a guard at work, and the lines that a file or a pipe gets instead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LINE, _LATENCIES, _ARRIVALS, _EPISODES = 512, 1000, 120, 5
 
 @dataclass
 class Episode:
-    """Frames of one status in a row, from ALARM on, with the words of the last that has any."""
+    """Frames in a row of one status, ALARM or worse. words: why it began."""
 
     number: int
     seconds: float
@@ -134,7 +134,7 @@ class LiveView:
 
 
 class StatusLines:
-    """A line for each change of status, and one when the calibration no longer holds: a view where no terminal is."""
+    """The view without a terminal: a line for each change of status, and one when the calibration no longer holds."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -185,7 +185,7 @@ def _rate(arrivals: tuple[float, ...]) -> float:
 
 
 def _now(verdict: Verdict | None) -> tuple[Text, Text]:
-    """The figures of the last frame, and its reason in a line of its own, so that a narrow terminal shows it too."""
+    """The figures of the last frame, and its reason on a line of its own, which a narrow terminal shows too."""
     if verdict is None:
         return Text("no frame yet", "dim"), Text()
     predicted = f"   class {verdict.prediction}" if verdict.prediction >= 0 else ""
@@ -200,7 +200,7 @@ def _plot(ratios: tuple[float, ...], width: int) -> list[Text]:
 
 
 def _lines(episodes: list[Episode]) -> list[Text]:
-    """The last alarms, newest first; what is too wide is cut off at its words."""
+    """The last alarms, newest first; a row that is too wide loses the end of its words."""
     if not episodes:
         return []
     rows = [

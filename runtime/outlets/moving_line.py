@@ -15,8 +15,8 @@ _TOP = 2.0
 def moving_line(ratios: Sequence[float], width: int, height: int = 5) -> list[Text]:
     """Scores against their thresholds as `height` lines of `width` characters, the newest of `ratios` at the right.
 
-    ratios: score / threshold; two stand in a character, the older ones beyond the width are left out. The scale goes
-    from 0 to 2, with a mark at 1, the threshold; what is beyond, or no number, stands at the top. Red: above the mark.
+    ratios: score / threshold, two to a character; those beyond the width are left out. The scale goes from 0 to 2, with
+    a mark at the threshold, 1. A ratio beyond 2, or no number, stands at the top. Red: above the mark.
     """
     rows = 4 * height
     values = np.array(ratios[-2 * width :], np.float64)

@@ -20,7 +20,7 @@ from ..opening import pictures
 from ..printing import answer, bare_table
 
 _RESTS = (
-    "written. Its threshold was set on the scores of the first network; the false-alarm rate holds for the second as "
+    "written. Its threshold was set on the scores of the first network. For the second, the false-alarm rate holds as "
     "far as the scores of the two agree, which was seen on these frames only. `outrider calibrate` on held-out data "
     "sets it anew."
 )
@@ -28,7 +28,7 @@ _RESTS = (
 
 def run(options: argparse.Namespace) -> int:
     if options.output is not None and options.profile is None:
-        raise ValueError("expected --profile too, the one to be moved to the other network, got --output alone")
+        raise ValueError("expected --profile with the profile to move to the other network, got --output alone")
     if options.output is not None and not options.output.parent.is_dir():
         raise FileNotFoundError(f"{options.output}: expected a folder to write to, got no such folder")
     with ExitStack() as stack:

@@ -19,7 +19,7 @@ _RETRY_SECONDS = 1.0
 
 
 class Camera:
-    """The pictures of a camera, by its index, until it gives none for `patience` seconds: an OutriderWarning.
+    """The pictures of a camera, by its index. An OutriderWarning ends them after `patience` seconds without one.
 
     A camera that goes away is opened again when it comes back. rate: frames a second asked of it, None for its own
     choice. Raises ValueError for a camera that cannot be opened or gives no first picture, ImportError naming the extra
@@ -99,7 +99,7 @@ class Camera:
         except self._av.error.FFmpegError:
             if not options:
                 raise
-            return self._av.open(self._file, format=self._format)  # a camera has a few rates, and refuses others
+            return self._av.open(self._file, format=self._format)  # a camera refuses a rate that is none of its own
 
 
 def _device(av: Any, index: int) -> tuple[str, str]:

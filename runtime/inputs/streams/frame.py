@@ -14,9 +14,9 @@ import numpy as np
 class Frame:
     """One frame of a stream.
 
-    time: seconds by the one clock of the source: for a bag when it was recorded, since 1970; since the start for the
-    others. picture: (1 or 3, height, width) uint8, luminance or RGB, or None where it could not be read; `problem` then
-    says why. name: what it is called in a report. captured: `time.monotonic()` when a live source gave it.
+    time: seconds by the clock of the source: since 1970 for a bag, since the start for the others. picture: (1 or 3,
+    height, width) uint8, luminance or RGB; None where it could not be read, and `problem` says why. name: in a report.
+    captured: `time.monotonic()` when a live source gave it.
     """
 
     time: float
@@ -29,15 +29,14 @@ class Frame:
 class Stream(Protocol):
     """Frames in order, read one at a time when they are asked for.
 
-    live: the frames come when they come, and only the newest waits to be taken; where there is none for a tenth of a
-    second, None comes in its place.
+    live: the source sets the pace and keeps the newest frame only. It gives None after a tenth of a second without one.
     """
 
     @property
     def live(self) -> bool: ...
     def __iter__(self) -> Iterator[Frame | None]: ...
     def close(self) -> None:
-        """Let go of the source; an iteration that goes on ends."""
+        """Let go of the source, which ends an iteration."""
         ...
 
 

@@ -14,7 +14,7 @@ from .frame import Frame, require
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _TYPES = {name: kind for kind in (IMAGE, COMPRESSED) for name in (kind, kind.replace("/msg/", "/"))}
 
-# Bytes of a number, and which of a pixel's numbers are its red, green and blue, or its luminance.
+# Bytes of a number, numbers of a pixel, and which of these are its red, green and blue, or its luminance.
 _ENCODINGS = {
     "mono8": (1, 1, (0,)), "8UC1": (1, 1, (0,)), "mono16": (2, 1, (0,)),
     "rgb8": (1, 3, (0, 1, 2)), "rgba8": (1, 4, (0, 1, 2)), "rgb16": (2, 3, (0, 1, 2)), "rgba16": (2, 4, (0, 1, 2)),
@@ -28,7 +28,7 @@ Decode = Callable[[bytes], Any]
 
 
 class EncodingError(ValueError):
-    """Pictures in an encoding that is not read: no frame of the topic can be judged."""
+    """An encoding that is not read: no frame of the topic can be judged."""
 
 
 def image_type(name: str) -> str | None:
@@ -68,10 +68,10 @@ def _typestore(encoding: str) -> Any:
 
 
 def read_frames(topic: str, messages: Iterable[tuple[int, Decode, bytes]]) -> Iterator[Frame]:
-    """The frames of (nanoseconds, decode, bytes), at the time when they were recorded, as `ros2 bag play` has it.
+    """The frames of (nanoseconds, decode, bytes), at the time at which they were recorded, as in `ros2 bag play`.
 
-    The stamp in a message's header is not asked: it may be of another clock, zero or wrong from one message to the
-    next. A message that is broken is a frame with a problem. Raises EncodingError for an encoding that is not read.
+    The stamp in a message's header is not used: it may come from another clock, be zero, or jump. A broken message is
+    a frame with a problem. Raises EncodingError for an encoding that is not read.
     """
     for index, (nanoseconds, decode, data) in enumerate(messages):
         name, picture, problem = f"{topic}[{index}]", None, ""
@@ -124,7 +124,7 @@ def _from_yuv422(rows: np.ndarray, y: int, u: int, v: int) -> np.ndarray:
         raise ValueError(f"an odd width, {rows.shape[1] // 2}, for an encoding in pairs of pixels")
     values = rows.astype(np.float32)
     light = 1.164384 * (values[:, y::2] - 16)
-    blue, red = (np.repeat(values[:, place::4] - 128, 2, axis=1) for place in (u, v))
+    blue, red = (np.repeat(values[:, byte::4] - 128, 2, axis=1) for byte in (u, v))
     colours = light + 1.596027 * red, light - 0.812968 * red - 0.391762 * blue, light + 2.017232 * blue
     return np.clip(np.rint(np.stack(colours)), 0, 255).astype(np.uint8)
 

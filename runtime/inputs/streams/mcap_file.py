@@ -21,9 +21,9 @@ _ENCODINGS = ("cdr", "ros1")
 class McapFile:
     """The pictures of one topic of an MCAP file, or of several files one after the other, by log time.
 
-    What a crash cut off, or what is damaged, is left out with all that follows it in that file: an OutriderWarning
-    says where. Raises ValueError for a file that is no MCAP file or a topic that is not there (see `choose_topic`),
-    ImportError naming the extra `watch`.
+    A part that is damaged or that a crash cut off is left out, with all that follows it in that file: an
+    OutriderWarning says where. Raises ValueError for a file that is no MCAP file or a topic that is not there (see
+    `choose_topic`), ImportError naming the extra `watch`.
     """
 
     live = False
@@ -167,7 +167,7 @@ class _Beginning:
 
 
 def _end_of_whole_records(file: BinaryIO, size: int) -> int:
-    """Where the last record ends that the file holds in full; the magic bytes at the very end count to it."""
+    """Where the last whole record of the file ends, with the magic bytes behind the footer."""
     position, footer = _MAGIC, False
     while not footer:
         file.seek(position)
@@ -183,7 +183,7 @@ def _end_of_whole_records(file: BinaryIO, size: int) -> int:
 
 
 def _type(channel: Any, schemas: dict[int, Any]) -> str:
-    """The message type of a channel; with its encoding where that is none of ROS, so that it is no type of pictures."""
+    """The message type of a channel. Where its encoding is none of ROS, that is added: it is no type of pictures."""
     schema = schemas.get(channel.schema_id)
     name = "no schema" if schema is None else str(schema.name)
     return name if channel.message_encoding in _ENCODINGS else f"{name} in {channel.message_encoding or 'no encoding'}"

@@ -1,4 +1,4 @@
-"""At which pace frames are handed on."""
+"""The pace at which frames are handed on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from .frame import Frame
 
 LONGEST_WAIT = 10.0
-"""Seconds that a longer gap is cut to: a pause of the recording, or a clock that was wrong."""
+"""Seconds to which a longer gap is cut: a pause of the recording, or a clock that was wrong."""
 IDLE = 0.1
-"""Seconds without a frame after which None comes in its place, as from a live source."""
+"""Seconds without a frame after which None is given, as by a live source."""
 
 
 def paced(
@@ -21,11 +21,10 @@ def paced(
     rate: float | None = None,
     realtime: bool = False,
 ) -> Iterator[Frame | None]:
-    """The same frames, none left out: at most `rate` a second, or, with `realtime`, as far apart as their times are.
+    """The same frames, none left out: at most `rate` a second or, with `realtime`, as far apart as their times.
 
-    Where the next is more than `IDLE` away, None comes meanwhile. A gap of more than `LONGEST_WAIT` takes that long,
-    and a time that goes back is not waited for; the times behind it count from there. wait: sleeps for so many
-    seconds, or returns before.
+    None is given where the next frame is more than `IDLE` away. A gap of more than `LONGEST_WAIT` takes that long. A
+    time that goes back is not waited for, and later times count from it. wait: sleeps for so many seconds or less.
     """
     iterator = iter(frames)
     due = -math.inf

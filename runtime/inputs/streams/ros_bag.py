@@ -16,8 +16,8 @@ from .image_message import Decode, choose_topic, decoder, image_type, read_frame
 class RosBag:
     """The pictures of one topic of a bag, in the order they were recorded.
 
-    What cannot be read any more ends the stream with an OutriderWarning. Raises ValueError for what is no bag or a
-    topic that is not there (see `choose_topic`), ImportError naming the extra `watch`.
+    The first message that cannot be read ends the stream with an OutriderWarning. Raises ValueError for what is no bag
+    or a topic that is not there (see `choose_topic`), ImportError naming the extra `watch`.
     """
 
     live = False

@@ -11,7 +11,7 @@ import numpy as np
 from .frame import Frame, require
 
 _FAILURES = 32
-"""Broken packets in a row after which a file is taken as at its end."""
+"""Broken packets in a row that count as the end of the file."""
 
 
 class Video:
@@ -51,7 +51,7 @@ class Video:
             yield Frame(last, to_picture(decoded), f"{self._path}[{index}]")
 
     def _decoded(self) -> Iterator[tuple[Any, str]]:
-        """(frame, "") or (None, problem), packet by packet; the packet without data at the end flushes the decoder."""
+        """(frame, "") or (None, problem), packet by packet; the empty packet at the end flushes the decoder."""
         failures = 0
         packets = self._container.demux(self._stream)
         while failures < _FAILURES:

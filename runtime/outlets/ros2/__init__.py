@@ -1,4 +1,4 @@
-"""What a ROS 2 node expects to hear of a guard, over DDS and without ROS: see ROS2.md."""
+"""What a ROS 2 node expects to hear of a guard, over DDS and without ROS: see docs/how-to/ros2.md."""
 
 from __future__ import annotations
 

@@ -23,20 +23,19 @@ _NS = 1_000_000_000
 class Ros2Publisher:
     """Publishes a guard to ROS 2 over DDS; no ROS is needed here, and no package of ours there.
 
-    On /diagnostics: a `diagnostic_msgs/msg/DiagnosticArray` every `period` seconds, with the status of the loop (the
-    worst since the message before) and what `guard.metrics` counts. On <namespace>/outrider/verdict: one for every
-    verdict handed to `verdict`, with the frame's stamp in its header; status, score, threshold, confidence, prediction
-    and layers are its values. Of the messages that every ROS 2 has, it alone holds a header, named values and a level:
-    Float64MultiArray has no header and no names, and a type of our own would have to be built on the other side.
+    On /diagnostics: a `diagnostic_msgs/msg/DiagnosticArray` every `period` seconds, with the worst status of the loop
+    since the message before and what `guard.metrics` counts. On <namespace>/outrider/verdict: one for every verdict
+    handed to `verdict`, with the frame's stamp in its header. Its values are status, score, threshold, confidence,
+    prediction and layers. Every ROS 2 has this type, and no other with a header, named values and a level.
 
     name: of the component, e.g. "front camera"; in the messages it is "outrider: front camera". namespace, diagnostics,
     verdicts: ROS names; a topic that begins with "/" stands outside the namespace. frame_id: of the camera. domain:
     None for ROS_DOMAIN_ID, or 0. hardware_id: this machine's name if None. network, profile: their SHA-256
     (`Monitor.profile_sha256`). CYCLONEDDS_URI configures the network, as in every program of Cyclone DDS.
 
-    `verdict` never waits: a thread writes, and where it does not keep up the oldest of `capacity` verdicts is dropped.
-    published: verdicts written. dropped: verdicts that were not. failures: of DDS, or in reading the guard; error: the
-    last of them. Nothing is raised after the constructor.
+    `verdict` never waits: a thread writes. Where it does not keep up, the oldest of `capacity` verdicts is dropped.
+    published: verdicts written. dropped: verdicts lost. failures: of DDS, or in reading the guard; error: the last of
+    them. After the constructor nothing is raised.
     Raises ImportError naming the extra `dds`, ValueError for a name, domain or number out of range, OSError where the
     domain cannot be joined.
     """
@@ -195,9 +194,9 @@ class Ros2Publisher:
         except Exception as error:  # noqa: BLE001 (the next message comes in a second)
             self._note(error)
 
-    def _write(self, place: int, wall_ns: int, frame_id: str, statement: Statement) -> None:
+    def _write(self, topic: int, wall_ns: int, frame_id: str, statement: Statement) -> None:
         if self._writers is not None:
-            self._writers.write(place, wall_ns, frame_id, f"outrider: {self.name}", self._hardware, statement)
+            self._writers.write(topic, wall_ns, frame_id, f"outrider: {self.name}", self._hardware, statement)
 
     def _note(self, error: Exception) -> None:
         self.failures += 1
@@ -238,10 +237,10 @@ class _Writers:
                 " name a network interface that is up in CYCLONEDDS_URI"
             ) from None
 
-    def write(self, place: int, wall_ns: int, frame_id: str, name: str, hardware_id: str, statement: Statement) -> None:
+    def write(self, topic: int, wall_ns: int, frame_id: str, name: str, hardware_id: str, statement: Statement) -> None:
         messages = self._messages
         values = [messages.KeyValue(key, value) for key, value in statement.values]
-        self._writers[place].write(
+        self._writers[topic].write(
             messages.DiagnosticArray(
                 messages.RosHeader(messages.Time(*divmod(wall_ns, _NS)), frame_id),
                 [messages.DiagnosticStatus(statement.level, name, statement.message, hardware_id, values)],

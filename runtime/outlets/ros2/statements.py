@@ -1,4 +1,4 @@
-"""What is said of a loop in diagnostics: levels, words and values, without a word of DDS."""
+"""What diagnostics say of a loop: levels, words and values, without a word of DDS."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Statement(NamedTuple):
 class Heard(NamedTuple):
     """A verdict as it is handed over: plain values, so that no array of the loop is kept.
 
-    seq: counted from 0, also over those dropped. wall_ns: of the frame, since 1970.
+    seq: counted from 0, dropped ones too. wall_ns: of the frame, since 1970.
     """
 
     seq: int
@@ -74,9 +74,9 @@ def of_verdict(heard: Heard) -> Statement:
 
 
 def of_loop(guard: Watched, last: Heard | None, worst: Status) -> Statement:
-    """What is said of the loop as a whole. last: its last verdict. worst: its status at worst since the last message.
+    """What is said of the loop as a whole. last: its last verdict. worst: its worst status since the last message.
 
-    A second is long for a loop: an alarm that came and went within it is the level of the message all the same.
+    A second is long for a loop: an alarm that came and went within it still sets the level of the message.
     """
     now, metrics = guard.status, guard.metrics
     values = _values(guard, now)

@@ -125,7 +125,7 @@ def test_a_profile_is_not_moved_to_a_network_that_differs(outrider, model, modul
         (("{model}", "{model}", "--taps", "conv9"), "'conv9'"),
         (("{model}", "{model}", "--frames", "photos"), "photos: no such file or folder"),
         (("{model}", "{model}", "--frames", "digits:test", "--rows", "900:"), "within 360 samples, got 900:"),
-        (("{model}", "{model}", "-o", "x"), "expected --profile too, the one to be moved to the other network, got"),
+        (("{model}", "{model}", "-o", "x"), "expected --profile with the profile to move to the other network, got"),
         (("{model}", "{model}", "--profile", "{profiled}", "-o", "no/x"), "no/x: expected a folder to write to, got"),
         (("{model}", "{model}", "--profile", "none"), "none: expected a profile, got no such file"),
     ],
