@@ -43,7 +43,7 @@ def refuse_difference(
     for batch, before, after, verdicts in zip(frames, bare, found, expected, strict=True):
         if all(
             np.isfinite(values).all()
-            for values in (batch, *(own for own in before if isinstance(own, np.ndarray) and own.dtype.kind == "f"))
+            for values in (batch, *(a for a in before if isinstance(a, np.ndarray) and a.dtype.kind == "f"))
         ):
             differing = [name for name, a, b in zip(names, before, after, strict=False) if not _same(a, b)]
             if differing:
