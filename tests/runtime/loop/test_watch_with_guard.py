@@ -1,4 +1,4 @@
-"""The loop over a stream: ages of frames, and a log that takes nothing."""
+"""A watch with a guard of a real network: ages of frames, and a log that takes nothing."""
 
 from __future__ import annotations
 
