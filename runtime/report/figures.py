@@ -140,7 +140,7 @@ def _figure(width: float, height: float, rows: tuple[int, ...] = (1,)) -> Iterat
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("a report needs matplotlib and jinja2: pip install 'outrider[report]'") from None
+        raise ImportError("a report needs matplotlib: pip install 'outrider[report]'") from None
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "font.size": 9,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections import Counter
@@ -17,59 +16,47 @@ import numpy as np
 from ...monitor import Status
 from ..log.events import Event, iso
 from ..log.thumbnails import viewable
-from ..printable import counted, printable
+from ..pages import Card, fill, inline, inline_picture
+from ..printable import counted
 from . import figures
 from .drive import Drive, Run
 from .statistics import latency_buckets
 
 _RUNS, _CARDS, _EVENTS, _SPANS = 12, 24, 300, 40
 _MOST_BYTES = 2_000_000
-_TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
+_TYPES = {".png": "png", ".jpg": "jpeg"}
 
 
 @dataclass(frozen=True)
-class Card:
-    """One alarmed frame: its picture as an inline address, and what was said of it, None where the log has no line."""
+class FrameCard(Card):
+    """An alarmed frame. status: None where the log has no line of it."""
 
-    picture: str
     frame: int
-    run: Run
-    event: Event | None
+    run: str
+    status: Status | None
 
 
 def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
     """The page as HTML, style, figures and pictures inside. Raises ImportError naming the extra `report`."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError:
-        raise ImportError("a report needs matplotlib and jinja2: pip install 'outrider[report]'") from None
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_legible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     filters: dict[str, Callable[..., Any]] = {
         "share": share,
         "duration": duration,
         "number": counted,
+        "grouped": "{:,}".format,
         "figure": figure,
-        "milliseconds": lambda us: f"{figure(us / 1e3)}\u202fms",
+        "milliseconds": lambda us: "–" if us is None else f"{figure(us / 1e3)}\u202fms",
         "clock": lambda seconds: clock(seconds, 3),
         "moment": lambda wall_ns: (iso(wall_ns) or "?")[:19].replace("T", " "),
-        "margin": figures.margin,
     }
-    environment.filters.update(filters)
     shown = drive.runs[-_RUNS:]
     buckets = latency_buckets(drive)
     deadline = statistics["latency_us"]["deadline"]
-    timelines = [(run, figures.timeline(run, f"t{place}")) for place, run in enumerate(shown)]
+    timelines = [(run, figures.timeline(run, f"t{index}")) for index, run in enumerate(shown)]
     histogram = figures.latency_histogram(buckets, deadline, "latency") if buckets else None
     events = [(run, event) for run in drive.runs for event in run.events]
-    return environment.get_template("page.html").render(
+    return fill(
+        Path(__file__).with_name("page.html"),
+        filters,
         drive=drive,
         numbers=statistics,
         title=_title(statistics),
@@ -88,13 +75,6 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
         event_count=len(events),
         Status=Status,
     )
-
-
-def _legible(value: Any) -> Any:
-    """A text without anything that cannot be seen or written; our own narrow spaces and markup stay."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return "\u202f".join(map(printable, value.split("\u202f")))
 
 
 def share(value: float | None) -> str:
@@ -162,8 +142,7 @@ def _title(statistics: dict[str, Any]) -> str:
     return f"{alarmed}; {ended}{silent}."
 
 
-def _cards(drive: Drive) -> list[Card]:
-    runs = {run.header.run: run for run in drive.runs}
+def _cards(drive: Drive) -> list[FrameCard]:
     newest = islice(reversed(drive.pictures.items()), _CARDS)
     wanted = dict(newest)
     said: dict[tuple[str, int], Event] = {}
@@ -175,7 +154,11 @@ def _cards(drive: Drive) -> list[Card]:
     for (run_id, frame), path in reversed(wanted.items()):
         picture = _picture(path)
         if picture:
-            found.append(Card(picture, frame, runs[run_id], said.get((run_id, frame))))
+            alarm = said.get((run_id, frame))
+            note, ratio, status = "no line in the log", math.inf, None
+            if alarm:
+                note, ratio, status = alarm.reason[:200], figures.margin(alarm), alarm.status
+            found.append(FrameCard(picture, f"Frame {frame}", note, ratio, frame, run_id, status))
     return found
 
 
@@ -186,24 +169,15 @@ def _picture(path: Path) -> str | None:
             return None
         data, kind = path.read_bytes(), _TYPES.get(path.suffix)
         if kind is None:
-            data, kind = _as_png(data), "image/png"
-        elif not data.startswith((b"\x89PNG", b"\xff\xd8\xff")):
-            return None
-    except (OSError, ValueError):
+            return _array_picture(data)
+    except (ImportError, OSError, ValueError):
         return None
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return inline(data, kind) if data.startswith((b"\x89PNG", b"\xff\xd8\xff")) else None
 
 
-def _as_png(npy: bytes) -> bytes:
-    """A picture saved where Pillow was missing. Raises ValueError for anything else."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ValueError("expected Pillow, to show an array as a picture") from None
+def _array_picture(npy: bytes) -> str:
+    """The same of a picture that was saved without Pillow. Raises ValueError for anything else."""
     pixels = np.load(io.BytesIO(npy), allow_pickle=False)
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
         raise ValueError("expected a picture")
-    pixels = viewable(pixels)
-    file = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
-    return file.getvalue()
+    return inline_picture(viewable(pixels))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 from ....monitor import Status
+from ...pages import fill, heights, inline_picture
 from .experiment import DriveExperiment, Pair
 from .faults import FAULTS
 from .loop import BRAKING, Drive
@@ -39,16 +36,11 @@ class Player:
 
 def render_page(experiment: DriveExperiment) -> str:
     """The page as HTML, with style, charts and pictures inside."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pairs = experiment.pairs
     delays = [pair.guarded.delay for pair in pairs if pair.guarded.delay is not None]
-    return environment.get_template("page.html").render(
+    return fill(
+        Path(__file__).with_name("page.html"),
+        {},
         experiment=experiment,
         pairs=[
             (
@@ -94,7 +86,8 @@ def player(record: Drive, after: int) -> Player:
     moments: list[tuple[str, str, int | None]] = [("fault", "fault", at), ("alarm", "alarm", record.alarm_at)]
     moments += [("off the road", "left", record.left_at), ("stopped", "stopped", record.stopped_at)]
     marks = tuple((label, kind, share(frame)) for label, kind, frame in moments if frame is not None)
-    return Player(_webp(strip), marks, tuple((kind, begin, 100.0) for _, kind, begin in marks))
+    picture = inline_picture(np.ascontiguousarray(strip), "webp", quality=60, method=4)
+    return Player(picture, marks, tuple((kind, begin, 100.0) for _, kind, begin in marks))
 
 
 def _after(pair: Pair) -> int:
@@ -154,11 +147,9 @@ def score_line(record: Drive) -> dict[str, object]:
 def histogram(bare: np.ndarray, monitored: np.ndarray) -> dict[str, object]:
     """Both as bars over the same milliseconds, the tallest of each 1, the slowest half per cent left out."""
     top = float(np.quantile(np.concatenate([bare, monitored]), 0.995)) * 1e3
-    heights = {}
-    for name, values in (("bare", bare), ("monitored", monitored)):
-        counts, _ = np.histogram(values * 1e3, _BINS, (0, top))
-        heights[name] = (counts / counts.max()).tolist()
-    return heights | {
+    return {
+        "bare": heights(bare * 1e3, _BINS, top),
+        "monitored": heights(monitored * 1e3, _BINS, top),
         "top": top,
         "medians": tuple(float(np.median(values)) * 1e3 for values in (bare, monitored)),
         "slowest": tuple(float(np.quantile(values, 0.999)) * 1e3 for values in (bare, monitored)),
@@ -179,9 +170,3 @@ def outcome(record: Drive) -> str:
 
 def _first_sentence(made: object) -> str:
     return str(made.__doc__).split("\n")[0]
-
-
-def _webp(pixels: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "WEBP", quality=60, method=4)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,20 +1,10 @@
-"""The numbers behind the page's charts, and its pictures."""
+"""The curves of the page, and its pictures."""
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
-BINS = 40
-
-
-def histogram(confidence: np.ndarray) -> list[float]:
-    """The heights of `BINS` bars over [0, 1], the tallest 1. confidence: (n,) in [0, 1]."""
-    counts, _ = np.histogram(confidence, BINS, (0, 1))
-    return (counts / counts.max()).tolist()
+from ...pages import inline_picture
 
 
 def roc(covered: np.ndarray, others: np.ndarray) -> list[tuple[float, float]]:
@@ -28,6 +18,4 @@ def roc(covered: np.ndarray, others: np.ndarray) -> list[tuple[float, float]]:
 def picture(image: np.ndarray) -> str:
     """A (3, height, width) float32 image in [0, 1] as the address of an inline PNG."""
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return inline_picture(pixels, optimize=True)

@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ...pages import Card, fill, heights
 from . import charts
 from .experiment import ATTACKED, CORRUPTED, COVERED, FALSE_ALARM_RATE, STRANGE, Experiment, Outcome
 
@@ -23,16 +23,12 @@ _RARE = 30
 
 
 @dataclass(frozen=True)
-class Card:
-    """One image and what was said of it. ratio: score in units of the threshold. truth: None where there is none."""
+class AnswerCard(Card):
+    """An image with the network's answer, the true class, None where there is none, and the monitor's confidence."""
 
-    picture: str
     prediction: str
     truth: str | None
-    ratio: float
     confidence: float
-    layers: tuple[str, ...]
-    reason: str
 
     @property
     def wrong(self) -> bool:
@@ -41,24 +37,18 @@ class Card:
 
 def render_page(experiment: Experiment) -> str:
     """The page as HTML, with style, charts and images inside."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "picture": charts.picture, "column": _column}
     test = experiment.test
     trusted = zip(experiment.classes, experiment.profile["trusted"]["per_class"], strict=True)
-    return environment.get_template("page.html").render(
+    return fill(
+        Path(__file__).with_name("page.html"),
+        {"percent": percent, "picture": charts.picture},
         experiment=experiment,
         test=test,
         kinds=KINDS,
         rate=FALSE_ALARM_RATE,
         groups={kind: [o for o in experiment.outcomes if o.inputs.kind == kind] for kind in KINDS},
         strange=_pooled(experiment, STRANGE),
-        histogram=charts.histogram,
+        heights=heights,
         roc=lambda outcome: charts.roc(test.verdicts.score, outcome.verdicts.score),
         headers=[(*name, len(list(columns))) for name, columns in groupby(experiment.columns, _header)],
         flagged=_cards(experiment, _some_flagged),
@@ -116,17 +106,20 @@ def _wrong(outcome: Outcome) -> np.ndarray:
     return np.zeros(len(outcome.verdicts), bool) if labels is None else outcome.verdicts.prediction != labels
 
 
-def _cards(experiment: Experiment, choose: Callable[[Outcome], np.ndarray]) -> Callable[[Outcome], list[Card]]:
-    def card(outcome: Outcome, row: int) -> Card:
+def _cards(experiment: Experiment, choose: Callable[[Outcome], np.ndarray]) -> Callable[[Outcome], list[AnswerCard]]:
+    def card(outcome: Outcome, row: int) -> AnswerCard:
         verdict, labels = outcome.verdicts[row], outcome.inputs.labels
-        return Card(
+        answer = experiment.classes[verdict.prediction]
+        columns = ", ".join(map(_column, verdict.layers[:2]))
+        more = len(verdict.layers) - 2
+        return AnswerCard(
             charts.picture(outcome.inputs.images[row]),
-            experiment.classes[verdict.prediction],
-            None if labels is None else experiment.classes[labels[row]],
+            f"{outcome.inputs.name}, taken for {answer}",
+            columns + (f" and {more} more" if more > 0 else "") or verdict.reason,
             verdict.score / verdict.threshold,
+            answer,
+            None if labels is None else experiment.classes[labels[row]],
             verdict.confidence,
-            verdict.layers,
-            verdict.reason,
         )
 
     return lambda outcome: [card(outcome, int(row)) for row in choose(outcome)]
