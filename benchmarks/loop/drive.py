@@ -26,8 +26,8 @@ from outrider.runtime.demos.drive import (
     FRAMES,
     FROZEN,
     WEIGHTS,
-    Drive,
-    Trial,
+    DriveRecord,
+    DriveTrial,
     changes,
     frame_times,
     make_monitor,
@@ -39,7 +39,9 @@ from ..tables import show
 from . import tables
 
 
-def judge(name: str, clean: Sequence[Drive], bare: Sequence[Drive], guarded: Sequence[Drive]) -> dict[str, Any]:
+def judge(
+    name: str, clean: Sequence[DriveRecord], bare: Sequence[DriveRecord], guarded: Sequence[DriveRecord]
+) -> dict[str, Any]:
     """The figures of one fault over the tracks."""
     changed = [changes(*pair) for pair in zip(clean, bare, strict=True)]
     delays = [record.delay for record in guarded]
@@ -60,7 +62,7 @@ def judge(name: str, clean: Sequence[Drive], bare: Sequence[Drive], guarded: Seq
     }
 
 
-def clean_figures(records: Sequence[Drive]) -> dict[str, Any]:
+def clean_figures(records: Sequence[DriveRecord]) -> dict[str, Any]:
     """What the guard did on drives without a fault."""
     ratio = np.concatenate([record.ratio for record in records])
     return {
@@ -93,15 +95,15 @@ def main() -> None:
         if not profile.exists():
             make_monitor(WEIGHTS, workers=options.workers, step=step).save(profile)
 
-        def drives(fault: str, guarded: bool, keep_frames: bool = False) -> list[Drive]:
+        def drives(fault: str, guarded: bool, keep_frames: bool = False) -> list[DriveRecord]:
             step(f"{len(tracks)} drives, {fault or 'clean'}, {'with' if guarded else 'without'} the guard")
-            trials = [Trial(track, fault, guarded, keep=keep_frames) for track in tracks]
+            trials = [DriveTrial(track, fault, guarded, keep=keep_frames) for track in tracks]
             return list(run_trials(trials, WEIGHTS, profile, workers=options.workers))
 
         clean, clean_guarded = drives("", False), clean_figures(drives("", True))
         rows = [judge(name, clean, drives(name, False), drives(name, True)) for name in FAULTS]
         step("frame times")
-        frames = next(iter(run_trials([Trial(tracks[0], keep=True)], WEIGHTS))).frames
+        frames = next(iter(run_trials([DriveTrial(tracks[0], keep=True)], WEIGHTS))).frames
         bare, monitored = frame_times(profile, WEIGHTS, frames, rounds=5000)
     times = {
         name: {f"{share:g}": float(np.quantile(values, share)) * 1e3 for share in (0.5, 0.99, 0.999)}

@@ -12,13 +12,28 @@ from rich.table import Table
 from ....networks.zoo.steering import WEIGHTS
 from .experiment import FAST, FULL, DriveExperiment, frame_times, run_experiment
 from .faults import FAULTS
-from .loop import ALARM, FROZEN, Drive
+from .loop import ALARM, FROZEN, DriveRecord
 from .page import outcome, render_page
-from .trials import CHANGED, DEVELOPMENT, EVALUATION, FAULT_AT, FRAMES, Trial, changes, make_monitor, run_trials
+from .trials import CHANGED, DEVELOPMENT, EVALUATION, FAULT_AT, FRAMES, DriveTrial, changes, make_monitor, run_trials
 
 __all__ = [
-    "ALARM", "CHANGED", "DEVELOPMENT", "EVALUATION", "FAULTS", "FAULT_AT", "FRAMES", "FROZEN", "WEIGHTS", "Drive",
-    "DriveExperiment", "Trial", "changes", "frame_times", "make_monitor", "results_table", "run_drive_demo",
+    "ALARM",
+    "CHANGED",
+    "DEVELOPMENT",
+    "EVALUATION",
+    "FAULTS",
+    "FAULT_AT",
+    "FRAMES",
+    "FROZEN",
+    "WEIGHTS",
+    "DriveExperiment",
+    "DriveRecord",
+    "DriveTrial",
+    "changes",
+    "frame_times",
+    "make_monitor",
+    "results_table",
+    "run_drive_demo",
     "run_trials",
 ]  # fmt: skip
 

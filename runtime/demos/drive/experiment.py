@@ -15,8 +15,8 @@ from ....monitor import Monitor
 from ....networks import OnnxNetwork
 from ....networks.zoo.steering import drive_model
 from .faults import FAULTS
-from .loop import Drive, standard_guard
-from .trials import FALSE_ALARM_RATE, FAULT_AT, FRAMES, HELD_OUT, PROFILED, SHOWN, Trial, make_monitor, run_trials
+from .loop import DriveRecord, standard_guard
+from .trials import FALSE_ALARM_RATE, FAULT_AT, FRAMES, HELD_OUT, PROFILED, SHOWN, DriveTrial, make_monitor, run_trials
 
 Step = Callable[[str], None]
 
@@ -26,8 +26,8 @@ class Pair:
     """The same drive with the same fault, without and with the guard."""
 
     fault: str
-    bare: Drive
-    guarded: Drive
+    bare: DriveRecord
+    guarded: DriveRecord
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DriveExperiment:
 
     after: int
     pairs: tuple[Pair, ...]
-    clean: tuple[Drive, ...]
+    clean: tuple[DriveRecord, ...]
     profile: dict[str, Any]
     bare: np.ndarray
     monitored: np.ndarray
@@ -82,11 +82,11 @@ def run_experiment(step: Step, weights: Path, size: Size = FULL, *, workers: int
         monitor.save(path)
         tracks = SHOWN[len(names) : len(names) + size.clean]
         step(f"driving {len(tracks)} other tracks under the guard, nothing at fault")
-        trials = [Trial(track, guarded=True, frames=size.frames) for track in tracks]
+        trials = [DriveTrial(track, guarded=True, frames=size.frames) for track in tracks]
         clean = tuple(run_trials(trials, weights, path, workers=workers))
         step(f"driving with {len(names)} faults of the camera, each without the guard and with it")
         trials = [
-            Trial(track, fault, guarded, frames=size.frames, fault_at=size.fault_at, keep=True)
+            DriveTrial(track, fault, guarded, frames=size.frames, fault_at=size.fault_at, keep=True)
             for track, fault in zip(SHOWN, names, strict=False)
             for guarded in (False, True)
         ]

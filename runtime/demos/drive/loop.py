@@ -71,7 +71,7 @@ class Pilot:
 
 
 @dataclass
-class Drive:
+class DriveRecord:
     """What happened, a value per frame. distance: along the road; offset: to the left of its middle, in metres.
 
     road: (n, 2) the middle of the road, a closed line.
@@ -134,7 +134,7 @@ def drive(
     fault_at: int | None = None,
     push: float = 0.0,
     keep: bool = False,
-) -> Drive:
+) -> DriveRecord:
     """Drive a track for that many frames, or until the car is off the road or stopped by the guard.
 
     begin: makes the fault of that name, at frame `fault_at`, from random numbers of this drive. push: steering of up to
@@ -143,7 +143,7 @@ def drive(
     world.reset(track)
     pilot.begin()
     random = np.random.default_rng([track, 1])
-    record = Drive(track, fault, fault_at if begin else None, world.middle)
+    record = DriveRecord(track, fault, fault_at if begin else None, world.middle)
     change: Fault | None = None
     pushed = 0.0
     for index in range(frames):
@@ -169,7 +169,9 @@ def drive(
     return record
 
 
-def _note(record: Drive, world: World, verdict: Verdict | None, steering: float, frame: np.ndarray | None) -> None:
+def _note(
+    record: DriveRecord, world: World, verdict: Verdict | None, steering: float, frame: np.ndarray | None
+) -> None:
     record.position.append(world.position)
     record.distance.append(world.distance)
     record.offset.append(world.offset)

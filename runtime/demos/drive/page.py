@@ -11,7 +11,7 @@ from ....monitor import Status
 from ...pages import fill, heights, inline_picture
 from .experiment import DriveExperiment, Pair
 from .faults import FAULTS
-from .loop import BRAKING, Drive
+from .loop import BRAKING, DriveRecord
 from .world import FRAMES_PER_SECOND
 
 PICTURES, BEFORE, AFTER = 50, 24, 126
@@ -72,7 +72,7 @@ def render_page(experiment: DriveExperiment) -> str:
     )
 
 
-def player(record: Drive, after: int) -> Player:
+def player(record: DriveRecord, after: int) -> Player:
     """The drive around its fault, to `after` frames behind it. One that ended before keeps its last picture."""
     at = record.fault_at or 0
     start = max(0, at - BEFORE)
@@ -112,7 +112,7 @@ def road_map(pair: Pair) -> dict[str, object]:
         places = (points - low) * (100 / size) * (1, -1) + (0, 100)
         return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + close
 
-    def place(record: Drive, frame: int | None) -> tuple[float, float] | None:
+    def place(record: DriveRecord, frame: int | None) -> tuple[float, float] | None:
         if frame is None:
             return None
         x, y = (record.position[frame] - low) * (100 / size) * (1, -1) + (0, 100)
@@ -130,7 +130,7 @@ def road_map(pair: Pair) -> dict[str, object]:
     }
 
 
-def score_line(record: Drive) -> dict[str, object]:
+def score_line(record: DriveRecord) -> dict[str, object]:
     """The score in units of the threshold around the fault as an SVG path of 240 x 60, and where the fault is."""
     at = record.fault_at or 0
     start = max(0, at - 60)
@@ -156,7 +156,7 @@ def histogram(bare: np.ndarray, monitored: np.ndarray) -> dict[str, object]:
     }
 
 
-def outcome(record: Drive) -> str:
+def outcome(record: DriveRecord) -> str:
     """How a drive with a fault ended, in words."""
     metres = f"{record.travelled:.0f} m"
     if record.left_at is not None:

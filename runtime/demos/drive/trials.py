@@ -15,7 +15,7 @@ from ....monitor import Monitor
 from ....networks import OnnxNetwork
 from ....networks.zoo.steering import drive_model
 from .faults import FAULTS, Fault, Scene
-from .loop import Drive, Pilot, drive
+from .loop import DriveRecord, Pilot, drive
 from .world import World
 
 PROFILED, HELD_OUT = range(2000, 2024), range(3000, 3024)
@@ -33,7 +33,7 @@ CHANGED = 1.0
 
 
 @dataclass(frozen=True)
-class Trial:
+class DriveTrial:
     """One drive to be made. keep: with all its frames."""
 
     track: int
@@ -55,7 +55,7 @@ class Driver:
         self._bare = Pilot(network)
         self._guarded = None if profile is None else Pilot(network, Monitor.load(profile, network))
 
-    def __call__(self, trial: Trial) -> Drive:
+    def __call__(self, trial: DriveTrial) -> DriveRecord:
         pilot = self._guarded if trial.guarded else self._bare
         if pilot is None:
             raise ValueError("expected a profile for a drive under a guard, got none")
@@ -77,8 +77,8 @@ class Driver:
 
 
 def run_trials(
-    trials: Iterable[Trial], weights: Path, profile: Path | None = None, *, workers: int = 1
-) -> Iterator[Drive]:
+    trials: Iterable[DriveTrial], weights: Path, profile: Path | None = None, *, workers: int = 1
+) -> Iterator[DriveRecord]:
     """The drives, in order. The same for every number of worker processes."""
     if workers == 1:
         yield from map(Driver(weights, profile), trials)
@@ -101,15 +101,15 @@ def make_monitor(
     """The monitor of the network in a folder of weights: profiled and calibrated on clean drives by itself."""
     monitor = Monitor(OnnxNetwork(drive_model(weights)))
     step(f"profiling: the network drives {len(profiled)} tracks, pushed off its line now and then")
-    trials = [Trial(track, push=PUSH, frames=frames, keep=True) for track in profiled]
+    trials = [DriveTrial(track, push=PUSH, frames=frames, keep=True) for track in profiled]
     monitor.profile(_batches(run_trials(trials, weights, workers=workers)))
     step(f"calibrating: it drives {len(held_out)} others undisturbed; {rate:.2%} false alarms a frame")
-    trials = [Trial(track, frames=frames, keep=True) for track in held_out]
+    trials = [DriveTrial(track, frames=frames, keep=True) for track in held_out]
     monitor.calibrate(_batches(run_trials(trials, weights, workers=workers)), rate)
     return monitor
 
 
-def changes(clean: Drive, faulty: Drive) -> bool:
+def changes(clean: DriveRecord, faulty: DriveRecord) -> bool:
     """Whether the fault took the car off the road, or `CHANGED` metres off the path it takes without the fault."""
     if faulty.left_at is not None:
         return True
@@ -120,7 +120,7 @@ def changes(clean: Drive, faulty: Drive) -> bool:
     return False
 
 
-def without_frames(record: Drive) -> Drive:
+def without_frames(record: DriveRecord) -> DriveRecord:
     """The drive less its pictures."""
     return replace(record, frames=[])
 
@@ -133,7 +133,7 @@ def _away(path: np.ndarray, position: np.ndarray) -> float:
     return float(np.sqrt(((start + share[:, None] * along - position) ** 2).sum(axis=1)).min())
 
 
-def _batches(drives: Iterable[Drive]) -> Iterator[np.ndarray]:
+def _batches(drives: Iterable[DriveRecord]) -> Iterator[np.ndarray]:
     for record in drives:
         for start in range(0, len(record.frames), 100):
             yield np.stack(record.frames[start : start + 100]).astype(np.float32) / np.float32(255)
@@ -148,6 +148,6 @@ def _start(weights: Path, profile: Path | None) -> None:
     _driver = Driver(weights, profile)
 
 
-def _run(trial: Trial) -> Drive:
+def _run(trial: DriveTrial) -> DriveRecord:
     assert _driver is not None  # noqa: S101 (for mypy: `_start` made it)
     return _driver(trial)

@@ -7,7 +7,7 @@ import pytest
 
 from outrider.monitor import Status
 from outrider.networks.zoo.steering import steering_of
-from outrider.runtime.demos.drive.loop import BRAKING, Drive, Pilot, drive
+from outrider.runtime.demos.drive.loop import BRAKING, DriveRecord, Pilot, drive
 from outrider.runtime.demos.drive.world import FRAMES_PER_SECOND
 
 OK, WARN, ALARM = Status.OK, Status.WARN, Status.ALARM
@@ -63,9 +63,9 @@ def test_without_an_output_the_wheel_is_straight(network, scripted):
 
 
 def test_delays_count_the_first_faulty_frame_as_one():
-    record = Drive(1, "fog", 5, np.zeros((3, 2)), status=[OK] * 5 + [ALARM])
+    record = DriveRecord(1, "fog", 5, np.zeros((3, 2)), status=[OK] * 5 + [ALARM])
     assert (record.alarm_at, record.delay, record.false_alarm) == (5, 1, False)
-    early = Drive(1, "fog", 5, np.zeros((3, 2)), status=[OK, ALARM, OK, OK, OK, OK])
+    early = DriveRecord(1, "fog", 5, np.zeros((3, 2)), status=[OK, ALARM, OK, OK, OK, OK])
     assert (early.alarm_at, early.delay, early.false_alarm) == (None, None, True)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from outrider.networks.zoo.steering import WEIGHTS
 from outrider.runtime.demos.drive import school, trials
-from outrider.runtime.demos.drive.loop import Drive
-from outrider.runtime.demos.drive.trials import Trial, changes, run_trials
+from outrider.runtime.demos.drive.loop import DriveRecord
+from outrider.runtime.demos.drive.trials import DriveTrial, changes, run_trials
 
 
 def test_no_track_serves_two_ends():
@@ -21,7 +21,7 @@ def test_no_track_serves_two_ends():
 
 
 def test_drives_come_in_order_and_alike_from_processes():
-    wanted = [Trial(11, frames=12), Trial(12, "fog", frames=12, fault_at=6, keep=True)]
+    wanted = [DriveTrial(11, frames=12), DriveTrial(12, "fog", frames=12, fault_at=6, keep=True)]
     here = list(run_trials(wanted, WEIGHTS))
     there = list(run_trials(wanted, WEIGHTS, workers=2))
     for one, other in zip(here, there, strict=True):
@@ -32,13 +32,13 @@ def test_drives_come_in_order_and_alike_from_processes():
 
 def test_a_guarded_trial_needs_a_profile():
     with pytest.raises(ValueError, match="expected a profile"):
-        list(run_trials([Trial(11, guarded=True)], WEIGHTS))
+        list(run_trials([DriveTrial(11, guarded=True)], WEIGHTS))
 
 
 def straight(aside=0.0, fault_at=None):
     """Ten metres to the east, from the fifth on to the side by so much."""
     places = [np.array([x, aside if x >= 5 else 0.0]) for x in range(11)]
-    return Drive(1, "fog", fault_at, np.zeros((3, 2)), position=places, distance=[float(x) for x in range(11)])
+    return DriveRecord(1, "fog", fault_at, np.zeros((3, 2)), position=places, distance=[float(x) for x in range(11)])
 
 
 @pytest.mark.parametrize(("aside", "changed"), [(0.0, False), (0.9, False), (-1.2, True)])
