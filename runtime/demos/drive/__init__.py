@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ....networks.zoo.steering import WEIGHTS
+from ..steps import plain_table, told
 from .experiment import FAST, FULL, DriveExperiment, frame_times, run_experiment
 from .faults import FAULTS
 from .loop import ALARM, FROZEN, DriveRecord
@@ -49,12 +50,7 @@ def run_drive_demo(
     console = Console(highlight=False)
     start = time.perf_counter()
     workers = workers or min(4, os.cpu_count() or 1)
-    with console.status("") as status:
-
-        def step(text: str) -> None:
-            console.print(f"[dim]{time.perf_counter() - start:5.1f} s[/]  {text}")
-            status.update(text)
-
+    with told(console) as step:
         weights = WEIGHTS
         if retrain:
             from .school import teach, write_weights
@@ -75,15 +71,9 @@ def run_drive_demo(
 
 def results_table(experiment: DriveExperiment) -> Table:
     """A row per fault: how the drive ended without and with the guard, and how soon the guard alarmed."""
-    table = Table(
-        "fault", "without the guard", "with the guard", "alarm", box=None, pad_edge=False, padding=(0, 3, 0, 0)
-    )
+    table = plain_table("fault", "without the guard", "with the guard", "alarm")
     for pair in experiment.pairs:
         delay = pair.guarded.delay
-        table.add_row(
-            pair.fault,
-            outcome(pair.bare),
-            outcome(pair.guarded),
-            "none" if delay is None else f"on frame {delay}",
-        )
+        alarm = "none" if delay is None else f"on frame {delay}"
+        table.add_row(pair.fault, outcome(pair.bare), outcome(pair.guarded), alarm)
     return table

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,10 @@ import numpy as np
 from ....monitor import Monitor
 from ....networks import OnnxNetwork
 from ....networks.zoo.steering import drive_model
+from ..steps import Step, times_in_turn
 from .faults import FAULTS
 from .loop import DriveRecord, standard_guard
 from .trials import FALSE_ALARM_RATE, FAULT_AT, FRAMES, HELD_OUT, PROFILED, SHOWN, DriveTrial, make_monitor, run_trials
-
-Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -98,15 +95,8 @@ def run_experiment(step: Step, weights: Path, size: Size = FULL, *, workers: int
 
 
 def frame_times(profile: Path, weights: Path, frames: list[np.ndarray], rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds per frame, bare and under the guard, one after the other so that both meet the same machine."""
+    """Seconds per frame, bare and under the guard. frames: (3, 84, 96) uint8."""
     network = OnnxNetwork(drive_model(weights))
     guard = standard_guard(Monitor.load(profile, network)).warm_up()
-    times = np.empty((rounds + 20, 2))
-    for index in range(rounds + 20):
-        frame = frames[index % len(frames)].astype(np.float32) / np.float32(255)
-        start = time.perf_counter()
-        network.run(frame[None])
-        middle = time.perf_counter()
-        guard(frame)
-        times[index] = middle - start, time.perf_counter() - middle
-    return times[20:, 0], times[20:, 1]
+    floats = [frame.astype(np.float32) / np.float32(255) for frame in frames]
+    return times_in_turn(network.run, guard, floats, rounds)

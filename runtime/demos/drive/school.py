@@ -6,14 +6,14 @@ should have done (DAgger; Ross, Gordon and Bagnell, AISTATS 2011), so that the n
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....networks.zoo.steering import labels_of, steering_of
+from ..steps import Step, export
 from .expert import expert_steering, pedals, speed_for
 from .world import FRAMES_PER_SECOND, HEIGHT, WIDTH, World
 
@@ -28,7 +28,7 @@ _PUSH_EVERY, _PUSH_LENGTH = 3 * FRAMES_PER_SECOND, 8
 
 
 def teach(
-    step: Callable[[str], None],
+    step: Step,
     *,
     rounds: int = ROUNDS,
     tracks: int = TRACKS,
@@ -88,36 +88,10 @@ def _lesson(world: World, track: int, frames: int, module: Any) -> Iterator[tupl
             return
 
 
-def export(module: Any, path: Path) -> None:
-    """Write the network as one ONNX file, which keeps the names of its modules and nothing of this machine."""
-    import onnx
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's exporter calls parts of PyTorch that it deprecates
-        program = torch.onnx.export(
-            module,
-            (torch.zeros(1, 3, HEIGHT, WIDTH),),
-            input_names=["frame"],
-            output_names=["logits"],
-            dynamic_shapes={"x": {0: "batch"}},
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None  # noqa: S101 (for mypy: dynamo=True returns one)
-    model = program.model_proto
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    onnx.save(model, path)
-
-
 def write_weights(module: Any, folder: Path) -> None:
     """Write the network to a folder as drive.safetensors and drive.onnx."""
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "drive.safetensors").write_bytes(save(module.state_dict()))
-    export(module, folder / "drive.onnx")
+    export(module, (3, HEIGHT, WIDTH), folder / "drive.onnx")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -14,6 +14,7 @@ import numpy as np
 from ....monitor import Monitor
 from ....networks import OnnxNetwork
 from ....networks.zoo.steering import drive_model
+from ..steps import Step
 from .faults import FAULTS, Fault, Scene
 from .loop import DriveRecord, Pilot, drive
 from .world import World
@@ -96,7 +97,7 @@ def make_monitor(
     rate: float = FALSE_ALARM_RATE,
     frames: int = FRAMES,
     workers: int = 1,
-    step: Callable[[str], None] = lambda _text: None,
+    step: Step = lambda _text: None,
 ) -> Monitor:
     """The monitor of the network in a folder of weights: profiled and calibrated on clean drives by itself."""
     monitor = Monitor(OnnxNetwork(drive_model(weights)))

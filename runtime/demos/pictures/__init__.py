@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ..steps import plain_table, told
 from .experiment import ATTACKED, CORRUPTED, COVERED, STRANGE, Experiment, run_experiment
 from .page import KINDS, percent, render_page
 
@@ -18,12 +19,7 @@ def run_demo(output: Path, *, fast: bool = False) -> Experiment:
     """Run the experiment, print its table and write its page to `output`."""
     console = Console(highlight=False)
     start = time.perf_counter()
-    with console.status("") as status:
-
-        def step(text: str) -> None:
-            console.print(f"[dim]{time.perf_counter() - start:5.1f} s[/]  {text}")
-            status.update(text)
-
+    with told(console) as step:
         experiment = run_experiment(step, fast=fast)
         output.write_text(render_page(experiment), encoding="utf-8")
     console.print()
@@ -38,7 +34,7 @@ def run_demo(output: Path, *, fast: bool = False) -> Experiment:
 
 def results_table(experiment: Experiment) -> Table:
     """A row per set of inputs: how many, the share flagged, AUROC, how often the network was right, and how sure."""
-    table = Table("inputs", "n", "flagged", "AUROC", "right", "sure", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = plain_table("inputs", "n", "flagged", "AUROC", "right", "sure")
     for column in table.columns[1:]:
         column.justify = "right"
     for kind, title in KINDS.items():

@@ -6,11 +6,8 @@ and only then does the monitor meet the test photographs and everything that is 
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +18,13 @@ import numpy as np
 from ....monitor import Monitor, Verdicts
 from ....monitor.calibration import auroc
 from ....networks import ImageSet, OnnxNetwork, load_dataset, probabilities
+from ..steps import Step, export, times_in_turn
 from .corruptions import CORRUPTIONS
 from .strangers import STRANGERS
 
 FALSE_ALARM_RATE = 0.05
 HELD_OUT = 300
 COVERED, STRANGE, CORRUPTED, ATTACKED = "covered", "strange", "corrupted", "attacked"
-
-Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -108,12 +104,12 @@ def run_experiment(step: Step, *, fast: bool = False) -> Experiment:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _run(torch, step, fast)
+        return _run(step, fast)
     finally:
         torch.set_num_threads(threads)
 
 
-def _run(torch: Any, step: Step, fast: bool) -> Experiment:
+def _run(step: Step, fast: bool) -> Experiment:
     step("loading photographs of traffic lights")
     photographs, test = load_dataset("traffic-lights", "train"), load_dataset("traffic-lights", "test")
     order = np.random.default_rng(0).permutation(len(photographs))
@@ -124,7 +120,7 @@ def _run(torch: Any, step: Step, fast: bool) -> Experiment:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traffic-lights.onnx"
         step("exporting it to ONNX")
-        _export(torch, module, path)
+        export(module, (3, 32, 32), path)
         with closing(OnnxNetwork(path)) as network:
             monitor = Monitor(network)
             step("profiling: what do these photographs make of every layer?")
@@ -135,7 +131,7 @@ def _run(torch: Any, step: Step, fast: bool) -> Experiment:
             step("checking all of them")
             outcomes = _judge(monitor, everything)
             step("timing one frame with and without the monitor")
-            bare, monitored = _times(monitor, test.floats(), rounds=30 if fast else 400)
+            bare, monitored = times_in_turn(network.run, monitor, test.floats(), rounds=30 if fast else 400)
             facts = monitor.describe()
     return Experiment(
         photographs.classes,
@@ -144,8 +140,8 @@ def _run(torch: Any, step: Step, fast: bool) -> Experiment:
         monitor.columns,
         outcomes,
         attempts,
-        bare,
-        monitored,
+        float(np.median(bare)),
+        float(np.median(monitored)),
     )
 
 
@@ -159,22 +155,6 @@ def _train(data: ImageSet, epochs: int) -> Any:
     module = SmallResNet(classes=len(data.classes), width=16)
     fit(module, data.images, np.asarray(data.labels), epochs=epochs, batch_size=32, peak_rate=0.05, flip=True, shift=2)
     return module
-
-
-def _export(torch: Any, module: Any, path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's exporter calls parts of PyTorch that it deprecates
-        torch.onnx.export(
-            module,
-            (torch.zeros(1, 3, 32, 32),),
-            path,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_shapes={"x": {0: "batch"}},
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
 
 
 def _batches(data: ImageSet, size: int = 64) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
@@ -211,19 +191,3 @@ def _judge(monitor: Monitor, everything: list[Inputs]) -> tuple[Outcome, ...]:
         Outcome(inputs, verdicts, auroc(test.score, verdicts.score), probabilities(logits).max(1))
         for inputs, (logits, verdicts) in zip(everything, checked, strict=True)
     )
-
-
-def _times(monitor: Monitor, images: np.ndarray, rounds: int) -> tuple[float, float]:
-    """Median seconds per frame, bare and monitored, one after the other so that both meet the same machine."""
-    bare, monitored = [], []
-    for index in range(rounds + 10):
-        frame = images[index % len(images)]
-        start = time.perf_counter()
-        monitor.network.run(frame[None])
-        middle = time.perf_counter()
-        monitor(frame)
-        end = time.perf_counter()
-        if index >= 10:
-            bare.append(middle - start)
-            monitored.append(end - middle)
-    return statistics.median(bare), statistics.median(monitored)
