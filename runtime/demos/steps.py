@@ -1,4 +1,4 @@
-"""What every demo does: say what begins, show a table, time a frame without and with the monitor, export."""
+"""What every demo does: say what begins, time a frame without and with the monitor, export."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 Step = Callable[[str], None]
+PLAIN: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 3, 0, 0)}
+"""How both demos lay out their tables."""
 _WARM_UP = 20
 
 
@@ -28,11 +29,6 @@ def told(console: Console) -> Iterator[Step]:
             status.update(text)
 
         yield step
-
-
-def plain_table(*columns: str) -> Table:
-    """A table without lines."""
-    return Table(*columns, box=None, pad_edge=False, padding=(0, 3, 0, 0))
 
 
 def times_in_turn(

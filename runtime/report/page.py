@@ -143,8 +143,7 @@ def _title(statistics: dict[str, Any]) -> str:
 
 
 def _cards(drive: Drive) -> list[FrameCard]:
-    newest = islice(reversed(drive.pictures.items()), _CARDS)
-    wanted = dict(newest)
+    wanted = dict(islice(reversed(drive.pictures.items()), _CARDS))
     said: dict[tuple[str, int], Event] = {}
     for run in drive.runs:
         for event in run.events:
@@ -152,12 +151,10 @@ def _cards(drive: Drive) -> list[FrameCard]:
                 said.setdefault((run.header.run, event.frame), event)
     found = []
     for (run_id, frame), path in reversed(wanted.items()):
-        picture = _picture(path)
-        if picture:
-            alarm = said.get((run_id, frame))
-            note, ratio, status = "no line in the log", math.inf, None
-            if alarm:
-                note, ratio, status = alarm.reason[:200], figures.margin(alarm), alarm.status
+        note, ratio, status = "no line in the log", math.inf, None
+        if alarm := said.get((run_id, frame)):
+            note, ratio, status = alarm.reason[:200], figures.margin(alarm), alarm.status
+        if picture := _picture(path):
             found.append(FrameCard(picture, f"Frame {frame}", note, ratio, frame, run_id, status))
     return found
 

@@ -146,18 +146,15 @@ def _run(run: Run, counters: Counters) -> dict[str, Any]:
 
 
 def _rate(count: int, n: int, hours: float) -> dict[str, Any]:
-    if not 0 <= count <= n or n == 0:
-        return {"count": count, "n": n, "share": None, "interval": None, "per_hour": None, "per_hour_interval": None}
-    low, high = clopper_pearson(count, n)
-    per_hour = n / hours if hours else None
-    return {
-        "count": count,
-        "n": n,
-        "share": count / n,
-        "interval": [low, high],
-        "per_hour": None if per_hour is None else count / n * per_hour,
-        "per_hour_interval": None if per_hour is None else [low * per_hour, high * per_hour],
-    }
+    rate: dict[str, Any] = {"count": count, "n": n, "share": None, "interval": None}
+    rate |= {"per_hour": None, "per_hour_interval": None}
+    if 0 <= count <= n and n:
+        share, *interval = shares = [count / n, *clopper_pearson(count, n)]
+        rate |= {"share": share, "interval": interval}
+        if hours:
+            per_hour, *interval = (share * (n / hours) for share in shares)
+            rate |= {"per_hour": per_hour, "per_hour_interval": interval}
+    return rate
 
 
 def _calibrated(drive: Drive, judged: dict[str, int], hours: float) -> dict[str, Any]:

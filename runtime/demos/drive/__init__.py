@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ....networks.zoo.steering import WEIGHTS
-from ..steps import plain_table, told
+from ..steps import PLAIN, told
 from .experiment import FAST, FULL, DriveExperiment, frame_times, run_experiment
 from .faults import FAULTS
 from .loop import ALARM, FROZEN, DriveRecord
@@ -71,7 +71,7 @@ def run_drive_demo(
 
 def results_table(experiment: DriveExperiment) -> Table:
     """A row per fault: how the drive ended without and with the guard, and how soon the guard alarmed."""
-    table = plain_table("fault", "without the guard", "with the guard", "alarm")
+    table = Table("fault", "without the guard", "with the guard", "alarm", **PLAIN)
     for pair in experiment.pairs:
         delay = pair.guarded.delay
         alarm = "none" if delay is None else f"on frame {delay}"

@@ -43,14 +43,8 @@ def render_page(experiment: DriveExperiment) -> str:
         {},
         experiment=experiment,
         pairs=[
-            (
-                pair,
-                player(pair.bare, _after(pair)),
-                player(pair.guarded, _after(pair)),
-                road_map(pair),
-                score_line(pair.guarded),
-            )
-            for pair in pairs
+            (p, player(p.bare, _after(p)), player(p.guarded, _after(p)), road_map(p), score_line(p.guarded))
+            for p in pairs
         ],
         left=sum(pair.bare.left_at is not None for pair in pairs),
         left_guarded=sum(pair.guarded.left_at is not None for pair in pairs),
@@ -67,7 +61,7 @@ def render_page(experiment: DriveExperiment) -> str:
         calibration=experiment.profile["calibration"],
         trusted=experiment.profile["trusted"],
         outcome=outcome,
-        descriptions={name: _first_sentence(make) for name, make in FAULTS.items()},
+        descriptions={name: str(make.__doc__).split("\n")[0] for name, make in FAULTS.items()},
         seconds=lambda frames: f"{frames / FRAMES_PER_SECOND:.2f} s",
     )
 
@@ -99,30 +93,26 @@ def _after(pair: Pair) -> int:
 def road_map(pair: Pair) -> dict[str, object]:
     """Road and both paths around the fault, as SVG paths, north up."""
     at = pair.bare.fault_at or 0
-    paths = {
-        name: np.array(record.position[max(0, at - 40) :])
-        for name, record in (("bare", pair.bare), ("guarded", pair.guarded))
-    }
-    corners = np.concatenate(list(paths.values()))
+    bare, guarded = (np.array(record.position[max(0, at - 40) :]) for record in (pair.bare, pair.guarded))
+    corners = np.concatenate([bare, guarded])
     low, high = corners.min(axis=0) - _MARGIN, corners.max(axis=0) + _MARGIN
     middle, size = (low + high) / 2, max((high - low).max(), 90.0)
     low = middle - size / 2
 
-    def line(points: np.ndarray, close: str = "") -> str:
-        places = (points - low) * (100 / size) * (1, -1) + (0, 100)
-        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + close
+    def on_map(points: np.ndarray) -> np.ndarray:
+        return (points - low) * (100 / size) * (1, -1) + (0, 100)
 
-    def place(record: DriveRecord, frame: int | None) -> tuple[float, float] | None:
-        if frame is None:
-            return None
-        x, y = (record.position[frame] - low) * (100 / size) * (1, -1) + (0, 100)
-        return round(float(x), 1), round(float(y), 1)
+    def line(points: np.ndarray, close: str = "") -> str:
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in on_map(points)) + close
+
+    def place(record: DriveRecord, frame: int | None) -> list[float] | None:
+        return None if frame is None else on_map(record.position[frame]).round(1).tolist()
 
     return {
         "road": line(pair.bare.road, "Z"),
         "width": round(2 * 20 / 3 * 100 / size, 1),
-        "bare": line(paths["bare"]),
-        "guarded": line(paths["guarded"]),
+        "bare": line(bare),
+        "guarded": line(guarded),
         "fault": place(pair.bare, at),
         "left": place(pair.bare, pair.bare.left_at),
         "left_guarded": place(pair.guarded, pair.guarded.left_at),
@@ -166,7 +156,3 @@ def outcome(record: DriveRecord) -> str:
     if any(status >= Status.ALARM for status in record.status):
         return f"slowed, on the road for {metres}"
     return f"on the road for {metres}"
-
-
-def _first_sentence(made: object) -> str:
-    return str(made.__doc__).split("\n")[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ..steps import plain_table, told
+from ..steps import PLAIN, told
 from .experiment import ATTACKED, CORRUPTED, COVERED, STRANGE, Experiment, run_experiment
 from .page import KINDS, percent, render_page
 
@@ -34,7 +34,7 @@ def run_demo(output: Path, *, fast: bool = False) -> Experiment:
 
 def results_table(experiment: Experiment) -> Table:
     """A row per set of inputs: how many, the share flagged, AUROC, how often the network was right, and how sure."""
-    table = plain_table("inputs", "n", "flagged", "AUROC", "right", "sure")
+    table = Table("inputs", "n", "flagged", "AUROC", "right", "sure", **PLAIN)
     for column in table.columns[1:]:
         column.justify = "right"
     for kind, title in KINDS.items():

@@ -24,15 +24,11 @@ _RARE = 30
 
 @dataclass(frozen=True)
 class AnswerCard(Card):
-    """An image with the network's answer, the true class, None where there is none, and the monitor's confidence."""
+    """An image with the network's answer, the true class where that is another, and the monitor's confidence."""
 
     prediction: str
     truth: str | None
     confidence: float
-
-    @property
-    def wrong(self) -> bool:
-        return self.truth not in (None, self.prediction)
 
 
 def render_page(experiment: Experiment) -> str:
@@ -110,6 +106,7 @@ def _cards(experiment: Experiment, choose: Callable[[Outcome], np.ndarray]) -> C
     def card(outcome: Outcome, row: int) -> AnswerCard:
         verdict, labels = outcome.verdicts[row], outcome.inputs.labels
         answer = experiment.classes[verdict.prediction]
+        truth = answer if labels is None else experiment.classes[labels[row]]
         columns = ", ".join(map(_column, verdict.layers[:2]))
         more = len(verdict.layers) - 2
         return AnswerCard(
@@ -118,7 +115,7 @@ def _cards(experiment: Experiment, choose: Callable[[Outcome], np.ndarray]) -> C
             columns + (f" and {more} more" if more > 0 else "") or verdict.reason,
             verdict.score / verdict.threshold,
             answer,
-            None if labels is None else experiment.classes[labels[row]],
+            None if truth == answer else truth,
             verdict.confidence,
         )
 
