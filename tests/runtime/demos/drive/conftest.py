@@ -1,6 +1,8 @@
-"""A world to drive in, and a guard that says what it is told to."""
+"""A world to drive in, a guard that says what it is told to, and the demo with few and short drives."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("pygame", reason="driving needs gymnasium[box2d]")
 pytest.importorskip("Box2D", reason="driving needs gymnasium[box2d]")
 
-from outrider.monitor import Status, Verdict
+from outrider.monitor import OutriderWarning, Status, Verdict
 from outrider.networks import OnnxNetwork
 from outrider.networks.zoo.steering import drive_model
 from outrider.runtime.demos.drive.loop import Pilot
@@ -24,6 +26,20 @@ def world():
 @pytest.fixture(scope="session")
 def network():
     return OnnxNetwork(drive_model())
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """(its experiment, its page)"""
+    pytest.importorskip("jinja2")
+    pytest.importorskip("PIL")
+    from outrider.runtime.demos.drive import run_drive_demo
+
+    output = tmp_path_factory.mktemp("drive") / "drive.html"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)  # four short drives have no sharp bends to the right
+        experiment = run_drive_demo(output, fast=True, workers=1)
+    return experiment, output.read_text(encoding="utf-8")
 
 
 class ScriptedGuard:

@@ -1,72 +1,26 @@
-"""The demo of the closed loop with few and short drives, and its page."""
+"""The page of the closed loop: whole, and it names and marks what happened."""
 
 from __future__ import annotations
 
-import re
-import warnings
-from html.parser import HTMLParser
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-pytest.importorskip("jinja2")
 pytest.importorskip("PIL")
 
-from outrider.monitor import OutriderWarning
-from outrider.runtime.demos.drive import results_table, run_drive_demo
-from outrider.runtime.demos.drive.page import histogram, outcome, player, road_map
+from outrider.monitor import Status
+from outrider.runtime.demos.drive import results_table
+from outrider.runtime.demos.drive.loop import DriveRecord
+from outrider.runtime.demos.drive.page import histogram, outcome, player, road_map, score_line
 
-VOID = {"br", "circle", "img", "link", "meta", "path", "rect"}
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    output = tmp_path_factory.mktemp("drive") / "drive.html"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OutriderWarning)  # four short drives have no sharp bends to the right
-        experiment = run_drive_demo(output, fast=True, workers=1)
-    return experiment, output.read_text(encoding="utf-8")
+from ...parsed_page import whole
 
 
-def test_the_guard_stops_what_the_bare_network_drives_on_with(demo):
-    experiment, _ = demo
-    assert [pair.fault for pair in experiment.pairs] == ["fog", "night", "camera noise"]
-    for pair in experiment.pairs:
-        assert pair.bare.alarm_at is None
-        assert pair.guarded.delay <= 10
-        assert pair.guarded.left_at is None
-        assert pair.guarded.stopped_at is not None
-        np.testing.assert_array_equal(pair.bare.position[:30], pair.guarded.position[:30])
-
-
-def test_the_page_is_self_contained(demo):
-    _, page = demo
-    assert "http" not in page
-    assert "<script" not in page
-    addresses = re.findall(r"url\(([^)]{,30})", page)
-    assert len(addresses) == 6
-    assert all(address.startswith("data:image/webp;base64,") for address in addresses)
-
-
-def test_the_page_is_well_formed(demo):
-    class Nesting(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.open = []
-
-        def handle_starttag(self, tag, attributes):
-            if tag not in VOID:
-                self.open.append(tag)
-
-        def handle_startendtag(self, tag, attributes):
-            pass
-
-        def handle_endtag(self, tag):
-            assert self.open.pop() == tag
-
-    parser = Nesting()
-    parser.feed(demo[1])
-    assert parser.open == []
+def test_the_page_is_whole_and_shows_two_films_of_every_fault(demo):
+    experiment, text = demo
+    whole(text)
+    assert text.count("url(data:image/webp;base64,") == text.count("url(") == 2 * len(experiment.pairs)
 
 
 def test_page_and_table_name_every_fault_and_outcome(demo):
@@ -99,7 +53,26 @@ def test_histogram_counts_both_over_the_same_bins():
     assert bars["medians"] == pytest.approx((1, 2))
 
 
-def test_retraining_is_refused_for_the_pictures(outrider):
-    result = outrider("demo", "--retrain")
-    assert result.code == 2
-    assert "outrider demo drive" in result.err
+def record(**changes):
+    """Ten metres of road behind a fault at the first frame."""
+    made = DriveRecord(1, "fog", 0, np.zeros((3, 2)), distance=[0.0, 10.0], status=[Status.OK] * 2, ratio=[0.5, 1.0])
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "on the road for 10 m"),
+        ({"status": [Status.OK, Status.ALARM]}, "slowed, on the road for 10 m"),
+        ({"status": [Status.OK, Status.ALARM], "stopped_at": 1}, "stopped after 10 m"),
+        ({"left_at": 1}, "off the road after 10 m"),
+    ],
+)
+def test_how_a_drive_ended_in_words(changes, words):
+    assert outcome(record(**changes)) == words
+
+
+def test_scores_are_drawn_in_units_of_the_threshold_up_to_eight():
+    line = score_line(record(ratio=[0.0, 1.0, 8.0, float("inf"), float("nan")]))
+    assert line["path"] == "M0.0 60.0L60.0 53.0L120.0 4.0L180.0 4.0L240.0 4.0"
+    assert (line["fault"], line["threshold"]) == (0, 53)

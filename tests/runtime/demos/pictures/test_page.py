@@ -1,91 +1,25 @@
-"""The demo, with little training and few images, and its page."""
+"""The page of the demo: whole, and it names what the experiment and the table name."""
 
 from __future__ import annotations
-
-import re
-import warnings
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("torchattacks")
-pytest.importorskip("onnxscript")
-pytest.importorskip("jinja2")
+pytest.importorskip("PIL")
 
-from outrider.monitor import OutriderWarning
-from outrider.runtime.demos.pictures import results_table, run_demo
-from outrider.runtime.demos.pictures.charts import histogram, picture, roc
-from outrider.runtime.demos.pictures.corruptions import CORRUPTIONS
-from outrider.runtime.demos.pictures.experiment import ATTACKED, CORRUPTED, COVERED, STRANGE
-from outrider.runtime.demos.pictures.page import percent
-from outrider.runtime.demos.pictures.strangers import STRANGERS
+from outrider.runtime.demos.pictures import results_table
+from outrider.runtime.demos.pictures.page import _missed, _wrong, percent
 
-VOID = {"br", "img", "link", "meta", "path", "rect"}
+from ...parsed_page import whole
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    output = tmp_path_factory.mktemp("demo") / "demo.html"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OutriderWarning)  # six epochs leave yellow without trusted photographs
-        experiment = run_demo(output, fast=True)
-    return experiment, output.read_text(encoding="utf-8")
-
-
-def test_every_kind_is_tried_and_the_threshold_is_older(demo):
-    experiment, _ = demo
-    assert {outcome.inputs.kind for outcome in experiment.outcomes} == {COVERED, STRANGE, CORRUPTED, ATTACKED}
-    assert experiment.profile["calibration"]["false_alarm_rate"] == 0.05
-    assert experiment.profile["trusted"]["frames"] + 300 == 1187
-
-
-def test_only_successful_attacks_count(demo):
-    experiment, _ = demo
-    for outcome in experiment.outcomes:
-        if outcome.inputs.kind == ATTACKED:
-            assert outcome.right == 0
-            assert len(outcome.inputs.images) <= experiment.attempts[outcome.inputs.name]
-
-
-def test_the_monitor_tells_strangers_from_traffic_lights(demo):
-    experiment, _ = demo
-    strange = [outcome for outcome in experiment.outcomes if outcome.inputs.kind == STRANGE]
-    assert min(outcome.auroc for outcome in strange) > 0.8
-
-
-def test_the_page_is_self_contained(demo):
-    _, page = demo
-    assert "http" not in page
-    assert "<script" not in page
-    assert not re.search(r"url\(|@import|<link", page)
-    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert len(sources) > 50
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
-
-
-def test_the_page_is_well_formed(demo):
-    class Nesting(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.open = []
-
-        def handle_starttag(self, tag, attributes):
-            if tag not in VOID:
-                self.open.append(tag)
-            if tag == "img":
-                assert dict(attributes)["alt"]
-
-        def handle_startendtag(self, tag, attributes):
-            pass
-
-        def handle_endtag(self, tag):
-            assert self.open.pop() == tag
-
-    parser = Nesting()
-    parser.feed(demo[1])
-    assert parser.open == []
+def test_the_page_is_whole_and_shows_its_pictures(demo):
+    experiment, text = demo
+    page = whole(text)
+    pictures = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) > 50
+    assert all(source.startswith("data:image/png;base64,") for source in pictures)
+    assert page.names().count("svg") == len(experiment.outcomes) + 3
 
 
 def test_page_and_table_name_every_set(demo):
@@ -97,42 +31,15 @@ def test_page_and_table_name_every_set(demo):
         assert percent(outcome.flagged) in page
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corruptions_keep_shape_dtype_and_range(name):
-    images = np.random.default_rng(0).random((3, 3, 32, 32), np.float32)
-    before = images.copy()
-    spoiled = CORRUPTIONS[name](images, np.random.default_rng(1))
-    np.testing.assert_array_equal(images, before)
-    assert (spoiled.shape, spoiled.dtype) == (images.shape, np.float32)
-    assert 0 <= spoiled.min() < spoiled.max() <= 1
-    assert not np.array_equal(spoiled, images)
-
-
-@pytest.mark.parametrize("name", STRANGERS)
-def test_strangers_have_shape_dtype_and_range(name):
-    images = STRANGERS[name](4, np.random.default_rng(0))
-    assert (images.shape, images.dtype) == ((4, 3, 32, 32), np.float32)
-    assert 0 <= images.min() < images.max() <= 1
-
-
-def test_roc_passes_through_what_counting_gives():
-    covered, others = np.array([1.0, 2.0, 3.0, np.inf]), np.array([2.5, 5.0])
-    assert roc(covered, others) == [(0, 0), (0.25, 0), (0.25, 0.5), (0.5, 0.5), (0.5, 1), (0.75, 1), (1, 1)]
-
-
-def test_histogram_counts_into_its_bars():
-    heights = histogram(np.array([0.0, 0.01, 0.5, 1.0]))
-    assert (heights[0], heights[20], heights[-1], sum(heights)) == (1, 0.5, 0.5, 2)
-
-
-def test_picture_is_the_image():
-    image_module = pytest.importorskip("PIL.Image")
-    import base64
-    import io
-
-    image = np.random.default_rng(0).integers(0, 256, (3, 5, 4))
-    data = base64.b64decode(picture((image / 255).astype(np.float32)).split(",")[1])
-    np.testing.assert_array_equal(np.asarray(image_module.open(io.BytesIO(data))).transpose(2, 0, 1), image)
+def test_what_was_missed_begins_with_what_the_network_got_wrong(demo):
+    for outcome in demo[0].outcomes:
+        missed = _missed(outcome)
+        assert not outcome.verdicts.alarm[missed].any()
+        assert len(missed) == (~outcome.verdicts.alarm).sum()
+        wrong = _wrong(outcome)[missed]
+        assert (np.diff(wrong.astype(int)) <= 0).all()
+        for part in (missed[wrong], missed[~wrong]):
+            assert (np.diff(outcome.verdicts.score[part]) >= 0).all()
 
 
 @pytest.mark.parametrize(
