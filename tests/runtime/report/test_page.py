@@ -32,7 +32,7 @@ def test_the_page_is_whole_and_needs_nothing_else(text):
     page = whole(text)
     assert "300 of 3,600 frames alarmed in 2\u202fmin" in text
     assert "Calibration no longer holds." in text
-    assert "The record has holes." in text
+    assert "The log has gaps." in text
     assert (page.names().count("svg"), page.names().count("img")) == (2, 1)
     identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
@@ -72,7 +72,7 @@ def test_a_run_without_an_end_is_named(outrider, tmp_path):
     text = re.sub(r"<[^>]+>", "", page_of(path))
     assert "At least 7 of at least 66 frames alarmed" in text
     assert "The log does not show the end of run aaaaaaaa." in text
-    assert "calm ones left no trace. Events show at least 36 frames, 7 alarms and 1 episode" in text
+    assert "without an event left no trace. Events show at least 36 frames, 7 alarms and 1 episode" in text
     assert "≥\u202f1episode (alarm, fault or stale)" in text
     assert outrider("report", path).out == (
         "7 events, at least 7 alarms in at least 66 frames, at least 1 episode (alarm, fault or stale); run aaaaaaaa"
