@@ -22,10 +22,10 @@ _STEP_NS = 1_000_000_000
 
 @dataclass
 class Run:
-    """One guard in one life of the process that wrote: what lies between two starts.
+    """What one guard wrote between two starts of its process.
 
-    header: the last one. dropped: events lost. steps: (monotonic seconds since the run began, seconds) of wall clock
-    against monotonic clock, where it stepped.
+    header: the last one. dropped: events lost. steps: where the wall clock stepped against the monotonic clock, as
+    (monotonic seconds since the run began, seconds).
     """
 
     header: Header
@@ -36,13 +36,13 @@ class Run:
 
     @cached_property
     def recorded(self) -> bool:
-        """Whether all that was judged is from recordings, whose time is that of the run."""
+        """Whether all judged frames come from recordings. The time of the run is then that of the recording."""
         counted = [summary for summary in self.summaries if counter(summary, "frames")]
         records: list[Event | Summary] = [*counted[-1:]] or [event for event in self.events if event.frame]
         return bool(records) and all(_elapsed(record) is not None for record in records)
 
     def at(self, record: Event | Summary) -> float:
-        """Seconds since the run began, of the recording; without one by the clock that never steps."""
+        """Seconds since the run began, by the recording or else by the monotonic clock."""
         if self.recorded:
             return (_elapsed(record) or 0) / 1e9
         return (record.monotonic_ns - self.header.started_monotonic_ns) / 1e9
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def behind(self) -> list[Event]:
-        """Events later than the last summary, of frames that it does not count."""
+        """Events after the last summary, of frames that it does not count."""
         if not self.summaries:
             return self.events
         last = self.summaries[-1]
@@ -63,14 +63,14 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the log does not show the end: the last summary is of a guard at work, or events are behind it."""
+        """Whether the log lacks the end: the last summary is that of a guard at work, or events follow it."""
         return not self.summaries or self.summaries[-1].values.get("ended") is False or bool(self.behind)
 
     def spans(self) -> list[tuple[float, float, Status]]:
-        """(start, end, status) of the loop from the first second to the last, neighbours of one status joined.
+        """(start, end, status) of the loop from the first second to the last. Neighbours of one status are joined.
 
-        A status whose end is missing (lines were lost, or a silence is of a version that did not write down its end)
-        lasts as long as the log shows it.
+        Lines may be lost, and older versions did not write down the end of a silence. A status without an end lasts as
+        long as the log shows it.
         """
         status = self.events[0].before if self.events else Status.OK
         spans, start = [], 0.0
@@ -82,7 +82,7 @@ class Run:
         return [*spans, (start, max(start, self.seconds), status)]
 
     def _changes(self) -> Iterator[tuple[float, Status]]:
-        """(seconds, status from then on), also where only the next event or summary tells of a change."""
+        """(seconds, status from then on). Some changes are told by the next event or summary alone."""
         frames = [counter(summary, "frames") for summary in self.summaries]
         for event, later in zip_longest(self.events, self.events[1:]):
             yield self.at(event), event.status
@@ -97,7 +97,7 @@ class Run:
 
 @dataclass
 class Drive:
-    """Runs in the order they began, the files they came from, what is wrong with those, and pictures of frames.
+    """The runs in the order they began, their files, what is wrong with the files, and pictures of frames.
 
     pictures: {(run, frame): path}, oldest first.
     """
@@ -109,11 +109,11 @@ class Drive:
 
 
 def read_drive(paths: Iterable[str | os.PathLike[str]], *, salvage: bool = False) -> Drive:
-    """Read log files, each with the older ones that were rotated away from it, in any order and also twice.
+    """Read log files in any order, each with the older files that were rotated away from it.
 
-    A log may be written to and rotated meanwhile. salvage: lines that are broken are named in `problems` and left out.
-    Otherwise they raise ValueError with file and line, as does a log without any header. Raises OSError for a file that
-    cannot be read.
+    A file may be given twice; a log may be written to and rotated meanwhile. salvage: leave out broken lines and name
+    them in `problems`. Raises ValueError with file and line for a broken line, and for a log without a header, and
+    OSError for a file that cannot be read.
     """
     runs: dict[str, dict[int, Record]] = {}
     files: dict[Path, Path] = {}
@@ -140,7 +140,7 @@ def read_drive(paths: Iterable[str | os.PathLike[str]], *, salvage: bool = False
 
 
 def _newest_first(path: Path) -> Iterator[Path]:
-    """A log, and when that was read its older files: what is rotated meanwhile is read twice, and nothing is missed."""
+    """A log and then its older files. What is rotated meanwhile is read twice; nothing is missed."""
     yield path
     yield from (old for _, old in reversed(older_files(path)))
 
@@ -193,9 +193,9 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
             offset += step
     run.events.sort(key=lambda event: event.monotonic_ns)  # several threads may have put them
     elapsed = 0
-    for place, event in enumerate(run.events if run.recorded else ()):
+    for index, event in enumerate(run.events if run.recorded else ()):
         elapsed = _elapsed(event) or elapsed
-        run.events[place] = event._replace(elapsed_ns=elapsed)  # an event of the user's own may not tell
+        run.events[index] = event._replace(elapsed_ns=elapsed)  # an event of the user's own may lack it
     return run
 
 
@@ -211,18 +211,18 @@ def _pictures(files: Iterable[Path], runs: Iterable[str]) -> dict[tuple[str, int
 
 
 def counter(summary: Summary, name: str) -> int:
-    """One of the counters of a summary; 0 for what is none."""
+    """One of the counters of a summary; 0 where that holds no count."""
     counters = summary.values.get("counters")
     count = counters.get(name) if isinstance(counters, dict) else None
     return count if is_count(count) else 0
 
 
 def _elapsed(record: Event | Summary) -> int | None:
-    """Nanoseconds of recordings until a record."""
+    """Nanoseconds of the recording up to a record."""
     value = record.elapsed_ns if isinstance(record, Event) else record.values.get("elapsed_ns")
     return value if is_count(value) else None
 
 
 def is_count(value: Any) -> TypeGuard[int]:
-    """Whether it is an integer that counts something."""
+    """Whether the value is an integer that counts something."""
     return type(value) is int and 0 <= value < 1 << 63

@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG that stands in the page and takes its colours."""
+"""The figures of a report, as SVG in the colours of the page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CEILING = 4.0
-"""Scores are drawn up to so many thresholds; what is higher, at the edge."""
+"""Scores above so many thresholds are drawn at the edge."""
 _POINTS = 1500
 _MINUTES_FROM = 120.0
-"""Seconds that a run lasts at least, to be drawn over minutes."""
-# What matplotlib draws in these colours takes the page's own, light or dark.
+"""Runs of so many seconds or more are drawn over minutes."""
+# What matplotlib draws in these colours takes those of the page, light or dark.
 _INK, _MUTED, _LINE, _ZONE, _BAND = "#010101", "#020202", "#030303", "#040404", "#050505"
 _COLOURS = {
     Status.OK: "#060606",
@@ -41,7 +41,7 @@ _PAGE = {_INK: "ink", _MUTED: "muted", _LINE: "line", _ZONE: "zone", _BAND: "ban
 
 
 def timeline(run: Run, name: str) -> str:
-    """Score against threshold over a run, and its status below. name: distinguishes it on the page."""
+    """Score against threshold over a run, and its status below. name: of the figure, unlike all others on the page."""
     unit, seconds = ("minutes", 60.0) if run.seconds >= _MINUTES_FROM else ("seconds", 1.0)
     with _figure(9.6, 3.1, rows=(5, 1)) as (figure, axes):
         above, below = axes
@@ -61,7 +61,7 @@ def timeline(run: Run, name: str) -> str:
         above.set_ylabel("score / threshold", color=_MUTED)
         above.tick_params(labelbottom=False)
         for start, end, status in sorted(run.spans(), key=lambda span: span[2]):
-            # the line is there so that short ones are seen
+            # the line makes short spans visible
             below.axvspan(start / seconds, end / seconds, color=_COLOURS[status], linewidth=0.6)
         below.set_yticks([])
         below.set_ylabel("status", color=_MUTED, rotation=0, ha="right", va="center")
@@ -95,19 +95,19 @@ def latency_histogram(buckets: list[tuple[float, int]], deadline: float | None, 
 
 
 def _below(upper: float) -> float:
-    """The lower end, in µs, of the bucket of `Histogram` with this upper end; 1/2 for 0, on a logarithmic scale."""
+    """The lower end, in µs, of the bucket of `Histogram` with this upper end; 1/2 in place of 0, for the log scale."""
     edges = 0.0, *Histogram().upper
     return max(0.5, edges[max(1, bisect_left(edges, upper)) - 1])
 
 
 def margin(event: Event) -> float:
-    """The score in units of its threshold, as `Margins` counts it; infinite where that says nothing."""
+    """The score in units of its threshold, as `Margins` counts it; infinite where there is no ratio."""
     ratio = event.score / event.threshold if event.threshold > 0 else 0.0 if event.score == 0 else math.inf
     return math.inf if math.isnan(ratio) else ratio
 
 
 def _draw_margins(axes: Axes, run: Run, unit: float) -> None:
-    """Between two summaries, where the middle and the highest twentieth of the scores lay."""
+    """Draw the median and the 95th percentile of the scores between two summaries."""
     before: dict[float, int] = {}
     edges, middles, highs = [0.0], [], []
     for summary in run.summaries:
@@ -120,22 +120,22 @@ def _draw_margins(axes: Axes, run: Run, unit: float) -> None:
             edges.append(run.at(summary))
             before = counts
     if middles:
-        places = [edge / unit for edge in edges]
-        axes.fill_between(places, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
-        axes.stairs(middles, places, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
+        edges = [edge / unit for edge in edges]
+        axes.fill_between(edges, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
+        axes.stairs(middles, edges, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
 
 
 def _loudest(events: list[Event]) -> list[Event]:
-    """At most so many of the events, of each stretch the one with the highest score."""
+    """At most `_POINTS` of the events: the one with the highest score of each stretch."""
     if len(events) <= _POINTS:
         return events
-    edges = [round(place * len(events) / _POINTS) for place in range(_POINTS + 1)]
+    edges = [round(index * len(events) / _POINTS) for index in range(_POINTS + 1)]
     return [max(events[start:end], key=margin) for start, end in pairwise(edges)]
 
 
 @contextmanager
 def _figure(width: float, height: float, rows: tuple[int, ...] = (1,)) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure without pyplot, so that no state is left and any thread may draw."""
+    """A figure without pyplot. It leaves no state, so any thread may draw."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The page of a drive: one HTML file that needs nothing else."""
+"""The page of a drive."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def render_report(drive: Drive, statistics: dict[str, Any]) -> str:
 
 
 def share(value: float | None) -> str:
-    """``1.2 %``, ``0.013 %``; a dash for None, and no rounding to 0 or 100 that is not so."""
+    """``1.2 %``, ``0.013 %``; a dash for None. Only 0 reads as 0 %, only 1 as 100 %."""
     if value is None:
         return "–"
     per_cent = 100 * value
@@ -117,7 +117,7 @@ def clock(seconds: float, digits: int) -> str:
 
 
 def _span_table(run: Run) -> list[tuple[str, str, str, Status]]:
-    """From, to, for and status of the first spans of a run, with as many digits as tell all of them apart."""
+    """From, to, for and status of the first spans of a run, with digits enough to tell them apart."""
     spans = run.spans()[:_SPANS]
     shortest = min((end - start for start, end, _ in spans if end > start), default=1.0)
     digits = 3 if shortest >= 1e-3 else 6
@@ -173,7 +173,7 @@ def _picture(path: Path) -> str | None:
 
 
 def _array_picture(npy: bytes) -> str:
-    """The same of a picture that was saved without Pillow. Raises ValueError for anything else."""
+    """The same for a picture that was saved without Pillow. Raises ValueError for anything else."""
     pixels = np.load(io.BytesIO(npy), allow_pickle=False)
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
         raise ValueError("expected a picture")

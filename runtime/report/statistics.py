@@ -18,12 +18,11 @@ _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 def drive_statistics(drive: Drive) -> dict[str, Any]:
     """Everything the page says, in JSON types; a rate that cannot be stated is None.
 
-    Rates come from the last summary of each run, which holds for the time until then: `hours`, of a recording its own
-    (`recorded`). rates: count, of n
-    frames, share with its 95 % Clopper-Pearson interval, the same per hour at the frame rate of the drive, and for
-    alarms what was calibrated, None where that is not known or not one rate. counts: the same frames, and what the
-    events show of those behind the last summary; lower bounds where there are `unfinished` runs, which tell of the
-    latter alone. latency_us: upper bounds, from buckets at most 25 % wide.
+    Rates come from the last summary of each run and hold for the `hours` up to it, those of the recording where the run
+    is `recorded`. rates: count, of n frames, share with its 95 % Clopper-Pearson interval, and the same per hour at the
+    frame rate of the drive; for alarms also the calibrated rate, None where it is unknown or differs from run to run.
+    counts: the same frames, and what the events show of frames after the last summary, as listed in `unfinished`; with
+    such runs the counts are lower bounds. latency_us: upper bounds, from buckets at most 25 % wide.
     """
     counted = {run.header.run: _counters(run) for run in drive.runs}
     summed = {name: sum(getattr(one, name) for one in counted.values()) for name in Counters.NAMES}
@@ -75,7 +74,7 @@ def latency_buckets(drive: Drive) -> list[tuple[float, int]]:
 
 
 def pairs(summary: Summary, name: str) -> list[tuple[float, int]]:
-    """(upper end, count) of a histogram in a summary; what is not of that form is left out."""
+    """(upper end, count) of a histogram in a summary. Leaves out what has another form."""
     found = summary.values.get(name)
     return [
         (float(item[0]), item[1])
@@ -94,7 +93,7 @@ def _counters(run: Run) -> Counters:
 
 
 def _counted_seconds(run: Run) -> float:
-    """The time of the frames counted: of a recording, whose clock begins with the first, one interval more."""
+    """The time of the counted frames. A recording's clock begins with the first frame, so it gets one interval more."""
     if not run.summaries:
         return 0.0
     seconds, frames = max(0.0, run.at(run.summaries[-1])), counter(run.summaries[-1], "frames")
@@ -102,9 +101,9 @@ def _counted_seconds(run: Run) -> float:
 
 
 def _shown_behind(run: Run, counted: int) -> dict[str, Any]:
-    """What the events show of the frames behind the last summary: lower bounds, as calm frames leave no event.
+    """What the events show of the frames after the last summary: lower bounds, as calm frames leave no event.
 
-    An event of kind "status" says what became of the loop, and of the frame itself only by its score.
+    An event of kind "status" tells the status of the loop; only its score tells of the frame itself.
     """
     frames: dict[str, set[int]] = {"alarm": set(), "fault": set(), "stale": set()}
     episodes = 0
@@ -158,7 +157,7 @@ def _rate(count: int, n: int, hours: float) -> dict[str, Any]:
 
 
 def _calibrated(drive: Drive, judged: dict[str, int], hours: float) -> dict[str, Any]:
-    """What the runs with judged frames were calibrated to. different: no single rate holds for all of them."""
+    """The rate that the runs with judged frames were calibrated to. different: the runs differ."""
     rates = {run.header.false_alarm_rate for run in drive.runs if judged[run.header.run]}
     rate = rates.pop() if len(rates) == 1 else None
     per_hour = None if rate is None or not hours else rate * sum(judged.values()) / hours
@@ -191,7 +190,7 @@ def _seconds_by_status(drive: Drive) -> dict[str, float]:
 
 
 def _reasons(drive: Drive) -> list[dict[str, Any]]:
-    """Why frames ended in FAULT or STALE, the most frequent first. Figures in a reason count as the same."""
+    """Why frames ended in FAULT or STALE, the most frequent first. Reasons may differ in their digits."""
     found: dict[tuple[Status, str], dict[str, Any]] = {}
     for run in drive.runs:
         for event in run.events:
@@ -204,13 +203,13 @@ def _reasons(drive: Drive) -> list[dict[str, Any]]:
 
 
 def _columns(events: list[Event]) -> dict[str, int]:
-    """In how many alarms each column spoke loudest."""
+    """In how many alarms each column deviated most."""
     loudest = Counter(event.layers[0] for event in events if event.status == Status.ALARM and event.layers)
     return dict(loudest.most_common())
 
 
 def _drift(drive: Drive) -> list[dict[str, Any]]:
-    """The last state of each run's test of the calibration. could_reject: frames enough to tell were tested."""
+    """The last state of each run's test of the calibration. could_reject: enough frames were tested to tell."""
     found = []
     for run in drive.runs:
         for summary in run.summaries[-1:]:

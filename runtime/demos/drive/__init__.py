@@ -1,4 +1,4 @@
-"""The closed loop: a network at the wheel, a camera that fails, a guard that brakes; a table and a page of it."""
+"""The demo of the closed loop: a network drives, its camera fails, the guard brakes. It makes a table and a page."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def run_drive_demo(
 ) -> DriveExperiment:
     """Run the experiment, print its table and write its page to `output`.
 
-    retrain: teach the network anew first, and leave its weights beside the page. workers: processes, by default one
-    for each of up to four cores; the drives are the same for any number.
+    retrain: teach the network anew first and leave its weights beside the page. workers: processes, by default one for
+    each of up to four cores. The drives are the same for any number.
     """
     console = Console(highlight=False)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The demo's experiment: a monitor from clean drives, then drives on which the camera fails half-way, twice each."""
+"""The experiment: a monitor learns from clean drives, then the camera fails half-way, without and with the guard."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Pair:
 class DriveExperiment:
     """All that the page shows.
 
-    after: the frames of a drive behind the fault. clean: drives under the guard without a fault. profile:
+    after: the frames of a drive after the fault. clean: drives under the guard without a fault. profile:
     `Monitor.describe()`. bare, monitored: (n,) seconds per frame of the network alone and of the guard with the
     network, frame by frame in turn.
     """
@@ -46,7 +46,7 @@ class DriveExperiment:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of it is done: frames of a drive, drives of each sort, faults, rate of false alarms, frames timed."""
+    """The size of the experiment: frames of a drive, drives of each sort, faults, false-alarm rate, frames timed."""
 
     frames: int = FRAMES
     fault_at: int = FAULT_AT
@@ -63,7 +63,7 @@ FAST = Size(frames=80, fault_at=40, profiled=4, held_out=4, clean=1, faults=3, r
 
 
 def run_experiment(step: Step, weights: Path, size: Size = FULL, *, workers: int = 1) -> DriveExperiment:
-    """Do all of it with the network in a folder of weights; `step` is told what begins."""
+    """Run the experiment with the network in a folder of weights; `step` is told what begins."""
     names = list(FAULTS)[: size.faults]
     monitor = make_monitor(
         weights,

@@ -1,7 +1,7 @@
 """What happens to the camera half-way. A fault is made for one drive and then changes every frame.
 
-Frames are (3, 84, 96) float32 in [0, 1], in and out. How strong each is was set by
-what it does to the driving of the bare network on tracks of development.
+Frames are (3, 84, 96) float32 in [0, 1], in and out. The strength of each was set by what it does to the bare network's
+driving on the tracks of development.
 """
 
 from __future__ import annotations

@@ -19,14 +19,14 @@ from .faults import Fault
 from .world import FRAMES_PER_SECOND, World
 
 FROZEN, ALARM, CLEAR = 3, (3, 5), (10, 12)
-"""How the guard of a drive is set: frozen pictures, and k of n frames for an alarm and for its end."""
+"""The settings of the guard: frozen pictures, and k of n frames for an alarm and for its end."""
 BRAKING = 20.0
 """Of the fallback, in m/s²: from cruising speed to rest in a little more than a second."""
 _AT_REST = 0.3
 
 
 def standard_guard(monitor: Monitor, fallback: Fallback | None = None) -> Guard:
-    """The guard of this loop. It has no deadline, so that drives are the same on a slow machine."""
+    """The guard of this loop. It has no deadline, so drives are the same on a slow machine."""
     return Guard(monitor, frozen=FROZEN, alarm=ALARM, clear=CLEAR, fallback=fallback)
 
 
@@ -74,12 +74,10 @@ class Pilot:
 class DriveRecord:
     """What happened, a value per frame. distance: along the road; offset: to the left of its middle, in metres.
 
-    road: (n, 2) the middle of the road, a closed line.
-
-    fault_at: the frame from which the camera was at fault, None for a clean drive. left_at, stopped_at: the frame at
-    which no wheel touched the road any more, and at which the guard had brought the car to rest; a drive ends there.
-    status, reason, ratio: the guard's, and the score in units of its threshold (0 without a guard). seconds: that
-    network and guard took. frames: of the camera, every one of them if they were to be kept.
+    road: (n, 2) the middle of the road, a closed line. fault_at: the frame from which the camera was at fault, None for
+    a clean drive. left_at: the frame at which no wheel touched the road any more. stopped_at: the frame at which the
+    guard had brought the car to rest. A drive ends at either. status, reason: the guard's. ratio: the score in units of
+    its threshold, 0 without a guard. seconds: that network and guard took. frames: of the camera, all or none.
     """
 
     track: int
@@ -99,6 +97,19 @@ class DriveRecord:
     seconds: list[float] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
 
+    def note(self, world: World, verdict: Verdict | None, steering: float, frame: np.ndarray | None) -> None:
+        """Add what one frame brought."""
+        self.position.append(world.position)
+        self.distance.append(world.distance)
+        self.offset.append(world.offset)
+        self.speed.append(world.speed)
+        self.steering.append(steering)
+        self.status.append(Status.OK if verdict is None else verdict.status)
+        self.reason.append("" if verdict is None else verdict.reason)
+        self.ratio.append(0.0 if verdict is None else float(verdict.score / verdict.threshold))
+        if frame is not None:
+            self.frames.append(np.round(frame * 255).astype(np.uint8))
+
     @property
     def alarm_at(self) -> int | None:
         """The first frame at which the guard raised an alarm, from the fault on or, in a clean drive, at all."""
@@ -108,9 +119,7 @@ class DriveRecord:
     @property
     def delay(self) -> int | None:
         """Frames from the fault to the alarm, 1 for an alarm on the first faulty frame."""
-        if self.fault_at is None or self.alarm_at is None:
-            return None
-        return self.alarm_at - self.fault_at + 1
+        return None if self.fault_at is None or self.alarm_at is None else self.alarm_at - self.fault_at + 1
 
     @property
     def false_alarm(self) -> bool:
@@ -119,7 +128,7 @@ class DriveRecord:
 
     @property
     def travelled(self) -> float:
-        """Metres of road behind the fault, or behind the start of a clean drive."""
+        """Metres of road after the fault, or after the start of a clean drive."""
         return self.distance[-1] - self.distance[self.fault_at or 0]
 
 
@@ -137,8 +146,8 @@ def drive(
 ) -> DriveRecord:
     """Drive a track for that many frames, or until the car is off the road or stopped by the guard.
 
-    begin: makes the fault of that name, at frame `fault_at`, from random numbers of this drive. push: steering of up to
-    that much is added for a third of a second every three seconds, which leads to places that a good drive never sees.
+    begin: makes the fault of that name, at frame `fault_at`, from random numbers of this drive. push: up to so much
+    steering is added for a third of a second every three seconds; it leads to places that a good drive never sees.
     """
     world.reset(track)
     pilot.begin()
@@ -155,7 +164,7 @@ def drive(
         began = time.perf_counter()
         steering, wanted = pilot.command(frame, world.speed)
         record.seconds.append(time.perf_counter() - began)
-        _note(record, world, pilot.verdict, steering, frame if keep else None)
+        record.note(world, pilot.verdict, steering, frame if keep else None)
         if world.off_road:
             record.left_at = index
             break
@@ -167,18 +176,3 @@ def drive(
             pushed = random.uniform(-push, push)
         world.act(steering + (pushed if moment < FRAMES_PER_SECOND // 3 else 0), *pedals(world.speed, wanted))
     return record
-
-
-def _note(
-    record: DriveRecord, world: World, verdict: Verdict | None, steering: float, frame: np.ndarray | None
-) -> None:
-    record.position.append(world.position)
-    record.distance.append(world.distance)
-    record.offset.append(world.offset)
-    record.speed.append(world.speed)
-    record.steering.append(steering)
-    record.status.append(Status.OK if verdict is None else verdict.status)
-    record.reason.append("" if verdict is None else verdict.reason)
-    record.ratio.append(0.0 if verdict is None else float(verdict.score / verdict.threshold))
-    if frame is not None:
-        record.frames.append(np.round(frame * 255).astype(np.uint8))

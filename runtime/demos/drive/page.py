@@ -1,4 +1,4 @@
-"""The page of the closed loop: one HTML file that needs nothing else, no script either."""
+"""The page of the closed loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .loop import BRAKING, DriveRecord
 from .world import FRAMES_PER_SECOND
 
 PICTURES, BEFORE, AFTER = 50, 24, 126
-"""What a player shows: so many pictures, from frames before the fault to at least so many behind it."""
+"""What a player shows: so many pictures, from frames before the fault to at least so many after it."""
 _MARGIN = 16.0
 _TOP = 8.0
 _BINS = 48
@@ -23,10 +23,9 @@ _BINS = 48
 
 @dataclass(frozen=True)
 class Player:
-    """One drive as a strip of pictures, side by side in one image, and what is written over them when.
+    """One drive as a strip of pictures, side by side in one image, and the marks over them.
 
-    marks: (label, kind, per cent of the strip at which it comes up). spans: (kind, from, to) in per cent, for the bar
-    below.
+    marks: (label, kind, per cent of the strip at which it comes up). spans: (kind, from, to) in per cent.
     """
 
     strip: str
@@ -67,7 +66,7 @@ def render_page(experiment: DriveExperiment) -> str:
 
 
 def player(record: DriveRecord, after: int) -> Player:
-    """The drive around its fault, to `after` frames behind it. One that ended before keeps its last picture."""
+    """The drive around its fault, to `after` frames after it. A drive that ended before keeps its last picture."""
     at = record.fault_at or 0
     start = max(0, at - BEFORE)
     total = at + after - start
@@ -85,7 +84,7 @@ def player(record: DriveRecord, after: int) -> Player:
 
 
 def _after(pair: Pair) -> int:
-    """Frames behind the fault that show how both drives ended."""
+    """Frames after the fault that show how both drives ended."""
     ends = [record.left_at or record.stopped_at or 0 for record in (pair.bare, pair.guarded)]
     return max(AFTER, max(ends) - (pair.bare.fault_at or 0) + AFTER // 10)
 
@@ -135,7 +134,7 @@ def score_line(record: DriveRecord) -> dict[str, object]:
 
 
 def histogram(bare: np.ndarray, monitored: np.ndarray) -> dict[str, object]:
-    """Both as bars over the same milliseconds, the tallest of each 1, the slowest half per cent left out."""
+    """Both as bars over the same milliseconds, the tallest of each 1, without the slowest half per cent."""
     top = float(np.quantile(np.concatenate([bare, monitored]), 0.995)) * 1e3
     return {
         "bare": heights(bare * 1e3, _BINS, top),

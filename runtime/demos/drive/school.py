@@ -1,7 +1,7 @@
 """Teach the network to drive, from frames on which the expert says what it would do.
 
-The expert drives first, pushed off its line now and then; after that the network drives and the expert says what it
-should have done (DAgger; Ross, Gordon and Bagnell, AISTATS 2011), so that the network has seen its own mistakes.
+The expert drives first and is pushed off its line now and then. After that the network drives, and the expert says what
+it should have done. So the network learns from its own mistakes (DAgger; Ross, Gordon and Bagnell, AISTATS 2011).
 """
 
 from __future__ import annotations

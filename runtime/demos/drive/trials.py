@@ -1,4 +1,4 @@
-"""Drives by number: which tracks serve what, many drives in several processes, and the monitor made from clean ones."""
+"""Which tracks serve what, many drives in several processes, and the monitor made from clean drives."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ tracks of development; those of evaluation belong to the benchmark, the shown on
 FRAMES, FAULT_AT = 500, 250
 """Twenty seconds, and the fault half-way."""
 PUSH = 0.3
-"""Drives for the profile are pushed off their line, so that it knows the way back; see `drive`."""
+"""Drives for the profile are pushed off their line, so the profile knows the way back; see `drive`."""
 FALSE_ALARM_RATE = 0.0005
-"""Per frame; the hysteresis of the guard makes it rarer still."""
+"""Per frame; the hysteresis of the guard makes false alarms rarer still."""
 CHANGED = 1.0
-"""Metres off the path of the clean drive from which a fault is said to change the driving."""
+"""So many metres off the path of the clean drive count as changed driving."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Driver:
 def run_trials(
     trials: Iterable[DriveTrial], weights: Path, profile: Path | None = None, *, workers: int = 1
 ) -> Iterator[DriveRecord]:
-    """The drives, in order. The same for every number of worker processes."""
+    """The drives, in order, the same for every number of worker processes."""
     if workers == 1:
         yield from map(Driver(weights, profile), trials)
         return
@@ -99,7 +99,7 @@ def make_monitor(
     workers: int = 1,
     step: Step = lambda _text: None,
 ) -> Monitor:
-    """The monitor of the network in a folder of weights: profiled and calibrated on clean drives by itself."""
+    """The monitor of the network in a folder of weights, profiled and calibrated on clean drives of its own."""
     monitor = Monitor(OnnxNetwork(drive_model(weights)))
     step(f"profiling: the network drives {len(profiled)} tracks, pushed off its line now and then")
     trials = [DriveTrial(track, push=PUSH, frames=frames, keep=True) for track in profiled]
@@ -122,7 +122,7 @@ def changes(clean: DriveRecord, faulty: DriveRecord) -> bool:
 
 
 def without_frames(record: DriveRecord) -> DriveRecord:
-    """The drive less its pictures."""
+    """The drive without its pictures."""
     return replace(record, frames=[])
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 FRAMES_PER_SECOND = 25
-"""Of the camera. The physics of CarRacing takes 50 steps a second, so that a command stands for two of them."""
+"""Of the camera. The physics of CarRacing takes 50 steps a second, so a command stands for two of them."""
 HEIGHT, WIDTH = 84, 96
 READ_NOISE = 0.01
-"""The standard deviation of every value of every frame: a camera's, which CarRacing has not."""
+"""The standard deviation of the camera's noise on every value. CarRacing has none."""
 
 _STEPS = 2
 _SCALE = 0.4
@@ -88,7 +88,7 @@ class World:
 
     @property
     def speed(self) -> float:
-        """As its odometer says: the faults are the camera's alone."""
+        """As the odometer says. Only the camera fails."""
         return math.hypot(*self._env.car.hull.linearVelocity)
 
     @property

@@ -1,4 +1,4 @@
-"""The demo: a table on the terminal and a page that shows what is behind it."""
+"""The demo with pictures: a table on the terminal, and a page that shows what is behind it."""
 
 from __future__ import annotations
 

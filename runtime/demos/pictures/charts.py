@@ -8,7 +8,7 @@ from ...pages import inline_picture
 
 
 def roc(covered: np.ndarray, others: np.ndarray) -> list[tuple[float, float]]:
-    """(false alarms, caught) as shares, for every threshold there is, from both scores (n,) and (m,)."""
+    """(false alarms, caught) as shares, for every threshold, from both scores (n,) and (m,)."""
     levels = np.unique(np.concatenate([covered, others]))[::-1]
     false = 1 - np.searchsorted(np.sort(covered), levels) / len(covered)
     caught = 1 - np.searchsorted(np.sort(others), levels) / len(others)

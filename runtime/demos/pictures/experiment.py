@@ -1,7 +1,7 @@
-"""The demo's experiment: a small network learns traffic lights, the monitor learns the network, then both are tried.
+"""The experiment: a small network learns traffic lights, the monitor learns the network, then both are tried.
 
-Order matters: the network and the profile see one part of the training photographs, the threshold is set on the rest,
-and only then does the monitor meet the test photographs and everything that is not one.
+The order matters. The network and the profile see one part of the training photographs, and the rest sets the
+threshold. Only then does the monitor see the test photographs and everything else.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ class Experiment:
 
 
 def run_experiment(step: Step, *, fast: bool = False) -> Experiment:
-    """Do all of it; `step` is told what begins. fast: less training, fewer images and attacks.
+    """Run the experiment; `step` is told what begins. fast: less training, fewer images and attacks.
 
-    On one thread: enough for a network this small, and the same numbers whatever the machine's other cores do.
+    It runs on one thread, which is enough for a network this small. The numbers do not depend on the other cores.
     """
     import torch
 

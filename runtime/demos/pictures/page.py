@@ -1,4 +1,4 @@
-"""The demo's page: one HTML file that needs nothing else."""
+"""The page of the demo."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def render_page(experiment: Experiment) -> str:
 
 
 def percent(share: float) -> str:
-    """``4.7 %``, ``92 %``: a tenth where it matters, and no rounding to 0 or 100 that is not so."""
+    """``4.7 %``, ``92 %``: a tenth below 10 and above 99. Only 0 reads as 0 %, only 1 as 100 %."""
     value = 100 * share
     near_end = 0 < value < 10 or 99 < value < 100
     return f"{value:.1f}".removesuffix(".0") + "\u202f%" if near_end else f"{value:.0f}\u202f%"

@@ -23,7 +23,7 @@ def test_the_shipped_network_is_one_in_both_forms(network):
     np.testing.assert_allclose(network.run(frames), expected, atol=1e-4)
 
 
-def test_the_shipped_file_names_no_place():
+def test_the_shipped_file_names_no_file_of_this_machine():
     assert b"/work" not in drive_model().read_bytes()
     assert b".py" not in drive_model().read_bytes()
 
