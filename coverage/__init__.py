@@ -10,7 +10,8 @@ if __name__ == "coverage":  # numba imports coverage.py by this name; started in
 from .catalogue import criterion_names, describe_criterion, make_criterion, parse_criterion
 from .conformance import check_criterion
 from .criteria.bitmap import CoverageBitmap
-from .criteria.gaussian import Gaussian, Mahalanobis
+from .criteria.gaussian import Gaussian
+from .criteria.mahalanobis import Mahalanobis
 from .criteria.multi_range import MultiRange
 from .criteria.nearest_neighbour import NearestNeighbour
 from .criteria.neuron_rank import NeuronRank

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
 
-from . import kernels
+from .kernels import rows
 from .signature import Signature
 
 Arrays = dict[str, np.ndarray]
@@ -50,7 +50,7 @@ class Criterion(ABC):
         """
         self._check_owner(signature)
         values, labels = self._check_batch(signature, values, labels)
-        row = -1 if values.dtype == np.uint8 else kernels.first_non_finite_row(values)
+        row = -1 if values.dtype == np.uint8 else rows.first_non_finite_row(values)
         if row >= 0:
             raise ValueError(
                 f"expected finite values to learn from, got NaN or Inf in row {row}; leave that sample out"
@@ -109,14 +109,14 @@ class Criterion(ABC):
 
             def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
                 self._deviation(tables, values, labels, out)
-                kernels.alarm_unseen_classes(labels, counts, out)
+                rows.alarm_unseen_classes(labels, counts, out)
 
         else:
             tables = self._with_scratch(self._float_tables(signature), n)
 
             def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
                 self._deviation(tables, values, labels, out)
-                kernels.alarm_uncovered_rows(values, labels, counts, out)
+                rows.alarm_uncovered_rows(values, labels, counts, out)
 
         return compare
 
@@ -186,12 +186,11 @@ class Criterion(ABC):
         return signature.tables(lambda: self._prepare_codes(signature), codes=True)
 
     def joined_kernel(self) -> Callable[..., None] | None:
-        """The kernel that compares many columns at once, see `join`; by default there is none."""
-        return None
+        """The kernel that compares many columns at once, see `join`; by default there is none.
 
-    def joined_tables(self, tables: Any) -> Sequence[np.ndarray]:
-        """The tables of one column as that kernel takes them: neurons on the second axis, or the only one."""
-        return tables
+        The tables of `_prepare` have their neurons on the second axis, or the only one.
+        """
+        return None
 
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
         """Write what each neuron adds to the deviation, or to its square: whether it is such a sum.
@@ -232,7 +231,7 @@ class Criterion(ABC):
             values = values.astype(np.float32)
         values = np.ascontiguousarray(values)
         labels = np.ascontiguousarray(labels, np.int64)
-        if not kernels.labels_within(labels, signature.classes):
+        if not rows.labels_within(labels, signature.classes):
             raise ValueError(f"expected labels in [0, {signature.classes}), got {labels.min()} to {labels.max()}")
         return values, labels
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels
 from .criterion import Arrays
+from .kernels.histogram import histogram_merge, histogram_observe
 
 _GRID = ("low", "high", "scale", "base", "counts")
 
@@ -26,12 +26,12 @@ def specify_histogram(neurons: int, classes: int, sections: int) -> dict[str, tu
 
 def observe_histogram(arrays: Arrays, values: np.ndarray, labels: np.ndarray) -> None:
     """Count values (n, neurons) float32 into the histograms of their classes."""
-    kernels.histogram_observe(values, labels, *(arrays[name] for name in _GRID))
+    histogram_observe(values, labels, *(arrays[name] for name in _GRID))
 
 
 def merge_histograms(into: Arrays, other: Arrays) -> None:
     """Add `other`, which is changed, to `into`."""
-    kernels.histogram_merge(*(into[name] for name in _GRID), *(other[name] for name in _GRID))
+    histogram_merge(*(into[name] for name in _GRID), *(other[name] for name in _GRID))
 
 
 def cumulative_share(arrays: Arrays, class_index: int | np.integer, points: np.ndarray) -> np.ndarray:

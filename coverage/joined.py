@@ -79,7 +79,7 @@ def neuron_parts(criterion: Criterion, signature: Signature) -> Parts | None:
     values: (neurons,) float32 or codes; NaN and Inf add +inf. label: the class of the sample; every neuron adds +inf
     where it was never observed. It returns (neurons,) float32. None where a deviation is no sum over neurons.
     """
-    tables, neurons, seen = _prepared(criterion, signature), signature.neurons, (signature.counts > 0).tolist()
+    tables, neurons, seen = _tables(criterion, signature), signature.neurons, (signature.counts > 0).tolist()
 
     def parts(values: np.ndarray, label: int) -> np.ndarray:
         out = np.empty(neurons, np.float32)
@@ -93,10 +93,6 @@ def neuron_parts(criterion: Criterion, signature: Signature) -> Parts | None:
     return parts if criterion.parts(tables, nothing, 0, nothing.copy()) else None
 
 
-def _tables(criterion: Criterion, signature: Signature) -> Sequence[np.ndarray]:
-    return criterion.joined_tables(_prepared(criterion, signature))
-
-
-def _prepared(criterion: Criterion, signature: Signature) -> Any:
+def _tables(criterion: Criterion, signature: Signature) -> Any:
     criterion.prepare(signature)
     return signature.tables(tuple)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..criterion import Arrays, Criterion, require
+from ..kernels import bitmap
 from ..signature import Signature
 
 _GRID = ("low", "high", "scale", "base", "bits")
@@ -40,11 +40,14 @@ class CoverageBitmap(Criterion):
         }
 
     def _observe(self, arrays: Arrays, counts: np.ndarray, values: np.ndarray, labels: np.ndarray) -> None:
-        kernels.bitmap_observe(values, labels, *(arrays[name] for name in _GRID), self.sections)
+        bitmap.bitmap_observe(values, labels, *(arrays[name] for name in _GRID), self.sections)
 
     def _merge(self, into: Signature, other: Signature) -> None:
         grids = [signature.arrays[name] for signature in (into, other) for name in _GRID]
-        kernels.bitmap_merge(*grids, self.sections)
+        bitmap.bitmap_merge(*grids, self.sections)
+
+    def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
+        return tuple(signature.arrays[name] for name in ("scale", "base", "bits"))
 
     def _prepare_codes(self, signature: Signature) -> tuple[np.ndarray, ...]:
         """(shift, base, bits), uint8: the section of a code is (code >> shift) - base, 0 to 7.
@@ -52,7 +55,7 @@ class CoverageBitmap(Criterion):
         A dyadic grid has just these sections where their width is 1 to 128 codes. Narrower ones hold a code each, and
         base stops at 248, so that the difference of two bytes never wraps round into a section.
         """
-        scale, first, bits = (signature.arrays[name] for name in ("scale", "base", "bits"))
+        scale, first, bits = self._prepare(signature)
         exponent = np.frexp(scale)[1] - 1
         shift = np.clip(-exponent, 0, 7)
         seen = np.zeros_like(bits)
@@ -66,17 +69,12 @@ class CoverageBitmap(Criterion):
         return shift.astype(np.uint8), base.astype(np.uint8), seen
 
     def joined_kernel(self) -> Callable[..., None]:
-        return kernels.bitmap_outside_of_columns
-
-    def joined_tables(self, tables: Any) -> Sequence[np.ndarray]:
-        return tables["scale"], tables["base"], tables["bits"]
+        return bitmap.bitmap_outside_of_columns
 
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
-        kernels.bitmap_parts(values, tables["scale"], tables["base"], tables["bits"][label], out)
+        bitmap.bitmap_parts(values, label, *tables, out)
         return True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        if values.dtype == np.uint8:
-            kernels.bitmap_outside_codes(values, labels, *tables, out)
-        else:
-            kernels.bitmap_outside(values, labels, tables["scale"], tables["base"], tables["bits"], out)
+        kernel = bitmap.bitmap_outside_codes if values.dtype == np.uint8 else bitmap.bitmap_outside
+        kernel(values, labels, *tables, out)

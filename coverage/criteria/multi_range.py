@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..criterion import Arrays, Criterion, require
 from ..histogram import cumulative_share, merge_histograms, observe_histogram, specify_histogram
+from ..kernels.sections import sections_cost, sections_cost_of_columns, sections_parts
 from ..signature import Signature
 
 _FINE = 8
@@ -72,11 +72,11 @@ class MultiRange(Criterion):
         return low, high, per_unit, cost
 
     def joined_kernel(self) -> Callable[..., None]:
-        return kernels.sections_cost_of_columns
+        return sections_cost_of_columns
 
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
-        kernels.sections_parts(values, *(table[label] for table in tables), out)
+        sections_parts(values, label, *tables, out)
         return True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        kernels.sections_cost(values, labels, *tables, out)
+        sections_cost(values, labels, *tables, out)

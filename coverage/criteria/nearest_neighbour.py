@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..criterion import Arrays, Criterion, require
+from ..kernels.patterns import nearest_distance, pack_above
 from ..signature import Signature
 
 _EMPTY = np.uint64(2**64 - 1)
@@ -66,7 +66,7 @@ class NearestNeighbour(Criterion):
         words = -(-signature.neurons // 64)
         patterns = np.zeros((*samples.shape[:2], words), np.uint64)
         for rows, bits in zip(samples, patterns, strict=True):
-            kernels.pack_above(rows, reference, bits)
+            pack_above(rows, reference, bits)
         return reference, patterns, held
 
     def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
@@ -74,8 +74,8 @@ class NearestNeighbour(Criterion):
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         reference, patterns, held, bits, nearest = tables
-        kernels.pack_above(values, reference, bits)
-        kernels.nearest_distance(bits, labels, patterns, held, nearest, out)
+        pack_above(values, reference, bits)
+        nearest_distance(bits, labels, patterns, held, nearest, out)
 
 
 def _hash(row: np.ndarray) -> int:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..criterion import Arrays, Criterion, require
+from ..kernels.ranks import rank_cost, rank_observe
 from ..signature import Signature
 
 
@@ -32,7 +32,7 @@ class NeuronRank(Criterion):
         return {"ranked": ((classes, neurons), np.uint32, 0)}
 
     def _observe(self, arrays: Arrays, counts: np.ndarray, values: np.ndarray, labels: np.ndarray) -> None:
-        kernels.rank_observe(values, labels, arrays["ranked"], self._ranks(values.shape[1]))
+        rank_observe(values, labels, arrays["ranked"], self._ranks(values.shape[1]))
 
     def _merge(self, into: Signature, other: Signature) -> None:
         into.arrays["ranked"] += other.arrays["ranked"]
@@ -46,7 +46,7 @@ class NeuronRank(Criterion):
         return *tables, np.zeros(self._ranks(tables[0].shape[1]), np.int64)
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        kernels.rank_cost(values, labels, *tables, out)
+        rank_cost(values, labels, *tables, out)
 
     def _ranks(self, neurons: int) -> int:
         return min(self.top, max(1, neurons // 4))

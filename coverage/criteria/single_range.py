@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..criterion import Arrays, Criterion, require
 from ..histogram import merge_histograms, observe_histogram, quantile_range, specify_histogram
+from ..kernels import ranges
 from ..signature import Signature
 
 
@@ -41,7 +41,7 @@ class SingleRange(Criterion):
         if self.quantile:
             observe_histogram(arrays, values, labels)
         else:
-            kernels.range_observe(values, labels, arrays["low"], arrays["high"])
+            ranges.range_observe(values, labels, arrays["low"], arrays["high"])
 
     def _merge(self, into: Signature, other: Signature) -> None:
         if self.quantile:
@@ -63,20 +63,20 @@ class SingleRange(Criterion):
         return tables if self.magnitude else bounds_of_codes(*tables)
 
     def joined_kernel(self) -> Callable[..., None] | None:
-        return None if self.magnitude else kernels.range_outside_of_columns
+        return None if self.magnitude else ranges.range_outside_of_columns
 
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
         if not self.magnitude:
-            kernels.range_parts(values, tables[0][label], tables[1][label], out)
+            ranges.range_parts(values, label, *tables, out)
         return not self.magnitude
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         if self.magnitude:
-            kernels.range_magnitude(values, labels, *tables, out)
+            ranges.range_magnitude(values, labels, *tables, out)
         elif values.dtype == np.uint8:
-            kernels.range_outside_codes(values, labels, *tables, out)
+            ranges.range_outside_codes(values, labels, *tables, out)
         else:
-            kernels.range_outside(values, labels, *tables, out)
+            ranges.range_outside(values, labels, *tables, out)
 
 
 def bounds_of_codes(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

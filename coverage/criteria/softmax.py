@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..criterion import Arrays, Criterion
+from ..kernels.confidence import softmax_surprise
 from ..signature import Signature
 
 
@@ -31,4 +31,4 @@ class Softmax(Criterion):
         pass
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        kernels.softmax_surprise(values, out)
+        softmax_surprise(values, out)

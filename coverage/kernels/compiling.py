@@ -28,12 +28,15 @@ def compiled(*arguments, returns=types.void, codes=(), division="python"):
     return decorate
 
 
+inlined = njit(inline="always")
+"""Make a function a part of each kernel that calls it. numba's cache does not notice that it changed."""
+
 VALUES, LABELS, OUT = read(float32, 2), read(int64, 1), float32[::1]
 CODES = read(uint8, 2)
 ROW = read(float32, 1)
 
-# Many columns in one call. The tables hold their neurons one behind the other; `columns` (columns, 3) says of each
-# where it ends there, where its neurons begin in a row of `values` (n, any), and at which place of a row of `out`
-# (n, any) its deviation is written. `seen` (classes, columns): 1 where the class was observed. Deviations are those of
+# Many columns in one call. The tables hold their neurons one behind the other. `columns` (columns, 3) says of each
+# where it ends there, where its neurons begin in a row of `values` (n, any), and to which entry of a row of `out`
+# (n, any) its deviation goes. `seen` (classes, columns) is 1 where the class was observed. Deviations are those of
 # one column, +inf as in `alarm_uncovered_rows`. Flags are bytes: numba takes in an array of booleans more slowly.
 COLUMNS = (read(int64, 2), read(uint8, 2), float32[:, ::1])

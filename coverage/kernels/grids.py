@@ -1,6 +1,6 @@
 """Dyadic grids: sections of width 2**-e at multiples of that width, `scale` = 2**e, `base` = index of the first.
 
-The grid is the finest of that kind that spans [low, high] in the given number of sections, so it depends on the
+The grid is the finest of that kind that spans [low, high] in the given number of sections. It depends on the
 extremes alone, and coarsening it moves whole sections: counting is exact in one pass and in any order.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float32, int64, types
+from numba import float32, float64, int64, types
 
-from .compiling import compiled
+from .compiling import compiled, inlined
 
 _LOWEST_EXPONENT, _HIGHEST_EXPONENT = -125, 128
 
 
-@compiled(types.float64, types.float64, int64, returns=types.UniTuple(types.float64, 2))
+@compiled(float64, float64, int64, returns=types.UniTuple(float64, 2))
 def dyadic_grid(low, high, sections):
     """(scale, base) of the finest dyadic grid with at most `sections` (2 or more) sections over [low, high]."""
     largest = max(abs(low), abs(high))
@@ -35,11 +35,22 @@ def dyadic_grid(low, high, sections):
     return scale, math.floor(low * scale)
 
 
-@compiled(types.float64, types.float64, types.float64, int64, returns=int64)
-def _moved(index, ratio, new_base, sections):
+@inlined
+def widen(low, high, at, lowest, highest, sections):
+    """Widen the extremes at an index: whether there were none before, and (scale, base) of the grid they have now."""
+    empty = low[at] > high[at]
+    low[at] = min(low[at], lowest)
+    high[at] = max(high[at], highest)
+    return empty, dyadic_grid(low[at], high[at], sections)
+
+
+@compiled(float64, float64, float64, int64, returns=int64)
+def moved(index, ratio, new_base, sections):
+    """The section of a coarser grid that holds a section, by its index; `ratio` is new scale over old."""
     return min(max(int64(math.floor(index * ratio) - new_base), 0), sections - 1)
 
 
 @compiled(float32, float32, float32, int64, returns=int64)
-def _section(value, scale, base, sections):
+def section(value, scale, base, sections):
+    """The section that holds a value."""
     return int64(min(max(np.floor(value * scale) - base, np.float32(0)), np.float32(sections - 1)))

@@ -124,7 +124,7 @@ def _sections(ops: Operators, group: Group) -> Add:
 
 
 def _bitmap(ops: Operators, group: Group) -> Add:
-    scale, base, bits = (np.concatenate([t[name] for t in group.tables()], -1) for name in ("scale", "base", "bits"))
+    scale, base, bits = (np.concatenate(parts, -1) for parts in zip(*group.tables(), strict=True))
     byte = ops.to_float(row(ops, bits, group.prediction))
 
     def add(values: str) -> str:
@@ -141,7 +141,8 @@ def _bitmap(ops: Operators, group: Group) -> Add:
 
 
 def _distance(ops: Operators, group: Group) -> Add:
-    means, whitenings = zip(*group.tables(), strict=True)
+    means, rows = zip(*group.tables(), strict=True)
+    whitenings = [whitening.reshape(size, size) for whitening, size in zip(rows, group.sizes, strict=True)]
     mean = row(ops, np.concatenate(means, axis=1), group.prediction)
 
     def add(values: str) -> str:

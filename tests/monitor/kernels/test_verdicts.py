@@ -71,3 +71,55 @@ def test_rows_that_are_told_are_infinite(infinite):
     verdicts.alarm_rows(np.array(infinite, np.uint8), out)
     np.testing.assert_array_equal(np.isposinf(out).all(axis=1), np.array(infinite) == 1)
     np.testing.assert_array_equal((out == 1).all(axis=1), np.array(infinite) == 0)
+
+
+numbers = st.floats(0, 1e300) | st.sampled_from([0.0, np.inf, np.nan])
+
+
+@given(arrays(np.float64, 5, elements=numbers), arrays(np.float64, 3, elements=numbers))
+@settings(deadline=None)
+def test_scores_against_their_thresholds(scores, thresholds):
+    warnings = np.array([0.5, np.inf, 1e-9])
+    c = np.array([0, 1, 2, 0, 1])
+    level, threshold, confidence = np.empty(5, np.int64), np.empty(5), np.empty(5)
+    verdicts.judge(scores, c, thresholds, warnings, level, threshold, confidence)
+    np.testing.assert_array_equal(threshold, thresholds[c])
+    inside = scores <= thresholds[c]
+    np.testing.assert_array_equal(level, np.where(inside, np.where(scores > warnings[c], 1, 0), 2))
+    with np.errstate(all="ignore"):
+        quotient = np.where(scores == 0, 0.0, scores / thresholds[c])
+    expected = np.where(np.isnan(quotient), 0, np.exp2(-np.where(np.isnan(quotient), 0, quotient)))
+    np.testing.assert_allclose(confidence, expected, rtol=1e-12)
+    for i in range(5):
+        places = np.full(3, -1)
+        one = verdicts.judge_frame(
+            scores[i : i + 1], c[i : i + 1], thresholds, warnings, np.float32([0, 3, 2]), np.float32([1, 2, 1]), places
+        )
+        assert places.tolist() == ([2, 1, -1] if level[i] else [-1] * 3)
+        np.testing.assert_array_equal(one, (level[i], scores[i], threshold[i], confidence[i], c[i], 2 * (level[i] > 0)))
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0, 0.25, 0.5, 1, 3, np.inf, np.nan])] * 2), min_size=1, max_size=9))
+@settings(deadline=None)
+def test_columns_above_their_limits_are_those_of_a_stable_sort(columns):
+    deviation, limits = np.float32(columns).T.copy()
+    places = np.full(len(columns), -1)
+    found = verdicts.columns_above(deviation, limits, places)
+    loud = [j for j in range(len(columns)) if deviation[j] > limits[j] or np.isinf(deviation[j])]
+
+    def excess(j):
+        return np.inf if np.isinf(deviation[j]) or limits[j] == 0 else deviation[j] / limits[j]
+
+    expected = sorted(loud, key=lambda j: -np.nan_to_num(excess(j), nan=0, posinf=np.inf))
+    assert places[:found].tolist() == expected
+    assert (places[found:] == -1).all()
+
+
+@given(st.lists(st.sampled_from([-1, 0, 0.5, 1, 2, np.inf, np.nan]), min_size=1, max_size=12), st.integers(1, 5))
+@settings(deadline=None)
+def test_the_highest_are_those_of_a_stable_sort(values, count):
+    values, places = np.float32(values), np.full(count, -1)
+    found = verdicts.take_highest(values.copy(), places)
+    ordered = [j for j in np.argsort(-np.nan_to_num(values, posinf=np.inf), kind="stable") if values[j] > 0]
+    assert places[:found].tolist() == ordered[:count]
+    assert (places[found:] == -1).all()
