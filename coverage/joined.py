@@ -1,4 +1,4 @@
-"""Columns of one criterion, compared in one call: a call costs more than the channels of a layer."""
+"""Columns of one criterion, compared in one call: a call costs more time than the channels of a layer do."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LARGEST_TABLES = 64 * 2**20
 
 
 class Joined:
-    """Signatures of one criterion beside each other, compared by one call; made by `join`.
+    """Signatures of one criterion beside each other, which one call compares; `join` makes it.
 
-    neurons: of all of them. The deviations are those of `Criterion.deviation`, column by column.
+    neurons: their number in all signatures together. Each deviation is that of `Criterion.deviation`.
     """
 
     def __init__(self, kernel: Callable[..., None], tables: Sequence[np.ndarray], signatures: Sequence[Signature]):
@@ -31,34 +31,34 @@ class Joined:
         self._seen = np.stack([signature.counts > 0 for signature in signatures], axis=1).astype(np.uint8)
 
     def compare(
-        self, values: np.ndarray, labels: np.ndarray, out: np.ndarray, places: Sequence[int] | None = None
+        self, values: np.ndarray, labels: np.ndarray, out: np.ndarray, positions: Sequence[int] | None = None
     ) -> None:
         """Write the deviations of each row to `out`; as `bound`."""
-        self.bound(values, labels, out, places)()
+        self.bound(values, labels, out, positions)()
 
     def bound(
         self,
         values: np.ndarray,
         labels: np.ndarray,
         out: np.ndarray,
-        places: Sequence[int] | None = None,
+        positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> Callable[[], None]:
-        """What writes the deviations of arrays that stay where they are; nothing is checked and nothing allocated.
+        """A call that writes the deviations of arrays that stay where they are. It checks and allocates nothing.
 
         values: (n, any) float32. labels: (n,) int64 within the classes. out: (n, any) float32. All C-contiguous.
-        places: where in a row of `out` the deviation of each signature goes; side by side by default. starts: where in
-        a row of `values` its neurons begin; one behind the other by default.
+        positions: the index in a row of `out` for each signature, side by side by default. starts: the index in a row
+        of `values` of its first neuron, one behind the other by default.
         """
         columns = np.empty((len(self._sizes), 3), np.int64)
         columns[:, 0] = np.cumsum(self._sizes)
         columns[:, 1] = columns[:, 0] - self._sizes if starts is None else starts
-        columns[:, 2] = range(len(self._sizes)) if places is None else places
+        columns[:, 2] = range(len(self._sizes)) if positions is None else positions
         return partial(self._kernel, values, labels, *self._tables, columns, self._seen, out)
 
 
 def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None:
-    """The signatures as one; None where the criterion has no such form, or copies of its tables would be large."""
+    """The signatures as one. None where the criterion has no such form or copies of its tables would be large."""
     kernel = criterion.joined_kernel()
     if kernel is None:
         return None
@@ -74,10 +74,10 @@ def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None
 
 
 def neuron_parts(criterion: Criterion, signature: Signature) -> Parts | None:
-    """What each neuron adds to the deviation of one sample, or to its square, by (values, label); made once for many.
+    """A function of (values, label) for what each neuron adds to the deviation of one sample, or to its square.
 
     values: (neurons,) float32 or codes; NaN and Inf add +inf. label: the class of the sample; every neuron adds +inf
-    where it was never observed. It returns (neurons,) float32. None where a deviation is no sum over neurons.
+    where it was never observed. The function returns (neurons,) float32. None where a deviation is no sum of neurons.
     """
     tables, neurons, seen = _tables(criterion, signature), signature.neurons, (signature.counts > 0).tolist()
 

@@ -56,10 +56,10 @@ def test_columns_are_read_and_written_where_one_says():
     signatures = [learned(SingleRange(), neurons, rng) for neurons in (2, 3)]
     values, labels = rng.normal(size=(4, 9)).astype(np.float32), rng.integers(0, 3, 4)
     out = np.full((4, 5), -1, np.float32)
-    join(SingleRange(), signatures).bound(values, labels, out, places=[4, 1], starts=[6, 1])()
-    for signature, start, place in zip(signatures, (6, 1), (4, 1), strict=True):
+    join(SingleRange(), signatures).bound(values, labels, out, positions=[4, 1], starts=[6, 1])()
+    for signature, start, position in zip(signatures, (6, 1), (4, 1), strict=True):
         part = values[:, start : start + signature.neurons]
-        np.testing.assert_array_equal(out[:, place], SingleRange().deviation(signature, part, labels))
+        np.testing.assert_array_equal(out[:, position], SingleRange().deviation(signature, part, labels))
     assert (out[:, [0, 2, 3]] == -1).all()
 
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 CLASSES, NEURONS = 3, 7
-LARGEST = np.finfo(np.float32).max
+LARGEST = float(np.finfo(np.float32).max)
 finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 quarters = st.integers(-12, 12).map(lambda k: k / 4)
 """Bounds and values of these meet often."""
-odd = st.sampled_from([np.nan, np.inf, -np.inf, float(LARGEST), -float(LARGEST), -0.0])
-anything = quarters | st.floats(width=32) | odd
+not_finite = st.sampled_from([np.nan, np.inf, -np.inf])
+anything = quarters | st.floats(width=32) | not_finite | st.sampled_from([LARGEST, -LARGEST, -0.0])
 
 
 def values(elements=finite, neurons=NEURONS):
@@ -31,11 +31,12 @@ def table(seed, shape, low=0.0, high=1.0):
     return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
 
 
-def columns(*sizes, places=None, starts=None):
+def columns(*sizes, positions=None, starts=None):
     """The table of columns that a kernel of many takes, with one column for each size."""
     ends = np.cumsum(sizes)
-    places, starts = range(len(sizes)) if places is None else places, ends - sizes if starts is None else starts
-    return np.stack([ends, starts, places], axis=1)
+    starts = ends - sizes if starts is None else starts
+    positions = range(len(sizes)) if positions is None else positions
+    return np.stack([ends, starts, positions], axis=1)
 
 
 def or_infinite(deviation, bad):
