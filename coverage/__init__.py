@@ -1,4 +1,9 @@
-"""What the trusted data covered: criteria that summarise neurons and measure how far a new batch lies outside."""
+"""What the trusted data covered: criteria summarise neurons and measure how far a new batch lies outside.
+
+Public is what `__all__` names, and nothing else: the criteria, their base `Criterion` with `check_criterion` for a
+criterion of your own, criteria by name and by text, the `Signature` that each keeps of a layer, and what compares
+many signatures at once (`join`) or tells the neurons of one apart (`neuron_parts`).
+"""
 
 from __future__ import annotations
 

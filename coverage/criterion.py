@@ -1,4 +1,4 @@
-"""The base of every criterion: it owns shapes, dtypes, NaN, unseen classes and repr."""
+"""The base of every criterion. It owns shapes, dtypes, NaN, unseen classes and repr."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Criterion(ABC):
     `_deviation` and, where comparing wants derived tables, `_prepare`. It may rely on: values (n, neurons) finite
     C-contiguous float32 when observing, labels (n,) int64 within the classes, out (n,) float32.
 
-    The neurons of a quantised network come as uint8 codes. They mean the same numbers as float32, to the last bit of
-    what is learned and of the deviation. A subclass that sets `takes_codes` gets them as they are, with the tables of
-    `_prepare_codes`; for any other they are converted here.
+    The neurons of a quantised network come as uint8 codes. A code means the same number as in float32: signature and
+    deviation are the same to the last bit. A subclass that sets `takes_codes` gets the codes, and the tables of
+    `_prepare_codes`; the base converts them for any other.
     """
 
     name: ClassVar[str]
@@ -46,7 +46,7 @@ class Criterion(ABC):
         """Add trusted samples to `signature`, in place.
 
         values: (n, neurons) float32, finite, or uint8 codes. labels: (n,) integers, the class of each sample.
-        Raises ValueError or TypeError and leaves the signature as it was when these do not hold.
+        Raises ValueError or TypeError where these do not hold, and leaves the signature as it was.
         """
         self._check_owner(signature)
         values, labels = self._check_batch(signature, values, labels)
@@ -62,7 +62,7 @@ class Criterion(ABC):
 
     @final
     def merge(self, a: Signature, b: Signature) -> Signature:
-        """The signature of both lots of samples together, as one pass over all would have left it."""
+        """The signature of the samples of both, as one pass over all of them would leave it."""
         self._check_owner(a)
         self._check_owner(b)
         if (a.neurons, a.classes) != (b.neurons, b.classes):
@@ -93,7 +93,7 @@ class Criterion(ABC):
 
     @final
     def compare(self, signature: Signature, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-        """`deviation` for a caller who vouches for the arrays: nothing is checked.
+        """`deviation` without checks.
 
         signature: of this criterion. values: (n, neurons) float32, or uint8 where `takes_codes`; labels: (n,) int64
         within the classes; out: (n,) float32; all C-contiguous.
@@ -102,36 +102,27 @@ class Criterion(ABC):
 
     @final
     def comparer(self, signature: Signature, n: int, codes: bool = False) -> Comparer:
-        """`compare` for n rows of floats or of codes, again and again: what it needs is derived and allocated here."""
-        counts = signature.counts
-        if codes:
-            tables = self._with_scratch(self._code_tables(signature), n)
+        """`compare` for n rows of floats or of codes, as often as one likes: this call derives and allocates."""
+        counts, tables = signature.counts, self._with_scratch(self._tables(signature, codes), n)
 
-            def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-                self._deviation(tables, values, labels, out)
+        def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
+            self._deviation(tables, values, labels, out)
+            if codes:
                 rows.alarm_unseen_classes(labels, counts, out)
-
-        else:
-            tables = self._with_scratch(self._float_tables(signature), n)
-
-            def compare(values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
-                self._deviation(tables, values, labels, out)
+            else:
                 rows.alarm_uncovered_rows(values, labels, counts, out)
 
         return compare
 
     @final
     def prepare(self, signature: Signature, codes: bool = False) -> None:
-        """Derive the tables that `deviation` reads of floats or of codes, so that its first call is like the others."""
+        """Derive the tables that `deviation` reads, so that its first call takes no longer than the next."""
         self._check_owner(signature)
-        if codes and self.takes_codes:
-            self._code_tables(signature)
-        else:
-            self._float_tables(signature)
+        self._tables(signature, codes and self.takes_codes)
 
     @final
     def restore(self, neurons: int, counts: np.ndarray, arrays: Arrays) -> Signature:
-        """A signature from stored arrays. Raises ValueError where names, shapes or dtypes are not this criterion's."""
+        """A signature from stored arrays. Raises ValueError where names, shapes or dtypes are not those of `layout`."""
         expected = {name: (array.shape, array.dtype) for name, array in self.layout(neurons, len(counts)).items()}
         got = {name: (array.shape, array.dtype) for name, array in arrays.items()}
         if expected != got:
@@ -141,7 +132,7 @@ class Criterion(ABC):
 
     @final
     def layout(self, neurons: int, classes: int) -> Arrays:
-        """Arrays of the names, shapes and dtypes that a signature has, holding no memory of their own."""
+        """Arrays with the names, shapes and dtypes of a signature. They hold no memory of their own."""
         return {
             name: np.broadcast_to(np.zeros((), dtype), shape)
             for name, (shape, dtype, _) in self._specification(neurons, classes).items()
@@ -163,7 +154,7 @@ class Criterion(ABC):
 
     @abstractmethod
     def _merge(self, into: Signature, other: Signature) -> None:
-        """Add `other`, which may be changed, to the arrays of `into`; the counts are still those of before."""
+        """Add `other`, which may change, to the arrays of `into`. The base adds the counts afterwards."""
 
     def _prepare(self, signature: Signature) -> Any:
         """Tables for `_deviation`; by default the arrays themselves."""
@@ -171,19 +162,15 @@ class Criterion(ABC):
 
     def _prepare_codes(self, signature: Signature) -> Any:
         """Tables for `_deviation` of uint8 values; by default those of floats."""
-        return self._float_tables(signature)
+        return self._tables(signature)
 
     def _with_scratch(self, tables: Any, n: int) -> Any:
-        """The tables with what else `_deviation` writes to for n rows; nobody but one caller sees these."""
+        """The tables, and the arrays that `_deviation` writes to for n rows. Each caller has its own."""
         return tables
 
     @final
-    def _float_tables(self, signature: Signature) -> Any:
-        return signature.tables(lambda: self._prepare(signature))
-
-    @final
-    def _code_tables(self, signature: Signature) -> Any:
-        return signature.tables(lambda: self._prepare_codes(signature), codes=True)
+    def _tables(self, signature: Signature, codes: bool = False) -> Any:
+        return signature.tables(lambda: (self._prepare_codes if codes else self._prepare)(signature), codes)
 
     def joined_kernel(self) -> Callable[..., None] | None:
         """The kernel that compares many columns at once, see `join`; by default there is none.
@@ -193,7 +180,7 @@ class Criterion(ABC):
         return None
 
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
-        """Write what each neuron adds to the deviation, or to its square: whether it is such a sum.
+        """Write what each neuron adds to the deviation, or to its square. False where neither is such a sum.
 
         values, out: (neurons,) float32. label: a class that was observed.
         """
@@ -237,6 +224,6 @@ class Criterion(ABC):
 
 
 def require(condition: bool, expected: str, got: Any) -> None:
-    """Raise ValueError with the usual wording unless the hyper-parameter is right."""
+    """Raise ValueError in the usual words unless the condition on a hyper-parameter holds."""
     if not condition:
         raise ValueError(f"expected {expected}, got {got!r}")

@@ -59,7 +59,7 @@ def _outside(value, tables, c, j):
     scale, base, bits = tables
     t = np.floor(value * scale[j]) - base[j]
     within = (t >= float32(0)) & (t < float32(8))
-    k = int32(t if within else float32(0))
+    k = int32(t if within else np.float32(0))
     return int32(not (within & ((int32(bits[c, j]) >> k) & 1)))
 
 
