@@ -1,4 +1,4 @@
-"""Criteria by name, for files, configurations and the command line. Any imported subclass is found."""
+"""Criteria by name, for files, configurations and the command line. They find each subclass that was imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .criterion import Criterion
 
 
 def criterion_names() -> tuple[str, ...]:
-    """The names of all criteria there are, those of imported third parties included."""
+    """The names of all criteria, with those of third parties that were imported."""
     return tuple(sorted(cls.name for cls in _concrete(Criterion)))
 
 
@@ -36,7 +36,7 @@ def make_criterion(name: str, **parameters: Any) -> Criterion:
 
 
 def describe_criterion(criterion: Criterion) -> dict[str, Any]:
-    """{"name": ..., parameter: value, ...}: what `make_criterion` takes, in JSON types."""
+    """{"name": ..., parameter: value, ...} in JSON types, which `make_criterion` takes."""
     return {"name": criterion.name, **dataclasses.asdict(criterion)}  # type: ignore[call-overload]
 
 

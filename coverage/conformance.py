@@ -1,4 +1,4 @@
-"""What every criterion must hold to, runnable on a third party's as well."""
+"""The rules for every criterion, which a third party can run on its own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ _NEURONS, _CLASSES, _SAMPLES = 70, 3, 240
 
 
 def check_criterion(criterion: Criterion) -> None:
-    """Hold a criterion against the rules of the room; raises AssertionError naming the first rule it breaks.
+    """Check a criterion against the rules for all. Raises AssertionError that names the first rule it breaks.
 
-    The rules: it is made again from its description; merging shards equals one pass, in any order; deviations are
-    float32, not negative, the same for a batch and for its rows, and +inf for NaN, Inf and unseen classes; bad
-    shapes, dtypes and labels are refused and change nothing; a signature survives being stored; comparing leaves
-    the signature as it was; trusted samples deviate less than strange ones on the whole; uint8 codes are learned and
-    compared as the same numbers in float32 are.
+    Its description makes it again. Merging shards equals one pass, in any order. Deviations are float32, not
+    negative, the same for a batch and for its rows, and +inf for NaN, Inf and unseen classes. Bad shapes, dtypes and
+    labels raise and change nothing. A signature survives storage, and comparing leaves it as it was. Trusted samples
+    deviate less than strange ones on average. uint8 codes count as the same numbers in float32.
     """
     for rule in _RULES:
         rule(criterion, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Histograms per class and neuron whose grid follows the data in one pass: the same counts in any order."""
+"""Histograms per class and neuron. Their grid follows the data in one pass; the counts do not depend on the order."""
 
 from __future__ import annotations
 

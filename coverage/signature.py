@@ -1,4 +1,4 @@
-"""What a criterion remembers of the trusted samples of one tap."""
+"""What a criterion remembers of the trusted samples of one layer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Signature:
-    """Arrays that one criterion keeps per class for one tap, with the number of samples behind each class.
+    """The arrays that one criterion keeps of one tap, and how many samples of each class they summarise.
 
-    criterion: repr of the criterion that owns it. neurons: neurons of the tap. counts: (classes,) int64.
-    arrays: named arrays whose meaning is the criterion's.
+    criterion: repr of the criterion that owns it. neurons: how many the tap has. counts: (classes,) int64, the
+    samples. arrays: by name; their meaning is the criterion's.
     """
 
     def __init__(self, criterion: str, neurons: int, counts: np.ndarray, arrays: Mapping[str, np.ndarray]):
@@ -28,7 +28,7 @@ class Signature:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays in memory, which is what they take in a file."""
+        """Bytes of the arrays, in memory and in a file."""
         return self.counts.nbytes + sum(array.nbytes for array in self.arrays.values())
 
     def copy(self) -> Signature:
@@ -37,13 +37,13 @@ class Signature:
         return Signature(self.criterion, self.neurons, self.counts.copy(), arrays)
 
     def tables(self, make: Callable[[], Any], codes: bool = False) -> Any:
-        """What the criterion derives from the arrays to compare floats or codes, made once until `forget_tables`."""
+        """What the criterion derives from the arrays to compare floats or codes. Made once, until `forget_tables`."""
         if codes not in self._tables:
             self._tables[codes] = make()
         return self._tables[codes]
 
     def forget_tables(self) -> None:
-        """Drop the derived tables, since the arrays changed."""
+        """Drop the derived tables, because the arrays changed."""
         self._tables.clear()
 
     def __repr__(self) -> str:

@@ -52,8 +52,8 @@ class CoverageBitmap(Criterion):
     def _prepare_codes(self, signature: Signature) -> tuple[np.ndarray, ...]:
         """(shift, base, bits), uint8: the section of a code is (code >> shift) - base, 0 to 7.
 
-        A dyadic grid has just these sections where their width is 1 to 128 codes. Narrower ones hold a code each, and
-        base stops at 248, so that the difference of two bytes never wraps round into a section.
+        A dyadic grid has just these sections where their width is 1 to 128 codes. A narrower section holds one code.
+        The base stops at 248, so that the difference of two bytes never wraps round into a section.
         """
         scale, first, bits = self._prepare(signature)
         exponent = np.frexp(scale)[1] - 1

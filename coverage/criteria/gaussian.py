@@ -1,4 +1,4 @@
-"""Gaussian summaries of single neurons, which vote."""
+"""A Gaussian per class and neuron; the neurons vote."""
 
 from __future__ import annotations
 

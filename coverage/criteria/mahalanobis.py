@@ -18,8 +18,8 @@ from .gaussian import Count
 class Mahalanobis(Criterion):
     """Lee et al. (NeurIPS 2018): distance to the mean of the predicted class under the covariance all classes share.
 
-    The covariance is shrunk towards a multiple of the identity by `shrinkage`, so that it can be inverted. It takes
-    neurons squared numbers: meant for dense layers and channels, and refused above `LARGEST` neurons.
+    `shrinkage` moves the covariance towards a multiple of the identity, so that it can be inverted. The covariance
+    takes neurons squared numbers: it suits dense layers and channels, and more than `LARGEST` neurons raise.
     """
 
     shrinkage: float = 1e-3

@@ -22,9 +22,9 @@ class MultiRange(Criterion):
 
     sections: Q. cost: "share" as published, or "log" for -log(share) with half a sample in place of none
     (our variant). With one section and the published cost it equals `SingleRange()`.
-    The range is exact; the shares are interpolated from a one-pass histogram of 8 Q sections (our reconstruction:
-    the paper's equal sections need a pass of their own once the range is known), so a share is off by at most what
-    falls into the fine sections at its two borders.
+    The range is exact. The shares are interpolated from a one-pass histogram of 8 Q sections (our reconstruction: the
+    paper's equal sections need a second pass, once the range is known). A share is off by at most what falls into the
+    fine sections at its two borders.
     """
 
     sections: int = 32

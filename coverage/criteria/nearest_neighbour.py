@@ -19,10 +19,9 @@ _EMPTY = np.uint64(2**64 - 1)
 class NearestNeighbour(Criterion):
     """kNNC, the nearest-neighbour member of the family of Rossolini et al. (IEEE TSE 2022), a reconstruction.
 
-    Per class the `capacity` samples with the smallest hash of their values are kept: a sample of the class that
-    does not depend on the order, and of which equal samples are kept once. A bit per neuron says whether it is
-    above the median of all that are kept; the deviation is the Hamming distance to the k-th nearest pattern of
-    the class.
+    It keeps of each class the `capacity` samples whose values have the smallest hash. Which are kept does not depend
+    on the order, and equal samples are kept once. A pattern has a bit per neuron: above the median of all kept
+    samples or not. The deviation is the Hamming distance to the k-th nearest pattern of the class.
     """
 
     k: int = 1

@@ -18,9 +18,9 @@ from ..signature import Signature
 class SingleRange(Criterion):
     """SRC of Rossolini et al. (IEEE TSE 2022): the number of neurons outside the range seen in the predicted class.
 
-    quantile: 0 for minimum and maximum, as published; above 0 the bounds are the `quantile` and 1 - `quantile`
+    quantile: 0 for minimum and maximum, as published. Above 0 the bounds are the `quantile` and 1 - `quantile`
     points of the class, interpolated in a histogram of 64 sections (our variant; needs 32 times the memory).
-    magnitude: sum how far outside each neuron lies, in widths of its range, in place of counting (our variant).
+    magnitude: sum how far outside each neuron lies, in widths of its range, instead of counting (our variant).
     """
 
     quantile: float = 0.0
@@ -80,14 +80,14 @@ class SingleRange(Criterion):
 
 
 def bounds_of_codes(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest code in [low, high], uint8: (255, 0) where there is none, so that all are outside."""
+    """The lowest and the highest code in [low, high], uint8. (255, 0) where there is none: all are outside then."""
     first, last = np.ceil(np.maximum(low, 0)), np.floor(np.minimum(high, 255))
     some = first <= last  # false for NaN too
     return np.where(some, first, 255).astype(np.uint8), np.where(some, last, 0).astype(np.uint8)
 
 
 def _inverse_width(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """1 / width; a neuron that never moved is measured in the median width of those of its class that did."""
+    """1 / width. A neuron that never moved takes the median width of those of its class that did."""
     with np.errstate(invalid="ignore"):
         width = high - low
     inverse = np.ones_like(width)

@@ -1,4 +1,4 @@
-"""The network's own confidence, as a part to join with coverage."""
+"""The network's own confidence, to join with coverage."""
 
 from __future__ import annotations
 
