@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outrider.coverage.kernels import grids
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.integers(2, 300))
+@example(0.0, 4.0, 4)  # one section too many, were the border not counted
 def test_dyadic_grid_spans_the_range_and_no_finer_one_does(low, width, sections):
     low, high = float(np.float32(low)), float(np.float32(low + width))
     scale, base = grids.dyadic_grid(low, high, sections)
