@@ -61,31 +61,41 @@ def count_classes(scores: Seen, batch: int, classes: int | str | None) -> int | 
     return classes
 
 
+def usable_moves(
+    moves: Mapping[str, MovedTap], candidates: Sequence[Candidate], graph: OnnxGraph
+) -> dict[str, MovedTap]:
+    """The moves to tensors that can be tapped, of the shape of the one asked for unless that lies inside the other."""
+    shapes = {c.name: c.shape for c in candidates if c.kind != OUTPUT}
+    targets = {c.name for c in candidates if c.name in shapes and not c.obstacle}
+    return {
+        name: move
+        for name, move in moves.items()
+        if move.taken in targets and (name in graph.inside or shapes[move.taken] == shapes.get(name))
+    }
+
+
 def where_kept(
     taps: Sequence[Tap], candidates: Sequence[Candidate], moves: Mapping[str, MovedTap]
 ) -> tuple[list[Tap], tuple[MovedTap, ...]]:
-    """The taps where they are to stand, in the order of the candidates; those that nobody asked for there, with a
-    warning that names them."""
-    places = {candidate.name: i for i, candidate in enumerate(candidates)}
+    """The taps after the moves, in the order of the candidates, and the moves to where no other tap was asked for.
+
+    A warning names these moves.
+    """
+    positions = {candidate.name: i for i, candidate in enumerate(candidates)}
     asked = {tap.name for tap in taps}
     found: dict[str, Tap] = {}
     moved: dict[str, MovedTap] = {}
     for tap in taps:
         move = moves.get(tap.name)
-        target = candidates[places[move.taken]] if move is not None and move.taken in places else None
-        if move is None or target is None or target.obstacle or target.kind == OUTPUT:
-            found[tap.id] = tap
-            continue
-        there = target.tap(tap.neurons)
+        there = tap if move is None else candidates[positions[move.taken]].tap(tap.neurons)
         found.setdefault(there.id, there)
-        if move.taken not in asked:
+        if move is not None and move.taken not in asked:
             moved[tap.name] = move
     if moved:
         listed = "; ".join(f"{move.asked!r} at {move.taken!r}, as {move.why}" for move in list(moved.values())[:3])
         more = f"; and {len(moved) - 3} more, see `moved`" if len(moved) > 3 else ""
         warnings.warn(f"tapped {listed}{more}; exact=True taps what was asked", NetworkWarning, stacklevel=3)
-    order = sorted(found.values(), key=lambda tap: places[tap.name])
-    return order, tuple(moved.values())
+    return sorted(found.values(), key=lambda tap: positions[tap.name]), tuple(moved.values())
 
 
 def _heads(name: str, seen: Seen, batch: int, heads: int | None) -> Candidate | None:

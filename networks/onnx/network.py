@@ -19,7 +19,7 @@ from ..renamed import renamed_keyword
 from ..selectors import DEFAULT_TAPS, OUTPUT, choose, stands_for
 from ..tap import Tap, Taps
 from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
-from .candidates import candidates_of, count_classes, where_kept
+from .candidates import candidates_of, count_classes, usable_moves, where_kept
 from .feeds import with_feeds
 from .files import check_external, fingerprint, read_model
 from .half import rounds_behind, warn_of_other_outputs
@@ -96,7 +96,7 @@ class OnnxNetwork(Network):
             for name, kind in graph.kinds.items()
             if any(stands_for(s, name, kind, graph.paths.get(name, ())) for s in selectors)
         ]
-        moves = {} if exact else {name: move for name in wanted if (move := graph.kept(name))}
+        moves = {} if exact else graph.moves(wanted, runtime.optimised(graph.with_outputs(()), folder))
         wanted = list(dict.fromkeys([*wanted, *(move.taken for move in moves.values())]))
         session = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
         trial = try_out(runtime, session, list(dict.fromkeys([*graph.outputs, *wanted])), input_shape)
@@ -119,7 +119,7 @@ class OnnxNetwork(Network):
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
             selectors.remove("first:unit")
         chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]
-        chosen, self.moved = where_kept(chosen, candidates, moves)
+        chosen, self.moved = where_kept(chosen, candidates, usable_moves(moves, candidates, graph))
         if self.classes is not None:
             chosen.append(candidates[-1].tap("unit"))
         self.taps = Taps(chosen)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..offers import Offer
-from ..selectors import OUTPUT
-from .candidates import candidates_of, count_classes
+from .candidates import candidates_of, count_classes, usable_moves
 from .files import check_external, read_model
 from .reading.graph import OnnxGraph
 from .session import Runtime
@@ -31,6 +30,5 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
     scores, *others = graph.outputs
     classes = None if others else count_classes(trial.tensors[scores], trial.batch, "auto")
     candidates = candidates_of(graph, trial, scores, classes)
-    usable = {c.name for c in candidates if not c.obstacle and c.kind != OUTPUT}
-    moves = {name: move for name in graph.kinds if (move := graph.kept(name)) and move.taken in usable}
-    return Offer("onnx", trial.shape, tuple(candidates), moves)
+    moves = graph.moves(graph.kinds, runtime.optimised(graph.with_outputs(()), folder))
+    return Offer("onnx", trial.shape, tuple(candidates), usable_moves(moves, candidates, graph))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from .reading.operators import unsupported
+
+_RENAMING = ["NchwcTransformer", "NhwcTransformer", "ReshapeFusion"]
+_GRAPH_ALONE = {
+    "session.disable_prepacking": "1",
+    "session.optimized_model_external_initializers_file_name": "weights",
+    "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+}
 
 
 class Runtime:
@@ -25,7 +35,7 @@ class Runtime:
         self._schemas = getattr(state, "get_all_operator_schema", list)
         own = (e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception))
         self._errors: tuple[type[Exception], ...] = tuple(own)
-        self._load_errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError)
+        self._load_errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError, OSError)
         self._providers = list(providers)
         self._threads = threads
         given: list[Any] = self._providers
@@ -45,15 +55,9 @@ class Runtime:
 
     def session(self, data: bytes, folder: Path | None, *, optimised: bool = True) -> Any:
         """A session on the bytes of a model whose weights may lie in files in a folder."""
-        options = self._ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        # Errors are raised, and those of a trial are expected; warnings about a user's model are not ours to print.
-        options.log_severity_level = 3 if optimised else 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if folder is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        options = self._options(folder)
         if not optimised:
+            options.log_severity_level = 4  # errors of a trial are expected
             options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             # Without the fallback, which would print, and run on the CPU what was to run elsewhere.
@@ -67,6 +71,29 @@ class Runtime:
             raise ValueError(f"expected provider {failed[0]} to start, got {', '.join(started)}; check its libraries")
         return session
 
+    def optimised(self, data: bytes, folder: Path | None) -> bytes | None:
+        """The graph that ONNX Runtime makes of a model, without the weights; None where it cannot be had.
+
+        It is that of the CPU, whatever the providers: others may compile a graph and write none, and taps should not
+        depend on the machine. Steps that only lay tensors out anew are left out, since they rename the tensors.
+        """
+        options = self._options(folder)
+        options.log_severity_level = 4
+        for key, value in _GRAPH_ALONE.items():
+            options.add_session_config_entry(key, value)
+        try:
+            with TemporaryDirectory(prefix="outrider-") as scratch:
+                path = Path(scratch, "optimised.onnx")
+                options.optimized_model_filepath = str(path)
+                with suppress(OSError):
+                    Path(scratch, "weights").symlink_to(os.devnull)
+                self._ort.InferenceSession(
+                    data, options, providers=["CPUExecutionProvider"], enable_fallback=0, disabled_optimizers=_RENAMING
+                )
+                return path.read_bytes()
+        except self._load_errors:
+            return None
+
     def run(self, session: Any, names: list[str], feeds: dict[str, np.ndarray]) -> list[Any]:
         """The outputs named. Raises ValueError when the model cannot be run on what it is fed."""
         try:
@@ -74,6 +101,16 @@ class Runtime:
         except self._errors as error:
             shapes = ", ".join(str(value.shape) for value in feeds.values())
             raise ValueError(f"expected a model that takes an input of shape {shapes}, got: {error}") from error
+
+    def _options(self, folder: Path | None) -> Any:
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors are raised; warnings about a user's model are not ours to print
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        return options
 
     def _provider_names(self) -> list[str]:
         return [provider if isinstance(provider, str) else provider[0] for provider in self._providers]

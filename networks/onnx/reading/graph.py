@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...selectors import ACTIVATIONS, GATES
 from ..check import check_graph, inner_tensors
@@ -10,7 +10,7 @@ from ..files import external_tensors
 from ..proto import Fragment, parse_model
 from .attention import attention_heads
 from .layouts import channel_axes
-from .moves import MovedTap, nearest_kept
+from .moves import Fusions, MovedTap
 from .nodes import Nodes, kind_of
 from .norms import layer_norms_in_several_nodes
 from .paths import module_paths
@@ -60,9 +60,12 @@ class OnnxGraph:
         """The axis of the channels, -1 for the last, or None where the graph does not tell; see `channel_axes`."""
         return self._channel_axes.get(tensor)
 
-    def kept(self, tensor: str) -> MovedTap | None:
-        """Where to tap in place of a tensor, None for the tensor itself; see `nearest_kept`."""
-        return nearest_kept(self.nodes, self.inside, self.kinds, tensor)
+    def moves(self, tensors: Iterable[str], optimised: bytes | None) -> dict[str, MovedTap]:
+        """Where to tap in place of those of the tensors that cannot be tapped themselves; see `Fusions`."""
+        if optimised is None:
+            return {}
+        fusions = Fusions(self.nodes, self.inside, optimised)
+        return {name: move for name in tensors if (move := fusions.move(name))}
 
     def unused_name(self, stem: str) -> str:
         """A name that starts with `stem` and with which no name of the file starts."""

