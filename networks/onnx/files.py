@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from .check import data_bytes
 from .proto import parse_model, subgraphs
+from .validation import data_bytes
 
 _LIMIT = 2**31  # bytes of a message in protobuf
 _CHUNK = 1 << 20

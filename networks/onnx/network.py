@@ -22,7 +22,7 @@ from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
 from .candidates import candidates_of, count_classes, usable_moves, where_kept
 from .feeds import with_feeds
 from .files import check_external, fingerprint, read_model
-from .half import rounds_behind, warn_of_other_outputs
+from .half_precision import rounds_behind, warn_of_other_outputs
 from .pooling import add_neurons, join_neurons
 from .proto import Fragment
 from .reading.graph import OnnxGraph

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...selectors import ACTIVATIONS, GATES
-from ..check import check_graph, inner_tensors
 from ..files import external_tensors
 from ..proto import Fragment, parse_model
+from ..validation import check_graph, inner_tensors
 from .attention import attention_heads
 from .layouts import channel_axes
 from .moves import Fusions, MovedTap
