@@ -11,10 +11,10 @@ from ..selectors import OUTPUT
 from ..tap import Candidate, Tap, candidate
 from .reading.graph import OnnxGraph
 from .reading.moves import MovedTap
-from .trial import Seen, Trial
+from .trial import SeenTensor, TrialRun
 
 
-def candidate_of(graph: OnnxGraph, name: str, trial: Trial) -> Candidate:
+def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
     """What may be tapped of a tensor; without its value from the trial run, its name and kind only."""
     kind, paths, seen = graph.kinds[name], graph.paths.get(name, ()), trial.tensors.get(name)
     if seen is None or seen.obstacle:
@@ -32,12 +32,12 @@ def candidate_of(graph: OnnxGraph, name: str, trial: Trial) -> Candidate:
     return replace(found, paths=paths)
 
 
-def candidates_of(graph: OnnxGraph, trial: Trial, scores: str, classes: int | None) -> list[Candidate]:
+def candidates_of(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int | None) -> list[Candidate]:
     """All that may be tapped of a graph, and what may not; the class scores, where there are classes, come last."""
     found = [candidate_of(graph, name, trial) for name in graph.kinds if name != scores or classes is None]
     found += [
-        Candidate(name, kind, obstacle=f"it lies inside {place}, and only tensors of the main graph can be fetched")
-        for name, (kind, place) in graph.inner.items()
+        Candidate(name, kind, obstacle=f"it lies inside {owner}, and only tensors of the main graph can be fetched")
+        for name, (kind, owner) in graph.inner.items()
         if name not in graph.kinds
     ]
     if classes is not None:
@@ -46,7 +46,7 @@ def candidates_of(graph: OnnxGraph, trial: Trial, scores: str, classes: int | No
     return found
 
 
-def count_classes(scores: Seen, batch: int, classes: int | str | None) -> int | None:
+def count_classes(scores: SeenTensor, batch: int, classes: int | str | None) -> int | None:
     """How many classes an output tells apart, as `OnnxNetwork` is told by `classes`."""
     if classes in (None, "pixel"):
         return None
@@ -98,7 +98,7 @@ def where_kept(
     return sorted(found.values(), key=lambda tap: positions[tap.name]), tuple(moved.values())
 
 
-def _heads(name: str, seen: Seen, batch: int, heads: int | None) -> Candidate | None:
+def _heads(name: str, seen: SeenTensor, batch: int, heads: int | None) -> Candidate | None:
     """What attention heads return, in whichever shape an exporter puts it; None where the heads cannot be told."""
     shape = seen.shape
     if len(shape) == 4 and shape[0] == batch:

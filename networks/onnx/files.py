@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from .proto import parse_model, subgraphs
+from .proto import all_nodes, parse_model, subgraphs
 from .validation import data_bytes
 
 _LIMIT = 2**31  # bytes of a message in protobuf
@@ -43,8 +43,8 @@ def read_model(path: Path) -> bytes:
 def external_tensors(model: Any) -> list[External]:
     """The tensors of a ModelProto whose numbers lie in other files, those in attributes and subgraphs too.
 
-    Raises ValueError, naming the tensor, for a place that is no place: outside the folder of the model, negative, or
-    of another length than the tensor's shape asks for.
+    Raises ValueError, naming the tensor, for a location outside the folder of the model, a negative one, and a length
+    that does not fit the tensor's shape.
     """
     return [_external(tensor) for tensor in _tensors(model) if tensor.external_data or tensor.data_location]
 
@@ -92,29 +92,17 @@ def onnx_fingerprint(path: str | os.PathLike[str]) -> str:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    yield from _tensors_of(model.graph)
-    for function in model.functions:
-        for node in function.node:
-            yield from _tensors_in(node)
-
-
-def _tensors_of(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        yield from _tensors_in(node)
-
-
-def _tensors_in(node: Any) -> Iterator[Any]:
-    for attribute in node.attribute:
+    nodes = list(all_nodes(model.graph, *model.functions))
+    for graph in (model.graph, *(graph for node in nodes for graph in subgraphs(node))):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for attribute in (attribute for node in nodes for attribute in node.attribute):
         if attribute.HasField("t"):
             yield attribute.t
         if attribute.HasField("sparse_tensor"):
             yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
         yield from attribute.tensors
-    for graph in subgraphs(node):
-        yield from _tensors_of(graph)
 
 
 def _external(tensor: Any) -> External:

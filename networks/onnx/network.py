@@ -22,12 +22,12 @@ from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
 from .candidates import candidates_of, count_classes, usable_moves, where_kept
 from .feeds import with_feeds
 from .files import check_external, fingerprint, read_model
-from .half_precision import rounds_behind, warn_of_other_outputs
+from .half_precision import may_round, warn_of_rounding
 from .pooling import add_neurons, join_neurons
 from .proto import Fragment
 from .reading.graph import OnnxGraph
 from .session import Runtime
-from .trial import Seen, try_out
+from .trial import SeenTensor, try_out
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -126,9 +126,9 @@ class OnnxNetwork(Network):
 
         fragment, self._fetched, self._reads = _neurons_out(graph, self.taps)
         self._session = runtime.session(graph.with_fragment(fragment), folder)
-        if risky := [tap for tap in self.taps if rounds_behind(tap)]:
+        if risky := [tap.name for tap in self.taps if may_round(tap)]:
             bare = runtime.session(graph.with_outputs(()), folder)
-            warn_of_other_outputs(runtime, bare, self._session, trial, self._outputs, risky)
+            warn_of_rounding(runtime, bare, self._session, trial, self._outputs, risky)
         self._rooms: WeakSet[BufferedNetwork] = WeakSet()
         self.buffers = buffers
         self._buffered = None if buffers is None else self._bound(buffers)
@@ -257,7 +257,7 @@ def _pick(outputs: Sequence[str], key: int | str | None) -> str:
     return str(key)
 
 
-def _count_map_classes(scores: Seen, batch: int, axis: int) -> int:
+def _count_map_classes(scores: SeenTensor, batch: int, axis: int) -> int:
     shape = scores.shape
     classes = shape[axis] if len(shape) == 4 and shape[0] == batch and "float" in scores.dtype else None
     if classes is None or classes < 2:
@@ -269,21 +269,21 @@ def _count_map_classes(scores: Seen, batch: int, axis: int) -> int:
 
 @dataclass(frozen=True)
 class _Read:
-    """Where the neurons of a tap lie in what a run returns, and what is left to be done with them."""
+    """Which neurons of a tap a run returns, and in which of its values. columns: of that value, None for all."""
 
     tap: Tap
-    place: int
+    position: int
     columns: slice | None = None
 
     def __call__(self, values: list[np.ndarray]) -> np.ndarray:
-        value = values[self.place]
+        value = values[self.position]
         if self.columns is None:
             return reduce_to_neurons(self.tap, value)
         return np.ascontiguousarray(value[:, self.columns])
 
     def fills(self, values: list[np.ndarray], array: np.ndarray) -> list[Fill]:
         """What writes these neurons to an array of their own whenever a run has filled `values`."""
-        value = values[self.place]
+        value = values[self.position]
         if self.columns is None:
             return fill_neurons(self.tap, value, array)
         return [partial(np.copyto, array, value[:, self.columns])]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..selectors import ACTIVATIONS, GATES, OUTPUT
 from ..tap import Tap
+from .half_precision import may_round
 from .proto import Fragment
 from .reading.moves import BEHIND_CONV
 
@@ -25,8 +26,7 @@ def add_neurons(fragment: Fragment, tap: Tap) -> str:
     The numbers are those of `reduce_to_neurons`, to within rounding; units of quantised tensors are codes as float32.
     Raises ValueError for neurons ``pixel``, which are not numbers of a frame.
     """
-    name, _ = join_neurons(fragment, [tap])
-    return name
+    return join_neurons(fragment, [tap])[0]
 
 
 def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[slice]]:
@@ -127,7 +127,7 @@ def _floats(fragment: Fragment, tap: Tap) -> str:
     if tap.dtype == "float32":
         return tap.name
     source = tap.name
-    if tap.dtype == "float16" and tap.kind not in ACTIVATIONS | GATES | {OUTPUT}:
+    if may_round(tap):
         source = fragment.node("Sum", source)
     return fragment.node("Cast", source, to=_FLOAT)
 

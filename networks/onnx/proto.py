@@ -130,6 +130,14 @@ def subgraphs(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
 
 
+def all_nodes(*owners: Any) -> Iterator[Any]:
+    """The nodes of graphs and functions, and those in the subgraphs of each behind it; protobuf bounds the depth."""
+    for owner in owners:
+        for node in owner.node:
+            yield node
+            yield from all_nodes(*subgraphs(node))
+
+
 def title(node: Any) -> str:
     """A node as errors name it: ``node 'conv1' (Conv)``, by its first output where it has no name."""
     return f"node {(node.name or next(iter(node.output), ''))!r} ({node.op_type})"

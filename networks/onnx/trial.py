@@ -22,7 +22,7 @@ _DTYPES = {
 Shape = tuple[int | None, ...]
 
 
-class Seen(NamedTuple):
+class SeenTensor(NamedTuple):
     """A tensor in the trial run: shape with the batch, None where a size is open; obstacle: why it is no tensor."""
 
     shape: Shape
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     obstacle: str = ""
 
 
-class Trial(NamedTuple):
+class TrialRun(NamedTuple):
     """What a trial run showed. input: its name. fixed: the batch size where the model fixes it. shape: of one sample,
     None where it is open. batch, sample: how many samples were run, and their shape.
     """
@@ -41,10 +41,10 @@ class Trial(NamedTuple):
     shape: Shape
     batch: int
     sample: tuple[int, ...]
-    tensors: dict[str, Seen]
+    tensors: dict[str, SeenTensor]
 
 
-def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequence[int | None] | None) -> Trial:
+def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequence[int | None] | None) -> TrialRun:
     """Run a model and look at the tensors of these names, all outputs of the session.
 
     asked: the shape of one sample; what it leaves open is tried at two sizes. Raises ValueError for an input that is no
@@ -82,7 +82,7 @@ def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequenc
             seen = {key: _common(seen[key], again[key]) for key in seen}
             shape = tuple(None if grown != size else size for size, grown in zip(filled, other, strict=True))
             break
-    return Trial(name, dtype, fixed, shape, batch, filled, seen)
+    return TrialRun(name, dtype, fixed, shape, batch, filled, seen)
 
 
 def _input(session: Any, asked: Sequence[int | None] | None) -> tuple[str, str, int | None, Shape]:
@@ -129,19 +129,18 @@ def _grown(sample: Shape, filled: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         yield tuple(size + steps.get(axis, 0) for axis, size in enumerate(filled))
 
 
-def _run(runtime: Runtime, session: Any, names: Sequence[str], name: str, zeros: np.ndarray) -> dict[str, Seen]:
+def _run(runtime: Runtime, session: Any, names: Sequence[str], name: str, zeros: np.ndarray) -> dict[str, SeenTensor]:
     values = runtime.run(session, list(names), {name: zeros})
-    return {key: _seen(value) for key, value in zip(names, values, strict=True)}
+    return {
+        key: SeenTensor(value.shape, str(value.dtype))
+        if isinstance(value, np.ndarray)
+        else SeenTensor((), "", f"expected a tensor, got {type(value).__name__}")
+        for key, value in zip(names, values, strict=True)
+    }
 
 
-def _seen(value: Any) -> Seen:
-    if not isinstance(value, np.ndarray):
-        return Seen((), "", f"expected a tensor, got {type(value).__name__}")
-    return Seen(value.shape, str(value.dtype))
-
-
-def _common(one: Seen, other: Seen) -> Seen:
+def _common(one: SeenTensor, other: SeenTensor) -> SeenTensor:
     if len(one.shape) != len(other.shape):
-        return Seen((), one.dtype, "expected one number of axes, got another for another image size")
+        return SeenTensor((), one.dtype, "expected one number of axes, got another for another image size")
     shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
     return one._replace(shape=shape)

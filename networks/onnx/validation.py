@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..selectors import did_you_mean
-from .proto import subgraphs, title
+from .proto import all_nodes, subgraphs, title
 from .reading.nodes import in_order
 
 _BITS = {
@@ -47,23 +47,17 @@ def data_bytes(tensor: Any) -> int | None:
 
 
 def inner_tensors(model: Any) -> Iterator[tuple[str, str, str]]:
-    """Name, operator and place of the tensors that nodes compute inside subgraphs and local functions."""
-    for node in model.graph.node:
-        for graph in subgraphs(node):
-            yield from _inside(graph.node, title(node))
+    """The tensors that nodes compute inside subgraphs and local functions: name, operator and what they lie in."""
+    inside = [(title(node), [*subgraphs(node)]) for node in model.graph.node]
     callers = {(node.domain, node.op_type): node for node in reversed(model.graph.node)}
     for function in model.functions:
         caller = callers.get((function.domain, function.name))
         called = f", which {title(caller)} calls" if caller is not None else ""
-        yield from _inside(function.node, f"the local function {function.name!r}{called}")
-
-
-def _inside(nodes: Any, place: str) -> Iterator[tuple[str, str, str]]:
-    for node in nodes:
-        for name in filter(None, node.output):
-            yield name, node.op_type, place
-        for graph in subgraphs(node):  # protobuf bounds how deep they go
-            yield from _inside(graph.node, place)
+        inside.append((f"the local function {function.name!r}{called}", [function]))
+    for owner, parts in inside:
+        for node in all_nodes(*parts):
+            for name in filter(None, node.output):
+                yield name, node.op_type, owner
 
 
 def _initializers(graph: Any) -> Iterator[Any]:

@@ -42,7 +42,7 @@ class OnnxGraph:
             self.metadata = {entry.key: entry.value for entry in model.metadata_props}
             self.external_tensors = external_tensors(model)
             self.external = tuple(sorted({tensor.location for tensor in self.external_tensors}))
-            self.inner = {name: (op.lower(), place) for name, op, place in inner_tensors(model)}
+            self.inner = {name: (op.lower(), owner) for name, op, owner in inner_tensors(model)}
             self._names = {name for node in graph.node for name in (node.name, *node.input, *node.output)}
             self._names.update(value.name for value in (*graph.initializer, *graph.input, *graph.output))
             self.nodes = Nodes(graph)

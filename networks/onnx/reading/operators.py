@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from ..proto import parse_model, subgraphs, title
+from ..proto import all_nodes, parse_model, title
 
 _TILL = re.compile(r"support for domain (\S+) is till opset (\d+)")
 _STANDARD = "ai.onnx"
@@ -37,7 +36,7 @@ def unsupported(data: bytes, engine_error: str, schemas: list[Any], version: str
                 f" {todo}, or upgrade onnxruntime"
             )
     local = {(_domain(function.domain), function.name) for function in model.functions}
-    for node in _nodes(model):
+    for node in all_nodes(model.graph, *model.functions):
         key = _domain(node.domain), node.op_type
         if key in local:
             continue
@@ -60,16 +59,3 @@ def unsupported(data: bytes, engine_error: str, schemas: list[Any], version: str
 
 def _domain(name: str) -> str:
     return name or _STANDARD
-
-
-def _nodes(model: Any) -> Iterator[Any]:
-    yield from _with_inner(model.graph.node)
-    for function in model.functions:
-        yield from _with_inner(function.node)
-
-
-def _with_inner(nodes: Any) -> Iterator[Any]:
-    for node in nodes:
-        yield node
-        for graph in subgraphs(node):
-            yield from _with_inner(graph.node)
