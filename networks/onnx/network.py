@@ -47,14 +47,14 @@ class OnnxNetwork(Network):
     unit by unit.
 
     feeds: values for all inputs but one, which are the same for every frame. buffers: batches of this many frames go
-    through arrays that are bound once; what `observe` then returns are views of them, in the same place every time and
-    valid until its next call, which must come from the same thread.
+    through arrays that are bound once. `observe` then returns views of these, valid until its next call, which must
+    come from the same thread.
 
-    exact: tap what is asked. Otherwise a tap on a tensor that ONNX Runtime never computes, since it fuses the nodes
-    around it, stands on the next one that it does; `moved` and a NetworkWarning say so.
+    exact: tap what is asked. Otherwise a tap moves from a tensor that ONNX Runtime fuses away to the next one that it
+    computes; `moved` and a NetworkWarning say so.
 
-    A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else. Weights in
-    files beside the model are read by the engine and, piece by piece, for the fingerprint.
+    A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else. The engine
+    reads the weights in files beside the model; the fingerprint reads them piece by piece.
     Raises FileNotFoundError without a file; ImportError without onnxruntime; ValueError for a file that is no model or
     that ONNX Runtime cannot run, more than one input, and taps or providers that do not exist.
     """
@@ -108,7 +108,6 @@ class OnnxNetwork(Network):
         if scores_output is None and len(graph.outputs) > 1 and classes == "auto":
             classes = None
         self.classes = count_classes(trial.tensors[scores], trial.batch, classes)
-        self.map_classes: int | None = None
         self.scores_output: str | None = None
         if classes == "pixel":
             self._map_axis = graph.channel_axis(scores) or 1

@@ -36,10 +36,9 @@ class Runtime:
         own = (e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception))
         self._errors: tuple[type[Exception], ...] = tuple(own)
         self._load_errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError, OSError)
-        self._providers = list(providers)
+        self._providers: list[Any] = list(providers)
         self._threads = threads
-        given: list[Any] = self._providers
-        for provider in given:
+        for provider in self._providers:
             if not isinstance(provider, str) and not (
                 isinstance(provider, tuple) and len(provider) == 2 and isinstance(provider[1], dict)
             ):

@@ -84,9 +84,8 @@ class OnnxGraph:
     def with_outputs(self, outputs: Sequence[str]) -> bytes:
         """The file with more of its tensors as outputs."""
         fragment = self.fragment()
-        for name in dict.fromkeys(outputs):
-            if name not in self.outputs:
-                fragment.output(name)
+        for name in dict.fromkeys(name for name in outputs if name not in self.outputs):
+            fragment.output(name)
         return self.with_fragment(fragment)
 
 
