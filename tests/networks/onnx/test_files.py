@@ -168,3 +168,36 @@ def test_only_the_model_itself_is_read_into_memory(path, monkeypatch):
     monkeypatch.setattr(type(path), "read_bytes", lambda self: read.append(self.name) or plain(self))
     OnnxNetwork(path)
     assert read == ["model.onnx", "optimised.onnx"]  # the second is ONNX Runtime's, and without weights
+
+
+def test_a_path_and_its_bytes_are_the_same_network(model, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model())
+    assert OnnxNetwork(path).fingerprint == OnnxNetwork(str(path)).fingerprint == OnnxNetwork(model()).fingerprint
+    assert OnnxNetwork(path).fingerprint == hashlib.sha256(model()).hexdigest()
+
+
+def test_weights_beside_the_model_are_read_and_fingerprinted(model, run_bare, images, tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(
+        onnx.load_from_string(model()), path, save_as_external_data=True, location="model.weights", size_threshold=0
+    )
+    network = OnnxNetwork(path)
+    np.testing.assert_array_equal(network.observe(images()).output, run_bare(model(), images())[0])
+    beside = tmp_path / "model.weights"
+    changed = bytearray(beside.read_bytes())
+    changed[0] ^= 1
+    beside.write_bytes(changed)
+    assert OnnxNetwork(path).fingerprint != network.fingerprint
+    with pytest.raises(ValueError, match=r"expected a path, got bytes of a model .*: model\.weights"):
+        OnnxNetwork(path.read_bytes())
+    beside.unlink()
+    with pytest.raises(FileNotFoundError, match=r"tensor 'w1' lies in .*model\.weights, where there is no file"):
+        OnnxNetwork(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected an ONNX model, found no file at .*none\.onnx"):
+        OnnxNetwork(tmp_path / "none.onnx")
+    with pytest.raises(FileNotFoundError):
+        OnnxNetwork(tmp_path)
