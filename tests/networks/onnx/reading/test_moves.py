@@ -170,3 +170,32 @@ def test_a_tap_that_moves_onto_another_says_nothing():
     assert [tap.name for tap in network.taps] == ["r0", "r", "y"]
     assert network.moved == ()
     assert [tap.name for tap in OnnxNetwork(model("residual"), taps="auto").taps] == ["r0", "r"]
+
+
+def made(*nodes):
+    """An optimised graph; nodes are (operator, input, output)."""
+    graph = helper.make_graph([helper.make_node(op, [a], [b]) for op, a, b in nodes], "optimised", [], [])
+    return helper.make_model(graph).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("optimised", "moves"),
+    [
+        ([("FusedConv", "x", "r0"), ("FusedConv", "r0", "r"), ("Neg", "r", "y")], {"c0": "r0", "c1": "r"}),
+        (
+            [("FusedConv", "x", "InsertedPrecisionFreeCast_r0"), ("FusedConv", "_", "InsertedPrecisionFreeCast_r")],
+            {"c0": "r0", "c1": "r"},
+        ),
+        # Renamed and laid out anew: nothing is fused.
+        ([("Conv", "x", "elsewhere"), ("Relu", "elsewhere", "r0"), ("Transpose", "_", "r")], {}),
+        # What the blocked layout fuses.
+        ([("Relu", "x", "r0"), ("Conv", "r0", "c1"), ("Add", "c1", "a"), ("Relu", "a", "r")], {"c1": "r"}),
+        # Nothing behind a layer is what has become of a tensor before it.
+        ([("FusedConv", "x", "r")], {"c1": "r"}),
+    ],
+)
+def test_what_an_optimised_graph_says(optimised, moves):
+    graph = OnnxGraph(model("residual"))
+    found = graph.moves(["c0", "r0", "c1", "y", "unknown"], made(*optimised))
+    assert {move.asked: move.taken for move in found.values()} == moves
+    assert graph.moves(["c0"], None) == {}
