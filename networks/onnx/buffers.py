@@ -18,12 +18,12 @@ Fill = Callable[[], object]
 
 
 class Buffers:
-    """One array for what goes into a session and one for each output, bound once for batches of one size.
+    """An array for the input of a session and one for each output, bound once for batches of one size.
 
-    feed: has the next run read a batch of the shape and dtype of `frames`, into which it is copied. A large one, which
-    takes longer to copy than to say where it is, is read where it lies; so is any off the CPU, where ONNX Runtime
-    copies what it is lent at once. run: without arguments. values: the outputs, in the order of the names; `run` fills
-    them anew.
+    feed: hands a batch of the shape and dtype of `frames` to the next run. A small one is copied into `frames`. A large
+    one takes longer to copy than to bind, so the session reads it where it lies. So it does with any batch off the CPU,
+    where ONNX Runtime makes a copy at once. run: without arguments; it fills `values`, the outputs in the order of the
+    names.
     Raises ValueError where an output is no tensor of numbers or its shape depends on the frames.
     """
 

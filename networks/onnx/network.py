@@ -38,8 +38,8 @@ class OnnxNetwork(Network):
 
     model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file,
     and the paths of the modules that PyTorch's exporters keep in it mean what these modules return.
-    Channels of NCHW maps are pooled in the graph, so that a few numbers leave it in place of the map; the outputs of
-    the model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
+    Channels of NCHW maps are pooled in the graph, so that a few numbers leave it instead of the map. The outputs of the
+    model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
     None for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), or of
     another order that the graph tells. scores_output: index or name of the output with the class scores; a model with
     several outputs has classes only where one of them is named so. threads: inside one operator; they do not spin.
@@ -128,7 +128,7 @@ class OnnxNetwork(Network):
         if risky := [tap.name for tap in self.taps if may_round(tap)]:
             bare = runtime.session(graph.with_outputs(()), folder)
             warn_of_rounding(runtime, bare, self._session, trial, self._outputs, risky)
-        self._rooms: WeakSet[BufferedNetwork] = WeakSet()
+        self._handed_out: WeakSet[BufferedNetwork] = WeakSet()
         self.buffers = buffers
         self._buffered = None if buffers is None else self._bound(buffers)
 
@@ -172,8 +172,8 @@ class OnnxNetwork(Network):
 
     def close(self) -> None:
         """Release the session and its buffers."""
-        for room in self._rooms:
-            room.close()
+        for own in self._handed_out:
+            own.close()
         self._session = self._buffered = None
 
     def __enter__(self) -> Self:
@@ -199,9 +199,9 @@ class OnnxNetwork(Network):
             if not any(np.shares_memory(array, value) for value in buffers.values)
             for fill in read.fills(buffers.values, array)
         ]
-        room = BufferedNetwork(buffers, seen, fills, self._check)
-        self._rooms.add(room)
-        return room
+        own = BufferedNetwork(buffers, seen, fills, self._check)
+        self._handed_out.add(own)
+        return own
 
     def _run(self, names: list[str], batch: np.ndarray) -> list[Any]:
         session = self._check(batch)

@@ -33,10 +33,10 @@ def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[sli
     """Add what turns tapped tensors into neurons; the name of one (batch, sum of sizes) float32 tensor, and the columns
     of each tap in it.
 
-    One tensor for all, so that ONNX Runtime computes each tap's part right behind the layer it is of, while that is in
-    the cache, and brings one small tensor out of its own layouts instead of one a tap. It follows the tensors of a
-    graph from the last output back, always the node that was made last first: nodes for early layers are therefore
-    made last, except those that it makes anew in its own order.
+    With one tensor for all, ONNX Runtime computes each tap's part right behind its layer, while that is in the cache,
+    and brings one small tensor out of its own layouts instead of one a tap. It follows a graph from the last output
+    back and takes the node that was made last first. Nodes for early layers are therefore made last, except those that
+    it makes anew in its own order.
     """
     made_anew = [index for index, tap in enumerate(taps) if _is_made_anew(tap)]
     as_written = [index for index in reversed(range(len(taps))) if index not in set(made_anew)]
@@ -120,9 +120,9 @@ def _part(fragment: Fragment, tap: Tap) -> _Part:
 def _floats(fragment: Fragment, tap: Tap) -> str:
     """The tapped tensor as float32.
 
-    ONNX Runtime computes in float32 what has no kernel in half precision, and rounds in between only where something
-    reads a tensor in half precision, as a cast does. Behind an activation it rounds anyway; elsewhere the sum of one,
-    which has no such kernel either, keeps it from rounding.
+    ONNX Runtime computes in float32 what has no kernel in half precision. It rounds in between only where something
+    reads a tensor in half precision, as a cast does, and behind an activation in any case. Elsewhere a sum of one
+    operand, which has no such kernel either, keeps it from rounding.
     """
     if tap.dtype == "float32":
         return tap.name
@@ -175,8 +175,8 @@ def _maps(fragment: Fragment, tap: Tap, source: str) -> _Part:
 def _first_windows(tap: Tap) -> list[int] | None:
     """Windows of about 16 x 4 places to take means of before that of a map, None where it is taken at once.
 
-    ONNX Runtime sums the places of a whole map one after the other, each waiting for the last, but six windows at a
-    time: in half the time, where the map is large and in its blocked layout.
+    ONNX Runtime sums the places of a whole map one after the other, but six windows at a time. Where the map is large
+    and in the blocked layout, windows take half the time.
     """
     blocked = tap.layout == "NCHW" and tap.dtype == "float32" and tap.kind in BEHIND_CONV and tap.size % _BLOCK == 0
     if tap.neurons != "channel" or not blocked or _product(tap.map_sizes) < _LARGE:

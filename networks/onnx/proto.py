@@ -102,7 +102,7 @@ def parse_model(data: bytes) -> Any:
     try:
         model.ParseFromString(data)
     except DecodeError as error:
-        raise ValueError(f"expected an ONNX model, got {len(data)} bytes that are none: {error}") from None
+        raise ValueError(f"expected an ONNX model, got {len(data)} bytes of something else: {error}") from None
     if not model.graph.node or not model.graph.output:
         raise ValueError(f"expected an ONNX model, got {len(data)} bytes without a graph")
     return model

@@ -61,7 +61,7 @@ class OnnxGraph:
         return self._channel_axes.get(tensor)
 
     def moves(self, tensors: Iterable[str], optimised: bytes | None) -> dict[str, MovedTap]:
-        """Where to tap in place of those of the tensors that cannot be tapped themselves; see `Fusions`."""
+        """Where to tap instead of those tensors that are fused away; see `Fusions`."""
         if optimised is None:
             return {}
         fusions = Fusions(self.nodes, self.inside, optimised)

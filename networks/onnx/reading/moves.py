@@ -36,7 +36,7 @@ class Fusions:
         self._made = {name.removeprefix(_IN_FLOAT32): node for node in made for name in node.output}
 
     def move(self, tensor: str) -> MovedTap | None:
-        """Where to tap in place of a tensor, so that the fusions stay; None where it can be tapped itself."""
+        """Where to tap instead of a tensor, so that the fusions stay; None where it can be tapped itself."""
         node = self._nodes.producers.get(tensor)
         if node is None or tensor in self._nodes.outputs:
             return None

@@ -49,7 +49,7 @@ def activations_in_several_nodes(nodes: Nodes) -> tuple[dict[str, str], dict[str
     """The kinds of the tensors that end such activations, and for each tensor inside one the tensor that ends it.
 
     A tensor that is a function of one tensor alone, through pointwise nodes and constants of one number, is tried on
-    a few points. Gates that squeeze a channel work on two tensors and are none.
+    a few points. Gates that squeeze a channel work on two tensors, and are left out.
     """
     ends: dict[str, str] = {}
     inside: dict[str, str] = {}

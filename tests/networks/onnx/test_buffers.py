@@ -111,16 +111,16 @@ def test_arrays_of_ones_own_hold_what_a_plain_run_returns(model, images, neurons
 
 def test_arrays_of_ones_own_take_no_other_batch_and_none_once_closed(model, images):
     network = OnnxNetwork(model())
-    room = network.buffered(1)
+    own = network.buffered(1)
     with pytest.raises(ValueError, match="expected a batch of 1, got 2"):
-        room.observe(images(2))
+        own.observe(images(2))
     with pytest.raises(TypeError, match="expected a batch of dtype float32, got float64"):
-        room.observe(images(1).astype(np.float64))
+        own.observe(images(1).astype(np.float64))
     with pytest.raises(TypeError, match="expected a numpy array, got list"):
-        room.observe(images(1).tolist())
+        own.observe(images(1).tolist())
     network.close()
     with pytest.raises(RuntimeError, match="after close"):
-        room.observe(images(1))
+        own.observe(images(1))
     with pytest.raises(RuntimeError, match="after close"):
         network.buffered(1)
 
@@ -186,9 +186,9 @@ def reshaped(unread=False, cut=False):
 def test_taps_and_scores_of_which_the_graph_loses_sight_are_buffered(images, size):
     taps = ("t:unit", "t:channel", "t:grid3", "t:pixel", "h:unit", "h:channel-max", "h:head")
     network = OnnxNetwork(reshaped(), taps=taps, exact=True)
-    room = network.buffered(size)
+    own = network.buffered(size)
     for seed in range(2):
-        found, expected = room.observe(images(size, SHAPE, seed)), network.observe(images(size, SHAPE, seed))
+        found, expected = own.observe(images(size, SHAPE, seed)), network.observe(images(size, SHAPE, seed))
         np.testing.assert_array_equal(found.output, expected.output)
         for one, other in zip(found.activations, expected.activations, strict=True):
             np.testing.assert_array_equal(one, other)
@@ -202,9 +202,9 @@ def test_an_output_that_is_not_read_is_asked_for_its_shape():
 
 def test_a_tap_whose_shape_changes_with_the_frame_is_an_error_where_it_changes(images):
     network = OnnxNetwork(reshaped(cut=True), taps="cut:pixel", exact=True)
-    room = network.buffered(1)
+    own = network.buffered(1)
     frame = np.abs(images(1, SHAPE))
-    np.testing.assert_array_equal(room.observe(frame).activations[0], network.observe(frame).activations[0])
+    np.testing.assert_array_equal(own.observe(frame).activations[0], network.observe(frame).activations[0])
     with pytest.raises(Exception, match="shape"):
-        room.observe(images(1, SHAPE))
-    np.testing.assert_array_equal(room.observe(frame).activations[0], network.observe(frame).activations[0])
+        own.observe(images(1, SHAPE))
+    np.testing.assert_array_equal(own.observe(frame).activations[0], network.observe(frame).activations[0])
