@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..selectors import ACTIVATIONS, GATES, OUTPUT
 from ..tap import Tap
 from .half_precision import may_round
 from .proto import Fragment
