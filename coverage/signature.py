@@ -24,6 +24,7 @@ class Signature:
 
     @property
     def classes(self) -> int:
+        """How many classes it tells apart, 1 for a network without."""
         return len(self.counts)
 
     @property

@@ -194,6 +194,7 @@ class Profile:
 
     @property
     def nbytes(self) -> int:
+        """The size of all signatures in memory."""
         return sum(signature.nbytes for signature in self.signatures)
 
     @cached_property

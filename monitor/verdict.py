@@ -102,6 +102,7 @@ class Verdicts(Sequence[Verdict]):
 
     @property
     def alarm(self) -> np.ndarray:
+        """Whether to act, (n,) bool."""
         return self.status >= Status.ALARM
 
     def to_dict(self) -> dict[str, list[Any]]:

@@ -172,10 +172,12 @@ class EventLog:
 
     @property
     def run(self) -> str:
+        """The name of the run that is written now."""
         return self._run.header.run
 
     @property
     def thread(self) -> threading.Thread:
+        """The thread that writes."""
         return self._writer.thread
 
     @property

@@ -46,6 +46,7 @@ class Heartbeat:
 
     @property
     def count(self) -> int:
+        """How many beats there were."""
         return self._read()[0]
 
     @property
