@@ -7,7 +7,7 @@ IN_VENV = .venv/bin/
 ONNXRUNTIME = 1.30.0
 UNITY = 0.4.9
 
-.PHONY: help demo test lint format bench data languages clean
+.PHONY: help demo test lint format docs bench data languages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo 'make test       run the tests'
 	@echo 'make lint       ruff and mypy'
 	@echo 'make format     let ruff rewrite the files'
+	@echo 'make docs       build the documents into build/site'
 	@echo 'make bench      print the tables of benchmarks/ (run make data first)'
 	@echo 'make data       fetch Fashion-MNIST, MNIST, CIFAR-10 and three trained networks into the cache'
 	@echo 'make languages  fetch ONNX Runtime for JavaScript and C, so that make test runs guarded models there too'
@@ -35,6 +36,9 @@ lint: .venv/.dev build/typed
 format: .venv/.dev
 	$(IN_VENV)ruff check --fix .
 	$(IN_VENV)ruff format .
+
+docs: .venv/.docs build/typed
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=build/typed $(IN_VENV)mkdocs build --quiet
 
 bench: .venv/.bench
 	$(IN_VENV)python -m benchmarks.cost.speed
@@ -57,7 +61,7 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# One stamp for each extra: .venv/.dev, .venv/.demo, .venv/.bench.
+# One stamp for each extra: .venv/.dev, .venv/.demo, .venv/.docs, .venv/.bench.
 .venv/.%: $(REQUIREMENTS) | .venv/bin/python
 	$(IN_VENV)python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@
