@@ -1,34 +1,192 @@
-"""What the documents show can be run."""
+"""What the documents show can be run, and what they name is there."""
 
 from __future__ import annotations
 
+import inspect
 import re
+import shlex
 import subprocess
 import sys
+import warnings
+from configparser import ConfigParser
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ROOMS = ("outrider", "outrider.coverage", "outrider.monitor", "outrider.networks", "outrider.runtime")
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def read(document):
+    return (ROOT / document).read_text(encoding="utf-8")
 
 
 def test_the_criterion_of_contributing_holds_to_the_rules():
-    block = re.search(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
-    code = block[1].replace("from .", "from outrider.coverage.")
+    block = re.search(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
+    code = block[1].replace("from ..", "from outrider.coverage.")
     code += "\nfrom outrider.coverage import check_criterion\ncheck_criterion(Reach())\ncheck_criterion(Reach(2.5))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", *PAGES])
 def test_every_make_target_and_link_named_is_there(document):
-    text = (ROOT / document).read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets
-    for link in re.findall(r"\]\(([^)#]+)\)", text):
-        assert link.startswith("https://") or (ROOT / link).exists(), link
+    text = read(document)
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= make_targets()
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose):
+        assert link.startswith("https://") or ((ROOT / document).parent / link).exists(), link
 
 
 def test_ci_uses_the_test_command_of_the_readme():
-    assert "\nmake test " in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\nmake test " in read("README.md")
+    assert "\nmake test\n" in read(".ci/run")
+
+
+def test_the_readme_is_short():
+    assert len(read("README.md").split()) < 700
+    assert (ROOT / "docs" / "images" / "drive.png").stat().st_size < 150_000
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_says_what_it_is(room):
+    module = import_module(room)
+    silent = []
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isclass(thing):
+            # a dataclass without a docstring has its signature for one
+            silent += [name] if (inspect.getdoc(thing) or f"{name}(").startswith(f"{name}(") else []
+            silent += [f"{name}.{part}" for part in public_parts(thing) if not inspect.getdoc(getattr(thing, part))]
+        elif inspect.isroutine(thing):
+            silent += [] if inspect.getdoc(thing) else [name]
+    assert not silent
+
+
+def public_parts(cls):
+    """The methods and properties that a class has of its own."""
+    kinds = property, cached_property, classmethod, staticmethod
+    return [
+        name
+        for name, part in vars(cls).items()
+        if not name.startswith("_") and (inspect.isfunction(part) or isinstance(part, kinds))
+    ]
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    digits = pytest.importorskip("outrider.networks").load_dataset("digits", "train")
+    monkeypatch.chdir(tmp_path)
+    write_model(digits, Path("perception.onnx"))
+    write_photos(digits[:700], Path("photos/trusted"))
+    write_photos(digits[1000:1300], Path("photos/held-out"))
+    write_photos(digits[1300:1320], Path("photos/new"))
+    frames, noise = digits.floats(), np.random.default_rng(0).random((5, 1, 8, 8), np.float32)
+    slowed = []
+
+    run_blocks(
+        "README.md",
+        trusted=((frames[i : i + 50], digits.labels[i : i + 50]) for i in range(0, 700, 50)),
+        held_out=frames[1000:1300],
+        camera=[*frames[1300:1310], *noise],
+        slow_down=slowed.append,
+    )
+
+    assert any("above the threshold" in reason for reason in slowed)
+    assert Path("perception.outrider").is_file()
+
+
+def test_the_tutorials_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    for package in ("onnxscript", "sklearn", "matplotlib", "jinja2"):
+        pytest.importorskip(package)
+    pytest.importorskip("torch").set_num_threads(1)  # so small a network is quicker on one
+    monkeypatch.chdir(tmp_path)
+
+    run_blocks("docs/tutorial/first-guarded-model.md")
+    first = capsys.readouterr().out
+    run_blocks("docs/tutorial/guarded-loop.md")
+    second = capsys.readouterr().out
+
+    assert re.search(r"^noise: 100.0% alarm$", first, re.MULTILINE)
+    assert "another network\n" in first
+    assert Path("guarded.onnx").is_file()
+    assert re.search(r"^frame 102: ALARM ", second, re.MULTILINE)
+    assert re.search(r"^frame 204: STALE  the picture is frozen", second, re.MULTILINE)
+    assert re.search(r"^frame 250: FAULT ", second, re.MULTILINE)
+    assert second.endswith("STALE\n")
+    assert "<html" in Path("report.html").read_text(encoding="utf-8")
+
+
+def run_blocks(document, **names):
+    """Run the python and sh blocks of a document in order, in one namespace and in the working folder."""
+    text = read(document)
+    for block in BLOCK.finditer(text):
+        language, code = block.groups()
+        if language == "sh":
+            for line in code.splitlines():
+                run_line(line)
+            continue
+        code = "\n" * text[: block.start(2)].count("\n") + code  # a traceback then names the line of the document
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a monitor of few frames warns; so does PyTorch's exporter
+            exec(compile(code, document, "exec"), names)  # noqa: S102 (what the test is for)
+
+
+def run_line(line):
+    """Run a line of the `outrider` command; of pip and make, look whether there is what they name."""
+    from outrider.runtime.cli.main import main
+
+    command, *arguments = shlex.split(line, comments=True)
+    if command == "outrider":
+        # a comment that says what 1 means allows it
+        assert main([*arguments, "--quiet"]) in ((0, 1) if "1: alarms" in line else (0,)), line
+    elif command == "pip":
+        config = ConfigParser()
+        config.read(ROOT / "setup.cfg", encoding="utf-8")
+        extras = re.search(r"\[([a-z,]+)\]", line)[1].split(",")
+        assert set(extras) <= set(config["options.extras_require"]), line
+    else:
+        assert (command, {*arguments} <= make_targets()) == ("make", True), line
+
+
+def make_targets():
+    return set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+
+
+def write_photos(digits, folder):
+    """Pictures in class folders."""
+    image = pytest.importorskip("PIL.Image")
+    for index, (pixels, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
+        path = folder / str(label) / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels[0]).save(path)
+
+
+def write_model(digits, path):
+    """Two dense layers for the digits: random features, and the least-squares fit of the labels to them, made sharp."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    mixing = np.random.default_rng(0).normal(size=(64, 128))
+    features = np.maximum(digits.floats()[:1000].reshape(-1, 64) @ mixing, 0)
+    weight = 15 * np.linalg.lstsq(features, np.eye(10)[digits.labels[:1000]], rcond=None)[0]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["image"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "mixing"], ["mixed"]),
+            helper.make_node("Relu", ["mixed"], ["relu"]),
+            helper.make_node("MatMul", ["relu", "weight"], ["logits"]),
+        ],
+        "digits",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 8, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
+        [
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for name, array in (("mixing", mixing), ("weight", weight))
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
