@@ -18,8 +18,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def help_of(name: str) -> str:
-    """The help text of one command, 100 columns wide."""
-    os.environ["COLUMNS"] = "100"
+    """The help text of one command, 90 columns wide."""
+    os.environ["COLUMNS"] = "90"
     add_arguments = {command.__name__: command for command in COMMANDS}[name]
     parser = argparse.ArgumentParser(prog=f"outrider {name}", description=add_arguments.__doc__, add_help=False)
     add_arguments(parser)
