@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+from types import CellType, FunctionType
+
 from numba import float32, int64, njit, types, uint8
+
+_SOURCES = hashlib.sha256()
+for _file in sorted(Path(__file__).parent.glob("*.py")):
+    _SOURCES.update(_file.read_bytes())
 
 
 def read(dtype, dimensions: int) -> types.Array:
@@ -17,6 +25,7 @@ def compiled(*arguments, returns=types.void, codes=(), division="python"):
     """
 
     def decorate(function):
+        function = _keyed(function)
         signatures = [returns(*arguments)]
         if codes:
             signatures.append(returns(*codes, *arguments[len(codes) :]))
@@ -28,8 +37,19 @@ def compiled(*arguments, returns=types.void, codes=(), division="python"):
     return decorate
 
 
+def _keyed(function):
+    """The function with the digest of all kernels for a closure: numba's cache sees a change of what it inlines.
+
+    For its cache numba looks at the file of the function itself, and at its closure.
+    """
+    code = function.__code__.replace(co_freevars=("sources",))
+    keyed = FunctionType(code, function.__globals__, function.__name__, None, (CellType(_SOURCES.hexdigest()),))
+    keyed.__module__, keyed.__qualname__, keyed.__doc__ = function.__module__, function.__qualname__, function.__doc__
+    return keyed
+
+
 inlined = njit(inline="always")
-"""Make a function a part of each kernel that calls it. numba's cache does not notice that it changed."""
+"""Make a function a part of each kernel that calls it."""
 
 VALUES, LABELS, OUT = read(float32, 2), read(int64, 1), float32[::1]
 CODES = read(uint8, 2)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numba import float32, int64
@@ -52,3 +56,22 @@ def test_division_by_zero_raises_or_gives_infinity():
     with pytest.raises(ZeroDivisionError):
         raising(1, 0)
     assert np.isposinf(infinite(1, 0))
+
+
+def test_a_change_of_what_is_inlined_reaches_the_callers_behind_the_cache(tmp_path):
+    """numba's cache looks at the caller's file alone."""
+    package = tmp_path / "kernels"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "compiling.py").write_bytes(Path(compiling.__file__).read_bytes())
+    (package / "caller.py").write_text(
+        "from numba import int64\nfrom .compiling import compiled\nfrom .callee import one\n\n\n"
+        "@compiled(int64, returns=int64)\ndef more(x):\n    return x + one()\n"
+    )
+    code = "from kernels.caller import more; print(more(1), sum(more.stats.cache_hits.values()))"
+    for value, hits in ((1, 0), (1, 1), (5, 0)):
+        (package / "callee.py").write_text(
+            f"from .compiling import inlined\n\n\n@inlined\ndef one():\n    return {value}\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [str(1 + value), str(hits)]
