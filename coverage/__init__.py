@@ -27,23 +27,7 @@ from .joined import Joined, Parts, join, neuron_parts
 from .signature import Signature
 
 __all__ = [
-    "CoverageBitmap",
-    "Criterion",
-    "Gaussian",
-    "Joined",
-    "Mahalanobis",
-    "MultiRange",
-    "NearestNeighbour",
-    "NeuronRank",
-    "Parts",
-    "Signature",
-    "SingleRange",
-    "Softmax",
-    "check_criterion",
-    "criterion_names",
-    "describe_criterion",
-    "join",
-    "make_criterion",
-    "neuron_parts",
-    "parse_criterion",
-]
+    "CoverageBitmap", "Criterion", "Gaussian", "Joined", "Mahalanobis", "MultiRange", "NearestNeighbour", "NeuronRank",
+    "Parts", "Signature", "SingleRange", "Softmax", "check_criterion", "criterion_names", "describe_criterion", "join",
+    "make_criterion", "neuron_parts", "parse_criterion",
+]  # fmt: skip

@@ -26,39 +26,12 @@ from .transfer import transfer
 from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
-    "Calibration",
-    "CalibrationError",
-    "ExportError",
-    "FrameJudge",
-    "Logic",
-    "MaxZ",
-    "MismatchError",
-    "Monitor",
-    "Normalised",
-    "NotReadyError",
-    "OutriderError",
-    "OutriderWarning",
-    "Profile",
-    "ProfileError",
-    "SmallestP",
-    "Status",
-    "Sum",
-    "Verdict",
-    "Verdicts",
-    "Votes",
-    "ZScore",
-    "auroc",
-    "clopper_pearson",
-    "conformal_threshold",
-    "default_criteria",
-    "describe_logic",
-    "describe_profile",
-    "false_alarm_rate",
-    "make_logic",
-    "needed_samples",
-    "read_facts",
-    "transfer",
-]
+    "Calibration", "CalibrationError", "ExportError", "FrameJudge", "Logic", "MaxZ", "MismatchError", "Monitor",
+    "Normalised", "NotReadyError", "OutriderError", "OutriderWarning", "Profile", "ProfileError", "SmallestP", "Status",
+    "Sum", "Verdict", "Verdicts", "Votes", "ZScore", "auroc", "clopper_pearson", "conformal_threshold",
+    "default_criteria", "describe_logic", "describe_profile", "false_alarm_rate", "make_logic", "needed_samples",
+    "read_facts", "transfer",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

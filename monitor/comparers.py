@@ -64,44 +64,36 @@ class TogetherComparer:
     """
 
     def __init__(
-        self,
-        joined: Joined,
-        columns: Sequence[int],
-        indices: Sequence[int],
-        classes: np.ndarray,
+        self, joined: Joined, columns: Sequence[int], indices: Sequence[int], classes: np.ndarray,
         deviations: np.ndarray,
-    ) -> None:
+    ) -> None:  # fmt: skip
+        self._joined, self._columns = joined, columns
         self._indices = [indices[i] for i in columns]
-        self._bind = partial(self._bound, joined, classes, deviations, columns)
-        self._values: np.ndarray | None = None
-        self._compare: Step | None = None
-        if len(columns) > 1:
-            self._values = np.empty((len(classes), joined.neurons), np.float32)
-            self._compare = self._bind(self._values)
+        self._classes, self._deviations = classes, deviations
+        several = (len(classes), joined.neurons) if len(columns) > 1 else (0, 0)
+        self._values = np.empty(several, np.float32)
+        self._compare = self._bound(self._values)
 
-    @staticmethod
-    def _bound(
-        joined: Joined, classes: np.ndarray, deviations: np.ndarray, columns: Sequence[int], values: np.ndarray,
-        starts: Sequence[int] | None = None,
-    ) -> Step:  # fmt: skip
-        return joined.bound(values, classes, deviations, columns, starts)
+    def _bound(self, values: np.ndarray, starts: Sequence[int] | None = None) -> Step:
+        return self._joined.bound(values, self._classes, self._deviations, self._columns, starts)
 
     def steps(self, activations: Activations) -> list[Step]:
         """What `compare` does, where the activations stay where they are: read there if they lie in one array."""
         rows = [activations[i] for i in self._indices]
         whole, starts = _within_one(rows)
         if whole is not None:
-            return [self._bind(whole, starts)]
-        if self._values is None or self._compare is None:
-            return [self._bind(rows[0])]
+            return [self._bound(whole, starts)]
+        if len(rows) == 1:
+            return [self._bound(rows[0])]
         return [partial(np.concatenate, rows, 1, self._values), self._compare]
 
     def compare(self, activations: Activations) -> None:
         """Write the deviations."""
-        if self._values is None or self._compare is None:
-            self._bind(np.ascontiguousarray(activations[self._indices[0]]))()
+        rows = [activations[i] for i in self._indices]
+        if len(rows) == 1:
+            self._bound(np.ascontiguousarray(rows[0]))()
         else:
-            np.concatenate([activations[i] for i in self._indices], 1, self._values)
+            np.concatenate(rows, 1, self._values)
             self._compare()
 
 
@@ -125,15 +117,9 @@ class ColumnComparer:
     """
 
     def __init__(
-        self,
-        profile: Profile,
-        column: int,
-        index: int,
-        classes: np.ndarray,
-        deviations: np.ndarray,
-        score_map: ScoreMap,
-        uncovered: np.ndarray,
-    ) -> None:
+        self, profile: Profile, column: int, index: int, classes: np.ndarray, deviations: np.ndarray,
+        score_map: ScoreMap, uncovered: np.ndarray,
+    ) -> None:  # fmt: skip
         own, signature = profile.columns[column], profile.signatures[column]
         tap, n = profile.facts.taps[own.tap], len(classes)
         self.column, self._index = column, index

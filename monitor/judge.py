@@ -52,6 +52,7 @@ class Judge:
         self.uncovered = np.full(n, -1)
         self._infinite = np.zeros(n, np.uint8)
         self._covered = trusted.covered.astype(np.uint8)
+        self._classes = self._covered, self.predictions, self.uncovered, self._infinite
         of_map = trusted.covered_of_map
         self._map = ScoreMap(n, None if of_map is None else of_map.astype(np.uint8))
         self._begins = of_map is not None or not trusted.covered[0]
@@ -66,15 +67,20 @@ class Judge:
         self._expected = self._forms()
         comparers: list[TogetherComparer | ColumnComparer] = [*together, *self._alone]
         self._compare: list[Callable[[Sequence[np.ndarray]], object]] = [one.compare for one in comparers]
+        self.classify: Callable[[], bool] | None = None
+        """Of a network that observes into arrays of its own: what writes the classes of the frames."""
         self.steps: list[Step] = []
-        """The compiled calls that write the deviations of a network that observes into arrays of its own."""
+        """Of such a network: the compiled calls that write the deviations, one after the other."""
         if fixed is not None:
             self._refuse_other_forms(fixed)
+            if fixed.logits is not None:
+                self.classify = partial(kernels.classify, fixed.logits, *self._classes)
             self.steps = [step for one in comparers for step in one.steps(fixed.activations)]
         self.score = np.empty(n)
         if logic is not None and calibration is not None:
             groups = np.array([column.group for column in profile.columns])
             self.rate: Step = logic.scorer(calibration.scales, groups, self.deviations, self.score)
+            """The compiled call that writes the scores."""
             self._limits = Columns(profile.names, calibration.limits)
 
     def observe(self, batch: Any) -> Observation:
@@ -87,10 +93,10 @@ class Judge:
         infinite = False
         if not self.steps:
             self._refuse_other_forms(seen)
-        if seen.logits is not None:
-            infinite = kernels.classify(
-                seen.logits, self._covered, self.predictions, self.uncovered, self._infinite
-            )  # fmt: skip
+        if self.classify is not None:
+            infinite = self.classify()
+        elif seen.logits is not None:
+            infinite = kernels.classify(seen.logits, *self._classes)
         elif self._begins:
             infinite = self._begin()
         if seen.score_map is not None:
@@ -193,6 +199,7 @@ class FrameJudge(Judge):
             kernels.judge_frame, self.score, self.predictions, *thresholds_and_warnings(calibration), self._deviation,
             calibration.limits, self._above,
         )  # fmt: skip
+        """The compiled call that holds the score to the threshold."""
         self._speakers = self._bound_names()
 
     def __call__(self, frame: Any, finite: bool = False) -> tuple[Any, Verdict]:

@@ -26,25 +26,10 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "CoverageBitmap",
-    "EventLog",
-    "Gaussian",
-    "Guard",
-    "Mahalanobis",
-    "Monitor",
-    "MultiRange",
-    "NearestNeighbour",
-    "NeuronRank",
-    "OnnxNetwork",
-    "SingleRange",
-    "Softmax",
-    "Status",
-    "TorchNetwork",
-    "Verdict",
-    "Verdicts",
-    "__version__",
-    "export",
-]
+    "CoverageBitmap", "EventLog", "Gaussian", "Guard", "Mahalanobis", "Monitor", "MultiRange", "NearestNeighbour",
+    "NeuronRank", "OnnxNetwork", "SingleRange", "Softmax", "Status", "TorchNetwork", "Verdict", "Verdicts",
+    "__version__", "export",
+]  # fmt: skip
 
 _ROOMS = {
     "coverage": (

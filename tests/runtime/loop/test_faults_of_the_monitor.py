@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
-from outrider.coverage import kernels
+from outrider.coverage.kernels.ranges import range_outside
 from outrider.monitor import MismatchError, Monitor, ProfileError
 from outrider.networks import OnnxNetwork
 from outrider.runtime import Guard
@@ -24,7 +24,7 @@ def _(scene):
     scene.start()
     wrong = np.zeros((1, 96))
     bounds = wrong.astype(np.float32)
-    broken = lambda *_: kernels.range_outside(wrong, np.zeros(1, np.int64), bounds, bounds, bounds[0])  # noqa: E731
+    broken = lambda *_: range_outside(wrong, np.zeros(1, np.int64), bounds, bounds, bounds[0])  # noqa: E731
     scene.patch.setattr(scene.guard.judge, "steps", [broken])
     scene.expect(FAULT, "TypeError: No matching definition")
     assert scene.guard.metrics.counters.faults == 1
