@@ -1,4 +1,4 @@
-"""The profile file: safetensors, one JSON text of metadata, never a pickle. FORMAT.md specifies it."""
+"""The profile file: safetensors, one JSON text of metadata, never a pickle. docs/reference/file-format.md specifies it."""
 
 from __future__ import annotations
 
