@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..coverage import Criterion, Gaussian, Mahalanobis, SingleRange, Softmax
 from ..networks import Taps
-from .places import place_shape
+from .judging.places import place_shape
 
 _RANGE_BYTES = 512 * 2**20
 _COVARIANCE_NEURONS = 512

@@ -1,4 +1,4 @@
-"""The profile file: safetensors, one JSON text of metadata, never a pickle. docs/reference/file-format.md specifies it."""
+"""The profile file: safetensors with JSON metadata, never a pickle; docs/reference/file-format.md specifies it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from safetensors.numpy import save
 
 from ..coverage import Signature, describe_criterion, make_criterion
 from .calibration import Calibration
+from .data.spool import FrameSpool
 from .errors import OutriderError, ProfileError
 from .logic import Logic, Scales, describe_logic, make_logic
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
-from .spool import FrameSpool
 
 FORMAT = 1
 _KEY = "outrider"

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation
-from .arrays import all_finite, as_array, finite_rows, without_batch
 from .calibration import Calibration
-from .comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
+from .data.arrays import all_finite, as_array, finite_rows, without_batch
 from .errors import NotReadyError
+from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
+from .judging.neurons import Namer, Naming, Neurons, namer, naming
+from .judging.places import place_shape
 from .kernels import verdicts as kernels
 from .logic import Logic
-from .neurons import Namer, Naming, Neurons, namer, naming
-from .places import place_shape
 from .profile import Profile, gives_codes
 from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, thresholds_and_warnings, why
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, probabilities
-from .arrays import as_array, finite_rows
-from .batches import check_labels
+from .data.arrays import as_array, finite_rows
+from .data.batches import check_labels
 from .errors import ProfileError, warn
-from .places import Places, Shape, place_shape
+from .judging.places import Places, Shape, place_shape
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
 
 

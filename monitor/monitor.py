@@ -14,10 +14,11 @@ import numpy as np
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
 from ..networks.renamed import warn_of_name
-from .batches import Batches, batches_of, behind, peeked
 from .calibrating import HeldOut, calibrate, check_rates
 from .calibration import Calibration
 from .criteria import Criteria, columns_of
+from .data.batches import Batches, batches_of, behind, peeked
+from .data.spool import FrameSpool
 from .describe import describe
 from .errors import CalibrationError, MismatchError, NotReadyError, ProfileError
 from .files import file_sha256, read_profile, write_profile
@@ -25,7 +26,6 @@ from .judge import FrameJudge, Judge
 from .learning import Learner, complete, fresh_profile, sure_of
 from .logic import Logic, SmallestP, Sum
 from .profile import NetworkFacts, Profile
-from .spool import FrameSpool
 from .verdict import Verdict, Verdicts
 
 if TYPE_CHECKING:

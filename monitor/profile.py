@@ -13,7 +13,7 @@ import numpy as np
 from ..coverage import Criterion, Joined, Signature, join
 from ..networks import Network, Preprocessing, Tap
 from ..networks.renamed import renamed_attribute
-from .spool import FrameSpool
+from .data.spool import FrameSpool
 
 
 @dataclass(frozen=True)

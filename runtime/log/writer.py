@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...monitor.neurons import Neurons
+from ...monitor.judging.neurons import Neurons
 from .events import Dropped, Event, Summary, encode, number
 from .file import LogFile
 from .intake import Intake, Mark, Run, clocks

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
-from ...monitor.arrays import without_batch
+from ...monitor.data.arrays import without_batch
 from .drift import DriftTest
 from .evidence import Evidence
 from .fallback import Fallback

@@ -22,7 +22,7 @@ from outrider.coverage import (
     Softmax,
 )
 from outrider.monitor import MaxZ, Monitor, Normalised, SmallestP, Status, Sum, Verdict, Votes, ZScore
-from outrider.monitor.places import nearest, place_shape
+from outrider.monitor.judging.places import nearest, place_shape
 from outrider.networks import Network, Observation, Tap, Taps
 
 CRITERIA = [

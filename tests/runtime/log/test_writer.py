@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor import OutriderWarning, Status
-from outrider.monitor.neurons import Neurons
+from outrider.monitor.judging.neurons import Neurons
 from outrider.runtime.log import file as log_file
 from outrider.runtime.log import writer as log_writer
 from outrider.runtime.log.events import Dropped, Summary

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.monitor import spool
-from outrider.monitor.spool import FrameSpool
+from outrider.monitor.data import spool
+from outrider.monitor.data.spool import FrameSpool
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage.kernels.rows import first_non_finite_row
+from ...coverage.kernels.rows import first_non_finite_row
 
 
 def as_array(batch: Any) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import Joined
-from .arrays import finite_rows
-from .kernels import verdicts as kernels
+from ...coverage import Joined
+from ..data.arrays import finite_rows
+from ..kernels import verdicts as kernels
+from ..profile import Profile, gives_codes
 from .places import Shape, middles, place_shape
-from .profile import Profile, gives_codes
 
 Step = Callable[[], object]
 Activations = Sequence[np.ndarray]

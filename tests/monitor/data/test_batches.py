@@ -5,9 +5,9 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor
-from outrider.monitor.batches import batches_of, behind, peeked
+from outrider.monitor.data.batches import batches_of, behind, peeked
 
-from .conftest import CLASSES, INPUTS, NumpyNetwork, frames
+from ..conftest import CLASSES, INPUTS, NumpyNetwork, frames
 
 
 @pytest.mark.parametrize(

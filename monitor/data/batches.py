@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..networks import Network
+from ...networks import Network
 from .arrays import as_array
 
 Batches = Any

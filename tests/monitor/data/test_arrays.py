@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from outrider.monitor.arrays import all_finite, as_array, finite_rows, without_batch
+from outrider.monitor.data.arrays import all_finite, as_array, finite_rows, without_batch
 
 LARGEST = np.finfo(np.float32).max
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..networks import Tap, probabilities
+from ...networks import Tap, probabilities
 
 Shape = tuple[int, int]
 

@@ -16,10 +16,10 @@ from outrider.monitor import (
     Status,
     describe_profile,
 )
-from outrider.monitor.places import nearest, place_shape
+from outrider.monitor.judging.places import nearest, place_shape
 from outrider.networks import Network, Observation, Tap, Taps
 
-from .conftest import NumpyNetwork, batches
+from ..conftest import NumpyNetwork, batches
 
 CLASSES, SIDE, CHANNELS = 3, 8, 6
 
@@ -245,7 +245,7 @@ class NumpyClassifier(NumpyNetwork):
 
 
 def test_the_places_of_a_classified_frame_are_of_its_class():
-    from .conftest import frames
+    from ..conftest import frames
 
     network = NumpyClassifier()
     monitor = Monitor(network, {"hidden": SingleRange()})

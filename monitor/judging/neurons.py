@@ -9,8 +9,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..coverage import Criterion, Parts, Signature, neuron_parts
-from .kernels.verdicts import take_highest
+from ...coverage import Criterion, Parts, Signature, neuron_parts
+from ..kernels.verdicts import take_highest
 
 _NEURONS, _NEURONS_OF_A_LAYER = 8, 4
 _LARGEST_COPY = 1024

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from outrider.coverage import NearestNeighbour, SingleRange
-from outrider.monitor import neurons
-from outrider.monitor.neurons import Neurons, namer, naming
+from outrider.monitor.judging import neurons
+from outrider.monitor.judging.neurons import Neurons, namer, naming
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Data as a user hands it over, as arrays, and a sample of it."""

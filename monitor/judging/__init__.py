@@ -1,0 +1,1 @@
+"""What the judge binds: columns, places of maps, names of neurons."""
