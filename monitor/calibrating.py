@@ -1,4 +1,4 @@
-"""How a threshold is set: held-out deviations become scales, thresholds and what they rest on."""
+"""How a threshold is set: held-out deviations become scales and thresholds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HeldOut(NamedTuple):
 
 
 def check_rates(rate: float, warning_rate: float | None) -> None:
-    """Raise ValueError for rates that are none, and for a warning rate that is not above the other."""
+    """Raise ValueError unless 0 < rate < warning_rate < 1."""
     check_rate(rate)
     if warning_rate is not None and not rate < warning_rate < 1:
         raise ValueError(f"expected a warning rate above {rate:g} and below 1, got {warning_rate!r}")

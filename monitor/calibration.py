@@ -11,22 +11,22 @@ from .errors import CalibrationError
 from .logic import Scales
 
 LEAK = 0.6
-"""AUROC of profiled against held-out frames above which the profile is said to know its own data."""
+"""The AUROC of profiled against held-out frames above which a profile knows its own data."""
 LEAST_FOR_LEAK = 20
-"""Frames of either kind below which that AUROC says too little to be given."""
+"""The fewest frames of either kind for which that AUROC is given."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Thresholds and what they rest on.
 
-    false_alarm_rate: α asked for. thresholds: (classes,) float64; own: (classes,) bool, whether the class has a
-    threshold of its own (Mondrian) or the pooled one. n: held-out frames that the thresholds were judged on; n_scales:
-    others that the detection logic took its scales from. realised: the share of the n that alarms, excluded ones too;
-    interval: its 95 % Clopper-Pearson interval. leak: AUROC of profiled frames against held-out ones, None where there
-    are fewer than 20 of either; above 0.6 the profile separates its own data from new data. excluded: held-out frames
+    false_alarm_rate: the α that was asked for. thresholds: (classes,) float64. own: (classes,) bool, whether a class
+    has a threshold of its own (Mondrian) or the pooled one. n: held-out frames that set the thresholds. n_scales: other
+    held-out frames, which set the scales of the detection logic. realised: the share of the n that alarms, excluded
+    frames included. interval: its 95 % Clopper-Pearson interval. leak: the AUROC of profiled against held-out frames,
+    None with fewer than 20 of either. Above 0.6 the profile tells its own data from new data. excluded: held-out frames
     left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic learned. limits:
-    (columns,) float32, the deviation above which a column is said to speak.
+    (columns,) float32, the deviation above which a column speaks.
     """
 
     false_alarm_rate: float
@@ -61,7 +61,7 @@ class Calibration:
 
     @property
     def _split(self) -> str:
-        """Which held-out frames did what."""
+        """How the held-out frames were split."""
         if not self.n_scales:
             return f"{self.n:,} held-out frames set the threshold"
         return f"{self.n + self.n_scales:,} held-out frames: {self.n_scales:,} set the scales, {self.n:,} the threshold"

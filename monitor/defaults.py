@@ -1,4 +1,4 @@
-"""The criteria a monitor takes when it is told none."""
+"""The criteria that a monitor takes by default."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def describe_profile(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def describe(profile: Profile, logic: Logic, calibration: Calibration | None) -> dict[str, Any]:
-    """The same of the parts in memory."""
+    """What a profile in memory holds, as of `describe_profile`."""
     trusted = profile.trusted
     return {
         "format": FORMAT,

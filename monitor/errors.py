@@ -1,4 +1,4 @@
-"""What can go wrong with a monitor, drawn once. The rooms below raise ValueError, TypeError and ImportError.
+"""The errors of a monitor, drawn once. The rooms below raise ValueError, TypeError and ImportError.
 
 OutriderError
 ├── NotReadyError      asked for a verdict before `profile` or `calibrate`

@@ -37,7 +37,7 @@ class Learner:
         self._shapes = [place_shape(tap) for tap in taps]
 
     def learn(self, frames: Any, labels: np.ndarray | None) -> None:
-        """Observe a batch and add what is trusted of it. Raises ValueError for labels that are none of this network."""
+        """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
         facts, trusted = self._profile.facts, self._profile.trusted
         if labels is not None:
             check_labels(labels, len(frames), facts.classes, facts.map_classes)

@@ -53,7 +53,7 @@ class Logic(ABC):
 
     @abstractmethod
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        """`score` again and again, of whatever the array holds; all that it needs is allocated here.
+        """What writes the scores of whatever the array then holds. All that it needs is allocated here.
 
         deviations: (n, columns), float32 or float64, C-contiguous. out: (n,) float64.
         """

@@ -62,7 +62,7 @@ class Monitor:
             self._begin()
 
     profile_sha256 = ""
-    """Of the file that it was loaded from; empty for one that was made or calibrated here."""
+    """The SHA-256 of the file that it was loaded from; empty for one that was made or calibrated here."""
 
     @classmethod
     def of(cls, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> Self:
@@ -241,9 +241,10 @@ class Monitor:
             return judge(frame)
 
     def bind(self) -> FrameJudge:
-        """The same for one frame after the other, with all that a frame needs built now, for one thread at a time.
+        """A judge of single frames, `output, verdict = judge(frame)`, for one thread at a time.
 
-        It holds to the calibration of now. Raises NotReadyError before `calibrate`.
+        All that a frame needs is built now. The judge holds to the calibration of now. Raises NotReadyError before
+        `calibrate`.
         """
         return FrameJudge(self.network, self.learned, self.logic, self._calibrated())
 

@@ -18,7 +18,7 @@ from .data.spool import FrameSpool
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What must be the same about a network for a profile to hold: `differences` names what is not.
+    """The facts about a network on which a profile rests. `differences` names those that another network lacks.
 
     map_classes: the classes that a map of class scores tells apart, None for a network without one.
     scores_output: which output holds the class scores, where the network says so and no tap does; ``logits`` in a file.
@@ -61,7 +61,7 @@ class NetworkFacts:
         return options
 
     def differences(self, other: NetworkFacts) -> list[str]:
-        """A line per fact in which `other`, the network at hand, is not the network of this profile."""
+        """A line for each fact in which `other`, the network at hand, differs from the network of this profile."""
         lines = [
             f"{name}: expected {_short(mine)}, got {_short(theirs)}"
             for name, mine, theirs in (

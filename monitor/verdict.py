@@ -32,7 +32,7 @@ class Status(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """The verdict on one input. A named tuple, as the loop makes one of every frame and nothing is made faster.
+    """The verdict on one input. A named tuple is the quickest thing to make, and a loop makes one for every frame.
 
     status: ALARM when score > threshold; WARN when a warning threshold was set and passed; FAULT when the input or
     the monitor is broken; STALE when it came too late.

@@ -1,4 +1,4 @@
-"""The neurons that spoke, named where there is time for it."""
+"""The neurons that spoke. They are named when somebody reads the names."""
 
 from __future__ import annotations
 

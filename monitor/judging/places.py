@@ -40,7 +40,7 @@ def nearest(maps: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 class Places:
-    """The places of one batch, whatever the resolution of the tap; what is worked out is kept.
+    """The places of one batch at the resolution of any tap.
 
     predictions: (batch,) int64, the class of each frame. score_map: (batch, classes, height, width), or None where the
     places of a frame are all of its class. A tap of `shape` has batch * rows * columns places; None means the frames.
