@@ -8,10 +8,7 @@ from typing import Any, cast
 
 from .network import Network
 
-_NAMES = (
-    "taps", "classes", "input_shape", "engine", "fingerprint", "preprocessing", "dtype", "map_classes", "scores_output",
-    "shaped", "observe", "run", "close", "buffered", "learn_shape",
-)  # fmt: skip
+_NAMES = [name for name in {**Network.__annotations__, **vars(Network)} if not name.startswith("_")]
 
 
 def as_network(thing: Any, **options: Any) -> Network:

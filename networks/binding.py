@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .matching import Gap, Matching
-from .network import Network, Observation
+from .network import Network, Observation, fits
 from .tap import Tap
 
 
@@ -121,14 +121,10 @@ def _taken_by(network: Network, frames: np.ndarray) -> np.ndarray:
     """Frames in the float dtype of a network, and with the channels first or last as it takes them."""
     dtype = np.dtype(network.dtype)
     taken = network.input_shape
-    if len(taken) == 3 and frames.ndim == 4 and not _fits(frames.shape[1:], taken):
+    if len(taken) == 3 and frames.ndim == 4 and not fits(frames.shape[1:], taken):
         turned = [np.moveaxis(frames, *axes) for axes in ((1, -1), (-1, 1))]
-        frames = next((np.ascontiguousarray(t) for t in turned if _fits(t.shape[1:], taken)), frames)
+        frames = next((np.ascontiguousarray(t) for t in turned if fits(t.shape[1:], taken)), frames)
     return frames.astype(dtype, copy=False) if dtype.kind == frames.dtype.kind == "f" else frames
-
-
-def _fits(shape: tuple[int, ...], open_shape: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(open_shape) and all(o in (None, s) for s, o in zip(shape, open_shape, strict=True))
 
 
 def _outputs(a: Observation, b: Observation) -> Iterator[tuple[np.ndarray, np.ndarray]]:

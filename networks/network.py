@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from .preprocessing import Preprocessing
 from .tap import Taps
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class NetworkWarning(UserWarning):
@@ -78,6 +82,12 @@ class Network(Protocol):
         """
         raise ValueError(f"expected a network with buffers for {size} frames, got one that makes new arrays")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 class Buffered(Protocol):
     """A network that fills the same arrays with every call. seen: what the last call left in them."""
@@ -87,6 +97,11 @@ class Buffered(Protocol):
     def observe(self, batch: Any) -> Observation:
         """Run a batch of the one size; the arrays are valid until the next call."""
         ...
+
+
+def fits(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
+    """Whether a shape is the expected one, of which None stands for any size."""
+    return len(shape) == len(expected) and all(size in (None, own) for own, size in zip(shape, expected, strict=True))
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

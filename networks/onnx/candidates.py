@@ -46,21 +46,6 @@ def candidates_of(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int |
     return found
 
 
-def count_classes(scores: SeenTensor, batch: int, classes: int | str | None) -> int | None:
-    """How many classes an output tells apart, as `OnnxNetwork` is told by `classes`."""
-    if classes in (None, "pixel"):
-        return None
-    shape = scores.shape
-    is_scores = len(shape) == 2 and shape[0] == batch and "float" in scores.dtype
-    if classes == "auto":
-        return shape[1] if is_scores and (shape[1] or 0) >= 2 else None
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
-    if not is_scores or shape[1] != classes:
-        raise ValueError(f"expected class scores of shape {(batch, classes)} for a batch of {batch}, got {shape}")
-    return classes
-
-
 def usable_moves(
     moves: Mapping[str, MovedTap], candidates: Sequence[Candidate], graph: OnnxGraph
 ) -> dict[str, MovedTap]:

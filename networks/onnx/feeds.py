@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..network import fits
 from .proto import DTYPES, Fragment, parse_model
 
 
@@ -29,9 +30,7 @@ def with_feeds(data: bytes, feeds: Mapping[str, Any]) -> bytes:
         if str(array.dtype) != dtype:
             raise ValueError(f"expected a feed of dtype {dtype or 'unknown'} for input {name!r}, got {array.dtype}")
         sizes = [dim.dim_value or None for dim in declared.shape.dim]
-        if declared.HasField("shape") and (
-            len(sizes) != array.ndim or any(a not in (None, b) for a, b in zip(sizes, array.shape, strict=True))
-        ):
+        if declared.HasField("shape") and not fits(array.shape, sizes):
             shape = tuple("?" if size is None else size for size in sizes)
             raise ValueError(f"expected a feed of shape {shape} for input {name!r}, got {array.shape}")
         fragment.initializer(name, array)

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
-from ..network import Network, Observation
+from ..network import Network, Observation, fits
 from ..neurons import fill_neurons, reduce_to_neurons
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
 from ..selectors import DEFAULT_TAPS, OUTPUT, choose, stands_for
 from ..tap import Tap, Taps
 from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
-from .candidates import candidates_of, count_classes, usable_moves, where_kept
+from .candidates import candidates_of, usable_moves, where_kept
 from .feeds import with_feeds
 from .files import check_external, fingerprint, read_model
 from .half_precision import may_round, warn_of_rounding
@@ -27,10 +27,7 @@ from .pooling import add_neurons, join_neurons
 from .proto import Fragment
 from .reading.graph import OnnxGraph
 from .session import Runtime
-from .trial import SeenTensor, try_out
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from .trial import try_out
 
 
 class OnnxNetwork(Network):
@@ -96,7 +93,7 @@ class OnnxNetwork(Network):
             for name, kind in graph.kinds.items()
             if any(stands_for(s, name, kind, graph.paths.get(name, ())) for s in selectors)
         ]
-        moves = {} if exact else graph.moves(wanted, runtime.optimised(graph.with_outputs(()), folder))
+        moves = {} if exact else graph.moves(wanted, partial(runtime.optimised, graph.with_outputs(()), folder))
         wanted = list(dict.fromkeys([*wanted, *(move.taken for move in moves.values())]))
         session = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
         trial = try_out(runtime, session, list(dict.fromkeys([*graph.outputs, *wanted])), input_shape)
@@ -107,12 +104,9 @@ class OnnxNetwork(Network):
         scores = _pick(graph.outputs, scores_output)
         if scores_output is None and len(graph.outputs) > 1 and classes == "auto":
             classes = None
-        self.classes = count_classes(trial.tensors[scores], trial.batch, classes)
-        self.scores_output: str | None = None
-        if classes == "pixel":
-            self._map_axis = graph.channel_axis(scores) or 1
-            self.map_classes = _count_map_classes(trial.tensors[scores], trial.batch, self._map_axis)
-            self.scores_output = scores
+        self._map_axis = graph.channel_axis(scores) or 1
+        self.classes, self.map_classes = trial.count_classes(scores, classes, self._map_axis)
+        self.scores_output: str | None = None if self.map_classes is None else scores
         self._splits = all(trial.tensors[name].shape[:1] == (trial.batch,) for name in graph.outputs)
         candidates = candidates_of(graph, trial, scores, self.classes)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
@@ -176,12 +170,6 @@ class OnnxNetwork(Network):
             own.close()
         self._session = self._buffered = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
 
@@ -228,7 +216,7 @@ class OnnxNetwork(Network):
             raise TypeError(
                 f"expected a batch of dtype {self.dtype}, got {batch.dtype}; convert it and check its scale"
             )
-        if not self._fits(batch.shape):
+        if 0 in batch.shape or not fits(batch.shape[1:], self.input_shape):
             sizes = ("?" if size is None else str(size) for size in self.input_shape)
             raise ValueError(f"expected a batch of shape ({', '.join(('n', *sizes))}), got {batch.shape}")
         return session
@@ -238,32 +226,14 @@ class OnnxNetwork(Network):
             raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
         return self._session
 
-    def _fits(self, shape: tuple[int, ...]) -> bool:
-        if shape[1:] == self.input_shape:
-            return shape[0] > 0
-        sizes = zip(self.input_shape, shape[1:], strict=False)
-        return len(shape) == len(self.input_shape) + 1 and 0 not in shape and all(a in (None, b) for a, b in sizes)
-
 
 def _pick(outputs: Sequence[str], key: int | str | None) -> str:
-    key = 0 if key is None else key
-    if isinstance(key, int) and 0 <= key < len(outputs):
-        return outputs[key]
-    if key not in outputs:
+    named: dict[Any, str] = {**dict(enumerate(outputs)), **dict(zip(outputs, outputs, strict=True)), None: outputs[0]}
+    if key not in named:
         raise ValueError(
             f"expected scores_output to be an index or one of the outputs {', '.join(outputs)}, got {key!r}"
         )
-    return str(key)
-
-
-def _count_map_classes(scores: SeenTensor, batch: int, axis: int) -> int:
-    shape = scores.shape
-    classes = shape[axis] if len(shape) == 4 and shape[0] == batch and "float" in scores.dtype else None
-    if classes is None or classes < 2:
-        raise ValueError(
-            f"expected a map of the scores of 2 classes or more, ({batch}, classes, height, width), got {shape}"
-        )
-    return classes
+    return named[key]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ..offers import Offer
-from .candidates import candidates_of, count_classes, usable_moves
+from .candidates import candidates_of, usable_moves
 from .files import check_external, read_model
 from .reading.graph import OnnxGraph
 from .session import Runtime
@@ -28,7 +29,7 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
     session = runtime.session(graph.with_outputs(names), folder, optimised=False)
     trial = try_out(runtime, session, names, input_shape)
     scores, *others = graph.outputs
-    classes = None if others else count_classes(trial.tensors[scores], trial.batch, "auto")
+    classes = None if others else trial.count_classes(scores, "auto")[0]
     candidates = candidates_of(graph, trial, scores, classes)
-    moves = graph.moves(graph.kinds, runtime.optimised(graph.with_outputs(()), folder))
+    moves = graph.moves(graph.kinds, partial(runtime.optimised, graph.with_outputs(()), folder))
     return Offer("onnx", trial.shape, tuple(candidates), usable_moves(moves, candidates, graph))

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..network import fits
+from ..scores import count_classes
 from .session import Runtime
 
 _BATCH = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
@@ -42,6 +44,11 @@ class TrialRun(NamedTuple):
     batch: int
     sample: tuple[int, ...]
     tensors: dict[str, SeenTensor]
+
+    def count_classes(self, scores: str, told: int | str | None, axis: int = 1) -> tuple[int | None, int | None]:
+        """The classes that an output tells apart, in rows of scores or in a map; see `scores.count_classes`."""
+        seen = self.tensors[scores]
+        return count_classes(seen.shape, "float" in seen.dtype, self.batch, told, axis)
 
 
 def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequence[int | None] | None) -> TrialRun:
@@ -99,9 +106,7 @@ def _input(session: Any, asked: Sequence[int | None] | None) -> tuple[str, str, 
         raise ValueError(f"expected input {name!r} of shape (batch, ...), got {shape}")
     declared = tuple(size if isinstance(size, int) else None for size in shape)
     sample = declared[1:] if asked is None else tuple(asked)
-    if len(sample) + 1 != len(shape) or any(
-        size != (said or size) for said, size in zip(declared[1:], sample, strict=True)
-    ):
+    if not fits(sample, declared[1:]):
         raise ValueError(f"expected input_shape to fit input {name!r} of shape {shape}, got {sample}")
     return name, _DTYPES[inputs[0].type], declared[0], sample
 

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from ..network import Network, Observation
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
+from ..scores import count_classes
 from ..selectors import DEFAULT_TAPS, OUTPUT, some
 from ..tap import Candidate, Taps
 from .hooks import TRIAL, Recording, Trial, dtype_name, weights_of
-from .outputs import count_classes, pick
+from .outputs import pick, scores_of
 from .tracing import plan
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
-    from typing_extensions import Self
 
 
 class _Unseen:
@@ -106,7 +106,9 @@ class TorchNetwork(Network):
         module = self._module
         zeros = torch.zeros((TRIAL, *input_shape), dtype=self._dtype, device=self._device)
         plain = Trial(((name, part) for name, part in module.named_modules() if name), module, zeros)
-        classes, map_classes = count_classes(plain.output, self.scores_output, told)
+        classes = map_classes = None
+        if told is not None:
+            classes, map_classes = count_classes(*scores_of(plain.output, self.scores_output), TRIAL, told)
         scores = []
         if classes is not None:
             name = OUTPUT if OUTPUT not in plain.parts else f"{OUTPUT}#logits"
@@ -151,12 +153,6 @@ class TorchNetwork(Network):
         self._closed = True
         for handle in self._handles:
             handle.remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         name = type(self._module).__name__

@@ -1,4 +1,4 @@
-"""Which output of a module holds the class scores, and how many classes they tell apart."""
+"""Which output of a module holds the class scores."""
 
 from __future__ import annotations
 
@@ -7,35 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from .hooks import TRIAL
 
-
-def count_classes(output: Any, key: int | str, classes: int | str | None) -> tuple[int | None, int | None]:
-    """How many classes the rows of scores of a trial run tell apart, and a map of scores; None where there is neither.
-
-    key, classes: as `TorchNetwork` takes scores_output and classes. Raises ValueError where the output is another.
-    """
-    if classes is None:
-        return None, None
+def scores_of(output: Any, key: int | str) -> tuple[tuple[int, ...] | str, bool]:
+    """The shape of the class scores among a module's outputs, or what they are instead, and whether they are floats."""
     scores = pick(output, key)
-    shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-    is_scores = (
-        isinstance(scores, Tensor) and scores.is_floating_point() and len(shape) == (4 if classes == "pixel" else 2)
-    )
-    found = scores.shape[1] if is_scores and len(scores) == TRIAL and scores.shape[1] >= 2 else None
-    if classes == "pixel":
-        if found is None:
-            raise ValueError(
-                f"expected a map of the scores of 2 classes or more, ({TRIAL}, classes, height, width), got {shape}"
-            )
-        return None, found
-    if classes == "auto":
-        return found, None
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"expected classes 'auto', 'pixel', None or a number from 2, got {classes!r}")
-    if found != classes:
-        raise ValueError(f"expected class scores of shape {(TRIAL, classes)} for a batch of {TRIAL}, got {shape}")
-    return classes, None
+    if isinstance(scores, Tensor):
+        return tuple(scores.shape), scores.is_floating_point()
+    return type(scores).__name__, False
 
 
 def pick(output: Any, key: int | str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ...selectors import ACTIVATIONS, GATES
 from ..files import external_tensors
@@ -60,12 +60,16 @@ class OnnxGraph:
         """The axis of the channels, -1 for the last, or None where the graph does not tell; see `channel_axes`."""
         return self._channel_axes.get(tensor)
 
-    def moves(self, tensors: Iterable[str], optimised: bytes | None) -> dict[str, MovedTap]:
-        """Where to tap instead of those tensors that are fused away; see `Fusions`."""
-        if optimised is None:
-            return {}
-        fusions = Fusions(self.nodes, self.inside, optimised)
-        return {name: move for name in tensors if (move := fusions.move(name))}
+    def moves(self, tensors: Iterable[str], optimise: Callable[[], bytes | None]) -> dict[str, MovedTap]:
+        """Where to tap instead of those tensors that are fused away; see `Fusions`.
+
+        optimise: makes what `Runtime.optimised` returns, which takes as long as a session. It is not called where no
+        tensor can be fused away.
+        """
+        fusions = Fusions(self.nodes, self.inside)
+        asked = [name for name in tensors if fusions.possible(name)]
+        optimised = optimise() if asked else None
+        return {} if optimised is None else fusions.moves(asked, optimised)
 
     def unused_name(self, stem: str) -> str:
         """A name that starts with `stem` and with which no name of the file starts."""

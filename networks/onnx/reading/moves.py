@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..proto import messages
 from .nodes import Nodes, operator
@@ -11,7 +12,10 @@ from .nodes import Nodes, operator
 BEHIND_CONV = frozenset(("clip", "hardsigmoid", "hardswish", "leakyrelu", "relu", "sigmoid", "tanh"))
 """Kinds of activation that ONNX Runtime makes one node with the convolution before them."""
 _IN_FLOAT32 = "InsertedPrecisionFreeCast_"  # before the name of a half-precision tensor that is computed in float32
-_LAYERS = frozenset(("conv", "convtranspose", "gemm", "matmul"))
+_LAYERS = frozenset((
+    "averagepool", "conv", "convtranspose", "gemm", "globalaveragepool", "globalmaxpool", "matmul", "maxpool",
+    "reducemean",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,19 +31,30 @@ class Fusions:
     """What ONNX Runtime fuses in a graph, read from the graph that it makes of it.
 
     nodes: of the file. inside: the tensors inside an activation or a layer norm, with the one that ends it.
-    optimised: what `Runtime.optimised` returns.
     """
 
-    def __init__(self, nodes: Nodes, inside: Mapping[str, str], optimised: bytes) -> None:
+    def __init__(self, nodes: Nodes, inside: Mapping[str, str]) -> None:
         self._nodes, self._inside = nodes, inside
-        made = messages()["Model"].FromString(optimised).graph.node
-        self._made = {name.removeprefix(_IN_FLOAT32): node for node in made for name in node.output}
+        self._made: dict[str, Any] = {}
 
-    def move(self, tensor: str) -> MovedTap | None:
-        """Where to tap instead of a tensor, so that the fusions stay; None where it can be tapped itself."""
+    def possible(self, tensor: str) -> bool:
+        """Whether a tensor may be fused away, as far as the file tells."""
         node = self._nodes.producers.get(tensor)
         if node is None or tensor in self._nodes.outputs:
-            return None
+            return False
+        return operator(node) == "dequantizelinear" or self._following(tensor) != ""
+
+    def moves(self, tensors: Iterable[str], optimised: bytes) -> dict[str, MovedTap]:
+        """Where to tap instead of tensors that may be fused away, so that the fusions stay, of those that are.
+
+        optimised: what `Runtime.optimised` returns.
+        """
+        made = messages()["Model"].FromString(optimised).graph.node
+        self._made = {name.removeprefix(_IN_FLOAT32): node for node in made for name in node.output}
+        return {name: move for name in tensors if (move := self._move(name))}
+
+    def _move(self, tensor: str) -> MovedTap | None:
+        node = self._nodes.producers[tensor]
         op, taken, why = operator(node), tensor, ""
         if op == "dequantizelinear" and node.input[0] in self._nodes.producers:
             taken, why = node.input[0], "it is made of codes, which are the same values"
@@ -62,7 +77,7 @@ class Fusions:
         return None if renamed else end
 
     def _following(self, tensor: str) -> str:
-        """The one tensor that is made of a tensor, or nothing: a layer is never fused with what is before it."""
+        """The one tensor that is made of a tensor, or nothing: what layers and pools read is never fused with them."""
         ends = {
             self._inside.get(reader.output[0], "" if operator(reader) in _LAYERS else reader.output[0])
             for reader in self._nodes.readers.get(tensor, ())

@@ -1,31 +1,16 @@
-"""Networks whose class scores are a map, and neurons taken place by place, in both engines."""
+"""Models whose class scores are a map."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from outrider.networks import OnnxNetwork, Tap, TorchNetwork
-from outrider.networks.neurons import reduce_to_neurons
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
 
-torch = pytest.importorskip("torch")
-nn = torch.nn
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-
-class Segmenter(nn.Module):
-    """(n, 3, 8, 8) -> {"aux": (n, 2), "out": (n, 4, 8, 8)}"""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 5, 3, stride=2, padding=1)
-        self.relu = nn.ReLU()
-        self.head = nn.Conv2d(5, 4, 1)
-        self.up = nn.Upsample(scale_factor=2)
-
-    def forward(self, x):
-        hidden = self.relu(self.conv(x))
-        return {"aux": hidden.mean((2, 3))[:, :2], "out": self.up(self.head(hidden))}
+from outrider.networks import OnnxNetwork  # noqa: E402
 
 
 @pytest.fixture
@@ -33,49 +18,7 @@ def batch():
     return np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
 
 
-def test_places_of_a_module_are_those_of_its_map(batch):
-    module = Segmenter().eval()
-    with TorchNetwork(module, (3, 8, 8), taps="relu", neurons="pixel", classes=None) as network:
-        (places,) = network.observe(batch).activations
-    with torch.no_grad():
-        hidden = module.relu(module.conv(torch.from_numpy(batch))).numpy()
-    tap = Tap("relu", "relu", (5, 4, 4), "NCHW", "float32", "pixel")
-    assert network.taps == (tap,)
-    np.testing.assert_array_equal(places, reduce_to_neurons(tap, hidden))
-    assert places.flags["C_CONTIGUOUS"]
-    np.testing.assert_array_equal(places[4 * 4 + 4 + 2], hidden[1, :, 1, 2])
-
-
-def test_places_that_a_later_module_overwrites_are_copied(batch):
-    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True)).eval()
-    with TorchNetwork(module, (3, 8, 8), taps="0", neurons="pixel", classes=None) as network:
-        (places,) = network.observe(batch).activations
-    with torch.no_grad():
-        expected = module[0](torch.from_numpy(batch)).permute(0, 2, 3, 1).reshape(-1, 4)
-    np.testing.assert_array_equal(places, expected)
-
-
-@pytest.mark.parametrize("logits", ["out", 1])
-def test_a_module_gives_the_scores_of_its_places(batch, logits):
-    module = Segmenter().eval()
-    with TorchNetwork(module, (3, 8, 8), taps="relu", classes="pixel", scores_output=logits) as network:
-        seen = network.observe(batch)
-    assert (network.classes, network.map_classes, network.scores_output) == (None, 4, logits)
-    assert seen.logits is None
-    np.testing.assert_array_equal(seen.score_map, seen.output["out"])
-    assert [tap.kind for tap in network.taps] == ["relu"]
-
-
-def test_scores_that_are_no_map_are_refused():
-    with pytest.raises(ValueError, match=r"expected a map of the scores of 2 classes or more, .* got \(2, 2\)"):
-        TorchNetwork(Segmenter().eval(), (3, 8, 8), taps="relu", classes="pixel")
-
-
 def onnx_segmenter(channels_last):
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    from onnx import TensorProto, helper, numpy_helper
-
     rng = np.random.default_rng(1)
     weights = {"w": rng.normal(size=(5, 3, 1, 1)), "v": rng.normal(size=(4, 5, 1, 1))}
     nodes = [

@@ -196,6 +196,12 @@ def made(*nodes):
 )
 def test_what_an_optimised_graph_says(optimised, moves):
     graph = OnnxGraph(model("residual"))
-    found = graph.moves(["c0", "r0", "c1", "y", "unknown"], made(*optimised))
+    found = graph.moves(["c0", "r0", "c1", "y", "unknown"], lambda: made(*optimised))
     assert {move.asked: move.taken for move in found.values()} == moves
-    assert graph.moves(["c0"], None) == {}
+    assert graph.moves(["c0"], lambda: None) == {}
+
+
+def test_the_optimised_graph_is_not_asked_for_what_no_layer_fuses():
+    asked = []
+    assert OnnxGraph(model("residual")).moves(["r0", "y", "unknown"], lambda: asked.append(1)) == {}
+    assert not asked
