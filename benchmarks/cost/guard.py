@@ -100,7 +100,7 @@ def bare_work(guard: Guard) -> Callable[[np.ndarray], None]:
     """A function that runs the session and the compiled loops of a guarded frame, and nothing else."""
     plan, check = guard._plan, guard._check_frame
     network = plan._observe.__self__
-    feed, run, label, logits = network._feed, network._run, plan._class, network.seen.logits
+    feed, run, label, logits = network.feed, network.run, plan._class, network.seen.logits
     last = np.zeros(2, np.uint64)  # the guard's own would take frames that come twice for a frozen picture
     calls = [*plan._steps, plan._rate, plan._hold]
     if logits is not None:
@@ -144,7 +144,7 @@ def time_work_within(guard: Guard) -> Stopwatch:
     watch = Stopwatch()
     plan, check = guard._plan, guard._check_frame
     network = plan._observe.__self__
-    network._feed, network._run = watch.around(network._feed), watch.around(network._run)
+    network.feed, network.run = watch.around(network.feed), watch.around(network.run)
     check._facts = watch.around(check._facts)
     plan._steps[:] = [watch.around(partial(_each, tuple(plan._steps)))]
     plan._rate, plan._hold = watch.around(plan._rate), watch.around(plan._hold)

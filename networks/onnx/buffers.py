@@ -73,7 +73,8 @@ class BufferedNetwork:
     """Observes batches of one size in arrays that stay where they are, from one thread at a time.
 
     Made by `OnnxNetwork.buffered`. seen: what `observe` returns, the same object every time, filled anew.
-    check: raises for a batch that the network does not take.
+    feed: hands the next run a batch. run: computes the outputs. check: raises for a batch that the network does not
+    take.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class BufferedNetwork:
     ) -> None:
         self._shape: tuple[int, ...] | None = buffers.frames.shape
         self._dtype = buffers.frames.dtype
-        self._feed, self._run, self._fills, self._check = buffers.feed, buffers.run, fills, check
+        self.feed, self.run, self._fills, self._check = buffers.feed, buffers.run, fills, check
         self.size = len(buffers.frames)
         self.seen = seen
 
@@ -89,8 +90,8 @@ class BufferedNetwork:
         """As `OnnxNetwork.observe`, for a batch of this size; valid until the next call."""
         if type(batch) is not np.ndarray or batch.shape != self._shape or batch.dtype is not self._dtype:
             self._refuse(batch)
-        self._feed(batch)
-        self._run()
+        self.feed(batch)
+        self.run()
         for fill in self._fills:
             fill()
         return self.seen
