@@ -14,70 +14,30 @@ from typing import Any
 import numpy as np
 
 _SCHEMA = {
-    "Model": {
-        "ir_version": (1, "int64"),
-        "producer_name": (2, "string"),
-        "graph": (7, "Graph"),
-        "opset_import": (8, "Opset*"),
-        "metadata_props": (14, "Entry*"),
-        "functions": (25, "Function*"),
-    },
-    "Opset": {"domain": (1, "string"), "version": (2, "int64")},
-    "Function": {"name": (1, "string"), "node": (7, "Node*"), "domain": (10, "string")},
-    "Graph": {
-        "node": (1, "Node*"),
-        "initializer": (5, "Tensor*"),
-        "input": (11, "Value*"),
-        "output": (12, "Value*"),
-        "value_info": (13, "Value*"),
-        "sparse_initializer": (15, "SparseTensor*"),
-    },
-    "SparseTensor": {"values": (1, "Tensor"), "indices": (2, "Tensor")},
-    "Node": {
-        "input": (1, "string*"),
-        "output": (2, "string*"),
-        "name": (3, "string"),
-        "op_type": (4, "string"),
-        "attribute": (5, "Attribute*"),
-        "domain": (7, "string"),
-        "metadata_props": (9, "Entry*"),
-    },
-    "Attribute": {
-        "name": (1, "string"),
-        "f": (2, "float"),
-        "i": (3, "int64"),
-        "s": (4, "bytes"),
-        "t": (5, "Tensor"),
-        "g": (6, "Graph"),
-        "floats": (7, "float*"),
-        "ints": (8, "int64*"),
-        "tensors": (10, "Tensor*"),
-        "graphs": (11, "Graph*"),
-        "type": (20, "int32"),
-        "sparse_tensor": (22, "SparseTensor"),
-    },
-    "Value": {"name": (1, "string"), "type": (2, "Type")},
-    "Type": {"tensor_type": (1, "TensorType")},
-    "TensorType": {"elem_type": (1, "int32"), "shape": (2, "Shape")},
-    "Shape": {"dim": (1, "Dimension*")},
-    "Dimension": {"dim_value": (1, "int64"), "dim_param": (2, "string")},
-    "Tensor": {
-        "dims": (1, "int64*"),
-        "data_type": (2, "int32"),
-        "float_data": (4, "float*"),
-        "int32_data": (5, "int32*"),
-        "string_data": (6, "bytes*"),
-        "int64_data": (7, "int64*"),
-        "name": (8, "string"),
-        "raw_data": (9, "bytes"),
-        "double_data": (10, "double*"),
-        "uint64_data": (11, "uint64*"),
-        "external_data": (13, "Entry*"),
-        "data_location": (14, "int32"),
-    },
-    "Entry": {"key": (1, "string"), "value": (2, "string")},
+    "Model": "ir_version 1 int64, producer_name 2 string, graph 7 Graph, opset_import 8 Opset*,"
+    " metadata_props 14 Entry*, functions 25 Function*",
+    "Opset": "domain 1 string, version 2 int64",
+    "Function": "name 1 string, node 7 Node*, domain 10 string",
+    "Graph": "node 1 Node*, initializer 5 Tensor*, input 11 Value*, output 12 Value*, value_info 13 Value*,"
+    " sparse_initializer 15 SparseTensor*",
+    "SparseTensor": "values 1 Tensor, indices 2 Tensor",
+    "Node": "input 1 string*, output 2 string*, name 3 string, op_type 4 string, attribute 5 Attribute*,"
+    " domain 7 string, metadata_props 9 Entry*",
+    "Attribute": "name 1 string, f 2 float, i 3 int64, s 4 bytes, t 5 Tensor, g 6 Graph, floats 7 float*,"
+    " ints 8 int64*, tensors 10 Tensor*, graphs 11 Graph*, type 20 int32, sparse_tensor 22 SparseTensor",
+    "Value": "name 1 string, type 2 Type",
+    "Type": "tensor_type 1 TensorType",
+    "TensorType": "elem_type 1 int32, shape 2 Shape",
+    "Shape": "dim 1 Dimension*",
+    "Dimension": "dim_value 1 int64, dim_param 2 string",
+    "Tensor": "dims 1 int64*, data_type 2 int32, float_data 4 float*, int32_data 5 int32*, string_data 6 bytes*,"
+    " int64_data 7 int64*, name 8 string, raw_data 9 bytes, double_data 10 double*, uint64_data 11 uint64*,"
+    " external_data 13 Entry*, data_location 14 int32",
+    "Entry": "key 1 string, value 2 string",
 }
-_PACKED = {"float_data", "int32_data", "int64_data", "double_data", "uint64_data"}
+"""The fields of each message: name, number and type, with a star where it is repeated."""
+NUMBERS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+"""The fields of a tensor that hold numbers one by one."""
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
@@ -164,13 +124,7 @@ class Fragment:
         node = self._model.graph.node.add(op_type=op, input=inputs, output=[name], name=name, domain=domain)
         for key, value in attributes.items():
             field, held = _attribute(value)
-            attribute = node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field])
-            if field == "t":
-                attribute.t.CopyFrom(held)
-            elif field in ("floats", "ints"):
-                getattr(attribute, field).extend(held)
-            else:
-                setattr(attribute, field, held)
+            node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field], **{field: held})
         return name
 
     def constant(self, values: Any, dtype: Any = None) -> str:
@@ -220,11 +174,8 @@ def _attribute(value: Any) -> tuple[str, Any]:
 
 
 def _tensor(array: np.ndarray, name: str) -> Any:
-    array = np.ascontiguousarray(array) if array.ndim else array
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return messages()["Tensor"](
-        name=name, dims=array.shape, data_type=_CODES[str(array.dtype)], raw_data=little.tobytes()
-    )
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    return messages()["Tensor"](name=name, dims=array.shape, data_type=_CODES[str(array.dtype)], raw_data=little)
 
 
 def _value(name: str, dtype: str | None, shape: tuple[int | str, ...] | None) -> Any:
@@ -234,11 +185,7 @@ def _value(name: str, dtype: str | None, shape: tuple[int | str, ...] | None) ->
     if shape is not None:
         value.type.tensor_type.shape.SetInParent()
         for size in shape:
-            dimension = value.type.tensor_type.shape.dim.add()
-            if isinstance(size, str):
-                dimension.dim_param = size
-            else:
-                dimension.dim_value = size
+            value.type.tensor_type.shape.dim.add(**{"dim_param" if isinstance(size, str) else "dim_value": size})
     return value
 
 
@@ -251,15 +198,15 @@ def messages() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="outrider/onnx.proto", package="outrider", syntax="proto2")
     for message, fields in _SCHEMA.items():
         declared = file.message_type.add(name=message)
-        for name, (number, spelled) in fields.items():
+        for name, number, spelled in map(str.split, fields.split(",")):
             kind = spelled.rstrip("*")
             label = field_types.LABEL_OPTIONAL if kind == spelled else field_types.LABEL_REPEATED
-            field = declared.field.add(name=name, number=number, label=label)
+            field = declared.field.add(name=name, number=int(number), label=label)
             if kind in _SCHEMA:
                 field.type, field.type_name = field_types.TYPE_MESSAGE, f".outrider.{kind}"
             else:
                 field.type = getattr(field_types, f"TYPE_{kind.upper()}")
-            field.options.packed = name in _PACKED
+            field.options.packed = name in NUMBERS
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"outrider.{name}")) for name in _SCHEMA}

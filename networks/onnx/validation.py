@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..selectors import did_you_mean
-from .proto import all_nodes, subgraphs, title
+from .proto import NUMBERS, all_nodes, subgraphs, title
 from .reading.nodes import in_order
 
 _BITS = {
@@ -16,7 +16,6 @@ _BITS = {
 }  # fmt: skip
 """TensorProto.DataType -> bits of one number."""
 _EXPECTED = "expected a graph that can be computed, got one that cannot"
-_TYPED = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
 
 def check_graph(graph: Any) -> None:
@@ -101,6 +100,6 @@ def _check_size(tensor: Any) -> None:
         if got != expected:
             raise ValueError(f"initializer {tensor.name!r}: expected {expected} bytes for shape {shape}, got {got}")
     elif _BITS[tensor.data_type] >= 8 and tensor.data_type not in (14, 15):
-        expected, got = math.prod(shape), max(len(getattr(tensor, field)) for field in _TYPED)
+        expected, got = math.prod(shape), max(len(getattr(tensor, field)) for field in NUMBERS)
         if got != expected:
             raise ValueError(f"initializer {tensor.name!r}: expected {expected} numbers for shape {shape}, got {got}")

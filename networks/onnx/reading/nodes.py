@@ -18,6 +18,8 @@ _SPELLED = {
 }  # fmt: skip
 _PAIRS = frozenset(("qlinearadd", "qlinearmul", "qlinearmatmul", "qgemm", "qlinearconv"))
 _FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints"}  # AttributeProto.AttributeType
+_STRING, _LISTS = 3, (6, 7)
+_VALUES = {"value_float": np.float32, "value_int": np.int64, "value_floats": np.float32, "value_ints": np.int64}
 _SMALL = 64  # numbers of a constant that is read
 
 
@@ -45,13 +47,10 @@ def attribute(node: Any, name: str, default: Any = None) -> Any:
     """The value of an attribute: float, int, text, list or tensor."""
     for entry in node.attribute:
         if entry.name == name:
-            field = _FIELDS.get(entry.type)
-            if field is None:
-                return default
-            value = getattr(entry, field)
-            if field == "s":
+            value = getattr(entry, _FIELDS.get(entry.type, ""), default)
+            if entry.type == _STRING:
                 return value.decode(errors="replace")
-            return list(value) if field in ("floats", "ints") else value
+            return list(value) if entry.type in _LISTS else value
     return default
 
 
@@ -94,20 +93,18 @@ class Nodes:
     def constant(self, name: str) -> np.ndarray | None:
         """The values of a small constant, None for anything else."""
         if name not in self._values:
-            tensor = self._constants.get(name)
-            small = isinstance(tensor, np.ndarray) or (tensor is not None and np.prod(tensor.dims) <= _SMALL)
-            value = (tensor if isinstance(tensor, np.ndarray) else array_of(tensor)) if small else None
+            value = self._constants.get(name)
+            if value is not None and not isinstance(value, np.ndarray):
+                value = array_of(value) if np.prod(value.dims) <= _SMALL else None
             self._values[name] = value
         return self._values[name]
 
     def scalar(self, name: str) -> float | None:
         """The value of a constant of one number."""
         value = self.constant(name)
-        return (
-            float(value.reshape(-1)[0])
-            if value is not None and value.size == 1 and value.dtype.kind in "fiub"
-            else None
-        )
+        if value is None or value.size != 1 or value.dtype.kind not in "fiub":
+            return None
+        return float(value.reshape(-1)[0])
 
     def sizes(self, name: str) -> tuple[int, ...] | None:
         """The shape of a constant."""
@@ -131,12 +128,8 @@ class Nodes:
             last = node
 
     def _add_constant(self, node: Any) -> None:
-        value = attribute(node, "value")
-        if value is None:
-            for key, dtype in (("value_float", np.float32), ("value_int", np.int64), ("value_floats", np.float32),
-                               ("value_ints", np.int64)):  # fmt: skip
-                if (plain := attribute(node, key)) is not None:
-                    value = np.array(plain, dtype)
+        found = [np.array(v, t) for key, t in _VALUES.items() if (v := attribute(node, key)) is not None]
+        value = attribute(node, "value", *found[-1:])
         if value is not None:
             self._constants[node.output[0]] = value
 
