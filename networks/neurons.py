@@ -48,7 +48,8 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
     if tap.dtype == "int16":
         values = values + np.float32(tap.shift)
     if tap.layout in HEADS:
-        values = values.reshape(_batch(tap, values), *_with_heads(tap, values))
+        length = values.shape[-2 if tap.layout == "NHLC" else 1]
+        values = values.reshape(-1, *(length if size is None else size for size in tap.shape))
     if tap.neurons == "pixel":
         values = np.moveaxis(values, 1, -1) if tap.layout in FIRST else values
         return np.ascontiguousarray(values.reshape(-1, tap.size))
@@ -74,16 +75,6 @@ def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Call
     return calls
 
 
-def _batch(tap: Tap, values: np.ndarray) -> int:
-    return len(values) // (tap.shape[0] or 1) if tap.layout == "NHLC" and values.ndim == 3 else len(values)
-
-
-def _with_heads(tap: Tap, values: np.ndarray) -> tuple[int | None, ...]:
-    """tap.shape with its open length as it is in `values`."""
-    length = values.shape[-2] if tap.layout == "NHLC" else values.shape[1]
-    return tuple(length if size is None else size for size in tap.shape)
-
-
 def _means_of_heads(tap: Tap, values: np.ndarray) -> np.ndarray:
     tokens = 2 if tap.layout == "NHLC" else 1
     if tap.neurons == "head":
@@ -101,10 +92,14 @@ def _means_of_maps(tap: Tap, values: np.ndarray) -> np.ndarray:
 
 
 def _grid_means(values: np.ndarray, k: int) -> np.ndarray:
-    """Adaptive average pooling of the axes from the third on: window i of n is i n // k to ceil((i + 1) n / k)."""
+    """Adaptive average pooling of the axes from the third on."""
     for axis in range(2, values.ndim):
-        n = values.shape[axis]
-        windows = (slice(i * n // k, -((-i - 1) * n // k)) for i in range(k))
-        means = [values[(slice(None),) * axis + (window,)].mean(axis) for window in windows]
+        windows = grid_windows(values.shape[axis], k)
+        means = [values[(slice(None),) * axis + (slice(*window),)].mean(axis) for window in windows]
         values = np.stack(means, axis)
     return values
+
+
+def grid_windows(n: int, k: int) -> list[tuple[int, int]]:
+    """Where each of k windows of adaptive average pooling over n values begins and ends."""
+    return [(i * n // k, -((-i - 1) * n // k)) for i in range(k)]

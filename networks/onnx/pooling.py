@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..neurons import FIRST, HEADS, grid_windows
 from ..tap import Tap
 from .half_precision import may_round
 from .proto import Fragment
@@ -59,7 +60,7 @@ def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[sli
 
 def _is_made_anew(tap: Tap) -> bool:
     """Whether ONNX Runtime replaces the pooling of a tap by one in a layout of its own."""
-    if tap.layout not in ("NCHW", "NCL") or tap.neurons in ("unit", "pixel"):
+    if tap.layout not in FIRST or tap.neurons in ("unit", "pixel"):
         return False
     if tap.dtype in _BYTES and None not in tap.shape:
         return tap.neurons == "channel-max"
@@ -95,7 +96,7 @@ def _part(fragment: Fragment, tap: Tap) -> _Part:
         raise ValueError(f"tap {tap.name!r}: expected neurons that are numbers of a frame, got 'pixel'")
     if tap.neurons == "unit":
         return _units(fragment, tap)
-    if tap.layout in ("NHLC", "NLHC"):
+    if tap.layout in HEADS:
         return _heads(fragment, tap)
     still = None not in tap.shape
     if tap.dtype in _BYTES and still:
@@ -106,13 +107,9 @@ def _part(fragment: Fragment, tap: Tap) -> _Part:
     source = _floats(fragment, tap)
     # Not behind a cast: ONNX Runtime 1.31 crashes on a transpose, a cast and a product in a row.
     if tap.layout in ("NLC", "NHWC") and still and tap.neurons != "channel-max" and source == tap.name:
-        flat = (
-            source
-            if tap.layout == "NLC"
-            else fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), tap.shape[-1]))
-        )
-        name = fragment.node("MatMul", fragment.constant(_averages(tap)), flat)
-        return _rows(tap, name)
+        flat, averages = _flat(fragment, tap, source), _averages(tap)
+        name = fragment.node("MatMul", fragment.constant(averages), flat)
+        return _Part(name, _Group("rows", "float32", 3, len(averages), tap.shift))
     return _maps(fragment, tap, source)
 
 
@@ -133,23 +130,17 @@ def _floats(fragment: Fragment, tap: Tap) -> str:
 
 def _units(fragment: Fragment, tap: Tap) -> _Part:
     name = _floats(fragment, tap)
-    if tap.layout != "NC":
-        by_head = tap.layout == "NHLC"
-        name = (
-            fragment.node("Reshape", name, _shape(fragment, -1, tap.size))
-            if by_head
-            else fragment.node("Flatten", name, axis=1)
-        )
+    if tap.layout == "NHLC":
+        name = fragment.node("Reshape", name, _shape(fragment, -1, tap.size))
+    elif tap.layout != "NC":
+        name = fragment.node("Flatten", name, axis=1)
     return _Part(name, _Group("planes", "float32", 2, 1, tap.shift))
 
 
 def _maps(fragment: Fragment, tap: Tap, source: str) -> _Part:
     """Pooling as convolutional networks have it, which ONNX Runtime does in its own layouts."""
-    rank = len(tap.shape) + 1
-    if tap.layout in ("NHWC", "NLC"):
-        source = fragment.node("Transpose", source, perm=(0, rank - 1, *range(1, rank - 1)))
-    sizes = tap.map_sizes
-    cells = 1
+    source, rank = _channels_first(fragment, tap, source), len(tap.shape) + 1
+    sizes, cells = tap.map_sizes, 1
     if tap.neurons.startswith("grid"):
         cells = tap.grid ** len(sizes)
         windows = _grid_windows(tap)
@@ -217,13 +208,12 @@ def _heads(fragment: Fragment, tap: Tap) -> _Part:
     source = _floats(fragment, tap)
     if tap.shift:
         source = fragment.node("Add", source, fragment.constant(tap.shift, np.float32))
-    heads, channels = (tap.shape[0 if tap.layout == "NHLC" else 1], tap.shape[2])
-    by_head = tap.layout == "NHLC"
-    shape = (-1, heads, tap.shape[1], channels) if by_head else (0, -1, heads, channels)
-    if by_head and tap.shape[1] is None:
-        shape = (0, heads, -1, channels)
-    source = fragment.node("Reshape", source, _shape(fragment, *shape))
-    tokens = 2 if by_head else 1
+    tokens = 2 if tap.layout == "NHLC" else 1
+    if tokens == 1:
+        sizes: tuple[int | None, ...] = (0, -1, *tap.shape[1:])
+    else:
+        sizes = (0, tap.shape[0], -1, tap.shape[2]) if tap.shape[1] is None else (-1, *tap.shape)
+    source = fragment.node("Reshape", source, _shape(fragment, *sizes))
     if tap.neurons == "head":
         square = fragment.node("Mul", source, source)
         name = fragment.node("Sqrt", _reduced(fragment, "ReduceMean", square, (tokens, 3)))
@@ -238,12 +228,10 @@ def _sums_of_codes(fragment: Fragment, tap: Tap) -> _Part:
 
     The channels are put last, where ONNX Runtime has them in quantised convolutions.
     """
-    source, channels = tap.name, tap.shape[0 if tap.layout in ("NCHW", "NCL") else -1]
-    rank = len(tap.shape) + 1
-    if tap.layout in ("NCHW", "NCL"):
-        source = fragment.node("Transpose", source, perm=(0, *range(2, rank), 1))
-    if rank == 4:
-        source = fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), channels))
+    source, channels = tap.name, tap.shape[0 if tap.layout in FIRST else -1]
+    if tap.layout in FIRST:
+        source = fragment.node("Transpose", source, perm=(0, *range(2, len(tap.shape) + 1), 1))
+    source = _flat(fragment, tap, source)
     ones = (_averages(tap) > 0).astype(np.uint8)
     counts = np.repeat(ones.sum(1, dtype=np.float32)[:, None], channels or 0, axis=1)
     name = fragment.node("MatMulInteger", fragment.constant(ones), source)
@@ -251,16 +239,21 @@ def _sums_of_codes(fragment: Fragment, tap: Tap) -> _Part:
 
 
 def _highest_codes(fragment: Fragment, tap: Tap) -> _Part:
-    source, rank = tap.name, len(tap.shape) + 1
-    if tap.layout in ("NHWC", "NLC"):
-        source = fragment.node("Transpose", source, perm=(0, rank - 1, *range(1, rank - 1)))
-    name = fragment.node("MaxPool", source, kernel_shape=tap.map_sizes)
-    return _Part(name, _Group("planes", tap.dtype, rank, 1, tap.shift))
+    name = fragment.node("MaxPool", _channels_first(fragment, tap, tap.name), kernel_shape=tap.map_sizes)
+    return _Part(name, _Group("planes", tap.dtype, len(tap.shape) + 1, 1, tap.shift))
 
 
-def _rows(tap: Tap, name: str) -> _Part:
-    cells = tap.grid ** len(tap.map_sizes) if tap.neurons.startswith("grid") else 1
-    return _Part(name, _Group("rows", "float32", 3, cells, tap.shift))
+def _channels_first(fragment: Fragment, tap: Tap, source: str) -> str:
+    last = len(tap.shape)
+    return source if tap.layout in FIRST else fragment.node("Transpose", source, perm=(0, last, *range(1, last)))
+
+
+def _flat(fragment: Fragment, tap: Tap, source: str) -> str:
+    """A map whose channels are last as (batch, places, channels)."""
+    if len(tap.shape) == 2:
+        return source
+    channels = tap.shape[0 if tap.layout in FIRST else -1]
+    return fragment.node("Reshape", source, _shape(fragment, -1, _product(tap.map_sizes), channels))
 
 
 def _join(fragment: Fragment, group: _Group, parts: Sequence[_Part]) -> str:
@@ -303,30 +296,19 @@ def _averages(tap: Tap) -> np.ndarray:
     k = tap.grid if tap.neurons.startswith("grid") else 1
     matrix = np.ones((1, 1), np.float32)
     for size in tap.map_sizes:
-        matrix = np.kron(matrix, _averages_of_axis(size or 0, k))
+        places = np.arange(size or 0)
+        rows = [((start <= places) & (places < end)) / (end - start) for start, end in grid_windows(len(places), k)]
+        matrix = np.kron(matrix, np.array(rows, np.float32))
     return matrix
-
-
-def _averages_of_axis(n: int, k: int) -> np.ndarray:
-    matrix = np.zeros((k, n), np.float32)
-    for row, (start, end) in zip(matrix, _windows(n, k), strict=True):
-        row[start:end] = 1 / (end - start)
-    return matrix
-
-
-def _windows(n: int, k: int) -> list[tuple[int, int]]:
-    return [(i * n // k, -((-i - 1) * n // k)) for i in range(k)]
 
 
 def _grid_windows(tap: Tap) -> list[tuple[int, int] | None]:
-    """(size, stride) of the windows of each axis, None where they differ or are open."""
+    """(size, stride) of the adaptive windows of each axis, None where they differ or the axis is open."""
     return [None if size is None else _uniform(size, tap.grid) for size in tap.map_sizes]
 
 
 def _uniform(n: int, k: int) -> tuple[int, int] | None:
-    """(size, stride) of adaptive windows that are all of one size and stride, or None."""
-    windows = _windows(n, k)
+    windows = grid_windows(n, k)
     size, stride = windows[0][1], windows[1][0] if k > 1 else n
-    return (
-        (size, stride) if stride and all(w == (i * stride, i * stride + size) for i, w in enumerate(windows)) else None
-    )
+    alike = stride and windows == [(i * stride, i * stride + size) for i in range(k)]
+    return (size, stride) if alike else None
