@@ -197,7 +197,7 @@ def _comparable(a: Tap, b: Tap) -> bool:
     """Whether two taps could show the same neurons in the same order."""
     if OUTPUT in (a.kind, b.kind) or a.neurons != b.neurons or a.size != b.size:
         return False
-    return a.shape == b.shape if a.neurons == "unit" else True
+    return a.neurons != "unit" or a.shape == b.shape
 
 
 def _operator(tap: Tap) -> str:

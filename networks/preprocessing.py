@@ -88,10 +88,15 @@ class Preprocessing:
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bilinear with antialiasing, as Pillow does it: (channels, *size) uint8."""
+    image = pillow("resizing")
+    planes = [image.fromarray(plane).resize(size[::-1], image.Resampling.BILINEAR) for plane in picture]
+    return np.stack([np.asarray(plane) for plane in planes])
+
+
+def pillow(purpose: str) -> Any:
+    """Pillow's module Image. Raises ImportError, with what it is needed for, where it is not installed."""
     try:
         from PIL import Image
     except ImportError:
-        raise ImportError("resizing pictures needs Pillow: pip install 'outrider[vision]'") from None
-    height, width = size
-    planes = [Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR) for plane in picture]
-    return np.stack([np.asarray(plane) for plane in planes])
+        raise ImportError(f"{purpose} pictures needs Pillow: pip install 'outrider[vision]'") from None
+    return Image

@@ -94,10 +94,8 @@ class OnnxNetwork(Network):
             if any(stands_for(s, name, kind, graph.paths.get(name, ())) for s in selectors)
         ]
         moves = {} if exact else graph.moves(wanted, partial(runtime.optimised, graph.with_outputs(()), folder))
-        wanted = list(dict.fromkeys([*wanted, *(move.taken for move in moves.values())]))
-        session = runtime.session(graph.with_outputs(wanted), folder, optimised=False)
-        trial = try_out(runtime, session, list(dict.fromkeys([*graph.outputs, *wanted])), input_shape)
-        del session  # it holds the weights once more
+        wanted += (move.taken for move in moves.values())
+        trial = try_out(runtime, graph, folder, wanted, input_shape)
         self._input, self.dtype, self._fixed = trial.input, trial.dtype, trial.fixed
         self.input_shape: tuple[int | None, ...] = trial.shape
 

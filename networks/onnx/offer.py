@@ -25,9 +25,7 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
     folder = path.parent.absolute()
     graph = OnnxGraph(read_model(path))
     check_external(graph.external_tensors, folder)
-    names = list(dict.fromkeys((*graph.kinds, *graph.outputs)))
-    session = runtime.session(graph.with_outputs(names), folder, optimised=False)
-    trial = try_out(runtime, session, names, input_shape)
+    trial = try_out(runtime, graph, folder, graph.kinds, input_shape)
     scores, *others = graph.outputs
     classes = None if others else trial.count_classes(scores, "auto")[0]
     candidates = candidates_of(graph, trial, scores, classes)

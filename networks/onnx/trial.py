@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..network import fits
 from ..scores import count_classes
+from .reading.graph import OnnxGraph
 from .session import Runtime
 
 _BATCH = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
@@ -51,26 +54,30 @@ class TrialRun(NamedTuple):
         return count_classes(seen.shape, "float" in seen.dtype, self.batch, told, axis)
 
 
-def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequence[int | None] | None) -> TrialRun:
-    """Run a model and look at the tensors of these names, all outputs of the session.
+def try_out(
+    runtime: Runtime, graph: OnnxGraph, folder: Path | None, tensors: Iterable[str], asked: Sequence[int | None] | None
+) -> TrialRun:
+    """Run a model whose weights may lie in a folder, and look at its outputs and at the tensors of these names.
 
     asked: the shape of one sample; what it leaves open is tried at two sizes. Raises ValueError for an input that is no
     batch of numbers, a shape that does not fit it, and a model that runs at no size tried.
     """
+    names = list(dict.fromkeys((*graph.outputs, *tensors)))
+    session = runtime.session(graph.with_outputs(names), folder, optimised=False)
     name, dtype, fixed, sample = _input(session, asked)
-    seen: Any = None
+
+    def seen_with(batch: int, sizes: tuple[int, ...]) -> dict[str, SeenTensor]:
+        values = runtime.run(session, names, {name: np.zeros((batch, *sizes), dtype)})
+        return {key: _seen(value) for key, value in zip(names, values, strict=True)}
+
     error: Exception | None = None
-    for batch in (fixed,) if fixed else (_BATCH, 1):
-        for filled in _fillings(sample):
-            try:
-                seen = _run(runtime, session, names, name, np.zeros((batch, *filled), dtype))
-            except ValueError as failed:
-                error = error or failed
-                continue
+    for batch, filled in itertools.product((fixed,) if fixed else (_BATCH, 1), _fillings(sample)):
+        try:
+            seen = seen_with(batch, filled)
             break
-        if seen is not None:
-            break
-    if seen is None:
+        except ValueError as failed:
+            error = error or failed
+    else:
         if None not in sample and error is not None:
             raise error
         raise ValueError(
@@ -83,7 +90,7 @@ def try_out(runtime: Runtime, session: Any, names: Sequence[str], asked: Sequenc
     if None in sample:
         for other in _grown(sample, filled):
             try:
-                again = _run(runtime, session, names, name, np.zeros((batch, *other), dtype))
+                again = seen_with(batch, other)
             except ValueError:
                 continue
             seen = {key: _common(seen[key], again[key]) for key in seen}
@@ -134,14 +141,10 @@ def _grown(sample: Shape, filled: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         yield tuple(size + steps.get(axis, 0) for axis, size in enumerate(filled))
 
 
-def _run(runtime: Runtime, session: Any, names: Sequence[str], name: str, zeros: np.ndarray) -> dict[str, SeenTensor]:
-    values = runtime.run(session, list(names), {name: zeros})
-    return {
-        key: SeenTensor(value.shape, str(value.dtype))
-        if isinstance(value, np.ndarray)
-        else SeenTensor((), "", f"expected a tensor, got {type(value).__name__}")
-        for key, value in zip(names, values, strict=True)
-    }
+def _seen(value: Any) -> SeenTensor:
+    if isinstance(value, np.ndarray):
+        return SeenTensor(value.shape, str(value.dtype))
+    return SeenTensor((), "", f"expected a tensor, got {type(value).__name__}")
 
 
 def _common(one: SeenTensor, other: SeenTensor) -> SeenTensor:

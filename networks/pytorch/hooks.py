@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -138,10 +137,10 @@ class Observer(nn.Module):
         return value
 
 
-def weights_of(module: nn.Module) -> Tensor:
-    """The first tensor of floats that a module holds: its batches are of that dtype, on that device."""
-    tensors = itertools.chain(module.parameters(), module.buffers())
-    return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
+def trial_batch(module: nn.Module, shape: Sequence[int]) -> Tensor:
+    """Zeros for a trial run, of the dtype and on the device of the first tensor of floats that the module holds."""
+    tensors = (tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point())
+    return next(tensors, torch.empty(0)).new_zeros((TRIAL, *shape))
 
 
 def dtype_name(dtype: torch.dtype) -> str:

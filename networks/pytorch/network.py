@@ -18,7 +18,7 @@ from ..renamed import renamed_keyword
 from ..scores import count_classes
 from ..selectors import DEFAULT_TAPS, OUTPUT, some
 from ..tap import Candidate, Taps
-from .hooks import TRIAL, Recording, Trial, dtype_name, weights_of
+from .hooks import TRIAL, Recording, Trial, dtype_name, trial_batch
 from .outputs import pick, scores_of
 from .tracing import plan
 
@@ -76,7 +76,7 @@ class TorchNetwork(Network):
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
         if training:
             raise ValueError(f"expected a module in eval mode (call .eval()), got training mode in {some(training)}")
-        weights = weights_of(module)
+        weights = trial_batch(module, ())
         self._device, self._dtype = weights.device, weights.dtype
         self._module = module
         self._asked = taps, neurons, classes
@@ -104,7 +104,7 @@ class TorchNetwork(Network):
     def _try_out(self, input_shape: tuple[int, ...]) -> None:
         taps, neurons, told = self._asked
         module = self._module
-        zeros = torch.zeros((TRIAL, *input_shape), dtype=self._dtype, device=self._device)
+        zeros = trial_batch(module, input_shape)
         plain = Trial(((name, part) for name, part in module.named_modules() if name), module, zeros)
         classes = map_classes = None
         if told is not None:

