@@ -54,7 +54,7 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
         values = np.moveaxis(values, 1, -1) if tap.layout in FIRST else values
         return np.ascontiguousarray(values.reshape(-1, tap.size))
     if tap.neurons != "unit":
-        values = _means_of_heads(tap, values) if tap.layout in HEADS else _means_of_maps(tap, values)
+        values = _pooled(tap, values)
     return np.ascontiguousarray(values.reshape(len(values), -1))
 
 
@@ -75,17 +75,13 @@ def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Call
     return calls
 
 
-def _means_of_heads(tap: Tap, values: np.ndarray) -> np.ndarray:
+def _pooled(tap: Tap, values: np.ndarray) -> np.ndarray:
     tokens = 2 if tap.layout == "NHLC" else 1
     if tap.neurons == "head":
         return np.sqrt(np.square(values).mean(axis=(tokens, 3)))
-    return values.mean(tokens) if tap.neurons == "channel" else values.max(tokens)
-
-
-def _means_of_maps(tap: Tap, values: np.ndarray) -> np.ndarray:
-    if tap.layout not in FIRST:
+    if tap.layout not in (*FIRST, *HEADS):
         values = np.moveaxis(values, -1, 1)
-    axes = tuple(range(2, values.ndim))
+    axes = (tokens,) if tap.layout in HEADS else tuple(range(2, values.ndim))
     if tap.neurons == "channel":
         return values.mean(axes)
     return values.max(axes) if tap.neurons == "channel-max" else _grid_means(values, tap.grid)

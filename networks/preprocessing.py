@@ -1,4 +1,4 @@
-"""From a camera's picture to what a network takes in."""
+"""How a camera's picture becomes the sample that a network takes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillo
 class Preprocessing:
     """Resize, scale and normalise a picture: (picture * scale - mean) / std, channel by channel.
 
-    size: (height, width), None keeps the picture's own. mean and std: one number per channel of `order`, in units of
-    the scaled picture, or empty. layout: of the sample, ``NCHW`` or ``NHWC``. order: of its channels, ``RGB``, ``BGR``
-    or ``L`` (luminance).
+    size: (height, width), None to keep that of the picture. mean, std: empty, or one number per channel of `order`,
+    in units of the scaled picture. layout: of the sample, ``NCHW`` or ``NHWC``. order: of its channels, ``RGB``,
+    ``BGR`` or ``L`` (luminance).
     """
 
     size: tuple[int, int] | None = None
@@ -75,7 +75,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """What `to_dict` wrote. Raises ValueError for a field it does not know or a value of the wrong kind."""
+        """A preprocessing from what `to_dict` wrote. Raises ValueError for an unknown field or a wrong value."""
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise ValueError(f"expected the fields of a preprocessing, got {', '.join(map(repr, unknown))} too")

@@ -37,7 +37,7 @@ class Tap:
     attention head's output; ``pixel``, the channels at every place on their own, (batch * places, channels).
     Dense (NC) tensors have ``unit`` only.
     paths: the modules whose result the tensor is, innermost first, where the file of a network tells them; a selector
-    may say one in place of the name. They do not count when taps are compared.
+    may say one instead of the name. They do not count when taps are compared.
     """
 
     name: str

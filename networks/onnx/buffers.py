@@ -20,10 +20,9 @@ Fill = Callable[[], object]
 class Buffers:
     """An array for the input of a session and one for each output, bound once for batches of one size.
 
-    feed: hands a batch of the shape and dtype of `frames` to the next run. A small one is copied into `frames`. A large
-    one takes longer to copy than to bind, so the session reads it where it lies. So it does with any batch off the CPU,
-    where ONNX Runtime makes a copy at once. run: without arguments; it fills `values`, the outputs in the order of the
-    names.
+    feed: hands the next run a batch of the shape and dtype of `frames`. A small batch is copied into `frames`. A large
+    one takes longer to copy than to bind, so it is bound. So is every batch off the CPU, since ONNX Runtime copies it
+    at once. run: without arguments; it fills `values`, the outputs in the order of the names.
     Raises ValueError where an output is no tensor of numbers or its shape depends on the frames.
     """
 
@@ -58,7 +57,7 @@ class Buffers:
 
 
 def _room_for(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Arrays of these shapes and dtypes. Those of float32 lie in one, so that what is read of them is read at once."""
+    """Arrays of these shapes and dtypes. Those of float32 lie in one array, so that they are read together."""
     step = _ALIGNED // 4
     sizes = [-(-value.size // step) * step if value.dtype == np.float32 else 0 for value in values]
     ends = np.cumsum(sizes)
@@ -97,11 +96,11 @@ class BufferedNetwork:
         return self.seen
 
     def close(self) -> None:
-        """Observe nothing any more; `OnnxNetwork.close` sees to it."""
+        """Refuse every batch from now on; `OnnxNetwork.close` calls this."""
         self._shape = None
 
     def _refuse(self, batch: Any) -> None:
-        """Raise what is wrong with a batch, unless it is another kind of array after all."""
+        """Raise for a batch that does not fit; another kind of array may."""
         self._check(batch)
         if len(batch) != self.size:
             raise ValueError(f"expected a batch of {self.size}, got {len(batch)}")
@@ -110,8 +109,8 @@ class BufferedNetwork:
 def shapes_are_fixed(session: Any, read: Container[str | None]) -> bool:
     """Whether the graph says of every output what shape it has, but for the axis of the batch.
 
-    read: the outputs that taps and class scores are read from. They are not asked: a network holds them to the shape
-    seen when it was opened, while graphs often lose sight of it, as behind a reshape to (-1, ...).
+    read: the outputs that taps and class scores are read from. They are left out: their shape was seen when the network
+    was opened, while graphs often lose it, as behind a reshape to (-1, ...).
     """
     (sample,) = session.get_inputs()
     return all(

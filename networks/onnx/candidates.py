@@ -1,4 +1,4 @@
-"""The tensors of an ONNX graph as candidates for taps, and the taps where ONNX Runtime leaves them."""
+"""The tensors of an ONNX graph as candidates for taps, and the taps that ONNX Runtime moves."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from .trial import SeenTensor, TrialRun
 
 
 def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
-    """What may be tapped of a tensor; without its value from the trial run, its name and kind only."""
+    """A tensor as a candidate; where the trial run did not show it, with its name and kind only."""
     kind, paths, seen = graph.kinds[name], graph.paths.get(name, ()), trial.tensors.get(name)
     if seen is None or seen.obstacle:
         return Candidate(name, kind, obstacle=seen.obstacle if seen else "", paths=paths)
     if graph.nodes.producers[name].domain == "com.microsoft.nchwc":
-        obstacle = "it is in a blocked layout of ONNX Runtime's own; take the model as it was before that optimised it"
+        obstacle = "it is in the blocked layout of ONNX Runtime; take the model as it was before it was optimised"
         return Candidate(name, kind, obstacle=obstacle, paths=paths)
-    if name in graph.heads:
-        found = _heads(name, seen, trial.batch, graph.heads[name])
-        if found is not None:
-            return replace(found, paths=paths)
-    axis = graph.channel_axis(name)
-    last = None if axis is None else axis in (-1, len(seen.shape) - 1)
-    found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last)
+    found = _heads(name, seen, trial.batch, graph.heads[name]) if name in graph.heads else None
+    if found is None:
+        axis = graph.channel_axis(name)
+        last = None if axis is None else axis in (-1, len(seen.shape) - 1)
+        found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last)
     return replace(found, paths=paths)
 
 
 def candidates_of(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int | None) -> list[Candidate]:
-    """All that may be tapped of a graph, and what may not; the class scores, where there are classes, come last."""
+    """The tensors of a graph, also those that cannot be tapped; the class scores, where there are some, come last."""
     found = [candidate_of(graph, name, trial) for name in graph.kinds if name != scores or classes is None]
     found += [
         Candidate(name, kind, obstacle=f"it lies inside {owner}, and only tensors of the main graph can be fetched")
@@ -49,7 +47,10 @@ def candidates_of(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int |
 def usable_moves(
     moves: Mapping[str, MovedTap], candidates: Sequence[Candidate], graph: OnnxGraph
 ) -> dict[str, MovedTap]:
-    """The moves to tensors that can be tapped, of the shape of the one asked for unless that lies inside the other."""
+    """The moves to tensors that can be tapped and have the shape of the tensor asked for.
+
+    A tensor inside an activation or a layer norm may move to another shape.
+    """
     shapes = {c.name: c.shape for c in candidates if c.kind != OUTPUT}
     targets = {c.name for c in candidates if c.name in shapes and not c.obstacle}
     return {
@@ -62,7 +63,7 @@ def usable_moves(
 def where_kept(
     taps: Sequence[Tap], candidates: Sequence[Candidate], moves: Mapping[str, MovedTap]
 ) -> tuple[list[Tap], tuple[MovedTap, ...]]:
-    """The taps after the moves, in the order of the candidates, and the moves to where no other tap was asked for.
+    """The taps after the moves, in the order of the candidates, and the moves to tensors that nobody asked for.
 
     A warning names these moves.
     """
@@ -84,7 +85,7 @@ def where_kept(
 
 
 def _heads(name: str, seen: SeenTensor, batch: int, heads: int | None) -> Candidate | None:
-    """What attention heads return, in whichever shape an exporter puts it; None where the heads cannot be told."""
+    """The result of attention heads in any shape that exporters write; None where the heads cannot be told."""
     shape = seen.shape
     if len(shape) == 4 and shape[0] == batch:
         return Candidate(name, "attention", shape[1:], "NHLC", seen.dtype)

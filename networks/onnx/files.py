@@ -16,7 +16,7 @@ _CHUNK = 1 << 20
 
 
 class External(NamedTuple):
-    """Numbers of a tensor in another file: its name beside the model, and where in it they begin and end."""
+    """A tensor whose numbers lie in a file beside the model. start, end: of the numbers, in bytes."""
 
     tensor: str
     location: str

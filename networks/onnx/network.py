@@ -36,22 +36,22 @@ class OnnxNetwork(Network):
     model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file,
     and the paths of the modules that PyTorch's exporters keep in it mean what these modules return.
     Channels of NCHW maps are pooled in the graph, so that a few numbers leave it instead of the map. The outputs of the
-    model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), or
-    None for a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), or of
-    another order that the graph tells. scores_output: index or name of the output with the class scores; a model with
-    several outputs has classes only where one of them is named so. threads: inside one operator; they do not spin.
-    input_shape: of one sample; sizes that the model leaves open, and None here, stay open, and then there are no taps
-    unit by unit.
+    model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), None for
+    a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), also with its
+    axes in another order that the graph tells. scores_output: index or name of the output with the class scores; a
+    model with several outputs has classes only where one of them is named so. threads: inside one operator; they do
+    not spin. input_shape: of one sample. Sizes stay open where the model leaves them open and None stands here; then
+    no tap is taken unit by unit.
 
-    feeds: values for all inputs but one, which are the same for every frame. buffers: batches of this many frames go
-    through arrays that are bound once. `observe` then returns views of these, valid until its next call, which must
+    feeds: values for all inputs but one, the same for every frame. buffers: batches of this many frames go through
+    arrays that are bound once. `observe` then returns views of these. They are valid until its next call, which must
     come from the same thread.
 
     exact: tap what is asked. Otherwise a tap moves from a tensor that ONNX Runtime fuses away to the next one that it
     computes; `moved` and a NetworkWarning say so.
 
-    A model with a fixed batch size is run in pieces of that size. Sessions are built here and nowhere else. The engine
-    reads the weights in files beside the model; the fingerprint reads them piece by piece.
+    A model with a fixed batch size is run in pieces of that size. The constructor builds all sessions. The engine reads
+    the weights in files beside the model; the fingerprint reads them piece by piece.
     Raises FileNotFoundError without a file; ImportError without onnxruntime; ValueError for a file that is no model or
     that ONNX Runtime cannot run, more than one input, and taps or providers that do not exist.
     """
@@ -145,8 +145,8 @@ class OnnxNetwork(Network):
     def buffered(self, size: int) -> BufferedNetwork:
         """This network with arrays of its own for batches of one size, apart from those of `buffers`.
 
-        It observes nothing once this network is closed. Raises ValueError where the graph leaves open what shape an
-        output has that is neither tapped nor the class scores, so that arrays for all frames cannot be made.
+        It refuses batches once this network is closed. Raises ValueError where the graph leaves open the shape of an
+        output that is neither tapped nor the class scores.
         """
         read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.scores_output}
         if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
@@ -156,8 +156,7 @@ class OnnxNetwork(Network):
     def run(self, batch: np.ndarray) -> Any:
         """The outputs for a batch, (n, *input_shape) of the model's dtype: an array, or a tuple of several.
 
-        ONNX Runtime computes the taps here too, and leaves them where they are: its builds for inference run every
-        node of a session whatever is fetched.
+        ONNX Runtime computes the taps here too, but returns none: it runs every node of a session, whatever is fetched.
         """
         values = self._run(self._outputs, batch)
         return values[0] if len(values) == 1 else tuple(values)
@@ -236,7 +235,7 @@ def _pick(outputs: Sequence[str], key: int | str | None) -> str:
 
 @dataclass(frozen=True)
 class _Read:
-    """Which neurons of a tap a run returns, and in which of its values. columns: of that value, None for all."""
+    """The value of a run that holds the neurons of a tap. columns: of that value, None where it is the tensor."""
 
     tap: Tap
     position: int
@@ -257,7 +256,7 @@ class _Read:
 
 
 def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[str], list[_Read]]:
-    """What to put behind the graph, what to fetch of a run, and how to read each tap out of it."""
+    """The nodes to put behind the graph, the names to fetch of a run, and how to read each tap out of it."""
     fragment = graph.fragment()
     fetched = list(graph.outputs)
     pooled = [tap for tap in taps if tap.neurons not in ("unit", "pixel")]

@@ -68,11 +68,11 @@ def _is_made_anew(tap: Tap) -> bool:
 
 
 class _Group(NamedTuple):
-    """What parts that can be put together have in common.
+    """What parts have in common that can be joined.
 
     form: ``planes`` (batch, channels, ...) or ``rows`` (batch, cells, channels). dtype, rank: of the tensor. cells: of
-    a channel. shift: what is added to codes. blocks: whether the channels fill blocks of ONNX Runtime's own layout; one
-    tensor where they do not would bring all out of it.
+    a channel. shift: what is added to codes. blocks: whether the channels fill blocks of ONNX Runtime's own layout; a
+    tensor where they do not would bring all others out of it.
     """
 
     form: str

@@ -16,7 +16,7 @@ from .session import Runtime
 
 _BATCH = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
 _SIDES = (64, 128, 224, 256, 320, 512, 640, 32, 16, 8)
-_STEP = 64  # between the sizes of two trial runs: more than the strides of networks come to
+_STEP = 64  # between the sizes of two trial runs: more than the stride of a whole network
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -134,7 +134,7 @@ def _fillings(sample: Shape) -> Iterator[tuple[int, ...]]:
 
 
 def _grown(sample: Shape, filled: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Other sizes for what is open, where possible every axis by another step; channels as they are."""
+    """Larger sizes for the open axes, each by a step of its own where possible; channels stay."""
     opened = [axis for axis, size in enumerate(sample) if size is None and filled[axis] not in (1, 3)]
     for factor, stride in ((1, 1), (2, 1), (1, 0), (2, 0)):
         steps = {axis: _STEP * factor * (1 + i * stride) for i, axis in enumerate(opened)}
@@ -149,6 +149,7 @@ def _seen(value: Any) -> SeenTensor:
 
 def _common(one: SeenTensor, other: SeenTensor) -> SeenTensor:
     if len(one.shape) != len(other.shape):
-        return SeenTensor((), one.dtype, "expected one number of axes, got another for another image size")
+        obstacle = f"expected {len(one.shape)} axes for every image size, got {len(other.shape)} too"
+        return SeenTensor((), one.dtype, obstacle)
     shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
     return one._replace(shape=shape)

@@ -1,4 +1,4 @@
-"""What is wrong with an ONNX graph, by the names of its nodes and tensors, before an engine stumbles over it."""
+"""Checks of an ONNX graph before an engine loads it, with the names of nodes and tensors in the errors."""
 
 from __future__ import annotations
 

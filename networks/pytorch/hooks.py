@@ -16,7 +16,7 @@ from ..tap import Candidate, Tap, candidate
 
 TRIAL = 2  # samples in the trial run: enough to tell the batch axis from one of length 1
 Sites = Mapping[str, Sequence[Sequence[tuple[int, Tap, bool]]]]
-"""What to read at each run of a part: the position and tap of a neuron, and whether its value is overwritten later."""
+"""For each run of a part the taps to read: position, tap, and whether a later operation overwrites the value."""
 
 _POINTWISE = ACTIVATIONS | GATES | {"dropout", "identity"}
 
@@ -38,20 +38,20 @@ class Recording:
                 self._neurons[position] = neurons_of(tap, value, overwritten)
 
     def finish(self) -> list[Tensor]:
-        """The neurons in the order of the taps. Raises RuntimeError when the module took another way than before."""
+        """The neurons in the order of the taps. Raises RuntimeError when other parts ran than in the trial."""
         for name, runs in self._runs.items():
             if runs != len(self._sites[name]):
                 raise RuntimeError(
                     f"expected {name!r} to run {len(self._sites[name])} times a batch, as in the trial run, "
-                    f"got {runs}; which parts of a network run must not depend on the data"
+                    f"got {runs}; the parts that run must not depend on the data"
                 )
         return [self._neurons[position] for position in range(len(self._neurons))]
 
 
 def neurons_of(tap: Tap, value: Tensor, overwritten: bool) -> Tensor:
-    """A value (batch, *tap.shape) as neurons, (batch, tap.size), where it lies; pixels as (batch * places, tap.size).
+    """A value (batch, *tap.shape) as neurons, (batch, tap.size), on its device; pixels as (batch * places, tap.size).
 
-    overwritten: whether a later operation overwrites the value, so that units and pixels must be a copy.
+    overwritten: whether a later operation overwrites the value. Units and pixels are then a copy.
     """
     first = tap.layout in FIRST
     if tap.neurons in ("unit", "pixel"):
@@ -126,7 +126,7 @@ class Trial:
 
 
 class Observer(nn.Module):
-    """Stands in a traced module behind the value to observe, and hands it to the hooks; source is its argument."""
+    """Shows the hooks a value of a traced module. source: the argument of the function that computed it."""
 
     def __init__(self, name: str, kind: str) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ def kind_of(part: nn.Module) -> str:
 
 
 def _channels_last(kind: str) -> bool | None:
-    """Where a kind of module has the channels of what it returns: on the last axis, behind the batch, or not told."""
+    """Whether a kind of module returns its channels on the last axis, not behind the batch; None where it is open."""
     if kind in ("linear", "layernorm"):
         return True
     return False if kind.startswith(("conv", "batchnorm", "instancenorm", "groupnorm")) else None

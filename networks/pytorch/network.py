@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Unseen:
-    """What a network tells only when it knows the shape of its input."""
+    """An attribute that a network has once it knows the shape of its input."""
 
     def __get__(self, network: object, owner: type) -> Any:
         if network is None:
@@ -44,9 +44,9 @@ _UNSEEN: Any = _Unseen()
 class TorchNetwork(Network):
     """A module in eval mode, observed through hooks that are installed once and removed by `close`.
 
-    module: takes one (batch, *input_shape) tensor, on any device. It is not changed, and its weights must not be while
-    it is observed. input_shape: of one sample; left out, the first batch tells it (`learn_shape`), and the taps with
-    it. taps, neurons: as `choose` says; a module that runs more than once has a tap per run, the second named
+    module: takes one (batch, *input_shape) tensor, on any device. It stays unchanged, and its weights must stay so
+    while it is observed. input_shape: of one sample; left out, the first batch tells it and the taps (`learn_shape`).
+    taps, neurons: as `choose` says; a module that runs more than once has a tap per run, the second named
     ``relu#2``. Activations called as functions (``F.relu``) are found by tracing the module with torch.fx and bear the
     names that it gives them. classes: how many, ``auto`` to take it from an output (batch, 2 or more), None for a
     network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width). scores_output:
@@ -145,7 +145,7 @@ class TorchNetwork(Network):
     def run(self, batch: np.ndarray | Tensor) -> Any:
         """What the module returns for a batch, (n, *input_shape) float32."""
         samples = self._samples(batch)
-        with self._lock, torch.inference_mode():  # the hooks would add this run to an observation under way
+        with self._lock, torch.inference_mode():  # else the hooks would add this run to another observation
             return self._module(samples)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ def scores_of(output: Any, key: int | str) -> tuple[tuple[int, ...] | str, bool]
 
 
 def pick(output: Any, key: int | str) -> Any:
-    """One of a module's outputs. Raises ValueError when there is none of that index or name."""
+    """One of a module's outputs. Raises ValueError for an index or name that is not there."""
     if isinstance(output, Tensor):
         named: dict[Any, Any] = {0: output}
     elif isinstance(output, Mapping):

@@ -23,9 +23,9 @@ def plan(
     taps: str | Sequence[str],
     neurons: str | Sequence[str],
 ) -> tuple[Callable[[Tensor], Any], Trial, list[Tap]]:
-    """What to call to run the module, what its trial run showed, and the taps chosen, without the class scores.
+    """The function that runs the module, its trial run, and the taps chosen, without the class scores.
 
-    The module itself is called unless a tap lies on a function that only the traced module can show.
+    It is the module itself unless a tap lies on a function that only the traced module can show.
     """
     selectors = [taps] if isinstance(taps, str) else list(taps)
 
@@ -56,7 +56,7 @@ def plan(
 
 
 class _Tracer(fx.Tracer):
-    """Also remembers what came out of the modules that it looks into, innermost first."""
+    """A tracer that remembers the results of the modules that it looks into, innermost first."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Reference networks: two small ones of ours with weights, and any torchvision classifier by name."""
+"""Reference networks: two small ones with weights, and any torchvision classifier by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class LeNet(nn.Module):
-    """Three convolutions and two dense layers, in the line of LeNet-5, with ReLU and max pooling.
+    """Three convolutions and two dense layers, after LeNet-5, with ReLU and max pooling.
 
     Input (batch, channels, size, size) float32 in [0, 1]; output (batch, classes) logits.
     """
@@ -87,14 +87,14 @@ def trained_names() -> tuple[str, ...]:
 
 
 def untrained(name: str) -> nn.Module:
-    """The module behind a name of `trained_names`, with fresh weights. Raises ValueError for another name."""
+    """The module of a name in `trained_names`, with fresh weights. Raises ValueError for another name."""
     if name not in _TRAINED:
         raise ValueError(f"expected a network among {', '.join(_TRAINED)}, got {name!r}")
     return _TRAINED[name]()
 
 
 def trained(name: str) -> nn.Module:
-    """One of our small networks with the weights that its training script made, in eval mode.
+    """A small network in eval mode, with the weights of its training script.
 
     Raises ValueError for an unknown name, FileNotFoundError when its weights were not shipped.
     """
@@ -107,9 +107,9 @@ def trained(name: str) -> nn.Module:
 
 
 def torchvision_classifier(name: str, weights: str | None = None, **options: Any) -> nn.Module:
-    """Any torchvision classifier, in eval mode; weights None, 'DEFAULT' or a path to a state dict in safetensors.
+    """Any torchvision classifier in eval mode. weights: None, 'DEFAULT' or the path of a state dict in safetensors.
 
-    Raises ImportError without torchvision, ValueError for a name it does not know.
+    Raises ImportError without torchvision, ValueError for a name that torchvision does not know.
     """
     from ..pytorch.torchvision_import import import_torchvision
 

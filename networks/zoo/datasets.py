@@ -1,7 +1,7 @@
-"""Image sets that are found on this machine: never downloaded, never unpickled.
+"""Image sets on this machine. Nothing is downloaded, and nothing unpickled.
 
-A named set is looked for in the folder the caller names, then in ``$OUTRIDER_DATA``, then in the cache
-(``~/.cache/outrider``), then where its package installs it. ``make data`` fills the cache.
+The folder that the caller names is searched first, then ``$OUTRIDER_DATA``, then the cache (``~/.cache/outrider``),
+then the folder where a package installs the set. ``make data`` fills the cache.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class ImageSet:
 
 
 def cache_folder() -> Path:
-    """Where ``make data`` puts what it fetches: ``$XDG_CACHE_HOME/outrider``, by default under ``~/.cache``."""
+    """The folder that ``make data`` fills: ``$XDG_CACHE_HOME/outrider``, by default under ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
 
 
 def load_dataset(name: str, split: str = "train", folder: str | os.PathLike | None = None) -> ImageSet:
-    """Read the named image set's ``train`` or ``test`` split.
+    """Read the ``train`` or ``test`` split of an image set.
 
-    Raises ValueError for an unknown name or split, FileNotFoundError with the folders looked in,
-    ImportError when reading it needs a package that is absent.
+    Raises ValueError for an unknown name or split, FileNotFoundError with the folders searched, ImportError where
+    reading needs a package that is not installed.
     """
     if name not in _READERS:
         raise ValueError(f"expected a data set among {', '.join(_READERS)}, got {name!r}")
@@ -109,8 +109,8 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read one picture as (channels, height, width) uint8, one channel or three.
 
-    Raises ValueError for a file that is no whole picture, or one so large that Pillow takes it for an attack,
-    ImportError without Pillow.
+    Raises ValueError for a file that is no whole picture or so large that Pillow takes it for an attack, ImportError
+    without Pillow.
     """
     image_module = pillow("reading")
     try:

@@ -1,4 +1,4 @@
-"""A network that drives: one camera frame in, the steering out, as scores of seven positions of the wheel."""
+"""The driving network: a camera frame in, scores of seven steering angles out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .steering import STEERING, WEIGHTS, trained_file
 class DriveNet(nn.Module):
     """Four convolutions of stride 2 and two dense layers, 61 k parameters.
 
-    Input (batch, 3, 84, 96) float32 in [0, 1]; output (batch, 7) logits, one per position of `STEERING`.
+    Input (batch, 3, 84, 96) float32 in [0, 1]; output (batch, 7) logits, one per angle of `STEERING`.
     """
 
     def __init__(self, width: int = 16):
@@ -33,7 +33,7 @@ class DriveNet(nn.Module):
 
 
 def trained_drive_net(folder: Path = WEIGHTS) -> DriveNet:
-    """The trained network, in eval mode, by default the shipped one. Raises FileNotFoundError when it is not there."""
+    """The trained network in eval mode, by default the shipped one. Raises FileNotFoundError without its file."""
     module = DriveNet()
     module.load_state_dict(load_file(trained_file(folder / "drive.safetensors")))
     return module.eval()

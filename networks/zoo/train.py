@@ -1,6 +1,6 @@
 """Train a small network of the zoo: ``python -m outrider.networks.zoo.train resnet-cifar10 --epochs 30``.
 
-The last part of the training data (`HELD_OUT`) is never shown to the network: it sets thresholds later.
+The network never sees the last part of the training data (`HELD_OUT`), which later sets thresholds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .classifiers import WEIGHTS, trained_names, untrained
 from .datasets import load_dataset
 
 HELD_OUT = {"fashion-mnist": 10_000, "cifar10": 5_000, "traffic-lights": 300}
-"""How many of the last training images of each set a shipped network never saw: data to set thresholds with."""
+"""How many of the last training images of each set the shipped networks never saw: they set thresholds."""
 
 
 def fit(
@@ -37,9 +37,9 @@ def fit(
 ) -> None:
     """Train by SGD with a one-cycle schedule (Smith, 2018).
 
-    images: (n, channels, height, width) uint8. labels: (n,) int64, or (n, classes) float32 shares. flip mirrors at
-    random; shift moves by up to that many pixels; smoothing is that of the labels. bfloat16: by default where the
-    processor has it; elsewhere it is ten times slower. The same seed gives the same network on the same machine.
+    images: (n, channels, height, width) uint8. labels: (n,) int64, or (n, classes) float32 shares. flip: mirror images
+    at random. shift: move images by up to so many pixels. smoothing: of the labels. bfloat16: by default where the
+    processor has it; elsewhere it is ten times slower. The network is the same in every run on one machine.
     """
     torch.manual_seed(0)
     if bfloat16 is None:

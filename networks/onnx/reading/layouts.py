@@ -23,7 +23,7 @@ _LAST = frozenset(("biasgelu", "biassplitgelu", "embedlayernormalization", "fast
 
 
 def channel_axes(nodes: Nodes) -> dict[str, int]:
-    """The axis of the channels, 1 or another from the front or -1 for the last, of each tensor that tells.
+    """The axis of the channels of each tensor where the graph tells it: from the front, or -1 for the last.
 
     Convolutions and pooling have them on axis 1 (with ``channels_last`` and in the operators called Nhwc, on the last);
     dense layers and layer norms on the last. Transposes move them; pointwise nodes keep them, in both directions.

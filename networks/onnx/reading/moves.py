@@ -85,7 +85,7 @@ class Fusions:
         return ends.pop() if len(ends) == 1 else ""
 
     def _in_blocks(self, tensor: str) -> str | None:
-        """What is fused in ONNX Runtime's blocked layout only, which cannot be asked for: it renames all tensors."""
+        """The end of a fusion in ONNX Runtime's blocked layout, which cannot be asked for: it renames all tensors."""
         reader = self._nodes.only_reader(tensor)
         fused = ("add", "hardswish") if self._is_conv(tensor) else BEHIND_CONV
         if reader is None or operator(reader) not in fused:

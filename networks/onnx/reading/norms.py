@@ -25,8 +25,7 @@ def layer_norms_in_several_nodes(nodes: Nodes) -> dict[str, str]:
 
 def _normalised(nodes: Nodes, node: Any) -> list[str]:
     """The tensors that a quotient is made of, where it is (x - mean) / sqrt(mean((x - mean)**2) + e)."""
-    centred, deviation = node.input[0], node.input[1]
-    chain = [centred, deviation]
+    centred, deviation = node.input[:2]
     mean = _operand(nodes, centred, "sub", 1)
     added = _operand(nodes, deviation, "sqrt", 0)
     if mean is None or added is None or operator(nodes.producers[added]) != "add":
@@ -36,9 +35,8 @@ def _normalised(nodes: Nodes, node: Any) -> list[str]:
     source = _operand(nodes, mean, "reducemean", 0, anywhere=True)
     if square is None or source is None or nodes.producers[centred].input[0] != source:
         return []
-    if operator(nodes.producers[square]) not in ("pow", "mul"):
-        return []
-    return [*chain, mean, added, variance, square]
+    chain = [centred, deviation, mean, added, variance, square]
+    return chain if operator(nodes.producers[square]) in ("pow", "mul") else []
 
 
 def _operand(nodes: Nodes, tensor: str, op: str, position: int, *, anywhere: bool = False) -> str | None:

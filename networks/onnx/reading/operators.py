@@ -1,4 +1,4 @@
-"""Which operators of a model an ONNX Runtime does not have, and what to do about it."""
+"""The operators of a model that ONNX Runtime does not have, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _STANDARD = "ai.onnx"
 
 
 def unsupported(data: bytes, engine_error: str, schemas: list[Any], version: str) -> str | None:
-    """A sentence on the first operator set or operator that is not there, None where all are.
+    """A sentence on the first operator set or operator that is missing, None where none is.
 
-    data: a model that did not load. engine_error: what was said. schemas: of the engine, of this version, each with
-    its name, domain and since_version.
+    data: a model that did not load. engine_error: what the engine said. schemas: of the engine in this version, each
+    with its name, domain and since_version.
     """
     model = parse_model(data)
     first: dict[tuple[str, str], int] = {}

@@ -16,8 +16,8 @@ _AGAIN = re.compile(r"(.+)_[0-9]+")
 class _Call:
     """A module that was running when a node was written.
 
-    key: tells the call from others where the exporter does. path: of the module. spelled: what the node's name makes of
-    it where that is another.
+    key: tells the call from others where the exporter does. path: of the module. spelled: the path as the name of the
+    node spells it, where that differs.
     """
 
     key: tuple[str, ...]

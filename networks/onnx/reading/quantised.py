@@ -16,7 +16,7 @@ def quantised_kinds(nodes: Nodes, kinds: dict[str, str]) -> dict[str, str]:
     """Kinds of codes, and of the floats in front of them, that are others than those of the operators.
 
     Codes have the kind of what is quantised. A ReLU leaves no node behind in a quantised graph: codes of a layer or a
-    sum whose zero point is the lowest code are one, since nothing below zero can be said in them. The floats that are
+    sum whose zero point is the lowest code are one, since they hold nothing below zero. The floats that are
     quantised have ``-float`` behind their kind.
     """
     found: dict[str, str] = {}
