@@ -93,7 +93,7 @@ class OnnxNetwork(Network):
             for name, kind in graph.kinds.items()
             if any(stands_for(s, name, kind, graph.paths.get(name, ())) for s in selectors)
         ]
-        moves = {} if exact else graph.moves(wanted, partial(runtime.optimised, graph.with_outputs(()), folder))
+        moves = {} if exact else graph.moves(wanted, lambda: runtime.optimised(graph.with_outputs(()), folder))
         wanted += (move.taken for move in moves.values())
         trial = try_out(runtime, graph, folder, wanted, input_shape)
         self._input, self.dtype, self._fixed = trial.input, trial.dtype, trial.fixed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from ..offers import Offer
@@ -29,5 +28,5 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
     scores, *others = graph.outputs
     classes = None if others else trial.count_classes(scores, "auto")[0]
     candidates = candidates_of(graph, trial, scores, classes)
-    moves = graph.moves(graph.kinds, partial(runtime.optimised, graph.with_outputs(()), folder))
+    moves = graph.moves(graph.kinds, lambda: runtime.optimised(graph.with_outputs(()), folder))
     return Offer("onnx", trial.shape, tuple(candidates), usable_moves(moves, candidates, graph))

@@ -10,6 +10,7 @@ import pytest
 
 from outrider import networks
 from outrider.networks import Network, probabilities
+from outrider.networks.network import fits
 
 
 def test_probabilities_are_the_softmax():
@@ -29,6 +30,26 @@ def test_a_network_knows_its_shape_unless_it_says_otherwise():
 
     assert Known().shaped
     assert Known().learn_shape(np.zeros((1, 2))) is None
+
+
+def test_a_network_is_closed_at_the_end_of_a_with_statement():
+    class Closing(Network):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    with Closing() as network:
+        assert not network.closed
+    assert network.closed
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected", "fitting"),
+    [((3, 8), (3, None), True), ((3, 8), (3, 9), False), ((3,), (3, None), False), ((None,), (3,), False)],
+)
+def test_none_fits_any_size(shape, expected, fitting):
+    assert fits(shape, expected) == fitting
 
 
 def test_large_logits_do_not_overflow():
