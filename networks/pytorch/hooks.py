@@ -21,7 +21,7 @@ Sites = Mapping[str, Sequence[Sequence[tuple[int, Tap, bool]]]]
 _POINTWISE = ACTIVATIONS | GATES | {"dropout", "identity"}
 
 
-class Recording:
+class Recorder:
     """The neurons of one batch, filled by the hooks while the module runs."""
 
     def __init__(self, sites: Sites) -> None:

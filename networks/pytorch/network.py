@@ -18,7 +18,7 @@ from ..renamed import renamed_keyword
 from ..scores import count_classes
 from ..selectors import DEFAULT_TAPS, OUTPUT, some
 from ..tap import Candidate, Taps
-from .hooks import TRIAL, Recording, Trial, dtype_name, trial_batch
+from .hooks import TRIAL, Recorder, Trial, dtype_name, trial_batch
 from .outputs import pick, scores_of
 from .tracing import plan
 
@@ -85,7 +85,7 @@ class TorchNetwork(Network):
         self.fingerprint = _fingerprint(module)
         self._closed = False
         self._lock = threading.Lock()
-        self._recording: Recording | None = None
+        self._recording: Recorder | None = None
         self._handles: list[RemovableHandle] = []
         self.shaped = False
         if input_shape is not None:
@@ -129,7 +129,7 @@ class TorchNetwork(Network):
         """
         samples = self._samples(batch)
         with self._lock, torch.inference_mode():
-            recording = self._recording = Recording(self._sites)
+            recording = self._recording = Recorder(self._sites)
             try:
                 output = self._forward(samples)
             finally:
