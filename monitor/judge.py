@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation
+from ..networks.network import Buffered
 from .calibration import Calibration
 from .data.arrays import all_finite, as_array, finite_rows, without_batch
 from .errors import NotReadyError
@@ -188,9 +189,11 @@ class FrameJudge(Judge):
     """
 
     def __init__(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration) -> None:
-        observe, fixed = _source(network)
+        self.source = _buffered(network)
+        """What runs the network into arrays of its own; None where it makes new ones."""
+        fixed = None if self.source is None else self.source.seen
         super().__init__(network, profile, 1, logic, calibration, fixed)
-        self._observe = observe
+        self._observe = (self.source or network).observe
         self._take = self._without_batch if fixed is None else _copy_of(fixed.output)
         self._deviation, self._score = self.deviations[0], self.score
         self._has_classes = network.classes is not None
@@ -271,13 +274,11 @@ class FrameJudge(Judge):
         return None if self.seen is None else without_batch(self.seen.output)
 
 
-def _source(network: Network) -> tuple[Callable[[Any], Observation], Observation | None]:
-    """How frames are observed, and what is filled anew by each of them."""
+def _buffered(network: Network) -> Buffered | None:
     try:
-        held = network.buffered(1)
-    except ValueError:  # arrays are made anew, or sizes that the model leaves open
-        return network.observe, None
-    return held.observe, held.seen
+        return network.buffered(1)
+    except ValueError:  # it makes new arrays, or the model leaves sizes open
+        return None
 
 
 def _copy_of(output: Any) -> Callable[[], Any]:

@@ -29,8 +29,6 @@ writes and holds Python's lock. Between the frames of a real loop the processor 
 does to bare work and to the guard. A heartbeat in a file is one system call more. Python's garbage collector is on.
 """
 
-# ruff: noqa: SLF001 (bare work is what lies inside the guard)
-
 from __future__ import annotations
 
 import argparse
@@ -50,7 +48,6 @@ from onnx import helper, numpy_helper
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor
-from outrider.monitor.kernels import verdicts as kernels
 from outrider.networks import OnnxNetwork, drive_model
 from outrider.runtime import EventLog, Guard, Heartbeat
 
@@ -96,20 +93,26 @@ CASES: dict[str, tuple[Callable[[], OnnxNetwork], Any]] = {
 }
 
 
+def judge_of(guard: Guard) -> Any:
+    """The judge that the guard has bound, for a network that runs into arrays of its own."""
+    assert guard.judge is not None
+    assert guard.judge.source is not None
+    return guard.judge
+
+
 def bare_work(guard: Guard) -> Callable[[np.ndarray], None]:
     """A function that runs the session and the compiled loops of a guarded frame, and nothing else."""
-    plan, check = guard._plan, guard._check_frame
-    network = plan._observe.__self__
-    feed, run, label, logits = network.feed, network.run, plan._class, network.seen.logits
+    judge, check = judge_of(guard), guard.frame_check
+    feed, run = judge.source.feed, judge.source.run
     last = np.zeros(2, np.uint64)  # the guard's own would take frames that come twice for a frozen picture
-    calls = [*plan._steps, plan._rate, plan._hold]
-    if logits is not None:
-        calls.insert(0, partial(kernels.predict, logits, label))
+    calls = [*judge.steps, judge.rate, judge.hold]
+    if judge.classify is not None:
+        calls.insert(0, judge.classify)
 
     def work(frame: np.ndarray) -> None:
         feed(frame[None])
         run()
-        check._facts(frame, check._exponent, last)
+        check.facts(frame, check.exponent, last)
         for call in calls:
             call()
 
@@ -142,12 +145,13 @@ def _each(calls: Iterable[Callable[[], object]]) -> None:
 def time_work_within(guard: Guard) -> Stopwatch:
     """Put a stopwatch around the session and the compiled loops of a guard."""
     watch = Stopwatch()
-    plan, check = guard._plan, guard._check_frame
-    network = plan._observe.__self__
-    network.feed, network.run = watch.around(network.feed), watch.around(network.run)
-    check._facts = watch.around(check._facts)
-    plan._steps[:] = [watch.around(partial(_each, tuple(plan._steps)))]
-    plan._rate, plan._hold = watch.around(plan._rate), watch.around(plan._hold)
+    judge, check = judge_of(guard), guard.frame_check
+    judge.source.feed, judge.source.run = watch.around(judge.source.feed), watch.around(judge.source.run)
+    check.facts = watch.around(check.facts)
+    judge.steps[:] = [watch.around(partial(_each, tuple(judge.steps)))]
+    judge.rate, judge.hold = watch.around(judge.rate), watch.around(judge.hold)
+    if judge.classify is not None:
+        judge.classify = watch.around(judge.classify)
     return watch
 
 
@@ -188,7 +192,7 @@ def spin(rounds: int, value: float) -> float:
 
 def log_clock(guard: Guard) -> Callable[[], int]:
     """The processor time of the thread of a guard's log, in nanoseconds."""
-    return partial(time.clock_gettime_ns, time.pthread_getcpuclockid(guard.evidence.log._thread.ident))
+    return partial(time.clock_gettime_ns, time.pthread_getcpuclockid(guard.evidence.log.thread.ident))
 
 
 def beside_bare(guard: Guard, pool: list[np.ndarray], count: int, pause: float) -> dict[str, np.ndarray]:
@@ -232,7 +236,7 @@ def within_the_call(
     """
     clock, spent = time.perf_counter_ns, np.empty((2, count), np.int64)
     guard(pool[-1])  # the watchdog watches again
-    watchdog = partial(time.clock_gettime_ns, time.pthread_getcpuclockid(guard._watchdog._thread.ident))
+    watchdog = partial(time.clock_gettime_ns, time.pthread_getcpuclockid(guard.watchdog.thread.ident))
     log = log_clock(guard)
     for i in range(-WARM, count):
         frame = pool[i % POOL]
