@@ -109,7 +109,7 @@ def _leak(profile: Profile, probes: np.ndarray, alike: np.ndarray) -> float | No
     if leak > LEAK:
         fewer = ""
         if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in profile.facts.taps):
-            fewer = ', or leave out the units: taps="auto", neurons="channel" (in a shell --taps auto)'
+            fewer = ', or leave out the units: taps="auto", neurons="channel"'
         warn(
             f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
             f" profile more samples{fewer}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 _ARGUMENT = re.compile(r'\b([a-z_]+)=(?:"([^"]*)"|(?=[\s,;:.)]|$))')
 _PHRASES = {
     "preprocessing=": "`outrider profile` a flag such as --scale",
+    'taps="auto", neurons="channel"': "`outrider profile --taps auto`",
     "`outrider.monitor.transfer`": "`outrider compare NETWORK OTHER --profile PROFILE -o FILE`",
 }
 

@@ -41,3 +41,4 @@ def test_an_argument_is_told_as_the_flag_of_its_command(text, told):
 def test_each_command_has_its_own_flags():
     assert in_flags("expected input_shape=, and size=", actions(inspect)) == "expected --input-shape C,H,W, and size="
     assert in_flags("size= says it", []) == "size= says it"
+    assert in_flags('give less: taps="auto", neurons="channel"', []) == "give less: `outrider profile --taps auto`"
