@@ -13,8 +13,7 @@ from ..inputs.networks import reopen_network
 def pictures(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of `Preprocessing` that were given."""
     names = ("size", "scale", "mean", "std", "layout", "order")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Monitor:

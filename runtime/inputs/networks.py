@@ -8,14 +8,14 @@ from contextlib import closing
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from ... import networks as room
 from ...monitor import MismatchError
 from ...monitor.profile import NetworkFacts
-from ...networks import DEFAULT_TAPS, Network, Preprocessing, onnx_fingerprint
+from ...networks import Network, Preprocessing, onnx_fingerprint
 from ...networks.offers import Offer
 from ...networks.onnx.offer import onnx_offer
 from .samples import Source
@@ -26,33 +26,25 @@ def open_network(
     source: Source,
     pictures: Mapping[str, Any],
     *,
-    taps: str | Sequence[str] = DEFAULT_TAPS,
-    neurons: str | Sequence[str] = "channel",
     weights: Path | None = None,
-    classes: int | str | None = "auto",
     exact: bool = False,
+    **options: Any,
 ) -> Network:
     """Open the network for a profile of `source`; its input shape is that of the first sample.
 
     network: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
-    classes, exact: as the network classes take them.
+    exact: as `OnnxNetwork` takes it. options: taps, neurons, classes, as both network classes take them.
     pictures: fields of `Preprocessing`. The others are chosen: pictures become values in [0, 1], in the size and layout
     that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
     """
     preprocessing = None
     if pictures or not source.ready:
-        preprocessing = Preprocessing(**{**picture_defaults(network, source, pictures), **pictures})
-    shape = source.sample(0, preprocessing).shape
-    options: dict[str, Any] = {
-        "taps": taps,
-        "neurons": neurons,
-        "preprocessing": preprocessing,
-        "classes": classes,
-    }
+        preprocessing = Preprocessing.from_dict({**picture_defaults(network, source, pictures), **pictures})
+    options |= {"input_shape": source.sample(0, preprocessing).shape, "preprocessing": preprocessing}
     if is_onnx(network):
-        return _onnx_network(network, input_shape=shape, exact=exact, **options)
-    return room.TorchNetwork(_module(network, weights), shape, **options)
+        return _onnx_network(network, exact=exact, **options)
+    return room.TorchNetwork(_module(network, weights), **options)
 
 
 def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
@@ -61,27 +53,18 @@ def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weig
     Where `network` is None, it is the .onnx file beside the profile or in the working folder whose SHA-256 the profile
     holds: a profile cannot name a program to run. Raises ValueError where there is none, MismatchError for another.
     """
-    options: dict[str, Any] = {
-        "taps": [tap.id for tap in facts.taps if tap.kind != "output"],
-        "classes": "pixel" if facts.map_classes else facts.classes,
-        "preprocessing": None if facts.preprocessing is None else Preprocessing.from_dict(facts.preprocessing),
-    }
     if network is None:
         network = str(_onnx_of(profile, facts.fingerprint))
     elif facts.engine in ("onnx", "torch") and is_onnx(network) != (facts.engine == "onnx"):
         raise _another(profile, f"engine: expected {facts.engine}, got {network}")
-    options["scores_output"] = facts.scores_output or 0
     if is_onnx(network):
         # asked first: what follows opens it in a way that only fits the right model
         if facts.engine == "onnx" and Path(network).is_file():
             refuse_another_model(profile, facts, onnx_fingerprint(network), network)
-        for tap in facts.taps:
-            if tap.kind == "output":
-                options["scores_output"] = tap.name
-        return _onnx_network(network, input_shape=facts.input_shape, exact=True, **options)
+        return _onnx_network(network, **facts.options())
     module = _module(network, weights)
     try:
-        return room.TorchNetwork(module, cast("tuple[int, ...]", facts.input_shape), **options)
+        return room.TorchNetwork(module, **facts.options())
     except ValueError as error:
         raise _another(profile, f"{network}: {error}") from error
 
@@ -122,7 +105,7 @@ def is_torch(spec: str) -> bool:
 def offer_of(network: str, input_shape: Sequence[int] | None = None, weights: Path | None = None) -> Offer:
     """The tensors of a network that can be tapped. input_shape: of one sample, which an ONNX model states itself."""
     if is_onnx(network):
-        return onnx_offer(_onnx_file(network), input_shape)
+        return onnx_offer(onnx_file(network), input_shape)
     if input_shape is None:
         raise ValueError(f"{network}: expected input_shape=, as a PyTorch module does not say what it takes")
     from ...networks.pytorch.offer import torch_offer
@@ -160,10 +143,11 @@ def _another(profile: str | os.PathLike[str], difference: str) -> MismatchError:
 
 
 def _onnx_network(spec: str, **options: Any) -> Network:
-    return room.OnnxNetwork(_onnx_file(spec), **options)
+    return room.OnnxNetwork(onnx_file(spec), **options)
 
 
-def _onnx_file(spec: str) -> Path:
+def onnx_file(spec: str | os.PathLike[str]) -> Path:
+    """The path of an ONNX file. Raises FileNotFoundError where there is none."""
     path = Path(spec)
     if not path.is_file():
         raise FileNotFoundError(f"{spec}: expected an ONNX model, got no such file")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..extras import require
 from ..printable import printable
 
 
@@ -25,21 +26,17 @@ class Card:
 
 def fill(template: Path, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
     """The page of a template that extends `base.html`, with the values in it. Raises ImportError without jinja2."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError:
-        raise ImportError("an HTML page needs jinja2: pip install 'outrider[report]'") from None
-
-    environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+    jinja2 = require("jinja2", "an HTML page needs jinja2", "report")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         finalize=_legible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= filters
-    return environment.get_template(template.name).render(values)
+    return str(environment.get_template(template.name).render(values))
 
 
 def _legible(value: Any) -> Any:

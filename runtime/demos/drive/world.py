@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ...extras import require
+
 FRAMES_PER_SECOND = 25
 """Of the camera. The physics of CarRacing takes 50 steps a second, so a command stands for two of them."""
 HEIGHT, WIDTH = 84, 96
@@ -32,12 +34,9 @@ class World:
     def __init__(self) -> None:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        try:
-            from gymnasium.envs.box2d import car_racing
-        except ImportError:
-            raise ImportError("driving needs gymnasium's CarRacing: pip install 'outrider[drive]'") from None
+        car_racing = require("gymnasium.envs.box2d", "driving needs gymnasium's CarRacing", "drive").car_racing
 
-        class Undrawn(car_racing.CarRacing):
+        class Undrawn(car_racing.CarRacing):  # type: ignore[name-defined]
             def _render(self, mode: str) -> None:
                 """Frames are drawn by `World.frame`."""
 

@@ -11,7 +11,8 @@ from contextlib import closing
 from typing import Any
 
 from ....monitor import OutriderWarning
-from .frame import Frame, require
+from ...extras import require
+from .frame import Frame
 from .video import to_picture
 
 _TICK_SECONDS = 0.1
@@ -29,7 +30,7 @@ class Camera:
     live = True
 
     def __init__(self, index: int, rate: float | None = None, patience: float = 10.0) -> None:
-        self._av = require("av", "cameras")
+        self._av = require("av", "cameras need more packages")
         self._index, self._rate, self._patience = index, rate, patience
         self._file, self._format = _device(self._av, index)
         self._changed = threading.Condition()
@@ -99,7 +100,7 @@ class Camera:
         except self._av.error.FFmpegError:
             if not options:
                 raise
-            return self._av.open(self._file, format=self._format)  # a camera refuses a rate that is none of its own
+            return self._av.open(self._file, format=self._format)  # a camera may refuse a rate that it does not offer
 
 
 def _device(av: Any, index: int) -> tuple[str, str]:

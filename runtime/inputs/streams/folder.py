@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ....networks.zoo.datasets import IMAGE_SUFFIXES, read_image
-from .frame import Frame, require
+from ...extras import require
+from .frame import Frame
 
 
 class Folder:
@@ -29,7 +30,7 @@ class Folder:
             raise ValueError(
                 f"{folder}: expected pictures ({', '.join(IMAGE_SUFFIXES)}), a ROS 2 bag or .mcap files, got none"
             )
-        require("PIL", "pictures")
+        require("PIL", "pictures need more packages")
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -37,12 +36,3 @@ class Stream(Protocol):
     def __iter__(self) -> Iterator[Frame | None]: ...
     def close(self) -> None:
         """Let go of the source, which ends an iteration."""
-        ...
-
-
-def require(package: str, what: str) -> Any:
-    """An optional package. Raises ImportError naming the extra `watch`. what: what needs it, in the plural."""
-    try:
-        return import_module(package)
-    except ImportError:
-        raise ImportError(f"{what} need more packages: pip install 'outrider[watch]'") from None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from .frame import Frame, require
+from ....monitor import OutriderWarning
+from ...extras import require
+from .frame import Frame
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _TYPES = {name: kind for kind in (IMAGE, COMPRESSED) for name in (kind, kind.replace("/msg/", "/"))}
@@ -63,7 +66,7 @@ def decoder(kind: str, encoding: str) -> Decode:
 
 @cache
 def _typestore(encoding: str) -> Any:
-    typesys = require("rosbags.typesys", "ROS messages")
+    typesys = require("rosbags.typesys", "ROS messages need more packages")
     return typesys.get_typestore(typesys.Stores.ROS1_NOETIC if encoding == "ros1" else typesys.Stores.LATEST)
 
 
@@ -82,6 +85,26 @@ def read_frames(topic: str, messages: Iterable[tuple[int, Decode, bytes]]) -> It
         except Exception as error:  # noqa: BLE001 (bytes from a file: a broken message must not end the watch)
             problem = f"{name}: expected an image message, got {str(error) or type(error).__name__}"
         yield Frame(nanoseconds / 1e9, picture, name, problem=problem)
+
+
+def whole(
+    messages: Iterable[tuple[int, Decode, bytes]], path: object, topic: str, missing: Callable[[], str] = str
+) -> Iterator[tuple[int, Decode, bytes]]:
+    """The messages up to the first that cannot be read, with a warning where the recording lacks the rest.
+
+    missing: says after the last message what the file lacks, or nothing.
+    """
+    count = 0
+    try:
+        for message in messages:
+            yield message
+            count += 1
+        problem = missing()
+    except Exception as error:  # noqa: BLE001 (what decompression and parsing raise for damaged bytes)
+        problem = str(error) or type(error).__name__
+    if problem:
+        text = f"{path}: the recording is not whole ({problem}); {count} pictures of {topic} could be read"
+        warnings.warn(text, OutriderWarning, stacklevel=2)
 
 
 def to_picture(message: Any) -> np.ndarray:
@@ -130,7 +153,7 @@ def _from_yuv422(rows: np.ndarray, y: int, u: int, v: int) -> np.ndarray:
 
 
 def _decompressed(message: Any) -> np.ndarray:
-    image_module = require("PIL.Image", "compressed pictures")
+    image_module = require("PIL.Image", "compressed pictures need more packages")
     with image_module.open(io.BytesIO(bytes(message.data)), formats=("JPEG", "PNG", "TIFF", "WEBP")) as picture:
         grey = picture.mode in ("1", "L", "I;16")
         pixels = np.asarray(picture.convert("L" if grey else "RGB"))

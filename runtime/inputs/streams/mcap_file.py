@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ....monitor import OutriderWarning
-from .frame import Frame, require
-from .image_message import Decode, choose_topic, decoder, image_type, read_frames
+from ...extras import require
+from .frame import Frame
+from .image_message import Decode, choose_topic, decoder, image_type, read_frames, whole
 
 _MAGIC, _RECORD = 8, struct.Struct("<BQ")
 _LARGEST = 1 << 30
 _ENCODINGS = ("cdr", "ros1")
+_NEED = "MCAP files need more packages"
 
 
 class McapFile:
@@ -29,7 +30,7 @@ class McapFile:
     live = False
 
     def __init__(self, paths: Sequence[Path], topic: str | None = None) -> None:
-        require("rosbags.typesys", "MCAP files")
+        require("rosbags.typesys", _NEED)
         self._files: list[_File] = []
         try:
             for path in paths:
@@ -53,8 +54,8 @@ class _File:
     """One file. types: {topic: message type}."""
 
     def __init__(self, path: Path) -> None:
-        self._reader = require("mcap.reader", "MCAP files")
-        self._stream_reader = require("mcap.stream_reader", "MCAP files")
+        self._reader = require("mcap.reader", _NEED)
+        self._stream_reader = require("mcap.stream_reader", _NEED)
         self._path, self._decoders = path, dict[str, Decode]()
         self._file = path.open("rb")
         try:
@@ -74,40 +75,34 @@ class _File:
 
     def messages(self, topic: str) -> Iterator[tuple[int, Decode, bytes]]:
         """(log time, decoder, bytes) of every message of a topic, and a warning where the file is not whole."""
-        count, problem = 0, ""
-        try:
-            for schema, channel, message in self._indexed(topic) if self._summary else self._in_file_order(topic):
-                yield message.log_time, self._decoder(schema, channel), message.data
-                count += 1
-        except Exception as error:  # noqa: BLE001 (what decompression and parsing raise for damaged bytes)
-            problem = str(error) or type(error).__name__
+        return whole(self._messages(topic), self._path, topic, self._missing)
+
+    def _messages(self, topic: str) -> Iterator[tuple[int, Decode, bytes]]:
+        found = self._seeking_reader().iter_messages([topic]) if self._summary else self._in_file_order(topic)
+        for schema, channel, message in found:
+            yield message.log_time, self._decoder(schema, channel), message.data
+
+    def _missing(self) -> str:
+        """What the file lacks after its last message, or nothing."""
         size = os.fstat(self._file.fileno()).st_size
-        if not problem and self._end < size:
-            problem = f"the last record is cut off at byte {self._end:,} of {size:,}"
-        elif not problem and self._summary is None and not self._ended:
-            problem = "the file ends without its footer"
-        if problem:
-            message = f"{self._path}: the recording is not whole ({problem}); {count} pictures of {topic} could be read"
-            warnings.warn(message, OutriderWarning, stacklevel=2)
+        if self._end < size:
+            return f"the last record is cut off at byte {self._end:,} of {size:,}"
+        return "" if self._summary or self._ended else "the file ends without its footer"
 
     def close(self) -> None:
         self._file.close()
 
     def _read_summary(self) -> Any:
-        """The index at the end of the file; None where there is none, or none that can be read."""
+        """The index at the end of the file; None where it is missing or cannot be read."""
         try:
-            self._file.seek(0)
-            reader = self._reader.SeekingReader(self._file, validate_crcs=True, record_size_limit=_LARGEST)
-            summary = reader.get_summary()
+            summary = self._seeking_reader().get_summary()
         except Exception:  # noqa: BLE001 (any failure means: read the file from its beginning)
             return None
         return summary if summary is not None and summary.chunk_indexes else None
 
-    def _indexed(self, topic: str) -> Iterator[tuple[Any, Any, Any]]:
+    def _seeking_reader(self) -> Any:
         self._file.seek(0)
-        reader = self._reader.SeekingReader(self._file, validate_crcs=True, record_size_limit=_LARGEST)
-        found: Iterator[tuple[Any, Any, Any]] = reader.iter_messages([topic])
-        return found
+        return self._reader.SeekingReader(self._file, validate_crcs=True, record_size_limit=_LARGEST)
 
     def _records(self) -> Iterator[Any]:
         """Every whole record in the order of the file; `_ended` says whether the footer was among them."""
@@ -115,14 +110,15 @@ class _File:
         self._ended = False
         beginning = _Beginning(self._file, self._end)
         reader = self._stream_reader.StreamReader(beginning, record_size_limit=_LARGEST, validate_crcs=True)
-        end_of_file = require("mcap.exceptions", "MCAP files").EndOfFile
+        end_of_file = require("mcap.exceptions", _NEED).EndOfFile
         try:
             yield from reader.records
         except end_of_file:
             return
         self._ended = True
 
-    def _in_file_order(self, topic: str) -> Iterator[tuple[Any, Any, Any]]:
+    def _in_file_order(self, topic: str | None, types: dict[str, str] | None = None) -> Iterator[tuple[Any, Any, Any]]:
+        """(schema, channel, message) of a topic. types: takes the message types of all topics, as they come up."""
         schemas: dict[int, Any] = {}
         channels: dict[int, Any] = {}
         for record in self._records():
@@ -131,22 +127,16 @@ class _File:
                 schemas[record.id] = record
             elif kind == "Channel":
                 channels[record.id] = record
+                if types is not None:
+                    types[record.topic] = _type(record, schemas)
             elif kind == "Message" and channels[record.channel_id].topic == topic:
                 channel = channels[record.channel_id]
                 yield schemas.get(channel.schema_id), channel, record
 
     def _scan(self) -> dict[str, str]:
-        schemas: dict[int, Any] = {}
-        types = {}
-        try:
-            for record in self._records():
-                kind = type(record).__name__
-                if kind == "Schema":
-                    schemas[record.id] = record
-                elif kind == "Channel":
-                    types[record.topic] = _type(record, schemas)
-        except Exception:  # noqa: BLE001 (the topics up to there; `messages` says what is wrong)
-            return types
+        types: dict[str, str] = {}
+        with suppress(Exception):  # the topics up to there; `messages` says what is wrong
+            next(self._in_file_order(None, types), None)
         return types
 
     def _decoder(self, schema: Any, channel: Any) -> Decode:
@@ -183,7 +173,7 @@ def _end_of_whole_records(file: BinaryIO, size: int) -> int:
 
 
 def _type(channel: Any, schemas: dict[int, Any]) -> str:
-    """The message type of a channel. Where its encoding is none of ROS, that is added: it is no type of pictures."""
+    """The message type of a channel. An encoding that is not of ROS is added: such a topic holds no pictures."""
     schema = schemas.get(channel.schema_id)
     name = "no schema" if schema is None else str(schema.name)
     return name if channel.message_encoding in _ENCODINGS else f"{name} in {channel.message_encoding or 'no encoding'}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from ....monitor import OutriderWarning
-from .frame import Frame, require
-from .image_message import Decode, choose_topic, decoder, image_type, read_frames
+from ...extras import require
+from .frame import Frame
+from .image_message import choose_topic, decoder, image_type, read_frames, whole
 
 
 class RosBag:
@@ -23,8 +21,9 @@ class RosBag:
     live = False
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
-        rosbag = require("rosbags.rosbag1" if path.suffix == ".bag" else "rosbags.rosbag2", "ROS bags")
-        self._path, self._encoding = path, "ros1" if path.suffix == ".bag" else "cdr"
+        version, encoding = (1, "ros1") if path.suffix == ".bag" else (2, "cdr")
+        rosbag = require(f"rosbags.rosbag{version}", "ROS bags need more packages")
+        self._path = path
         self._open = ExitStack()
         try:
             self._reader = self._open.enter_context(rosbag.Reader(path))
@@ -34,31 +33,15 @@ class RosBag:
             types = {connection.topic: connection.msgtype for connection in self._reader.connections}
             self.topic = choose_topic(path, types, topic)
             self._connections = [found for found in self._reader.connections if found.topic == self.topic]
-            self._decode = decoder(image_type(types[self.topic]) or "", self._encoding)
+            self._decode = decoder(image_type(types[self.topic]) or "", encoding)
         except BaseException:
             self._open.close()
             raise
 
     def __iter__(self) -> Iterator[Frame]:
-        return read_frames(self.topic, self._messages())
-
-    def _messages(self) -> Iterator[tuple[int, Decode, bytes]]:
-        messages: Iterator[tuple[Any, int, Any]] = self._reader.messages(self._connections)
-        count = 0
-        while True:
-            try:
-                found = next(messages, None)
-            except Exception as error:  # noqa: BLE001 (what decompression and parsing raise for damaged bytes)
-                warnings.warn(
-                    f"{self._path}: the recording is not whole ({str(error) or type(error).__name__});"
-                    f" {count} pictures of {self.topic} could be read",
-                    OutriderWarning, stacklevel=2,
-                )  # fmt: skip
-                return
-            if found is None:
-                return
-            yield found[1], self._decode, bytes(found[2])
-            count += 1
+        found = self._reader.messages(self._connections)
+        messages = ((nanoseconds, self._decode, bytes(data)) for _, nanoseconds, data in found)
+        return read_frames(self.topic, whole(messages, f"{self._path}", self.topic))
 
     def close(self) -> None:
         self._open.close()

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .frame import Frame, require
+from ...extras import require
+from .frame import Frame
 
 _FAILURES = 32
 """Broken packets in a row that count as the end of the file."""
@@ -24,7 +25,7 @@ class Video:
     live = False
 
     def __init__(self, path: Path) -> None:
-        self._path, self._av = path, require("av", "videos")
+        self._path, self._av = path, require("av", "videos need more packages")
         try:
             self._container = self._av.open(str(path))
         except self._av.error.FFmpegError as error:
