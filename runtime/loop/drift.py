@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -167,32 +166,13 @@ def confidence_sequence(count: int, n: int, level: float) -> tuple[float, float]
         raise ValueError(f"expected 0 <= count <= n and 0 < level < 1, got {count}, {n} and {level}")
     if n == 0:
         return 0.0, 1.0
-    mixture = _log_beta(count + 0.5, n - count + 0.5) - _log_beta(0.5, 0.5)
-    allowed = mixture + math.log(level)
+    from scipy.optimize import bisect
+    from scipy.special import betaln, xlog1py, xlogy
 
-    def excluded(p: float) -> bool:
-        return count * _log(p) + (n - count) * _log(1 - p) <= allowed
+    allowed = betaln(count + 0.5, n - count + 0.5) - betaln(0.5, 0.5) + math.log(level)
 
-    mean = count / n
-    return _edge(excluded, mean, 0.0), _edge(excluded, mean, 1.0)
+    def excess(p: float) -> float:
+        return max(-1e300, xlogy(count, p) + xlog1py(n - count, -p) - allowed)  # finite, for the search
 
-
-def _edge(excluded: Callable[[float], bool], inside: float, outside: float) -> float:
-    """Where, between a rate that is not excluded and an end that may be, exclusion begins."""
-    if not excluded(outside):
-        return outside
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        if excluded(middle):
-            outside = middle
-        else:
-            inside = middle
-    return outside
-
-
-def _log(p: float) -> float:
-    return math.log(p) if p > 0 else -math.inf
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    low, high = (end if excess(end) > 0 else bisect(excess, end, count / n, xtol=1e-18) for end in (0.0, 1.0))
+    return float(low), float(high)

@@ -1,8 +1,9 @@
-"""Counters of the loop."""
+"""Counters and histograms of the loop."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -11,31 +12,29 @@ import numpy as np
 from .drift import DriftTest
 from .kernels import count_frame
 
-_OCTAVES = 27
 _LONGEST_STEP_NS = 60 * 10**9
-_MARGINS, _MARGIN_STEPS = 64, 16
 
 
 class _Count:
-    """One of the numbers of `Counters`."""
+    """A counter, by its index in `Counters.array`."""
 
-    def __init__(self, place: int) -> None:
-        self._place = place
+    def __init__(self, index: int) -> None:
+        self._index = index
 
     def __get__(self, counters: Counters, _: type) -> int:
-        return int(counters.array[self._place])
+        return int(counters.array[self._index])
 
     def __set__(self, counters: Counters, value: int) -> None:
-        counters.array[self._place] = value
+        counters.array[self._index] = value
 
 
 class Counters:
-    """Whole numbers, raised by one thread, read by any. array: all of them, int64, in the order of `NAMES`.
+    """Whole numbers. One thread raises them, any may read. array: all of them, int64, in the order of `NAMES`.
 
-    frames: that came in. warnings, alarms, faults, stale: those whose own status was WARN, ALARM, FAULT, STALE,
-    before hysteresis, which is what the calibrated rate speaks of. deadline_misses: frames slower than the
-    deadline. episodes: times that the loop left OK and WARN, for ALARM, FAULT or STALE. silences: times that no
-    frame came. dropped_events: lost by the event log.
+    frames: all that came in. warnings, alarms, faults, stale: frames whose own status was WARN, ALARM, FAULT, STALE.
+    That is the status before hysteresis, of which the calibrated rate speaks. deadline_misses: frames slower than the
+    deadline. episodes: how often the loop went from OK or WARN to ALARM, FAULT or STALE. silences: how often no frame
+    came. dropped_events: events that the log lost.
     """
 
     NAMES = (
@@ -61,15 +60,13 @@ class Counters:
 
 
 class Histogram:
-    """Counts of microseconds: each from 0 to 7, then four buckets to an octave, up to 134 s and beyond.
+    """Counts of numbers from 0 on. upper: the upper end of each bucket; one more, without an end, comes last.
 
-    counts: (buckets,) int64. upper: (buckets,) the first whole microsecond above each, the last infinite.
-    spent: (2,) float64, the sum and the largest in microseconds.
+    counts: (buckets,) int64. spent: (2,) float64, the sum and the largest number.
     """
 
-    def __init__(self) -> None:
-        octaves = [step << shift for shift in range(_OCTAVES - 2) for step in (5, 6, 7, 8)]
-        self.upper: tuple[float, ...] = (1, 2, 3, 4, *octaves, float("inf"))
+    def __init__(self, upper: Iterable[float]) -> None:
+        self.upper = *upper, float("inf")
         self.counts = np.zeros(len(self.upper), np.int64)
         self.spent = np.zeros(2)
 
@@ -82,27 +79,18 @@ class Histogram:
         return float(self.spent[1])
 
     def buckets(self) -> list[tuple[float, int]]:
-        """(first microsecond above, count) of the buckets that hold any."""
+        """(upper end, count) of the buckets that hold any."""
         return [(upper, count) for upper, count in zip(self.upper, self.counts.tolist(), strict=True) if count]
 
 
-class Margins:
-    """Counts of score / threshold in sixteenths from 0 to 4, and beyond: 1 is at the threshold."""
-
-    def __init__(self) -> None:
-        self.counts = np.zeros(_MARGINS + 1, np.int64)
-
-    def buckets(self) -> list[tuple[float, int]]:
-        """(upper end, count) of the buckets that hold any."""
-        return [
-            ((place + 1) / _MARGIN_STEPS if place < _MARGINS else float("inf"), count)
-            for place, count in enumerate(self.counts.tolist())
-            if count
-        ]
+LATENCIES = 1, 2, 3, 4, *(step << shift for shift in range(25) for step in (5, 6, 7, 8))
+"""The first whole microsecond above each bucket: each from 0 to 7, then four to an octave, up to 134 s."""
+MARGINS = tuple(step / 16 for step in range(1, 65))
+"""Score / threshold in sixteenths up to 4; 1 is at the threshold."""
 
 
 def quantile(buckets: list[tuple[float, int]], share: float) -> float | None:
-    """The upper end of the bucket that holds a quantile of ascending buckets; None without any count."""
+    """The upper end of the bucket that holds a quantile; None where all are empty. buckets: ascending."""
     needed = share * sum(count for _, count in buckets)
     for upper, count in buckets:
         needed -= count
@@ -112,11 +100,11 @@ def quantile(buckets: list[tuple[float, int]], share: float) -> float | None:
 
 
 class Metrics:
-    """Everything that is counted of one loop, by its one thread; others read it as it stands.
+    """What is counted of one loop. The thread of the loop counts, any thread may read.
 
     false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
-    calibration, fed by the loop. status: that of the loop, as it was last told. stamp_ns: when the last frame was
-    taken, by the clock of the recording that it is from, None live. elapsed_ns: of recordings, see `stamped`.
+    calibration, fed by the loop. status: the last one of the loop. stamp_ns: when the last frame was taken, by the
+    clock of its recording; None for a live one. elapsed_ns: how much was recorded so far, see `stamped`.
     """
 
     def __init__(
@@ -128,8 +116,7 @@ class Metrics:
     ) -> None:
         self.false_alarm_rate, self.deadline_us, self.drift = false_alarm_rate, deadline_us, drift
         self.counters = Counters()
-        self.latency = Histogram()
-        self.margins = Margins()
+        self.latency, self.margins = Histogram(LATENCIES), Histogram(MARGINS)
         self.status = 0
         self.stamp_ns: int | None = None
         self.elapsed_ns: int | None = None
@@ -143,10 +130,10 @@ class Metrics:
         self._count(int(status), score, threshold, latency_us)
 
     def stamped(self, stamp_ns: int | None) -> None:
-        """Tell when the next frame was taken, by the clock of the recording that it is from; None for a live one.
+        """Take in when the next frame was taken, by the clock of its recording; None for a live one.
 
-        `elapsed_ns` sums the steps forward, each of a minute at most: a step back is another recording, a longer one a
-        pause. It is None as soon as any frame was live.
+        `elapsed_ns` sums the steps forward from frame to frame. A step back means another recording and adds nothing.
+        A step of more than a minute is a pause and adds one minute. A single live frame makes `elapsed_ns` None.
         """
         last, self.stamp_ns = self.stamp_ns, stamp_ns
         if stamp_ns is None:
@@ -164,7 +151,7 @@ class Metrics:
 
     @property
     def hours(self) -> float:
-        """Since the metrics were made, by the monotonic clock."""
+        """Hours since the metrics were made, by the monotonic clock."""
         return (time.monotonic_ns() - self.started_ns) / 3.6e12
 
     @property
@@ -174,10 +161,19 @@ class Metrics:
 
     @property
     def calibrated_alarms_per_hour(self) -> float | None:
-        """What the calibrated rate comes to at the frames judged per hour; None without that rate."""
+        """The false alarms to expect per hour: the calibrated rate times the frames judged per hour, or None."""
         if self.false_alarm_rate is None:
             return None
         return self.false_alarm_rate * self.counters.judged / max(self.hours, 1e-12)
+
+    def figures(self) -> dict[str, float]:
+        """What an outlet tells beside the counters; what is not known is left out, or NaN."""
+        figures = {"availability_ratio": self.availability, "alarms_per_hour": self.alarms_per_hour}
+        if (calibrated := self.calibrated_alarms_per_hour) is not None:
+            figures["calibrated_alarms_per_hour"] = calibrated
+        if self.drift is not None:
+            figures |= {"drift_evidence": self.drift.evidence, "calibration_holds": not self.drift.rejected}
+        return figures
 
     def __repr__(self) -> str:
         return f"Metrics({self.counters!r}, availability={self.availability:.4g}, drift={self.drift!r})"

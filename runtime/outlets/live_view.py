@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.table import Column, Table
 from rich.text import Text
 
 from ...monitor import Status, Verdict
@@ -23,13 +24,7 @@ if TYPE_CHECKING:
     from ..loop.guard import Guard
     from ..loop.watch import WatchedFrame
 
-STYLES = {
-    Status.OK: "bold green",
-    Status.WARN: "bold yellow",
-    Status.ALARM: "bold red",
-    Status.FAULT: "bold magenta",
-    Status.STALE: "bold blue",
-}
+STYLES = dict(zip(Status, ("bold green", "bold yellow", "bold red", "bold magenta", "bold blue"), strict=True))
 _REFRESHES = 8
 _LINE, _LATENCIES, _ARRIVALS, _EPISODES = 512, 1000, 120, 5
 
@@ -199,23 +194,13 @@ def _plot(ratios: tuple[float, ...], width: int) -> list[Text]:
     return [Text.assemble((labels.get(row, "     "), "dim"), line, no_wrap=True) for row, line in enumerate(lines)]
 
 
-def _lines(episodes: list[Episode]) -> list[Text]:
+def _lines(episodes: list[Episode]) -> list[RenderableType]:
     """The last alarms, newest first; a row that is too wide loses the end of its words."""
     if not episodes:
         return []
-    rows = [
-        (
-            f"frame {episode.number:,}",
-            clock(episode.seconds),
-            episode.status.name,
-            counted(episode.frames, "frame"),
-        )
-        for episode in reversed(episodes)
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [Text("last alarms", "dim")]
-    for row, episode in zip(rows, reversed(episodes), strict=True):
-        number, clocked, status, frames = (cell.ljust(width + 2) for cell, width in zip(row, widths, strict=True))
-        words = number, clocked, (status, STYLES[episode.status]), frames, episode.words
-        lines.append(Text.assemble(*words, no_wrap=True, overflow="ellipsis"))
-    return lines
+    table = Table.grid(*(Column(no_wrap=index < 4) for index in range(5)), padding=(0, 2, 0, 0))
+    for one in reversed(episodes):
+        status = Text(one.status.name, STYLES[one.status])
+        words = Text(one.words, no_wrap=True, overflow="ellipsis")
+        table.add_row(f"frame {one.number:,}", clock(one.seconds), status, counted(one.frames, "frame"), words)
+    return [Text("last alarms", "dim"), table]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..extras import require
 from ..loop.metrics import Histogram, Metrics
 from ..printable import printable
 
@@ -16,9 +18,7 @@ class MetricsServer:
     """Prometheus text at http://address:port/metrics, from a thread of its own. port: the one it listens at."""
 
     def __init__(self, metrics: Metrics | Mapping[str, Metrics], port: int, address: str) -> None:
-        prometheus = _prometheus()
-        registry = prometheus.CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(metrics))
+        prometheus, registry = _registry(metrics)
         self._server, self._thread = prometheus.start_http_server(port, address, registry)
         self.port: int = self._server.server_port
 
@@ -41,10 +41,16 @@ def serve_metrics(
 
 def metrics_text(metrics: Metrics | Mapping[str, Metrics]) -> str:
     """The same as text. Raises ImportError naming the extra `metrics`."""
-    prometheus = _prometheus()
+    prometheus, registry = _registry(metrics)
+    return str(prometheus.generate_latest(registry).decode())
+
+
+def _registry(metrics: Metrics | Mapping[str, Metrics]) -> tuple[Any, Any]:
+    """The package, and its registry of these counters."""
+    prometheus = require("prometheus_client", "metrics for Prometheus need one more package", "metrics")
     registry = prometheus.CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
-    return str(prometheus.generate_latest(registry).decode())
+    return prometheus, registry
 
 
 class _Collector:
@@ -69,9 +75,9 @@ class _Collector:
         for name, about in _GAUGES.items():
             gauge = GaugeMetricFamily(f"outrider_{name}", about, labels=["guard"])
             for guard, metrics in self._loops.items():
-                value = _gauge(metrics, name)
-                if value is not None and value == value:  # noqa: PLR0124 (NaN: nothing to tell yet)
-                    gauge.add_metric([guard], value)
+                value = {"status": metrics.status, **metrics.figures()}.get(name, math.nan)
+                if not math.isnan(value):  # NaN: nothing to tell yet
+                    gauge.add_metric([guard], float(value))
             yield gauge
 
 
@@ -96,16 +102,6 @@ _GAUGES = {
 }
 
 
-def _gauge(metrics: Metrics, name: str) -> float | None:
-    if name == "availability_ratio":
-        return metrics.availability
-    if name in ("drift_evidence", "calibration_holds"):
-        drift = metrics.drift
-        return None if drift is None else drift.evidence if name == "drift_evidence" else float(not drift.rejected)
-    value: float | None = getattr(metrics, name)
-    return value
-
-
 def _octaves(histogram: Histogram) -> list[tuple[str, float]]:
     """(upper end in seconds, frames up to it), one bucket to an octave from 8 µs on."""
     counts = histogram.counts.tolist()
@@ -117,11 +113,3 @@ def _octaves(histogram: Histogram) -> list[tuple[str, float]]:
         elif upper >= 8 and int(upper) & (int(upper) - 1) == 0:
             buckets.append((repr(upper / 1e6), total))
     return buckets
-
-
-def _prometheus() -> Any:
-    try:
-        import prometheus_client
-    except ImportError:
-        raise ImportError("metrics for Prometheus need one more package: pip install 'outrider[metrics]'") from None
-    return prometheus_client

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import Status
+from ..extras import require
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,7 +30,7 @@ class Recording:
     """
 
     def __init__(self, path: Path, title: str) -> None:
-        self._rerun = _rerun()
+        self._rerun = require("rerun", "recordings for Rerun need one more package", "rerun")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: expected a folder to write to, got no such folder")
         from PIL import Image
@@ -98,11 +99,3 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _rerun() -> Any:
-    try:
-        import rerun
-    except ImportError:
-        raise ImportError("recordings for Rerun need one more package: pip install 'outrider[rerun]'") from None
-    return rerun

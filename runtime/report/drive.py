@@ -53,18 +53,22 @@ class Run:
         return max([0.0, *map(self.at, self.events[-1:]), *map(self.at, self.summaries[-1:])])
 
     @property
+    def last(self) -> Summary:
+        """The last summary, an empty one where there is none."""
+        return self.summaries[-1] if self.summaries else Summary(0, 0, {})
+
+    @property
     def behind(self) -> list[Event]:
         """Events after the last summary, of frames that it does not count."""
         if not self.summaries:
             return self.events
-        last = self.summaries[-1]
-        counted = counter(last, "frames")
+        last, counted = self.last, counter(self.last, "frames")
         return [event for event in self.events if event.frame > counted and event.monotonic_ns > last.monotonic_ns]
 
     @property
     def unfinished(self) -> bool:
         """Whether the log lacks the end: the last summary is that of a guard at work, or events follow it."""
-        return not self.summaries or self.summaries[-1].values.get("ended") is False or bool(self.behind)
+        return not self.summaries or self.last.values.get("ended") is False or bool(self.behind)
 
     def spans(self) -> list[tuple[float, float, Status]]:
         """(start, end, status) of the loop from the first second to the last. Neighbours of one status are joined.

@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...monitor import Status
+from ..extras import require
 from ..log.events import Event
-from ..loop.metrics import Histogram, quantile
+from ..loop.metrics import LATENCIES, quantile
 from .drive import Run
 from .statistics import pairs
 
@@ -28,13 +29,7 @@ _MINUTES_FROM = 120.0
 """Runs of so many seconds or more are drawn over minutes."""
 # What matplotlib draws in these colours takes those of the page, light or dark.
 _INK, _MUTED, _LINE, _ZONE, _BAND = "#010101", "#020202", "#030303", "#040404", "#050505"
-_COLOURS = {
-    Status.OK: "#060606",
-    Status.WARN: "#070707",
-    Status.ALARM: "#080808",
-    Status.FAULT: "#090909",
-    Status.STALE: "#0a0a0a",
-}
+_COLOURS = dict(zip(Status, ("#060606", "#070707", "#080808", "#090909", "#0a0a0a"), strict=True))
 _PAGE = {_INK: "ink", _MUTED: "muted", _LINE: "line", _ZONE: "zone", _BAND: "band"} | {
     colour: status.name.lower() for status, colour in _COLOURS.items()
 }
@@ -95,8 +90,8 @@ def latency_histogram(buckets: list[tuple[float, int]], deadline: float | None, 
 
 
 def _below(upper: float) -> float:
-    """The lower end, in µs, of the bucket of `Histogram` with this upper end; 1/2 in place of 0, for the log scale."""
-    edges = 0.0, *Histogram().upper
+    """The lower end, in µs, of the bucket of `LATENCIES` with this upper end; 1/2 in place of 0, for the log scale."""
+    edges = 0.0, *LATENCIES, math.inf
     return max(0.5, edges[max(1, bisect_left(edges, upper)) - 1])
 
 
@@ -136,11 +131,9 @@ def _loudest(events: list[Event]) -> list[Event]:
 @contextmanager
 def _figure(width: float, height: float, rows: tuple[int, ...] = (1,)) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure without pyplot. It leaves no state, so any thread may draw."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("a report needs matplotlib: pip install 'outrider[report]'") from None
+    mpl = require("matplotlib", "a report needs matplotlib", "report")
+    from matplotlib.figure import Figure
+
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "font.size": 9,

@@ -68,8 +68,7 @@ def latency_buckets(drive: Drive) -> list[tuple[float, int]]:
     """(upper end in µs, frames) over all runs, ascending."""
     total: Counter[float] = Counter()
     for run in drive.runs:
-        for summary in run.summaries[-1:]:
-            total.update(dict(pairs(summary, "latency_us")))
+        total.update(dict(pairs(run.last, "latency_us")))
     return sorted(total.items())
 
 
@@ -79,16 +78,15 @@ def pairs(summary: Summary, name: str) -> list[tuple[float, int]]:
     return [
         (float(item[0]), item[1])
         for item in (found if isinstance(found, list) else [])
-        if isinstance(item, list) and len(item) == 2 and _is_number(item[0]) and is_count(item[1])
+        if isinstance(item, list) and len(item) == 2 and is_count(item[1])
+        if type(item[0]) in (int, float) or item[0] == "inf"
     ]
 
 
 def _counters(run: Run) -> Counters:
     """The counters of the last summary."""
     counters = Counters()
-    for summary in run.summaries[-1:]:
-        for name in Counters.NAMES:
-            setattr(counters, name, counter(summary, name))
+    counters.array[:] = [counter(run.last, name) for name in Counters.NAMES]
     return counters
 
 
@@ -96,7 +94,7 @@ def _counted_seconds(run: Run) -> float:
     """The time of the counted frames. A recording's clock begins with the first frame, so it gets one interval more."""
     if not run.summaries:
         return 0.0
-    seconds, frames = max(0.0, run.at(run.summaries[-1])), counter(run.summaries[-1], "frames")
+    seconds, frames = max(0.0, run.at(run.last)), counter(run.last, "frames")
     return seconds * frames / (frames - 1) if run.recorded and frames > 1 else seconds
 
 
@@ -165,7 +163,7 @@ def _calibrated(drive: Drive, judged: dict[str, int], hours: float) -> dict[str,
 
 
 def _latency(drive: Drive, buckets: list[tuple[float, int]]) -> dict[str, float | None]:
-    sums = [summary.values for run in drive.runs for summary in run.summaries[-1:]]
+    sums = [run.last.values for run in drive.runs if run.summaries]
     frames = sum(count for _, count in buckets)
     total = sum(_number(values.get("latency_sum_us")) or 0.0 for values in sums)
     deadlines = {_number(values.get("deadline_us")) for values in sums}
@@ -212,26 +210,21 @@ def _drift(drive: Drive) -> list[dict[str, Any]]:
     """The last state of each run's test of the calibration. could_reject: enough frames were tested to tell."""
     found = []
     for run in drive.runs:
-        for summary in run.summaries[-1:]:
-            state = summary.values.get("drift")
-            if not isinstance(state, dict):
-                continue
-            tested, alarmed, level = state.get("tested"), state.get("alarmed"), _number(state.get("level"))
-            if not (is_count(tested) and is_count(alarmed) and alarmed <= tested and level and 0 < level < 1):
-                continue
-            numbers = {name: _number(state.get(name)) for name in ("rate", "level", "stride", "evidence")}
-            rate = numbers["rate"]
-            found.append(
-                {"run": run.header.run, "tested": tested, "alarmed": alarmed, "rejected": state.get("rejected") is True}
-                | numbers
-                | {"could_reject": rate is not None and 0 < rate < 1 and could_reject(rate, level, tested)}
-                | {"confidence_sequence": list(confidence_sequence(alarmed, tested, level))}
-            )
+        state = run.last.values.get("drift")
+        if not isinstance(state, dict):
+            continue
+        tested, alarmed, level = state.get("tested"), state.get("alarmed"), _number(state.get("level"))
+        if not (is_count(tested) and is_count(alarmed) and alarmed <= tested and level and 0 < level < 1):
+            continue
+        numbers = {name: _number(state.get(name)) for name in ("rate", "level", "stride", "evidence")}
+        rate = numbers["rate"]
+        found.append(
+            {"run": run.header.run, "tested": tested, "alarmed": alarmed, "rejected": state.get("rejected") is True}
+            | numbers
+            | {"could_reject": rate is not None and 0 < rate < 1 and could_reject(rate, level, tested)}
+            | {"confidence_sequence": list(confidence_sequence(alarmed, tested, level))}
+        )
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) or value == "inf"
 
 
 def _number(value: Any) -> float | None:

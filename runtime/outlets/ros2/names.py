@@ -27,7 +27,7 @@ def topic_name(topic: str, namespace: str = "") -> str:
 
 
 def domain_id(domain: int | None = None) -> int:
-    """The DDS domain: `domain`, else ROS_DOMAIN_ID, else 0. Raises ValueError for none from 0 to 232."""
+    """The DDS domain: `domain`, else ROS_DOMAIN_ID, else 0. Raises ValueError for any but 0 to 232."""
     if domain is not None:
         if type(domain) is not int or not 0 <= domain <= _DOMAINS:
             raise ValueError(f"expected a domain from 0 to {_DOMAINS}, got {domain!r}")

@@ -7,10 +7,12 @@ import contextlib
 import platform
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....monitor import Status, Verdict
+from ...extras import require
 from .names import domain_id, topic_name
 from .statements import Heard, Statement, Watched, ended, of_loop, of_verdict, text
 
@@ -94,19 +96,9 @@ class Ros2Publisher:
                 if self._closing:
                     self.dropped += 1
                     return False
-                self._last = heard = Heard(
-                    seq,
-                    time.time_ns() if wall_ns is None else wall_ns,
-                    self._frame_id if frame_id is None else frame_id,
-                    verdict.status,
-                    verdict.score,
-                    verdict.threshold,
-                    verdict.confidence,
-                    verdict.prediction,
-                    verdict.layers,
-                    verdict.reason,
-                )
-                self._worst = max(self._worst, heard.status)
+                wall_ns = time.time_ns() if wall_ns is None else wall_ns
+                self._last = heard = Heard(seq, wall_ns, self._frame_id if frame_id is None else frame_id, verdict)
+                self._worst = max(self._worst, verdict.status)
                 if self._queue.qsize() >= self._capacity:
                     self._drop_oldest()
                 self._queue.put(heard)
@@ -152,7 +144,7 @@ class Ros2Publisher:
             late = time.monotonic() - due
             if late >= 0:
                 due += self._period * (1 + late // self._period)
-                self._diagnose()
+                self._put_diagnostics(self._loop)
                 continue
             try:
                 heard = self._queue.get(timeout=min(-late, 3600))
@@ -161,7 +153,7 @@ class Ros2Publisher:
             if heard is None:
                 break
             self._publish(heard)
-        self._put_diagnostics(ended())
+        self._put_diagnostics(ended)
         self._writers = None
 
     def _publish(self, heard: Heard) -> None:
@@ -173,24 +165,21 @@ class Ros2Publisher:
             with self._lock:
                 self.dropped += 1
 
-    def _diagnose(self) -> None:
-        try:
-            with self._lock:
-                last, worst, self._worst = self._last, self._worst, Status.OK
-            episodes = self.guard.metrics.counters.episodes
-            if episodes > self._episodes:  # also where nobody hands verdicts over
-                worst = max(worst, Status.ALARM)
-            self._episodes = episodes
-            statement = of_loop(self.guard, last, worst)
-        except Exception as error:  # noqa: BLE001 (the next message comes in a second)
-            self._note(error)
-            return
+    def _loop(self) -> Statement:
+        """What there is to say of the loop now."""
+        with self._lock:
+            last, worst, self._worst = self._last, self._worst, Status.OK
+        episodes = self.guard.metrics.counters.episodes
+        if episodes > self._episodes:  # also where nobody hands verdicts over
+            worst = max(worst, Status.ALARM)
+        self._episodes = episodes
+        statement = of_loop(self.guard, last, worst)
         dropped = ("dropped_verdicts", str(self.dropped))
-        self._put_diagnostics(statement._replace(values=(*statement.values, dropped, *self._hashes)))
+        return statement._replace(values=(*statement.values, dropped, *self._hashes))
 
-    def _put_diagnostics(self, statement: Statement) -> None:
+    def _put_diagnostics(self, say: Callable[[], Statement]) -> None:
         try:
-            self._write(1, time.time_ns(), self._frame_id, statement)
+            self._write(1, time.time_ns(), self._frame_id, say())
         except Exception as error:  # noqa: BLE001 (the next message comes in a second)
             self._note(error)
 
@@ -207,18 +196,21 @@ class _Writers:
     """A participant in a DDS domain with a writer for each topic, as a node of ROS 2 would have."""
 
     def __init__(self, domain: int, *topics: str) -> None:
-        dds = _cyclonedds()
+        core, dds_domain, pub, qos, dds_topic = (
+            require(f"cyclonedds.{part}", "publishing to ROS 2 needs one more package", "dds")
+            for part in ("core", "domain", "pub", "qos", "topic")
+        )
         from . import messages
 
         self._messages = messages
-        policy = dds.qos.Policy
+        policy = qos.Policy
         try:
-            participant = dds.domain.DomainParticipant(domain)
+            participant = dds_domain.DomainParticipant(domain)
             self._writers = [
-                dds.pub.DataWriter(
+                pub.DataWriter(
                     participant,
-                    dds.topic.Topic(participant, topic, messages.DiagnosticArray),
-                    qos=dds.qos.Qos(
+                    dds_topic.Topic(participant, topic, messages.DiagnosticArray),
+                    qos=qos.Qos(
                         # rclcpp's defaults, but that a write never waits: cyclonedds holds Python's lock meanwhile.
                         policy.Reliability.Reliable(0),
                         policy.Durability.Volatile,
@@ -231,7 +223,7 @@ class _Writers:
                 )
                 for topic in topics
             ]
-        except dds.core.DDSException as error:
+        except core.DDSException as error:
             raise OSError(
                 f"expected to join the DDS domain {domain}, got {str(error).strip()};"
                 " name a network interface that is up in CYCLONEDDS_URI"
@@ -246,15 +238,3 @@ class _Writers:
                 [messages.DiagnosticStatus(statement.level, name, statement.message, hardware_id, values)],
             )
         )
-
-
-def _cyclonedds() -> Any:
-    try:
-        import cyclonedds.core
-        import cyclonedds.domain
-        import cyclonedds.pub
-        import cyclonedds.qos
-        import cyclonedds.topic
-    except ImportError:
-        raise ImportError("publishing to ROS 2 needs one more package: pip install 'outrider[dds]'") from None
-    return cyclonedds

@@ -5,18 +5,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Protocol
 
-from ....monitor import Status
+from ....monitor import Status, Verdict
 from ...loop.metrics import Metrics, quantile
 from ...loop.watchdog import Heartbeat
 
 _OK, _WARN, _ERROR, _STALE = 0, 1, 2, 3
-LEVELS = {
-    Status.OK: _OK,
-    Status.WARN: _WARN,
-    Status.ALARM: _ERROR,
-    Status.FAULT: _ERROR,
-    Status.STALE: _STALE,
-}
+LEVELS = dict(zip(Status, (_OK, _WARN, _ERROR, _ERROR, _STALE), strict=True))
 """The level of `diagnostic_msgs/DiagnosticStatus` for each status: ALARM and FAULT are both ERROR."""
 
 _TEXT = 4000
@@ -41,36 +35,25 @@ class Statement(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A verdict as it is handed over: plain values, so that no array of the loop is kept.
-
-    seq: counted from 0, dropped ones too. wall_ns: of the frame, since 1970.
-    """
+    """A verdict as it is handed over. seq: counted from 0, dropped ones too. wall_ns: of the frame, since 1970."""
 
     seq: int
     wall_ns: int
     frame_id: str
-    status: Status
-    score: float
-    threshold: float
-    confidence: float
-    prediction: int
-    layers: tuple[str, ...]
-    reason: str
+    verdict: Verdict
 
 
 def of_verdict(heard: Heard) -> Statement:
     """What is said of one frame."""
-    status = heard.status
+    verdict = heard.verdict
     values = (
-        ("status", status.name),
+        ("status", verdict.status.name),
         ("seq", str(heard.seq)),
-        ("score", number(heard.score)),
-        ("threshold", number(heard.threshold)),
-        ("confidence", number(heard.confidence)),
-        ("prediction", str(int(heard.prediction))),
-        ("layers", text(", ".join(heard.layers))),
+        *((name, number(getattr(verdict, name))) for name in ("score", "threshold", "confidence")),
+        ("prediction", str(int(verdict.prediction))),
+        ("layers", text(", ".join(verdict.layers))),
     )
-    return Statement(LEVELS[status], _named(status, heard.reason), values)
+    return Statement(LEVELS[verdict.status], _named(verdict.status, verdict.reason), values)
 
 
 def of_loop(guard: Watched, last: Heard | None, worst: Status) -> Statement:
@@ -83,7 +66,7 @@ def of_loop(guard: Watched, last: Heard | None, worst: Status) -> Statement:
     drift = metrics.drift
     if not metrics.counters.frames and now < Status.ALARM:
         return Statement(_STALE, "no frame yet", values)
-    reason = last.reason if last is not None and last.status == now else ""
+    reason = last.verdict.reason if last is not None and last.verdict.status == now else ""
     if now == Status.STALE and not reason:
         reason = f"no frame for {guard.heartbeat.age:.1f} s"
     if worst > now:
@@ -118,12 +101,9 @@ def _named(status: Status, reason: str) -> str:
 def _values(guard: Watched, now: Status) -> tuple[tuple[str, str], ...]:
     metrics = guard.metrics
     buckets, largest = metrics.latency.buckets(), metrics.latency.largest
-    calibrated, drift = metrics.calibrated_alarms_per_hour, metrics.drift
-    values = {"status": now.name}
-    values |= {name: str(count) for name, count in metrics.counters.snapshot().items()}
-    values |= {"availability_ratio": number(metrics.availability), "alarms_per_hour": number(metrics.alarms_per_hour)}
-    if calibrated is not None:
-        values["calibrated_alarms_per_hour"] = number(calibrated)
+    values = {"status": now.name} | {name: str(count) for name, count in metrics.counters.snapshot().items()}
+    for name, figure in metrics.figures().items():
+        values[name] = str(figure).lower() if isinstance(figure, bool) else number(figure)
     for name, share in {"latency_median_us": 0.5, "latency_p99_us": 0.99}.items():
         upper = quantile(buckets, share)
         if upper is not None:
@@ -131,8 +111,6 @@ def _values(guard: Watched, now: Status) -> tuple[tuple[str, str], ...]:
     values["latency_largest_us"] = number(largest)
     if metrics.deadline_us is not None:
         values["deadline_us"] = number(metrics.deadline_us)
-    if drift is not None:
-        values |= {"drift_evidence": number(drift.evidence), "calibration_holds": str(not drift.rejected).lower()}
     if guard.heartbeat.count:
         values["seconds_since_frame"] = f"{guard.heartbeat.age:.3f}"
     return tuple(values.items())

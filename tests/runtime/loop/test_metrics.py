@@ -102,6 +102,13 @@ def test_rates_per_hour_come_of_the_clock(monkeypatch):
     assert math.isnan(Metrics().availability)
 
 
+def test_figures_leave_out_what_is_not_known():
+    assert Metrics().figures().keys() == {"availability_ratio", "alarms_per_hour"}
+    known = filled(drift=DriftTest(0.01)).figures()
+    assert (known["availability_ratio"], known["drift_evidence"], known["calibration_holds"]) == (0.97, 1.0, True)
+    assert known["calibrated_alarms_per_hour"] > 0
+
+
 def test_a_snapshot_is_json():
     values = json.loads(json.dumps(filled(drift=DriftTest(0.01)).snapshot(), allow_nan=False))
     assert values["counters"]["frames"] == 100

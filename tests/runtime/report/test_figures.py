@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
 
 from outrider.monitor import Status
-from outrider.runtime.loop.metrics import Histogram, Metrics
+from outrider.runtime.loop.metrics import LATENCIES, Metrics
 from outrider.runtime.report import read_drive
 from outrider.runtime.report.figures import _below, _loudest, latency_histogram, margin, timeline
 
@@ -25,7 +26,7 @@ def test_margins_are_those_that_metrics_count():
 
 
 def test_bars_begin_where_those_below_end():
-    upper = Histogram().upper
+    upper = (*LATENCIES, math.inf)
     assert [_below(edge) for edge in upper] == [0.5, *upper[:-1]]
     assert [_below(odd) for odd in (-5.0, 0.0, 3.5, 1e12)] == [0.5, 0.5, 3, 1 << 27]
 

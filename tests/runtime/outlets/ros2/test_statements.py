@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from outrider.monitor import Status
+from outrider.monitor import Status, Verdict
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.outlets.ros2 import LEVELS
-from outrider.runtime.outlets.ros2 import publisher as publisher_module
-from outrider.runtime.outlets.ros2.statements import of_loop
+from outrider.runtime.outlets.ros2.statements import Heard, of_loop
 
 from .loops import Loop
 
@@ -26,7 +26,7 @@ from .loops import Loop
     ],
 )
 def test_the_loop_is_as_bad_as_it_was_since_the_last_message(now, worst, expected):
-    last = publisher_module.Heard(0, 0, "", Status.ALARM, 2.0, 1.0, 0.1, 1, (), "why")
+    last = Heard(0, 0, "", Verdict(Status.ALARM, 2.0, 1.0, 0.1, 1, np.zeros(0), (), "why"))
     assert of_loop(Loop(now), last, worst)[:2] == expected
 
 
