@@ -1,4 +1,4 @@
-"""The old place of the fallbacks, for one release."""
+"""The old module of the fallbacks, for one release."""
 
 from ..networks.renamed import warn_of_name
 from .loop.fallback import Fallback, hand_over, hold_last_safe, scale_down, stop

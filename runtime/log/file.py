@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import sys
 from pathlib import Path
 
@@ -28,9 +27,11 @@ class LogFile:
         self.path, self._max_bytes, self._keep = path, max_bytes, keep
         self._new_names = {path.parent, *_missing(path.parent)}
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            what = "expected a file or a free name for the event log, got something else"
+            raise OSError(errno.EINVAL, what, str(path))
         self._lock = _lock(path)
         try:
-            _refuse_no_file(path)
             file = _open(path)
             try:
                 self.repaired_bytes, header = _repair(file, path)
@@ -63,15 +64,12 @@ class LogFile:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError:
-            self._undo(start)
+            try:
+                os.ftruncate(self._file, start)
+            except OSError:
+                self._torn = start  # cut off before the next line; until then a reader finds the last one unfinished
             raise
         self.size = start + len(lines)
-
-    def _undo(self, start: int) -> None:
-        try:
-            os.ftruncate(self._file, start)
-        except OSError:
-            self._torn = start  # cut off before the next line; until then a reader finds the last one unfinished
 
     def sync(self) -> None:
         """Wait until the disk holds every line, and the names of the files."""
@@ -221,11 +219,6 @@ def _open(path: Path) -> int:
     return os.open(path, flags, 0o644)
 
 
-def _refuse_no_file(path: Path) -> None:
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "expected a file or a free name for the event log, got something else", str(path))
-
-
 def _lock(path: Path) -> int:
     name = path.with_name(f".{path.name}.lock")
     lock = os.open(name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
@@ -263,9 +256,9 @@ def _repair(file: int, path: Path) -> tuple[int, Header | None]:
     end = size
     while end:
         start = max(0, end - _BLOCK)
-        place = _read(file, start, end - start).rfind(b"\n")
-        if place >= 0:
-            end = start + place + 1
+        last = _read(file, start, end - start).rfind(b"\n")
+        if last >= 0:
+            end = start + last + 1
             break
         end = start
     if end < size:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ _ALARM = Status.ALARM  # the class is slow to ask
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """From its place in the queue on, headers say this. dropped: events that the log had lost before the run."""
+    """Headers say this from here in the queue on. dropped: events that the log had lost before the run."""
 
     header: Header
     dropped: int
@@ -81,10 +82,8 @@ class Intake:
         """Count events that are lost."""
         with self._dropping:
             self.dropped += count
-            try:
+            with self.noting():
                 self._told()
-            except Exception as error:  # noqa: BLE001 (the loop goes on)
-                self.note(error)
 
     @property
     def takes_pictures(self) -> bool:
@@ -103,6 +102,14 @@ class Intake:
         self._failures += 1
         self._error = f"{type(error).__name__}: {error}"
 
+    @contextmanager
+    def noting(self, kind: type[Exception] = Exception) -> Iterator[None]:
+        """Note what the block raises, and go on behind it."""
+        try:
+            yield
+        except kind as error:
+            self.note(error)
+
     def flush(self, timeout: float) -> bool:
         """Wait until the disk holds everything accepted so far: whether it does after `timeout` seconds at most."""
         mark = Mark()
@@ -119,9 +126,9 @@ class Intake:
 
 
 class Mark:
-    """A place in the queue, behind the first `after` items. passed: they are written and synced, or nobody waits.
+    """A mark in the queue behind the first `after` items. passed: they are written and synced, or nobody waits.
 
-    kept: they are, and no sync had failed.
+    kept: they are written and synced, and no sync had failed.
     """
 
     def __init__(self) -> None:

@@ -89,11 +89,9 @@ class EventLog:
 
     def summary(self, metrics: Metrics) -> bool:
         """Hand over the counters as they stand; `attach` does so by itself."""
-        try:
+        with self._writer.noting():
             return self._writer.offer(self._snapshot(metrics, None if self._metrics is None else False))
-        except Exception as error:  # noqa: BLE001 (the loop goes on)
-            self._writer.note(error)
-            return False
+        return False
 
     def thumbnail(self, frame_id: int, array: Any, stamp_ns: int | None = None, always: bool = False) -> bool:
         """Keep a small picture of a frame: whether it was taken. At most one every `thumbnail_seconds`, but `always`.
@@ -107,12 +105,10 @@ class EventLog:
         if self._pictures is None or not self._writer.takes_pictures:
             return False
         self._last_picture = now
-        try:
+        with self._writer.noting():
             self._writer.picture(self.run, frame_id, shrink(np.asarray(array)))
-        except Exception as error:  # noqa: BLE001 (the loop goes on)
-            self._writer.note(error)
-            return False
-        return True
+            return True
+        return False
 
     # Beside the loop.
 
@@ -154,7 +150,7 @@ class EventLog:
                 self._run = run
                 self._writer.enqueue(run)
             if self._metrics is None and self._counted is metrics:
-                self._add_summary(metrics)  # its end was none
+                self._add_summary(metrics)  # the last one said that the run had ended
             self._metrics = self._counted = metrics
             self._summary_seconds = seconds
             self._writer.summary_at = time.monotonic() + min(seconds, _FIRST_SUMMARY_SECONDS)
@@ -237,10 +233,8 @@ class EventLog:
             self._metrics.counters.dropped_events = self._writer.dropped - self._run.dropped
 
     def _add_summary(self, metrics: Metrics, ended: bool = False) -> None:
-        try:
+        with self._writer.noting():  # a summary less
             self._writer.enqueue(self._snapshot(metrics, ended))
-        except Exception as error:  # noqa: BLE001 (a summary less)
-            self._writer.note(error)
 
     def _snapshot(self, metrics: Metrics, ended: bool | None) -> Summary:
         metrics.counters.dropped_events = self._writer.dropped - self._run.dropped

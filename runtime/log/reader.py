@@ -43,8 +43,7 @@ def read_records(
                     yield record
                     continue
             else:
-                rest = _skip_line(file)
-                if rest is None:
+                if not _skip_line(file):
                     unfinished(f"{path}:{number}: the last line is cut off after {len(line):,} bytes and left out")
                     return
                 problem = f"longer than {MAX_LINE:,} bytes"
@@ -54,14 +53,12 @@ def read_records(
             broken(message)
 
 
-def _skip_line(file: BinaryIO) -> int | None:
-    """Bytes up to the next newline, None where the file ends before one."""
-    count = 0
+def _skip_line(file: BinaryIO) -> bool:
+    """Read on to the next newline: whether there is one before the file ends."""
     while part := file.readline(MAX_LINE):
-        count += len(part)
         if part.endswith(b"\n"):
-            return count
-    return None
+            return True
+    return False
 
 
 def _warn(message: str) -> None:

@@ -18,8 +18,8 @@ _SMALL = 64
 def shrink(frame: np.ndarray) -> np.ndarray:
     """A copy of every n-th pixel of a frame, (height, width, channels), its longer side at most `SIDE`.
 
-    frame: (h, w), (c, h, w) or (h, w, c) with 1, 3 or 4 channels, each also behind an axis of length 1. Where both
-    ends could be channels, they are the first. Raises ValueError for other shapes.
+    frame: (h, w), (c, h, w) or (h, w, c) with 1, 3 or 4 channels, each also behind an axis of length 1. Where the first
+    axis and the last could both hold the channels, the first does. Raises ValueError for other shapes.
     """
     image = frame[0] if frame.ndim == 4 and len(frame) == 1 else frame
     if image.ndim == 2:
@@ -33,9 +33,10 @@ def shrink(frame: np.ndarray) -> np.ndarray:
 
 
 def viewable(image: np.ndarray) -> np.ndarray:
-    """uint8 pixels of a picture: bytes as they are, floats of [0, 1] times 255, other numbers from least to greatest.
+    """A picture as uint8 pixels. image: (h, w, c) of any number type.
 
-    NaN and Inf become black. image: (h, w, c) of any number type.
+    Bytes stay as they are. Floats in [0, 1] are multiplied by 255. Other numbers are stretched: the least becomes 0,
+    the greatest 255. NaN and Inf become black.
     """
     if image.dtype == np.uint8:
         return image
@@ -63,13 +64,13 @@ class Thumbnails:
         self.folder, self._keep = folder, keep
         self._ring = list_thumbnails(folder)
         for side in (1, _SMALL + 1):  # what encodes is loaded here, not in the loop
-            with suppress(Exception):  # a picture that cannot be encoded says so when there is one
+            with suppress(Exception):  # `save` says which picture cannot be encoded
                 _encoded(np.zeros((side, side, 3), np.uint8))
 
     def save(self, run: str, frame: int, image: np.ndarray) -> Path:
-        """Write one picture, (h, w, c), in place of the oldest beyond `keep` that can be removed.
+        """Write one picture, (h, w, c), once the oldest beyond `keep` are removed.
 
-        Raises OSError, also where none can be, and ValueError.
+        Raises OSError where none can be removed or the picture cannot be written, ValueError for what is no picture.
         """
         self.folder.mkdir(exist_ok=True)
         kind, content = _encoded(viewable(image))
@@ -78,7 +79,7 @@ class Thumbnails:
         return path
 
     def _make_room(self, name: str) -> Path:
-        """A place in the ring, also for a picture whose writing then fails."""
+        """The path for a picture, after the oldest are removed; it counts even if the picture is not written."""
         path = self.folder / name
         ring = [other for other in self._ring if other != path]
         problem = None
@@ -98,7 +99,7 @@ class Thumbnails:
 
 
 def _encoded(pixels: np.ndarray) -> tuple[str, memoryview]:
-    """The suffix and the bytes of a file; quickly, for Pillow's encoders keep other threads waiting."""
+    """The suffix and the bytes of a file. Speed counts: other threads wait while Pillow encodes."""
     content = BytesIO()
     try:
         from PIL import Image

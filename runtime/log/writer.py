@@ -144,8 +144,10 @@ class Writer(Intake):
             self._failed(error)
             return wrote
         self._failing, self._retry = False, _RETRY_SECONDS[0]
-        while self._frames:
-            self._save(*self._frames.popleft())
+        while self._frames and self._pictures is not None:
+            run, frame, image = self._frames.popleft()
+            with self.noting():  # a picture less; the events are written
+                self._pictures.save(run, max(frame, 0), image)
         return wrote
 
     def _rest(self, closing: bool) -> None:
@@ -216,7 +218,8 @@ class Writer(Intake):
                 self.note(error)
             else:
                 self._begin_part()
-                self._tidy()
+                with self.noting(OSError):
+                    self._file.tidy()
         bodies = [body for body, _ in self._pending]
         restated = self._restated
         if self._fresh or restated:
@@ -232,12 +235,6 @@ class Writer(Intake):
     def _begin_part(self) -> None:
         self._part += not self._fresh
         self._fresh = True
-
-    def _tidy(self) -> None:
-        try:
-            self._file.tidy()
-        except OSError as error:
-            self.note(error)
 
     def _set_marks(self) -> None:
         self._marks = [mark for mark in self._marks if not mark.passed.is_set()]
@@ -268,12 +265,6 @@ class Writer(Intake):
                     mark.kept = not self._unsure
                     mark.passed.set()
             self._marks = [mark for mark in self._marks if not mark.passed.is_set()]
-
-    def _save(self, run: str, frame: int, image: np.ndarray) -> None:
-        try:
-            self._pictures.save(run, max(frame, 0), image)  # type: ignore[union-attr]
-        except Exception as error:  # noqa: BLE001 (a picture less; the events are written)
-            self.note(error)
 
     def _failed(self, error: Exception) -> None:
         self.note(error)

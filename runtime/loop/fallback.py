@@ -30,20 +30,12 @@ def scale_down(factor: float) -> Fallback:
     """The output times a factor, 0 <= factor < 1. Where the network gave none, the last safe output times it."""
     if not 0 <= factor < 1:
         raise ValueError(f"expected a factor of at least 0 and below 1, got {factor}")
-
-    def scaled(output: Any, verdict: Verdict, last_safe: Any) -> Any:
-        return _map(lambda value: value * factor, last_safe if output is None else output)
-
-    return scaled
+    return lambda output, _verdict, last_safe: _map(lambda v: v * factor, last_safe if output is None else output)
 
 
 def hand_over(other: Callable[[Any, Verdict], Any]) -> Fallback:
     """The output of another controller, which is called with the network's output and the verdict."""
-
-    def handed(output: Any, verdict: Verdict, last_safe: Any) -> Any:
-        return other(output, verdict)
-
-    return handed
+    return lambda output, verdict, _last_safe: other(output, verdict)
 
 
 def _map(change: Callable[[Any], Any], output: Any) -> Any:

@@ -60,7 +60,7 @@ class FrameCheck:
         return Status.STALE, f"the picture is frozen: the same bytes {repeats} frames in a row", True
 
     def _as_taken(self, frame: np.ndarray) -> np.ndarray:
-        """The frame as the kernel takes it; one that lies scattered is copied, to the same place every time."""
+        """The frame as the kernel takes it; a scattered one is copied, into the same array every time."""
         if not frame.flags.c_contiguous:
             if self._copy.shape != frame.shape:
                 self._copy = np.empty(frame.shape, self._dtype)
@@ -74,13 +74,11 @@ class FrameCheck:
             return f"expected a numpy array or a torch tensor, got {type(frame).__name__}"
         if frame.dtype != self._dtype:
             return f"expected a frame of dtype {self._dtype}, got {frame.dtype}"
-        if len(frame.shape) != len(self._shape) or not _fits(frame.shape, self._shape) or not frame.size:
+        pairs = zip(frame.shape, self._shape, strict=False)
+        fitting = tuple(size if wanted is None else wanted for size, wanted in pairs)
+        if len(frame.shape) != len(self._shape) or frame.shape != fitting or not frame.size:
             return f"expected a frame of shape {self._shape}, got {frame.shape}"
         return ""
-
-
-def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    return all(wanted is None or got == wanted for got, wanted in zip(shape, expected, strict=True))
 
 
 def as_array(frame: Any) -> Any:

@@ -20,7 +20,7 @@ def moment(captured: Any, now: int) -> tuple[int, str]:
 
 
 def stamp_ns(stamp: Any) -> int | None:
-    """Nanoseconds of a time in seconds; None for what is none."""
+    """Nanoseconds of a time in seconds; None for anything else."""
     try:
         return round(stamp * 1e9) if -_LATEST < stamp < _LATEST else None
     except Exception:  # noqa: BLE001 (no number at all)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class TemporalLogic(Protocol):
-    """Joins the frames of a stream. `active` is the state after the last `update`.
+    """Decides from frame to frame whether the loop alarms. active: whether it did at the last `update`.
 
     latched: whether it stays active until `acknowledge`.
     """
@@ -15,32 +15,44 @@ class TemporalLogic(Protocol):
     latched: bool
 
     def update(self, alarmed: bool, confidence: float) -> bool:
-        """Take in one frame, whether it alarmed and its confidence in [0, 1]; the new `active`."""
-        ...
+        """Take in one frame and return the new `active`. confidence: of the frame, in [0, 1]."""
 
     def force(self) -> None:
         """Become active at once: a fault waits for no second frame."""
-        ...
 
     def acknowledge(self) -> None:
         """End a latched alarm; it clears by its own rule from here on."""
-        ...
 
     def reset(self) -> None:
         """Forget every frame."""
-        ...
 
 
-class KOfN:
-    """Alarm when k of the last n frames alarm; return on a frame that does not, when k' of the last n' do not.
+class _Latched(TemporalLogic):
+    """What both logics share: an alarm that may latch."""
+
+    def __init__(self, latch: bool) -> None:
+        self._latch = latch
+        self.reset()
+
+    def force(self) -> None:
+        self.latched = self._latch  # before it is active: a Ctrl-C in between leaves no alarm without its latch
+        self.active = True
+
+    def acknowledge(self) -> None:
+        self.latched = False
+
+    def reset(self) -> None:
+        self.active = self.latched = False
+
+
+class KOfN(_Latched):
+    """Alarms when k of the last n frames alarm. Ends on a frame without an alarm, once k' of the last n' had none.
 
     alarm: (k, n), counted since the last alarm ended. clear: (k', n'), counted since the alarm began.
-    latch: stay until `acknowledge`; a fault after that latches anew.
+    latch: the alarm stays until `acknowledge`; a fault after that latches it anew.
     Raises ValueError unless 1 <= k <= n <= 4096 for both.
     """
 
-    active: bool
-    latched: bool
     _alarms: int
     _clean: int
 
@@ -50,9 +62,8 @@ class KOfN:
                 raise ValueError(f"expected {name} as (k, n) with 1 <= k <= n <= 4096, got {window}")
         self._alarm, self._alarm_window = alarm[0], (1 << alarm[1]) - 1
         self._clear, self._clear_window = clear[0], (1 << clear[1]) - 1
-        self._latch = latch
         self._text = f"KOfN(alarm={alarm}, clear={clear}, latch={latch})"
-        self.reset()
+        super().__init__(latch)
 
     def update(self, alarmed: bool, confidence: float) -> bool:
         if not (alarmed or self._alarms or self.active):
@@ -68,15 +79,11 @@ class KOfN:
         return self.active
 
     def force(self) -> None:
-        self.latched = self._latch  # before it is active: a Ctrl-C in between leaves no alarm without its latch
         self._clean = 0
-        self.active = True
-
-    def acknowledge(self) -> None:
-        self.latched = False
+        super().force()
 
     def reset(self) -> None:
-        self.active = self.latched = False
+        super().reset()
         self._alarms = self._clean = 0
 
     def __repr__(self) -> str:
@@ -87,23 +94,22 @@ def _is_window(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and 1 <= value[0] <= value[1] <= 4096
 
 
-class Cusum:
+class Cusum(_Latched):
     """One-sided CUSUM on the confidence (Page, 1954): S = max(0, S + reference - confidence), alarm when S > limit.
 
-    It returns when S is back at 0. reference: the confidence that neither raises nor lowers S; 1/2 is that of a score
-    at its threshold. limit: in units of confidence times frames. latch: stay until `acknowledge`.
+    The alarm ends when S is back at 0. reference: the confidence that neither raises nor lowers S. A score at its
+    threshold has confidence 1/2. limit: in units of confidence times frames. latch: the alarm stays until
+    `acknowledge`.
     Raises ValueError unless 0 < reference < 1 and limit > 0.
     """
 
-    active: bool
-    latched: bool
     sum: float
 
     def __init__(self, reference: float = 0.5, limit: float = 1.0, latch: bool = False) -> None:
         if not (0 < reference < 1 and limit > 0):
             raise ValueError(f"expected 0 < reference < 1 and limit > 0, got {reference} and {limit}")
-        self._reference, self._limit, self._latch = reference, limit, latch
-        self.reset()
+        self._reference, self._limit = reference, limit
+        super().__init__(latch)
 
     def update(self, alarmed: bool, confidence: float) -> bool:
         step = self._reference - (confidence if confidence == confidence else 0.0)  # noqa: PLR0124 (NaN)
@@ -112,24 +118,17 @@ class Cusum:
         self.sum = min(max(0.0, self.sum + step), 2 * self._limit)
         if self.sum > self._limit:
             if not self.active:
-                self._begin()
+                super().force()
         elif self.active and not (alarmed or self.latched) and self.sum == 0:
             self.active = False
         return self.active
 
     def force(self) -> None:
         self.sum = 2 * self._limit
-        self._begin()
-
-    def _begin(self) -> None:
-        self.latched = self._latch  # first, as in `KOfN.force`
-        self.active = True
-
-    def acknowledge(self) -> None:
-        self.latched = False
+        super().force()
 
     def reset(self) -> None:
-        self.active = self.latched = False
+        super().reset()
         self.sum = 0.0
 
     def __repr__(self) -> str:

@@ -36,11 +36,9 @@ class View(Protocol):
 
     def seen(self, seen: WatchedFrame) -> None:
         """One frame more."""
-        ...
 
     def idle(self, status: Status) -> None:
         """No frame for a while. status: of the loop now."""
-        ...
 
 
 class Watch:
