@@ -38,8 +38,8 @@ class Model(NamedTuple):
 def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
     """Raise ValueError naming the column or the logic for which there are no nodes."""
     for name, column in zip(profile.names, profile.columns, strict=True):
-        if not criteria.can_be_added(column.criterion):
-            possible = ", ".join(sorted(kind.name for kind in criteria.possible()))
+        if type(column.criterion) not in criteria.BUILDERS:
+            possible = ", ".join(sorted(kind.name for kind in criteria.BUILDERS))
             raise ValueError(
                 f"column {name!r} cannot be computed inside a graph: expected a criterion among {possible}, got"
                 f" {column.criterion!r}; profile again without it, or keep the monitor outside"
@@ -49,7 +49,7 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
                 f"column {name!r} cannot be computed inside a graph: expected one row of neurons per frame, got one per"
                 " place; profile again with channel or grid neurons, or keep the monitor outside"
             )
-    if not logics.can_be_added(logic):
+    if type(logic) not in logics.BUILDERS:
         raise ValueError(f"expected a detection logic of Outrider's own, got {logic!r}, for which there are no nodes")
 
 
@@ -63,12 +63,24 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     # ONNX Runtime visits the inputs of a node from the last written to the first. What needs the prediction is written
     # before the neurons, so that each layer is pooled while it is in the cache. The frame itself is summed first, which
     # fetches it into the cache for the first layer.
-    prediction, sums = _prediction(ops, model)
-    lost_classes = _lost_classes(profile)
+    scores = None
+    if model.scores is not None:
+        scores = add_neurons(fragment, model.scores)
+    elif model.score_map is not None:
+        scores = ops("Flatten", ops.to_float(model.score_map), axis=1)
+    sums = [] if scores is None else [ops.reduce("ReduceSum", scores)]
+    prediction = None if model.scores is None or scores is None else ops("ArgMax", scores, axis=1, keepdims=0)
+    # A class of which too little was seen to compare with is lost in a column.
+    seen = np.stack([signature.counts > 0 for signature in profile.signatures], axis=1)
+    lost_classes = np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
     lost_class = criteria.row(ops, lost_classes, prediction) if lost_classes.any() else None
-    threshold = _threshold(ops, calibration, prediction)
+    default = default_thresholds(calibration)
+    threshold = ops.fragment.default(THRESHOLD, default)
+    if len(default) > 1:
+        threshold = ops("Gather", threshold, str(prediction), axis=0)
     neurons = _Neurons(ops, profile)
-    groups = [neurons.arranged(list(same)) for same in _groups(profile)]
+    by_criterion = groupby(range(len(profile.columns)), lambda i: profile.columns[i].group)
+    groups = [neurons.arranged(list(same)) for _, same in by_criterion]
     prepared = []
     for group in groups:
         order = None if group == sorted(group) else np.argsort(np.argsort(group)).tolist()
@@ -76,7 +88,9 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
         held = criteria.Group(profile.columns[group[0]].criterion, signatures, prediction, order)
         prepared.append(criteria.prepare(ops, held))
     sums += neurons.add()
-    sums += _sums_of_input(ops, model)
+    if "float" in model.dtype:
+        values = model.input if model.dtype == "float32" else ops.to_float(model.input)
+        sums.append(ops.reduce("ReduceSum", values if model.rank == 2 else ops("Flatten", values, axis=1)))
     deviations = ops.join([add(neurons.of(group)) for add, group in zip(prepared, groups, strict=True)])
     lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
     for row in filter(None, (lost, lost_class)):
@@ -144,45 +158,6 @@ class _Neurons:
             if tap is not None and span is None:
                 pieces.append(self._alone[tap])
         return self._ops.join(pieces)
-
-
-def _groups(profile: Profile) -> list[list[int]]:
-    """The columns of each criterion."""
-    columns = range(len(profile.columns))
-    return [list(same) for _, same in groupby(columns, lambda i: profile.columns[i].group)]
-
-
-def _prediction(ops: Operators, model: Model) -> tuple[str | None, list[str]]:
-    """Names of (batch,) int64, the class or None, and of (batch, 1) float32, the sum of the class scores or none."""
-    if model.scores is None:
-        scores = None if model.score_map is None else ops("Flatten", ops.to_float(model.score_map), axis=1)
-    else:
-        scores = add_neurons(ops.fragment, model.scores)
-    sums = [] if scores is None else [ops.reduce("ReduceSum", scores)]
-    if model.scores is None or scores is None:
-        return None, sums
-    return ops("ArgMax", scores, axis=1, keepdims=0), sums
-
-
-def _lost_classes(profile: Profile) -> np.ndarray:
-    """(classes, columns) float32: infinity for a class of which too little was seen to compare with."""
-    seen = np.stack([signature.counts > 0 for signature in profile.signatures], axis=1)
-    return np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
-
-
-def _sums_of_input(ops: Operators, model: Model) -> list[str]:
-    """Name of (batch, 1) float32, the sums of frames; none for whole numbers."""
-    if "float" not in model.dtype:
-        return []
-    values = model.input if model.dtype == "float32" else ops.to_float(model.input)
-    flat = values if model.rank == 2 else ops("Flatten", values, axis=1)
-    return [ops.reduce("ReduceSum", flat)]
-
-
-def _threshold(ops: Operators, calibration: Calibration, prediction: str | None) -> str:
-    default = default_thresholds(calibration)
-    threshold = ops.fragment.default(THRESHOLD, default)
-    return threshold if len(default) == 1 else ops("Gather", threshold, str(prediction), axis=0)
 
 
 def _add_verdict(ops: Operators, threshold: str, score: str) -> None:

@@ -56,7 +56,7 @@ class Group:
 
 def prepare(ops: Operators, group: Group) -> Add:
     """Add what needs the prediction alone, and return what adds the rest."""
-    return _BUILDERS[type(group.criterion)](ops, group)
+    return BUILDERS[type(group.criterion)](ops, group)
 
 
 def row(ops: Operators, table: np.ndarray, prediction: str | None) -> str:
@@ -64,16 +64,6 @@ def row(ops: Operators, table: np.ndarray, prediction: str | None) -> str:
     if prediction is None:
         return ops.constant(table[:1], table.dtype)
     return ops("Gather", ops.constant(table, table.dtype), prediction, axis=0)
-
-
-def can_be_added(criterion: Criterion) -> bool:
-    """Whether there are nodes for a criterion."""
-    return type(criterion) in possible()
-
-
-def possible() -> tuple[type[Criterion], ...]:
-    """The criteria for which there are nodes."""
-    return tuple(_BUILDERS)
 
 
 def counts(criterion: Criterion) -> bool:
@@ -183,7 +173,7 @@ def _surprise_of(ops: Operators, scores: str, classes: int) -> str:
     return ops("Add", ops("Where", is_distribution, of_shares, of_scores), ops.not_finite(mass))
 
 
-_BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
+BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     SingleRange: _range,
     Gaussian: _range,
     MultiRange: _sections,
@@ -191,3 +181,4 @@ _BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     Mahalanobis: _distance,
     Softmax: _surprise,
 }
+"""The criteria for which there are nodes, and what adds them."""

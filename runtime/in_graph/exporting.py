@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import filecmp
-import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,11 +26,11 @@ from ...monitor import (
     read_facts,
 )
 from ...monitor.files import write_whole
-from ...monitor.profile import NetworkFacts
+from ...monitor.profile import NetworkFacts, Profile
 from ...networks.onnx.files import check_external, fingerprint, read_model
-from ...networks.onnx.proto import parse_model
+from ...networks.onnx.proto import Fragment, parse_model
 from ...networks.onnx.reading.graph import OnnxGraph
-from ..inputs.networks import refuse_another_model, reopen_network
+from ..inputs.networks import onnx_file, refuse_another_model, reopen_network
 from . import builder
 from .agreement import refuse_difference, trial_frames
 from .guarded_model import FORMAT, KEY, OUTPUTS, THRESHOLD, carries_monitor
@@ -58,14 +57,19 @@ def export(
     Raises ExportError for what cannot be exported or came out differently, MismatchError for the profile of another
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
     """
-    source, profile, target = Path(model), Path(profile), Path(output)
-    _check_paths(source, target)
+    source, profile, target = onnx_file(model), Path(profile), Path(output)
+    _check_target(source, target)
     learned = NetworkFacts.from_dict(read_facts(profile)["network"])
     untouched = read_model(source)
     graph = OnnxGraph(untouched)
     check_external(graph.external_tensors, source.parent)
     _refuse_unfit(source, graph)
-    _refuse_another(source, profile, learned, fingerprint(untouched, graph.external_tensors, source.parent))
+    if learned.engine != "onnx":
+        raise MismatchError(
+            f"{profile}: expected the profile of an ONNX model, got that of a {learned.engine} network;"
+            f" profile {source} itself"
+        )
+    refuse_another_model(profile, learned, fingerprint(untouched, graph.external_tensors, source.parent), source)
     data = _modern(untouched, graph.opset)
     with closing(cast("OnnxNetwork", reopen_network(str(source), profile, learned))) as network:
         monitor = Monitor.load(profile, network)
@@ -75,9 +79,11 @@ def export(
             builder.refuse_what_cannot_be_exported(monitor.learned, monitor.logic)
         except ValueError as error:
             raise ExportError(f"{profile}: {error}") from None
-        facts = _facts(monitor, monitor.calibration, profile)
-        known = _known(data, network)
-        guarded = _guarded(source, data, graph, monitor, monitor.calibration, known, facts)
+        facts, known = _facts(monitor, monitor.calibration), _known(data, network)
+        fragment = graph.fragment()
+        builder.add_monitor(fragment, monitor.learned, monitor.logic, monitor.calibration, known)
+        fragment.metadata(KEY, json.dumps(facts, sort_keys=True, allow_nan=False))
+        guarded = _joined(source, data, fragment, monitor.learned)
         frames = trial_frames(known, network.input_shape)
         expected = [monitor.check(batch)[1] for batch in frames]
     refuse_difference(source, untouched, guarded, frames, expected)
@@ -91,9 +97,7 @@ def export(
 # What is refused before anything is built.
 
 
-def _check_paths(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise FileNotFoundError(f"{source}: expected an ONNX model, got no such file")
+def _check_target(source: Path, target: Path) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: expected a folder to write to, got no such folder")
     if target.exists() and target.samefile(source):
@@ -117,15 +121,6 @@ def _refuse_unfit(source: Path, graph: OnnxGraph) -> None:
         )
 
 
-def _refuse_another(source: Path, profile: Path, learned: NetworkFacts, fingerprint: str) -> None:
-    if learned.engine != "onnx":
-        raise MismatchError(
-            f"{profile}: expected the profile of an ONNX model, got that of a {learned.engine} network;"
-            f" profile {source} itself"
-        )
-    refuse_another_model(profile, learned, fingerprint, source)
-
-
 # The guarded model.
 
 
@@ -146,21 +141,10 @@ def _modern(data: bytes, opset: int) -> bytes:
     return bytes(message.SerializeToString())
 
 
-def _guarded(
-    source: Path,
-    data: bytes,
-    graph: OnnxGraph,
-    monitor: Monitor,
-    calibration: Calibration,
-    known: builder.Model,
-    facts: Mapping[str, Any],
-) -> bytes:
+def _joined(source: Path, data: bytes, fragment: Fragment, profile: Profile) -> bytes:
+    """The bytes of the model with the fragment behind it. Raises ExportError where they are too many."""
     from google.protobuf.message import EncodeError
 
-    profile = monitor.learned
-    fragment = graph.fragment()
-    builder.add_monitor(fragment, profile, monitor.logic, calibration, known)
-    fragment.metadata(KEY, json.dumps(facts, sort_keys=True, allow_nan=False))
     try:
         added = fragment.to_bytes()
     except (EncodeError, ValueError, MemoryError):
@@ -193,13 +177,13 @@ def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     return builder.Model(value.name, network.dtype, rank, batch or "outrider_batch", scores, network.scores_output)
 
 
-def _facts(monitor: Monitor, calibration: Calibration, profile: Path) -> dict[str, Any]:
+def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
     learned = monitor.learned
     network = learned.facts
     return {
         "format": FORMAT,
         "fingerprint": network.fingerprint,
-        "profile": hashlib.sha256(profile.read_bytes()).hexdigest(),
+        "profile": monitor.profile_sha256,
         "classes": network.classes,
         "input_shape": list(network.input_shape),
         "preprocessing": network.preprocessing,
@@ -232,17 +216,13 @@ def _copy_weights(locations: Sequence[str], source: Path, target: Path, undo: Ex
             raise ExportError(
                 f"{copy}: expected the model's weights or no such file, got another; write to another folder"
             )
-        temporary = None
+        temporary = copy.with_name(f".{copy.name}.{secrets.token_hex(8)}")
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=f".{copy.name}.", dir=copy.parent)
-            os.close(descriptor)
-            temporary = Path(name)
             shutil.copyfile(original, temporary)
-            temporary.chmod(0o644)
             temporary.replace(copy)
         except OSError as error:
-            if temporary:
+            with suppress(OSError):  # its folder may be no folder
                 temporary.unlink(missing_ok=True)
             raise ExportError(f"{copy}: expected to copy the model's weights here, got {error.strerror}") from error
         undo.callback(copy.unlink, missing_ok=True)

@@ -23,16 +23,11 @@ class Deviations:
 
 def add_score(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
     """Name of (batch,) float32: not finite where a column deviates by infinity."""
-    score = _BUILDERS[type(logic)](ops, logic, scales, deviations)
+    score = BUILDERS[type(logic)](ops, logic, scales, deviations)
     if isinstance(logic, (Sum, Normalised, ZScore)):
         return score
     highest = ops.reduce("ReduceMax", deviations.name, keep=False)
     return ops("Add", score, ops.not_finite(highest))
-
-
-def can_be_added(logic: Logic) -> bool:
-    """Whether there are nodes for a logic."""
-    return type(logic) in _BUILDERS
 
 
 def _sum(ops: Operators, _logic: Logic, _scales: Scales, deviations: Deviations) -> str:
@@ -117,7 +112,7 @@ def _curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray,
     return ops("Add", height, ops("Mul", slope, ops("Relu", ops("Sub", values, knot))))
 
 
-_BUILDERS: dict[type[Logic], Callable[[Operators, Any, Scales, Deviations], str]] = {
+BUILDERS: dict[type[Logic], Callable[[Operators, Any, Scales, Deviations], str]] = {
     Sum: _sum,
     Normalised: _normalised,
     ZScore: _z,
@@ -125,3 +120,4 @@ _BUILDERS: dict[type[Logic], Callable[[Operators, Any, Scales, Deviations], str]
     Votes: _votes,
     SmallestP: _smallest_p,
 }
+"""The logics for which there are nodes, and what adds them."""
