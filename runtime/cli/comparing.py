@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from ...monitor import Monitor, transfer
 from ...networks import Binding, Network, Tap
 from ...networks.selectors import ACTIVATIONS, GATES, OUTPUT
-from ..inputs.networks import is_onnx, open_network
+from ..inputs.networks import is_onnx, onnx_file, open_network
 from ..inputs.samples import Source
 from .printing import finite
 
@@ -106,9 +105,7 @@ def shape_of(specs: Sequence[str]) -> tuple[int, ...]:
     spec = next(filter(is_onnx, specs), None)
     if spec is None:
         raise ValueError("expected --input-shape C,H,W or --frames DATA: no ONNX model says what the networks take")
-    if not Path(spec).is_file():
-        raise FileNotFoundError(f"{spec}: expected an ONNX model, got no such file")
-    with closing(OnnxNetwork(spec, taps="*")) as network:
+    with closing(OnnxNetwork(onnx_file(spec), taps="*")) as network:
         shape = tuple(size for size in network.input_shape if size is not None)
         if len(shape) < len(network.input_shape):
             raise ValueError(f"expected --input-shape, as {spec} leaves sizes open: {network.input_shape}")

@@ -32,4 +32,4 @@ class _Once(event.Listener):
             )
 
     def on_end(self, _event: Any) -> None:
-        pass
+        """Nothing is said of the end."""

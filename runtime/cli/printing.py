@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 _WIDE = 1000
 
@@ -29,7 +29,7 @@ def wide_console() -> Console:
     return console
 
 
-def bare_table(*headers: str, gap: int = 3) -> Table:
+def bare_table(*headers: str | Column, gap: int = 3) -> Table:
     """A table without lines."""
     return Table(*headers, box=None, pad_edge=False, padding=(0, gap, 0, 0))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.table import Column
 from rich.text import Text
 
 from ...networks.offers import Offer
@@ -78,9 +79,7 @@ def print_offer(spec: str, facts: dict[str, Any]) -> None:
     console.print()
     paths = any(row["modules"] for row in rows)
     headers = ["tap", "kind", "shape", "type", "neurons", "chosen by", *["module"] * paths, ""]
-    table = bare_table(*headers, gap=2)
-    for column in table.columns:
-        column.overflow = "fold"
+    table = bare_table(*(Column(header, overflow="fold") for header in headers), gap=2)
     for row in rows:
         cells = [row["name"], row["kind"], f"{_shown(row['shape'])} {row['layout'] or ''}", row["dtype"] or ""]
         cells += [_counts(row["neurons"]), ", ".join(row["chosen_by"])]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+from rich.table import Column
 from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
@@ -73,12 +74,9 @@ def _cause(verdict: Verdict) -> str:
 def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: int) -> None:
     console = wide_console()
     if shown:
-        table = bare_table("frame", "status", "score", "threshold", "confidence", "class", "why", gap=2)
-        table.columns[0].overflow = "fold"
-        for column in table.columns[1:6]:
-            column.no_wrap = True
-        for column in table.columns[2:6]:
-            column.justify = "right"
+        words = Column("frame", overflow="fold"), Column("status", no_wrap=True)
+        numbers = (Column(of, no_wrap=True, justify="right") for of in ("score", "threshold", "confidence", "class"))
+        table = bare_table(*words, *numbers, "why", gap=2)
         for name, verdict in shown:
             table.add_row(
                 Text(printable(name)),

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
+from rich.table import Column
 from rich.text import Text
 
 from ....monitor import Monitor, read_facts
@@ -50,8 +51,7 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
     facts = None
     if options.profile is not None:
         facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
-        for name, value in (facts.preprocessing or {}).items():
-            fields[name] = tuple(value) if isinstance(value, list) else value
+        fields |= facts.preprocessing or {}
     if options.frames == "random":
         source = empty_source(options.input_shape or _known_shape(facts) or shape_of(specs))
     else:
@@ -89,10 +89,9 @@ def _for_engine(spec: str, fields: dict[str, Any]) -> dict[str, Any]:
 def _print(found: Comparison, options: argparse.Namespace) -> None:
     console = Console(highlight=False)
     binding = found.binding
-    table = bare_table(options.a, options.b, "bound by", "difference")
-    table.columns[0].overflow = table.columns[1].overflow = "fold"
-    table.columns[2].no_wrap = table.columns[3].no_wrap = True
-    table.columns[3].justify = "right"
+    taps = (Column(network, overflow="fold") for network in (options.a, options.b))
+    found_by = Column("bound by", no_wrap=True), Column("difference", no_wrap=True, justify="right")
+    table = bare_table(*taps, *found_by)
     for row in binding.rows:
         table.add_row(Text(row.a.id), Text(row.b.id), row.how, _shown(row.difference, found.tolerance))
     table.add_row("outputs", "outputs", "", _shown(binding.output, found.tolerance), style="bold")

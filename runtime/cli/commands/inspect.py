@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ....monitor import describe_profile
@@ -46,9 +46,7 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     """Print the facts of a guarded model for a reader."""
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("guarded model", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
-    classes = "no classes" if facts["classes"] is None else f"{facts['classes']} classes"
-    shape = " x ".join("?" if size is None else str(size) for size in facts["input_shape"])
-    summary.add_row("model", f"input {shape}, {classes}, SHA-256 {facts['fingerprint'][:12]}…")
+    summary.add_row("model", _network(facts))
     summary.add_row("profile", f"SHA-256 {facts['profile'][:12]}…")
     if facts["uncovered_classes"]:
         summary.add_row("not covered", f"{len(facts['uncovered_classes'])} classes, which always alarm")
@@ -57,12 +55,19 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("outputs", ", ".join(facts["outputs"]))
     console = Console(highlight=False)
     console.print(summary)
-    columns = bare_table("column", "speaks above")
-    columns.columns[1].justify = "right"
+    columns = bare_table("column", Column("speaks above", justify="right"))
     for name, limit in zip(facts["columns"], facts["limits"], strict=True):
         columns.add_row(Text(printable(name)), f"{limit:.4g}")
     console.print()
     console.print(columns)
+
+
+def _network(facts: dict[str, Any]) -> str:
+    classes = "no classes" if facts["classes"] is None else f"{facts['classes']} classes"
+    if facts.get("map_classes"):
+        classes = f"{facts['map_classes']} classes of places"
+    shape = " x ".join("?" if size is None else str(size) for size in facts["input_shape"])
+    return f"input {shape}, {classes}, SHA-256 {facts['fingerprint'][:12]}…"
 
 
 def _logic(facts: dict[str, Any]) -> str:
@@ -76,11 +81,7 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     network, trusted, calibration = facts["network"], facts["trusted"], facts["calibration"]
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("profile", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
-    classes = "no classes" if network["classes"] is None else f"{network['classes']} classes"
-    if network.get("map_classes"):
-        classes = f"{network['map_classes']} classes of places"
-    shape = " x ".join("?" if size is None else str(size) for size in network["input_shape"])
-    summary.add_row("network", f"{network['engine']}, input {shape}, {classes}, SHA-256 {network['fingerprint'][:12]}…")
+    summary.add_row("network", f"{network['engine']}, {_network(network)}")
     if network["preprocessing"]:
         given = {name: value for name, value in network["preprocessing"].items() if value not in (None, [])}
         summary.add_row("pictures", ", ".join(f"{name} {_plain(value)}" for name, value in given.items()))
@@ -93,9 +94,7 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(calibration))
     console.print(summary)
-    columns = bare_table("tap", "criterion", "neurons", "bytes")
-    for header in columns.columns[2:]:
-        header.justify = "right"
+    columns = bare_table("tap", "criterion", Column("neurons", justify="right"), Column("bytes", justify="right"))
     for column in facts["columns"]:
         parameters = dict(column["criterion"])
         name = parameters.pop("name")

@@ -7,18 +7,18 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from ....monitor import Monitor, Status
-from ....networks import Preprocessing
+from ....monitor import Status
 from ...inputs.streams import ASSUMED_RATE, Folder, Stream, open_stream, paced
-from ...log.events import Header, decode
+from ...log.events import Header
 from ...log.log import EventLog
+from ...log.reader import read_records
 from ...loop.guard import Guard
 from ...loop.watch import View, Watch, WatchedFrame
 from ...outlets.live_view import LiveView, StatusLines
@@ -49,7 +49,12 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         stack.callback(stream.close)
         monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
-        preprocessing = _preprocessing(options, monitor)
+        preprocessing = monitor.network.preprocessing
+        if preprocessing is None:
+            raise ValueError(
+                f"{options.profile}: expected a profile of pictures, got one of float samples;"
+                " give `outrider profile` a flag such as --scale to say how pictures are read"
+            )
         log = stack.enter_context(EventLog(options.log, source=options.source)) if options.log else None
         guard = Guard(
             monitor, deadline=options.deadline, frozen=options.frozen, alarm=options.alarm, clear=options.clear,
@@ -73,15 +78,6 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
     if log is not None and not log.health().ok:
         raise OSError(f"{options.log}: expected a whole log, got one that lacks events: {log.health().error}")
     return int(watch.alarmed)
-
-
-def _preprocessing(options: argparse.Namespace, monitor: Monitor) -> Preprocessing:
-    if monitor.network.preprocessing is None:
-        raise ValueError(
-            f"{options.profile}: expected a profile of pictures, got one of float samples;"
-            " give `outrider profile` a flag such as --scale to say how pictures are read"
-        )
-    return monitor.network.preprocessing
 
 
 def _views(options: argparse.Namespace, guard: Guard, stack: ExitStack) -> list[View]:
@@ -135,7 +131,7 @@ class _JsonLines:
 
 
 class _Ros2:
-    """Hands every verdict on. Of a loop without frames the publisher knows from the guard."""
+    """Hands every verdict on."""
 
     def __init__(self, publisher: Ros2Publisher) -> None:
         self._publisher = publisher
@@ -146,7 +142,7 @@ class _Ros2:
         self._publisher.verdict(seen.verdict, time.time_ns() - age_ns)
 
     def idle(self, status: Status) -> None:
-        pass
+        """The publisher asks the guard."""
 
 
 def _print(options: argparse.Namespace, guard: Guard, stream: Stream, seconds: float) -> None:
@@ -180,10 +176,6 @@ def _summary(options: argparse.Namespace, guard: Guard, stream: Stream, seconds:
 
 def _runs(log: Path) -> int:
     """How many runs one file of a log holds, as far as it can be read."""
-    found = set()
-    with suppress(OSError, ValueError), log.open("rb") as file:
-        for line in file:
-            if b'"type":"header"' in line:
-                record = decode(line)[1]
-                found |= {record.run} if isinstance(record, Header) else set()
-    return len(found)
+    problems: list[str] = []
+    records = read_records(log, unfinished=problems.append, broken=problems.append)
+    return len({record.run for _, record in records if isinstance(record, Header)})
