@@ -13,9 +13,9 @@ from ....networks.zoo.steering import WEIGHTS
 from ..steps import PLAIN, told
 from .experiment import FAST, FULL, DriveExperiment, frame_times, run_experiment
 from .faults import FAULTS
-from .loop import ALARM, FROZEN, DriveRecord
+from .loop import ALARM, FAULT_AT, FRAMES, FROZEN, DriveRecord, DriveTrial
 from .page import outcome, render_page
-from .trials import CHANGED, DEVELOPMENT, EVALUATION, FAULT_AT, FRAMES, DriveTrial, changes, make_monitor, run_trials
+from .trials import CHANGED, DEVELOPMENT, EVALUATION, changes, make_monitor, run_trials
 
 __all__ = [
     "ALARM",

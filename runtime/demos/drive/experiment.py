@@ -14,8 +14,8 @@ from ....networks import OnnxNetwork
 from ....networks.zoo.steering import drive_model
 from ..steps import Step, times_in_turn
 from .faults import FAULTS
-from .loop import DriveRecord, standard_guard
-from .trials import FALSE_ALARM_RATE, FAULT_AT, FRAMES, HELD_OUT, PROFILED, SHOWN, DriveTrial, make_monitor, run_trials
+from .loop import FAULT_AT, FRAMES, DriveRecord, DriveTrial, standard_guard
+from .trials import FALSE_ALARM_RATE, HELD_OUT, PROFILED, SHOWN, make_monitor, run_trials
 
 
 @dataclass(frozen=True)

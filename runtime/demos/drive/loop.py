@@ -22,6 +22,8 @@ FROZEN, ALARM, CLEAR = 3, (3, 5), (10, 12)
 """The settings of the guard: frozen pictures, and k of n frames for an alarm and for its end."""
 BRAKING = 20.0
 """Of the fallback, in m/s²: from cruising speed to rest in a little more than a second."""
+FRAMES, FAULT_AT = 500, 250
+"""Twenty seconds, and the fault half-way."""
 _AT_REST = 0.3
 
 
@@ -70,6 +72,23 @@ class Pilot:
         return self._trusted
 
 
+@dataclass(frozen=True)
+class DriveTrial:
+    """One drive to be made, of so many frames at most; `fault` comes up at frame `fault_at`.
+
+    push: up to so much steering is added for a third of a second every three seconds; it leads to places that a good
+    drive never sees. keep: with all its frames.
+    """
+
+    track: int
+    fault: str = ""
+    guarded: bool = False
+    push: float = 0.0
+    frames: int = FRAMES
+    fault_at: int = FAULT_AT
+    keep: bool = False
+
+
 @dataclass
 class DriveRecord:
     """What happened, a value per frame. distance: along the road; offset: to the left of its middle, in metres.
@@ -99,10 +118,8 @@ class DriveRecord:
 
     def note(self, world: World, verdict: Verdict | None, steering: float, frame: np.ndarray | None) -> None:
         """Add what one frame brought."""
-        self.position.append(world.position)
-        self.distance.append(world.distance)
-        self.offset.append(world.offset)
-        self.speed.append(world.speed)
+        for name in ("position", "distance", "offset", "speed"):
+            getattr(self, name).append(getattr(world, name))
         self.steering.append(steering)
         self.status.append(Status.OK if verdict is None else verdict.status)
         self.reason.append("" if verdict is None else verdict.reason)
@@ -133,30 +150,20 @@ class DriveRecord:
 
 
 def drive(
-    world: World,
-    pilot: Pilot,
-    track: int,
-    frames: int,
-    *,
-    fault: str = "",
-    begin: Callable[[np.random.Generator], Fault] | None = None,
-    fault_at: int | None = None,
-    push: float = 0.0,
-    keep: bool = False,
+    world: World, pilot: Pilot, trial: DriveTrial, begin: Callable[[np.random.Generator], Fault] | None = None
 ) -> DriveRecord:
-    """Drive a track for that many frames, or until the car is off the road or stopped by the guard.
+    """Drive a track until its frames are over, or the car is off the road or stopped by the guard.
 
-    begin: makes the fault of that name, at frame `fault_at`, from random numbers of this drive. push: up to so much
-    steering is added for a third of a second every three seconds; it leads to places that a good drive never sees.
+    begin: makes the fault, from random numbers of this drive.
     """
-    world.reset(track)
+    world.reset(trial.track)
     pilot.begin()
-    random = np.random.default_rng([track, 1])
-    record = DriveRecord(track, fault, fault_at if begin else None, world.middle)
+    random = np.random.default_rng([trial.track, 1])
+    record = DriveRecord(trial.track, trial.fault, trial.fault_at if begin else None, world.middle)
     change: Fault | None = None
     pushed = 0.0
-    for index in range(frames):
-        if begin and index == fault_at:
+    for index in range(trial.frames):
+        if begin and index == trial.fault_at:
             change = begin(random)
         frame = world.frame()
         if change:
@@ -164,7 +171,7 @@ def drive(
         began = time.perf_counter()
         steering, wanted = pilot.command(frame, world.speed)
         record.seconds.append(time.perf_counter() - began)
-        record.note(world, pilot.verdict, steering, frame if keep else None)
+        record.note(world, pilot.verdict, steering, frame if trial.keep else None)
         if world.off_road:
             record.left_at = index
             break
@@ -173,6 +180,6 @@ def drive(
             break
         moment = index % (3 * FRAMES_PER_SECOND)
         if moment == 0:
-            pushed = random.uniform(-push, push)
+            pushed = random.uniform(-trial.push, trial.push)
         world.act(steering + (pushed if moment < FRAMES_PER_SECOND // 3 else 0), *pedals(world.speed, wanted))
     return record

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,34 +15,19 @@ from ....networks import OnnxNetwork
 from ....networks.zoo.steering import drive_model
 from ..steps import Step
 from .faults import FAULTS, Fault, Scene
-from .loop import DriveRecord, Pilot, drive
+from .loop import FRAMES, DriveRecord, DriveTrial, Pilot, drive
 from .world import World
 
 PROFILED, HELD_OUT = range(2000, 2024), range(3000, 3024)
 DEVELOPMENT, EVALUATION, SHOWN = range(4000, 4020), range(5000, 5020), range(6000, 6020)
 """Tracks are numbered by their seed; the network learned on 1000 to 1035, see `school`. Every choice was made on the
 tracks of development; those of evaluation belong to the benchmark, the shown ones to the demo."""
-FRAMES, FAULT_AT = 500, 250
-"""Twenty seconds, and the fault half-way."""
 PUSH = 0.3
 """Drives for the profile are pushed off their line, so the profile knows the way back; see `drive`."""
 FALSE_ALARM_RATE = 0.0005
 """Per frame; the hysteresis of the guard makes false alarms rarer still."""
 CHANGED = 1.0
 """So many metres off the path of the clean drive count as changed driving."""
-
-
-@dataclass(frozen=True)
-class DriveTrial:
-    """One drive to be made. keep: with all its frames."""
-
-    track: int
-    fault: str = ""
-    guarded: bool = False
-    push: float = 0.0
-    frames: int = FRAMES
-    fault_at: int = FAULT_AT
-    keep: bool = False
 
 
 class Driver:
@@ -64,17 +48,7 @@ class Driver:
         def begin(random: np.random.Generator) -> Fault:
             return FAULTS[trial.fault](Scene(self._world, random, self._weights))
 
-        return drive(
-            self._world,
-            pilot,
-            trial.track,
-            trial.frames,
-            fault=trial.fault,
-            begin=begin if trial.fault else None,
-            fault_at=trial.fault_at,
-            push=trial.push,
-            keep=trial.keep,
-        )
+        return drive(self._world, pilot, trial, begin if trial.fault else None)
 
 
 def run_trials(
@@ -119,11 +93,6 @@ def changes(clean: DriveRecord, faulty: DriveRecord) -> bool:
         if distance < clean.distance[-1] and _away(path, position) > CHANGED:
             return True
     return False
-
-
-def without_frames(record: DriveRecord) -> DriveRecord:
-    """The drive without its pictures."""
-    return replace(record, frames=[])
 
 
 def _away(path: np.ndarray, position: np.ndarray) -> float:

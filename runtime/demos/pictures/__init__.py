@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..steps import PLAIN, told
 from .experiment import ATTACKED, CORRUPTED, COVERED, STRANGE, Experiment, run_experiment
@@ -34,9 +34,8 @@ def run_demo(output: Path, *, fast: bool = False) -> Experiment:
 
 def results_table(experiment: Experiment) -> Table:
     """A row per set of inputs: how many, the share flagged, AUROC, how often the network was right, and how sure."""
-    table = Table("inputs", "n", "flagged", "AUROC", "right", "sure", **PLAIN)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    numbers = (Column(name, justify="right") for name in ("n", "flagged", "AUROC", "right", "sure"))
+    table = Table("inputs", *numbers, **PLAIN)
     for kind, title in KINDS.items():
         table.add_row(f"[{_STYLES[kind]}]{title}[/]")
         for outcome in experiment.outcomes:

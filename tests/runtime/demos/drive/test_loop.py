@@ -7,7 +7,7 @@ import pytest
 
 from outrider.monitor import Status
 from outrider.networks.zoo.steering import steering_of
-from outrider.runtime.demos.drive.loop import BRAKING, DriveRecord, Pilot, drive
+from outrider.runtime.demos.drive.loop import BRAKING, DriveRecord, DriveTrial, Pilot, drive
 from outrider.runtime.demos.drive.world import FRAMES_PER_SECOND
 
 OK, WARN, ALARM = Status.OK, Status.WARN, Status.ALARM
@@ -19,7 +19,7 @@ def blinded(_random):
 
 
 def test_the_shipped_network_drives(world, network):
-    record = drive(world, Pilot(network), 11, 150)
+    record = drive(world, Pilot(network), DriveTrial(11, frames=150))
     assert (record.left_at, record.stopped_at, record.alarm_at, record.false_alarm) == (None, None, None, False)
     assert max(map(abs, record.offset)) < world.half_width
     assert record.travelled > 80
@@ -27,13 +27,13 @@ def test_the_shipped_network_drives(world, network):
 
 
 def test_the_same_drive_twice_is_the_same(world, network):
-    first, second = (drive(world, Pilot(network), 11, 40, push=0.2) for _ in range(2))
+    first, second = (drive(world, Pilot(network), DriveTrial(11, frames=40, push=0.2)) for _ in range(2))
     np.testing.assert_array_equal(first.position, second.position)
 
 
 def test_an_alarm_brings_the_car_to_rest_on_the_last_trusted_course(world, network, scripted):
     pilot = scripted([OK] * 50 + [WARN, WARN] + [ALARM] * 100)
-    record = drive(world, pilot, 11, 150, fault="blank", begin=blinded, fault_at=50)
+    record = drive(world, pilot, DriveTrial(11, "blank", frames=150, fault_at=50), blinded)
     assert (record.alarm_at, record.delay, record.false_alarm, record.left_at) == (52, 3, False, None)
     assert record.stopped_at is not None
     assert record.speed[-1] < 0.3
@@ -43,14 +43,14 @@ def test_an_alarm_brings_the_car_to_rest_on_the_last_trusted_course(world, netwo
 
 
 def test_when_the_alarm_ends_the_car_drives_on(world, scripted):
-    record = drive(world, scripted([OK] * 50 + [ALARM] * 10 + [OK] * 40), 11, 100)
+    record = drive(world, scripted([OK] * 50 + [ALARM] * 10 + [OK] * 40), DriveTrial(11, frames=100))
     assert (record.false_alarm, record.stopped_at, record.left_at) == (True, None, None)
     assert record.speed[60] < record.speed[50] - 5
     assert record.speed[99] > record.speed[60] + 5
 
 
 def test_a_drive_ends_when_no_wheel_is_on_the_road(world, network):
-    record = drive(world, Pilot(network), 11, 400, fault="white", begin=blinded, fault_at=20, keep=True)
+    record = drive(world, Pilot(network), DriveTrial(11, "white", frames=400, fault_at=20, keep=True), blinded)
     assert record.left_at == len(record.status) - 1 < 399
     assert record.frames[19].min() < 255 == record.frames[20].min()
     assert record.frames[0].dtype == np.uint8

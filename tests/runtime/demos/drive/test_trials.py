@@ -10,8 +10,8 @@ import pytest
 
 from outrider.networks.zoo.steering import WEIGHTS
 from outrider.runtime.demos.drive import school, trials
-from outrider.runtime.demos.drive.loop import DriveRecord
-from outrider.runtime.demos.drive.trials import DriveTrial, changes, run_trials
+from outrider.runtime.demos.drive.loop import DriveRecord, DriveTrial
+from outrider.runtime.demos.drive.trials import changes, run_trials
 
 
 def test_no_track_serves_two_ends():
