@@ -50,7 +50,7 @@ write = os.write
 file.os.write = lambda file, data: (time.sleep(0.02), write(file, data))[1]
 log_writer._LINES_AT_ONCE = 2  # a hundred writes, two seconds: the interrupt is well within
 log = EventLog(sys.argv[1])
-EventLog.close.__defaults__ = (0.3,)
+EventLog.close.__defaults__ = (1.0,)  # less than the writes take, more than a disk hesitates
 taken = sum(log.put(event._replace(frame=frame)) for frame in range(200))
 threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
