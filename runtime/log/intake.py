@@ -19,7 +19,7 @@ _ALARM = Status.ALARM  # the class is slow to ask
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LogRun:
     """Headers say this from here in the queue on. dropped: events that the log had lost before the run."""
 
     header: Header
@@ -35,7 +35,7 @@ class Intake:
 
     def __init__(self, capacity: int, told: Callable[[], None]) -> None:
         self._capacity, self._told = capacity, told
-        self.queue: deque[Event | Summary | Run] = deque()
+        self.queue: deque[Event | Summary | LogRun] = deque()
         self._asked: deque[Mark] = deque()
         self._frames: deque[tuple[str, int, np.ndarray]] = deque()
         self.dropped = self._failures = 0
@@ -58,7 +58,7 @@ class Intake:
             self._soon.set()
         return True
 
-    def enqueue(self, item: Event | Summary | Run) -> bool:
+    def enqueue(self, item: Event | Summary | LogRun) -> bool:
         """Append to the queue: False where the thread has ended before it could take the item."""
         self.queue.append(item)
         if self._ended:
@@ -67,7 +67,7 @@ class Intake:
             self.wake.set()
         return True
 
-    def _taken_back(self, item: Event | Summary | Run) -> bool:
+    def _taken_back(self, item: Event | Summary | LogRun) -> bool:
         """Whether an item was still in the queue, and is no more."""
         while True:
             try:

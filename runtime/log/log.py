@@ -17,7 +17,7 @@ import numpy as np
 from ...monitor.calibration import check_rate
 from .events import Event, Header, Summary
 from .file import LogFile
-from .intake import Run, clocks
+from .intake import LogRun, clocks
 from .thumbnails import Thumbnails, folder_of, shrink
 from .writer import LogHealth, Writer
 
@@ -74,7 +74,7 @@ class EventLog:
         header = Header(
             version("outrider"), uuid.uuid4().hex, 0, *self._given, *clocks(), file.repaired_bytes, source=str(source)
         )
-        self._run = Run(header, 0)
+        self._run = LogRun(header, 0)
         self._writer = Writer(
             file, self._pictures, self._run, capacity=capacity, bytes_at_once=max_bytes // 16,
             sync_seconds=sync_seconds, summarise=self._summarise, told=self._tell_dropped,
@@ -139,13 +139,13 @@ class EventLog:
                     run.header, run=uuid.uuid4().hex, started_wall_ns=wall_ns, started_monotonic_ns=monotonic_ns,
                     repaired_bytes=0,
                 )  # fmt: skip
-                run = Run(fresh, self._writer.dropped)
+                run = LogRun(fresh, self._writer.dropped)
             own_network, own_profile, own_rate = self._given
             header = replace(
                 run.header, network=own_network or str(network), profile=own_profile or str(profile),
                 false_alarm_rate=false_alarm_rate if own_rate is None else own_rate,
             )  # fmt: skip
-            run = Run(header, run.dropped)
+            run = LogRun(header, run.dropped)
             if run != self._run:
                 self._run = run
                 self._writer.enqueue(run)

@@ -16,7 +16,7 @@ import numpy as np
 from ...monitor.judging.neurons import Neurons
 from .events import Dropped, Event, Summary, encode, number
 from .file import LogFile
-from .intake import Intake, Mark, Run, clocks
+from .intake import Intake, LogRun, Mark, clocks
 from .thumbnails import Thumbnails
 
 _LINES_AT_ONCE = 64
@@ -49,7 +49,7 @@ class Writer(Intake):
     """
 
     def __init__(
-        self, file: LogFile, pictures: Thumbnails | None, run: Run, *, capacity: int, bytes_at_once: int,
+        self, file: LogFile, pictures: Thumbnails | None, run: LogRun, *, capacity: int, bytes_at_once: int,
         sync_seconds: float, summarise: Callable[[], None], told: Callable[[], None],
     ) -> None:  # fmt: skip
         super().__init__(capacity, told)
@@ -168,7 +168,7 @@ class Writer(Intake):
         with suppress(IndexError):  # the queue is empty
             while len(self._pending) < _LINES_AT_ONCE and size < self._bytes_at_once:
                 item = self.queue.popleft()
-                if not isinstance(item, Run):
+                if not isinstance(item, LogRun):
                     size += self._encode(item)
                 elif self._pending:  # they are of the run before
                     self.queue.appendleft(item)
@@ -191,7 +191,7 @@ class Writer(Intake):
         self._pending.append((line, isinstance(item, Event)))
         return len(line)
 
-    def _begin_run(self, run: Run) -> None:
+    def _begin_run(self, run: LogRun) -> None:
         if run.header.run == self._writing.header.run:
             self._restated = True
         else:

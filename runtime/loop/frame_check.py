@@ -30,9 +30,9 @@ class FrameCheck:
             raise ValueError(f"expected frames that hold something, got the shape {tuple(shape)}")
         self._shape, self._dtype = tuple(shape), np.dtype(dtype)
         self._words = np.dtype(f"u{self._dtype.itemsize}")
-        self._exponent = np.array([_EXPONENTS.get(self._dtype.name, 0)], self._words)
+        self.exponent = np.array([_EXPONENTS.get(self._dtype.name, 0)], self._words)
         self._is_taken = len(self._shape) > 0 and self._dtype != np.float16  # by the kernel, as it is
-        self._facts = frame_facts(self._dtype if self._is_taken else self._words, max(1, len(self._shape)))
+        self.facts = frame_facts(self._dtype if self._is_taken else self._words, max(1, len(self._shape)))
         self._copy = np.empty(0, self._dtype)
         self._last = np.zeros(2, np.uint64)
         self._most = float("inf") if frozen is None else frozen
@@ -50,7 +50,7 @@ class FrameCheck:
             if refusal:
                 return Status.FAULT, refusal, False
         taken = frame if self._is_taken and frame.flags.c_contiguous else self._as_taken(frame)
-        repeats = self._facts(taken, self._exponent, self._last)
+        repeats = self.facts(taken, self.exponent, self._last)
         if 0 < repeats < self._most:
             return _FINE
         if repeats == -1:
