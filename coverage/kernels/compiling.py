@@ -48,7 +48,7 @@ def _keyed(function):
     return keyed
 
 
-inlined = njit(inline="always")
+inlined = njit(inline="always", nogil=True)
 """Make a function a part of each kernel that calls it."""
 
 VALUES, LABELS, OUT = read(float32, 2), read(int64, 1), float32[::1]
