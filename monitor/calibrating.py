@@ -109,9 +109,10 @@ def _leak(profile: Profile, probes: np.ndarray, alike: np.ndarray) -> float | No
     if leak > LEAK:
         fewer = ""
         if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in profile.facts.taps):
-            fewer = ', or leave out the units: taps="auto", neurons="channel"'
+            fewer = ', or leave out the units: give the network taps="auto"'
         warn(
             f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
-            f" profile more samples{fewer}"
+            f" profile more samples{fewer}",
+            calls=2,
         )
     return leak

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..coverage import Criterion, parse_criterion
-from ..networks import Network, Tap
+from ..networks import DEFAULT_TAPS, Network, Tap
+from ..networks.selectors import split_selector
 from .defaults import default_criteria
 from .profile import Column
 
@@ -33,6 +34,9 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
             pairs.setdefault(criterion, []).extend(network.taps.select(selector))
     if not pairs:
         raise ValueError("expected at least one criterion, got none")
+    for index in (index for criterion, indices in pairs.items() if criterion.name == "softmax" for index in indices):
+        if network.taps[index].kind != "output":
+            raise ValueError(f"expected softmax on the class scores, '@output', got {network.taps[index].id!r}")
     used = sorted({index for indices in pairs.values() for index in indices})
     columns = tuple(
         Column(criterion, used.index(index), group)
@@ -45,9 +49,20 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
 def _listed(several: OneOrSeveral) -> list[Criterion]:
     """Criteria as objects. Raises ValueError for a name that is none, TypeError for anything else."""
     found = []
-    for one in [several] if isinstance(several, (Criterion, str)) else several:
+    for one in several if isinstance(several, (list, tuple)) else [several]:
         criterion = parse_criterion(one) if isinstance(one, str) else one
         if not isinstance(criterion, Criterion):
-            raise TypeError(f"expected a criterion or its name, got {criterion!r}")
+            made = f"; write {one.__name__}()" if isinstance(one, type) else ""
+            raise TypeError(f"expected a criterion or its name, got {one!r}{made}")
         found.append(criterion)
     return found
+
+
+def taps_for(criteria: Criteria | None) -> tuple[str, ...]:
+    """The selectors of the taps that criteria ask for, of a network that is yet to be opened; checks the criteria."""
+    for several in criteria.values() if isinstance(criteria, Mapping) else () if criteria is None else (criteria,):
+        _listed(several)
+    if not isinstance(criteria, Mapping):
+        return DEFAULT_TAPS
+    words = (DEFAULT_TAPS if split_selector(key)[0] == "*" else (key,) for key in criteria)
+    return tuple(dict.fromkeys(word for several in words for word in several))

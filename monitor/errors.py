@@ -41,6 +41,6 @@ class ExportError(OutriderError, ValueError):
     """The monitor cannot be put into the graph of its model."""
 
 
-def warn(message: str) -> None:
-    """Warn the caller of a public method, two calls above."""
-    warnings.warn(message, OutriderWarning, stacklevel=4)
+def warn(message: str, calls: int = 1) -> None:
+    """Warn the caller of a public method. calls: how many functions of ours lie between that method and this one."""
+    warnings.warn(message, OutriderWarning, stacklevel=3 + calls)

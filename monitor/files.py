@@ -87,6 +87,8 @@ def write_whole(path: Path, data: bytes, error_type: type[OutriderError] = Profi
     mode: its permissions, of which the umask takes away. Raises `error_type` when it cannot be written; a file that
     was there before is then still there.
     """
+    if not path.name or path.is_dir():
+        raise error_type(f"{path}: expected the name of a file to write, got a folder")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:

@@ -12,7 +12,6 @@ from ..networks import Network, Observation
 from ..networks.network import Buffered
 from .calibration import Calibration
 from .data.arrays import all_finite, as_array, finite_rows, without_batch
-from .errors import NotReadyError
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
 from .judging.places import place_shape
@@ -46,6 +45,8 @@ class Judge:
     ) -> None:
         trusted = profile.trusted
         self.n, self.calibration, self.seen = n, calibration, fixed
+        self.bound_to = network, logic, calibration
+        """What it judges by; a judge of others is another one."""
         self._network, self._profile = network, profile
         self._observe: Callable[[Any], Observation] = network.observe
         self.deviations = np.empty((n, len(profile.columns)), np.float32)
@@ -56,7 +57,7 @@ class Judge:
         self._classes = self._covered, self.predictions, self.uncovered, self._infinite
         of_map = trusted.covered_of_map
         self._map = ScoreMap(n, None if of_map is None else of_map.astype(np.uint8))
-        self._begins = of_map is not None or not trusted.covered[0]
+        self._first_is_covered = bool(trusted.covered[0])
         order = {tap.id: i for i, tap in enumerate(network.taps)}
         self._indices = [order[profile.facts.taps[column.tap].id] for column in profile.columns]
         own = self.predictions, self.deviations
@@ -67,7 +68,8 @@ class Judge:
         ]
         self._expected = self._forms()
         comparers: list[TogetherComparer | ColumnComparer] = [*together, *self._alone]
-        self._compare: list[Callable[[Sequence[np.ndarray]], object]] = [one.compare for one in comparers]
+        # No kernel is asked about no frames.
+        self._compare = [one.compare for one in comparers] if n else []
         self.classify: Callable[[], bool] | None = None
         """Of a network that observes into arrays of its own: what writes the classes of the frames."""
         self.steps: list[Step] = []
@@ -83,6 +85,7 @@ class Judge:
             self.rate: Step = logic.scorer(calibration.scales, groups, self.deviations, self.score)
             """The compiled call that writes the scores."""
             self._limits = Columns(profile.names, calibration.limits)
+            self._thresholds = thresholds_and_warnings(calibration)
 
     def observe(self, batch: Any) -> Observation:
         """Run a batch, (n, *input_shape), and write its deviations.
@@ -97,8 +100,8 @@ class Judge:
         if self.classify is not None:
             infinite = self.classify()
         elif seen.logits is not None:
-            infinite = kernels.classify(seen.logits, *self._classes)
-        elif self._begins:
+            infinite = kernels.classify(np.ascontiguousarray(seen.logits, np.float32), *self._classes)
+        elif seen.score_map is not None or not self._first_is_covered:
             infinite = self._begin()
         if seen.score_map is not None:
             infinite |= self._map.fill(seen.score_map, self._infinite)
@@ -126,8 +129,7 @@ class Judge:
             score[broken] = np.inf
             reasons |= dict.fromkeys(map(int, np.flatnonzero(broken)), BROKEN_INPUT)
         status, threshold, confidence = np.empty(self.n, np.int64), np.empty(self.n), np.empty(self.n)
-        limits = thresholds_and_warnings(self._calibrated)
-        kernels.judge(score, self.predictions, *limits, status, threshold, confidence)
+        kernels.judge(score, self.predictions, *self._thresholds, status, threshold, confidence)
         if broken is not None:
             status[broken] = Status.FAULT
         classes = np.full(self.n, -1) if self._network.classes is None else self.predictions.copy()
@@ -143,18 +145,11 @@ class Judge:
                 values[self._infinite != 0] = np.inf
         return found
 
-    @property
-    def _calibrated(self) -> Calibration:
-        if self.calibration is None:
-            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
-        return self.calibration
-
     def _begin(self) -> bool:
         """Forget the batch before, where no class scores come: whether the one class of all frames is not covered."""
-        covered = bool(self._covered[0])
-        self.uncovered.fill(-1 if covered else 0)
-        self._infinite.fill(not covered)
-        return not covered
+        self.uncovered.fill(-1 if self._first_is_covered else 0)
+        self._infinite.fill(not self._first_is_covered)
+        return not self._first_is_covered
 
     def _forms(self) -> dict[int, tuple[tuple[int, int], np.dtype]]:
         """Of each index among the activations that a column reads: the shape and dtype that are expected there."""
@@ -174,10 +169,8 @@ class Judge:
                 raise ValueError(f"tap {tap}: expected neurons {dtype} {shape}, got {values.dtype} {values.shape}")
         if seen.logits is not None:
             expected = self.n, len(self._covered)
-            if seen.logits.shape != expected or seen.logits.dtype != np.float32:
-                raise ValueError(
-                    f"expected class scores float32 {expected}, got {seen.logits.dtype} {seen.logits.shape}"
-                )
+            if seen.logits.shape != expected:
+                raise ValueError(f"expected class scores {expected}, got {seen.logits.shape}")
 
 
 class FrameJudge(Judge):
@@ -199,8 +192,8 @@ class FrameJudge(Judge):
         self._has_classes = network.classes is not None
         self._names, self._above = profile.names, np.empty(len(profile.columns), np.int64)
         self.hold = partial(
-            kernels.judge_frame, self.score, self.predictions, *thresholds_and_warnings(calibration), self._deviation,
-            calibration.limits, self._above,
+            kernels.judge_frame, self.score, self.predictions, *self._thresholds, self._deviation, calibration.limits,
+            self._above,
         )  # fmt: skip
         """The compiled call that holds the score to the threshold."""
         self._speakers = self._bound_names()

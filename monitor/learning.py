@@ -127,7 +127,8 @@ def _warn_of_thin_classes(counts: Iterable[np.ndarray], minimum: int) -> None:
             named = ", ".join(f"class {c}: {per_class[c]}" for c in thin[:10])
             warn(
                 f"{len(thin)} of {len(per_class)} classes have fewer than {minimum} trusted"
-                f" frames ({named}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm"
+                f" frames ({named}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm",
+                calls=2,
             )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from ..networks.adapting import as_network, is_network
 from ..networks.renamed import warn_of_name
 from .calibrating import HeldOut, calibrate, check_rates
 from .calibration import Calibration
-from .criteria import Criteria, columns_of
+from .criteria import Criteria, columns_of, taps_for
+from .data.arrays import taken
 from .data.batches import Batches, batches_of, behind, peeked
 from .data.spool import FrameSpool
 from .describe import describe
@@ -24,7 +26,7 @@ from .errors import CalibrationError, MismatchError, NotReadyError, ProfileError
 from .files import file_sha256, read_profile, write_profile
 from .judge import FrameJudge, Judge
 from .learning import Learner, complete, fresh_profile, sure_of
-from .logic import Logic, SmallestP, Sum
+from .logic import Logic, SmallestP, Sum, make_logic
 from .profile import NetworkFacts, Profile
 from .verdict import Verdict, Verdicts
 
@@ -41,9 +43,9 @@ class Monitor:
     """Learns what trusted data covers of a network, sets a threshold, and gives a verdict with every output.
 
     network: what is watched: a `Network`, the path of an ONNX model, or a PyTorch module. criteria: one criterion, its
-    name, or a list of them for all taps, or {tap selector: one or several}; by default `default_criteria`. logic: how
-    the columns (a criterion on a tap each) become one score; by default `Sum` for a single column and `SmallestP`
-    otherwise.
+    name, or a list of them for all taps, or {tap selector: one or several}; by default `default_criteria`. Of a path or
+    a module the selectors are tapped; of a `Network` they choose among its taps. logic: how the columns (a criterion on
+    a tap each) become one score, or its name; by default `Sum` for a single column and `SmallestP` otherwise.
 
     On a tap with neurons ``pixel`` the places of a frame are samples of one signature. They are of the class of the
     frame or, for a network with a map of class scores, each of the class that the network sees there. The deviation of
@@ -52,14 +54,22 @@ class Monitor:
     Calls of one monitor wait for each other. Raises ValueError for a selector that matches no tap.
     """
 
-    def __init__(self, network: Any, criteria: Criteria | None = None, *, logic: Logic | None = None) -> None:
-        self.network = as_network(network)
-        self._wanted = criteria, logic
+    def __init__(self, network: Any, criteria: Criteria | None = None, *, logic: Logic | str | None = None) -> None:
+        if logic is not None and not isinstance(logic, (str, Logic)):
+            raise TypeError(f"expected a logic or its name, got {logic!r}")
+        taps = taps_for(criteria)
+        self.network = network if is_network(network) else as_network(network, taps=taps)
+        self._wanted = criteria, make_logic(logic) if isinstance(logic, str) else logic
         self._lock = threading.RLock()
         self._learned: Profile | None = None
         self.calibration: Calibration | None = None
         if self.network.shaped:
-            self._begin()
+            try:
+                self._begin()
+            except BaseException:
+                if self.network is not network:
+                    self.network.close()
+                raise
 
     profile_sha256 = ""
     """The SHA-256 of the file that it was loaded from; empty for one that was made or calibrated here."""
@@ -130,6 +140,8 @@ class Monitor:
         Raises ProfileError when no frame is trusted, and when some batches have labels and others have none.
         """
         found = peeked(batches_of(batches, self.network))
+        if found is None:
+            raise ProfileError("expected trusted batches, got none; a generator is used up after one pass")
         if self._learned is None and self.network.shaped:
             self._begin()
         path = None if checkpoint is None else Path(checkpoint)
@@ -190,6 +202,7 @@ class Monitor:
         profiled and held-out frames are told apart (AUROC above 0.6).
         """
         profile = self.learned
+        false_alarm_rate = float(false_alarm_rate)
         check_rates(false_alarm_rate, warning_rate)
         held_out = self._held_out(batches, progress)
         options = {"per_class": per_class, "warning_rate": warning_rate}
@@ -200,8 +213,7 @@ class Monitor:
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
         trusted, parts, done = self.learned.trusted, [], 0
         for frames, _ in batches_of(batches, self.network):
-            with self._lock:
-                judge = self._bound(len(frames))
+            with self._judging(frames) as judge:
                 logits = judge.observe(frames).logits
                 sure = np.ones(judge.n, bool)
                 if trusted.labelled and logits is not None:
@@ -223,8 +235,9 @@ class Monitor:
         Raises NotReadyError before `calibrate`; whatever the network raises for a wrong shape or dtype.
         """
         self._calibrated()
-        with self._lock:
-            return self._bound(len(batch)).verdicts(batch)
+        batch = taken(batch, self.network)
+        with self._judging(batch) as judge:
+            return judge.verdicts(batch)
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape), both without the batch axis."""
@@ -236,9 +249,9 @@ class Monitor:
             )
         with self._lock:
             judge = self._frame_judge
-            if judge is None or judge.calibration is not self.calibration:
+            if judge is None or judge.bound_to != self._judges_by:
                 judge = self._frame_judge = self.bind()
-            return judge(frame)
+            return judge(taken(frame, self.network))
 
     def bind(self) -> FrameJudge:
         """A judge of single frames, `output, verdict = judge(frame)`, for one thread at a time.
@@ -256,8 +269,8 @@ class Monitor:
     def deviations(self, batch: Any) -> np.ndarray:
         """η of a batch: (n, columns) float32, larger = less covered. Raises NotReadyError before `profile`."""
         self.learned  # noqa: B018
-        with self._lock:
-            judge = self._bound(len(batch))
+        batch = taken(batch, self.network)
+        with self._judging(batch) as judge:
             judge.observe(batch)
             return judge.deviations.copy()
 
@@ -271,8 +284,8 @@ class Monitor:
         taps = self.learned.facts.taps
         if not any(tap.neurons == "pixel" for tap in taps):
             raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
-        with self._lock:
-            judge = self._bound(len(batch))
+        batch = taken(batch, self.network)
+        with self._judging(batch) as judge:
             judge.observe(batch)
             return judge.maps()
 
@@ -280,12 +293,30 @@ class Monitor:
         """The scores that `check` holds against the threshold: (n,) float64."""
         return self.check(batch)[1].score
 
-    def _bound(self, n: int) -> Judge:
-        """A judge of n frames; that of the last batch where it fits."""
-        judge = self._judge
-        if judge is None or judge.n != n or judge.calibration is not self.calibration:
-            judge = self._judge = Judge(self.network, self.learned, n, self.logic, self.calibration)
-        return judge
+    @property
+    def _judges_by(self) -> tuple[Network, Logic, Calibration | None]:
+        return self.network, self.logic, self.calibration
+
+    @contextmanager
+    def _judging(self, batch: Any) -> Iterator[Judge]:
+        """A judge of as many frames, that of the last batch where it fits; it holds no batch when it is given back."""
+        n = len(batch)
+        with self._lock:
+            judge = self._judge
+            if judge is None or judge.n != n or judge.bound_to != self._judges_by:
+                judge = self._judge = Judge(self.network, self.learned, n, self.logic, self.calibration)
+            try:
+                yield judge
+            finally:
+                judge.seen = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: all but the lock and what is bound to this monitor's own arrays."""
+        return self.__dict__ | {"_lock": None, "_judge": None, "_frame_judge": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
 
     def _calibrated(self) -> Calibration:
         self.learned  # noqa: B018
@@ -313,9 +344,17 @@ class Monitor:
             raise ProfileError(f"{path}: expected a finished profile, got one to resume; run profile again with it")
         try:
             opened = network if is_network(network) else as_network(network, **profile.facts.options())
-        except ValueError as error:
-            raise MismatchError(f"{path}: expected the network it was learned from, got another: {error}") from error
-        _refuse_another_network(path, profile, NetworkFacts.of(opened, opened.taps))
+        except (TypeError, ValueError) as error:
+            engine = f", of engine {profile.facts.engine}; `transfer` moves it to another form of the network"
+            raise MismatchError(
+                f"{path}: expected the network it was learned from, got another: {error}{engine}"
+            ) from error
+        try:
+            _refuse_another_network(path, profile, NetworkFacts.of(opened, opened.taps))
+        except MismatchError:
+            if opened is not network:
+                opened.close()
+            raise
         monitor = cls.of(opened, profile, logic, calibration)
         monitor.profile_sha256 = file_sha256(path)
         return monitor

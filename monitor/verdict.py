@@ -74,8 +74,9 @@ class Columns:
 
 
 class Verdicts(Sequence[Verdict]):
-    """The verdicts on a batch: a sequence of `Verdict` with the same fields as arrays over the batch.
+    """The verdicts on a batch: a sequence of `Verdict` with most of its fields as arrays over the batch.
 
+    A mask or indices choose among them: ``verdicts[verdicts.alarm]``.
     status (n,) int64, score, threshold, confidence (n,) float64, prediction (n,) int64, alarm (n,) bool,
     deviation (n, columns) float32.
     """
@@ -135,10 +136,10 @@ class Verdicts(Sequence[Verdict]):
     @overload
     def __getitem__(self, index: int) -> Verdict: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Verdict]: ...
-    def __getitem__(self, index: int | slice) -> Verdict | list[Verdict]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def __getitem__(self, index: slice | np.ndarray) -> list[Verdict]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, (slice, np.ndarray)):
+            return [self[int(i)] for i in np.arange(len(self))[index]]
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected an index within {len(self)} verdicts, got {index}")
         index %= len(self)

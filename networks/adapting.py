@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any, cast
 
 from .network import Network
 
 _NAMES = [name for name in {**Network.__annotations__, **vars(Network)} if not name.startswith("_")]
+
+
+_NEEDED = "taps", "classes", "input_shape", "engine", "fingerprint", "observe", "run", "close"
 
 
 def as_network(thing: Any, **options: Any) -> Network:
@@ -27,6 +31,14 @@ def as_network(thing: Any, **options: Any) -> Network:
 
         return TorchNetwork(thing, **options)
     missing = _missing(thing)
+    if missing and all(hasattr(thing, name) for name in _NEEDED):
+        warnings.warn(
+            f"{type(thing).__name__} should inherit from outrider.networks.Network, which has {', '.join(missing)};"
+            " the next release refuses it",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        return _OfBefore(thing)  # type: ignore[abstract]
     if missing:
         got = type(thing).__name__
         raise TypeError(
@@ -36,6 +48,14 @@ def as_network(thing: Any, **options: Any) -> Network:
     if options:
         raise TypeError(f"expected {', '.join(options)} for a model, got it for a network that is there already")
     return cast(Network, thing)
+
+
+class _OfBefore(Network):
+    """An adapter from before the protocol had all its names, with the defaults for those that it lacks."""
+
+    def __init__(self, thing: Any) -> None:
+        for name in set(_NAMES).difference(_missing(thing)):
+            setattr(self, name, getattr(thing, name))
 
 
 def is_network(thing: Any) -> bool:

@@ -45,7 +45,8 @@ class Network(Protocol):
     fingerprint: a SHA-256 in hexadecimal: another network has another. preprocessing: what a picture goes through.
     dtype: of a batch. map_classes: how many classes a map of class scores tells apart, None without such a map.
     scores_output: index or name of the output with the class scores, where the adapter was told or knows.
-    shaped: whether input_shape and taps are known; until `learn_shape` they raise RuntimeError where they are not.
+    takes_tensors: whether a batch may be a torch tensor. shaped: whether input_shape and taps are known; where not,
+    they raise RuntimeError until `learn_shape`.
     """
 
     taps: Taps
@@ -58,6 +59,7 @@ class Network(Protocol):
     map_classes: int | None = None
     scores_output: int | str | None = None
     shaped: bool = True
+    takes_tensors: bool = False
 
     def observe(self, batch: Any) -> Observation:
         """Run a batch, (n, *input_shape), and return the outputs with the activations at the taps."""

@@ -98,5 +98,5 @@ def pillow(purpose: str) -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise ImportError(f"{purpose} pictures needs Pillow: pip install 'outrider[vision]'") from None
+        raise ImportError(f"{purpose} pictures needs Pillow: pip install 'outrider[pictures]'") from None
     return Image

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 
 from ...coverage.kernels.rows import first_non_finite_row
+from ...networks import Network
 
 
 def as_array(batch: Any) -> np.ndarray:
     """The batch as numpy: an array, or a torch tensor on any device."""
     return batch.detach().cpu().numpy() if hasattr(batch, "detach") else np.asarray(batch)
+
+
+def taken(batch: Any, network: Network) -> Any:
+    """The batch as a network takes it: a torch tensor as an array where it takes none."""
+    return as_array(batch) if hasattr(batch, "detach") and not network.takes_tensors else batch
 
 
 def all_finite(array: np.ndarray) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from ...networks import Network
-from .arrays import as_array
+from .arrays import as_array, taken
 
 Batches = Any
 """Batches or one whole array, as `batches_of` takes them."""
@@ -27,7 +27,7 @@ def batches_of(data: Batches, network: Network) -> Iterator[Batch]:
     and, where there are any, its labels. A network that was not told the shape of its input learns it from the first.
     Raises TypeError or ValueError for anything else.
     """
-    if isinstance(data, (str, bytes)) or not (isinstance(data, Iterable) or hasattr(data, "shape")):
+    if isinstance(data, (str, bytes, Mapping)) or not any(hasattr(data, name) for name in ("__iter__", "__getitem__")):
         raise TypeError(f"expected batches (n, ...), a DataLoader or one array, got {type(data).__name__}")
     for frames, labels in _cut(data, network):
         if not network.shaped:
@@ -38,7 +38,7 @@ def batches_of(data: Batches, network: Network) -> Iterator[Batch]:
             raise ValueError(
                 f"expected batches of shape {('n', *network.input_shape)}, got one of shape {tuple(frames.shape)}{one}"
             )
-        yield frames, labels
+        yield taken(frames, network), labels
 
 
 def _cut(data: Any, network: Network) -> Iterator[Batch]:
@@ -55,11 +55,13 @@ def _cut(data: Any, network: Network) -> Iterator[Batch]:
 
 def _whole_pair(data: Any) -> tuple[Any, np.ndarray | None]:
     """The frames and labels of a pair of whole arrays, whose labels have fewer axes; (None, None) for batches."""
-    if not isinstance(data, tuple) or len(data) != 2 or not all(hasattr(part, "shape") for part in data):
+    if not isinstance(data, (tuple, list)) or len(data) != 2 or not all(hasattr(part, "shape") for part in data):
         return None, None
     frames, labels = data
-    if len(frames.shape) <= len(labels.shape) or len(frames) != len(labels):
+    if len(frames.shape) <= len(labels.shape):
         return None, None
+    if len(frames) != len(labels):
+        raise ValueError(f"expected a label per frame, got {len(frames)} frames and {len(labels)} labels")
     return frames, _labels(labels)
 
 
@@ -88,10 +90,10 @@ def behind(batches: Iterator[Batch], skip: int) -> Iterator[Batch]:
             yield frames[passed:], None if labels is None else labels[passed:]
 
 
-def peeked(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, the first of them read already: a network has then learned its shape."""
+def peeked(batches: Iterator[Batch]) -> Iterator[Batch] | None:
+    """The same batches, the first of them read already: a network has then learned its shape. None for no batches."""
     first = next(batches, None)
-    return batches if first is None else chain([first], batches)
+    return None if first is None else chain([first], batches)
 
 
 def check_labels(labels: np.ndarray, n: int, classes: int | None, map_classes: int | None) -> None:

@@ -38,9 +38,12 @@ class ScoreMap:
     def fill(self, score_map: np.ndarray, infinite: np.ndarray) -> bool:
         """Write the classes of all places, and 1 to `infinite` (frames,) where scores are not: whether any are not.
 
-        score_map: (frames, classes, height, width) floats. Raises ValueError for a map of other classes where places
-        are told apart.
+        score_map: (frames, classes, height, width) floats. Raises ValueError for another number of frames, and for
+        other classes where places are told apart.
         """
+        if score_map.ndim != 4 or len(score_map) != self.frames:
+            expected = f"({self.frames}, classes, height, width)"
+            raise ValueError(f"expected a map of class scores {expected}, got {score_map.shape}")
         if self.covered is not None and score_map.shape[1] != len(self.covered):
             raise ValueError(f"expected a map of the scores of {len(self.covered)} classes, got {score_map.shape[1]}")
         if self._scores is None or self._scores.shape != score_map.shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..network import NetworkWarning
 from .reading.operators import unsupported
 
 _RENAMING = ["NchwcTransformer", "NhwcTransformer", "ReshapeFusion"]
@@ -71,7 +73,7 @@ class Runtime:
         return session
 
     def optimised(self, data: bytes, folder: Path | None) -> bytes | None:
-        """The graph that ONNX Runtime makes of a model, without the weights; None where it cannot be had.
+        """The graph that ONNX Runtime makes of a model, without the weights; None, and a warning, where it writes none.
 
         It is that of the CPU, whatever the providers: others may compile a graph and write none, and taps should not
         depend on the machine. Steps that only lay tensors out anew are left out, since they rename the tensors.
@@ -90,7 +92,12 @@ class Runtime:
                     data, options, providers=["CPUExecutionProvider"], enable_fallback=0, disabled_optimizers=_RENAMING
                 )
                 return path.read_bytes()
-        except self._load_errors:
+        except OSError as error:
+            problem = f"ONNX Runtime cannot write its optimised graph ({error})"
+            hint = "some taps may cost a fusion; give it a temporary folder, TMPDIR"
+            warnings.warn(f"{problem}; {hint}", NetworkWarning, stacklevel=5)
+            return None
+        except self._load_errors:  # the session says so
             return None
 
     def run(self, session: Any, names: list[str], feeds: dict[str, np.ndarray]) -> list[Any]:

@@ -56,6 +56,7 @@ class TorchNetwork(Network):
     """
 
     engine = "torch"
+    takes_tensors = True
     taps: Taps = _UNSEEN
     input_shape: tuple[int | None, ...] = _UNSEEN
     classes: int | None = _UNSEEN

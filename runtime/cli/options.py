@@ -26,7 +26,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
         type=types.criterion,
         action="append",
         metavar="[TAPS=]CRITERION",
-        help="e.g. 'single_range', '@relu:unit=multi_range(sections=32)'; may be given again",
+        help="e.g. 'single_range', or '@relu=multi_range(sections=32)' on those of --taps; may be given again",
     )
     what.add_argument(
         "--taps",

@@ -155,7 +155,15 @@ class _Clocks(Struct):
     monotonic_ns: Integer
 
 
-_encode = msgspec.json.Encoder().encode
+def _plain(value: Any) -> Any:
+    """A number or text of a subclass, such as numpy's float64, as the built-in type that it is."""
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(f"expected numbers, texts and lists of them, got {type(value).__name__}")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
 _TYPES: dict[str, Any] = {
     "envelope": _Envelope, "event": _EventLine, "header": Header, "summary": _Clocks, "dropped": Dropped,
     "values": dict[str, Any],
@@ -198,14 +206,20 @@ def number(body: bytes, seq: int) -> bytes:
 def decode(line: bytes) -> tuple[int, Record]:
     """(seq, record) of a whole line. Raises ValueError that says what is wrong with it."""
     try:
-        return _record(lambda kind: _DECODERS[kind].decode(line))
+        try:
+            return _record(lambda kind: _DECODERS[kind].decode(line))
+        except msgspec.DecodeError:
+            if b"\\ud" not in line.lower():
+                raise
+        # Half of a surrogate pair, maybe, which msgspec does not read.
+        fields = json.loads(line, parse_constant=_refuse_constant)
+        return _record(lambda kind: msgspec.convert(fields, _TYPES[kind]))
     except RecursionError as error:
         raise ValueError(str(error)) from None
-    except msgspec.DecodeError:
-        if b"\\ud" not in line.lower():
-            raise
-    fields = json.loads(line)  # half of a surrogate pair, maybe, which msgspec does not read
-    return _record(lambda kind: msgspec.convert(fields, _TYPES[kind]))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"expected JSON, got {name}")
 
 
 def _record(read: Callable[[str], Any]) -> tuple[int, Record]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..log.log import EventLog
 
 _MESSAGE = 500
+_UNCALIBRATED = "expected a calibrated monitor, got one without a threshold; call profile() and calibrate()"
 _OK, _WARN, _ALARM, _FAULT, _STALE = Status  # the class is slow to ask
 _verdict = partial(tuple.__new__, Verdict)
 _WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame or silence"}
@@ -71,6 +72,11 @@ class Guard:
         latch: bool = False, temporal: TemporalLogic | None = None, fallback: Fallback | None = None,
         log: EventLog | None = None, heartbeat: Heartbeat | None = None, drift: DriftTest | None = None,
     ) -> None:  # fmt: skip
+        if not isinstance(monitor, Monitor):
+            got = type(monitor).__name__
+            raise TypeError(f"expected a Monitor, got {got}; Guard.load(profile, network) opens a profile file")
+        if monitor.calibration is None:
+            raise NotReadyError(_UNCALIBRATED)
         if deadline is not None and not 0 < deadline < math.inf:
             raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
         if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
@@ -344,7 +350,7 @@ class Guard:
         """Have counters, drift test and log speak of the calibration as it is now."""
         calibration, metrics = self.monitor.calibration, self.metrics
         if calibration is None:
-            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
+            raise NotReadyError(_UNCALIBRATED)
         self._calibration = calibration
         metrics.false_alarm_rate = calibration.false_alarm_rate
         if self._own_drift:

@@ -45,7 +45,7 @@ def test_a_profile_that_knows_its_own_data_is_warned_of(network, of_map):
     monitor = Monitor(network, SingleRange())
     monitor.profile(batches(frames(30)), minimum_per_class=1)
     warned = r"tells its own data from held-out data: AUROC [01]\.\d+, expected at most 0\.6; profile more samples"
-    advice = r', or leave out the units: taps="auto", neurons="channel"$'
+    advice = r', or leave out the units: give the network taps="auto"$'
     with pytest.warns(OutriderWarning, match=warned + (advice if of_map else "$")):
         calibration = monitor.calibrate(batches(frames(500, seed=1)), 0.05)
     assert calibration.leak > 0.6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -269,7 +270,7 @@ def test_observations_of_another_shape_are_refused():
         ):
             monitor.network.observe = lambda batch, shorten=shorten: shorten(observe(batch))
             broken = monitor.bind()
-            with pytest.raises(ValueError, match=r"expected (neurons|class scores) float32 \(1, \d+\), got"):
+            with pytest.raises(ValueError, match=r"expected (neurons float32|class scores) \(1, \d+\), got"):
                 broken(frames(1, 0)[0])
     finally:
         monitor.network.observe = observe
@@ -297,3 +298,64 @@ def test_the_neurons_of_the_layers_that_spoke_are_named():
     assert tuple(judge.neurons(("b:channel nearest_neighbour",))) == ()
     assert "q:unit[27]" in judge.neurons(("q:unit gaussian",))
     assert len(judge.neurons(monitor.columns)) <= 8
+
+
+class Odd(Puppet):
+    """Class scores in another dtype or layout, or a map beside columns that are of no place."""
+
+    def __init__(self, change, scores="frame"):
+        super().__init__(scores)
+        self.change = change
+
+    def observe(self, batch):
+        seen = super().observe(batch)
+        return seen._replace(logits=None if seen.logits is None else self.change(seen.logits))
+
+
+@pytest.mark.parametrize(
+    "change", [np.float64, np.float16, np.asfortranarray, lambda logits: logits[:, ::-1].copy()[:, ::-1]]
+)
+def test_class_scores_of_another_dtype_or_layout_are_the_same_numbers(change):
+    monitor, _ = learned(0, 0, ("frame",), False)
+    batch = np.round(frames(6, 21))  # numbers that float16 holds
+    expected = monitor.check(batch)[1]
+    other = Monitor.of(Odd(change), monitor.learned, monitor.logic, monitor.calibration)
+    np.testing.assert_array_equal(other.check(batch)[1].score, expected.score)
+
+
+def test_nothing_of_a_batch_is_left_for_the_next():
+    network = Puppet("map")
+    monitor = Monitor(network, {"a:unit": SingleRange(), "b": SingleRange()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        monitor.profile([frames(100, 1)], minimum_per_class=0)
+        monitor.calibrate([frames(100, 2)], 0.1)
+    batch = frames(4, 3)
+    expected = monitor.check(batch)[1].score
+    broken = batch.copy()
+    broken[0, 0, 0, 0] = np.nan
+    network.broken = (6, np.nan)  # the last place of the map, of the last frame
+    assert np.isposinf(monitor.check(batch)[1].score[-1])
+    network.broken = None
+    np.testing.assert_array_equal(monitor.check(batch)[1].score, expected)
+    assert np.isposinf(monitor.check(broken)[1].score[0])
+    np.testing.assert_array_equal(monitor.check(batch)[1].score, expected)
+
+
+def test_a_judge_is_of_what_the_monitor_judges_by_and_holds_no_batch():
+    monitor, _ = learned(0, 0, ("frame",), False)
+    copied = copy.deepcopy(monitor)
+    batch = frames(3, 5)
+    expected = monitor.check(batch)[1].score
+    np.testing.assert_array_equal(copied.check(batch)[1].score, expected)
+    output = monitor.check(batch)[0][1]
+    alive = weakref.ref(output)
+    del output
+    assert alive() is None
+    copied.network = Odd(lambda logits: logits[:, ::-1])
+    assert not np.array_equal(copied.check(batch)[1].deviation, monitor.check(batch)[1].deviation)
+    copied.network, copied.logic = monitor.network, MaxZ(log=False)
+    with pytest.raises(KeyError):
+        copied.check(batch)
+    with pytest.raises(KeyError):
+        copied(batch[0])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import pytest
 import outrider.monitor
 from outrider.coverage import SingleRange, Softmax
 from outrider.monitor import (
+    MismatchError,
     Monitor,
     NotReadyError,
+    ProfileError,
     Votes,
 )
 
@@ -127,3 +131,78 @@ def test_calls_from_several_threads_wait_for_each_other(monitor):
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             assert list(pool.map(lambda frame: monitor(frame)[1].score, new)) == expected
+
+
+def test_a_network_that_takes_no_tensors_gets_arrays(network):
+    torch = pytest.importorskip("torch")
+    x, y = torch.from_numpy(frames(300)), torch.from_numpy(np.arange(300) % CLASSES)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=50)
+    monitor = Monitor(network, SingleRange())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        monitor.profile(loader, trusted_confidence=0.0)
+        monitor.calibrate(x, 0.05)
+    expected = monitor.check(x.numpy())[1].score
+    np.testing.assert_array_equal(monitor.check(x)[1].score, expected)
+    assert monitor(x[3])[1].score == expected[3]
+    np.testing.assert_array_equal(monitor.deviations(x), monitor.deviations(x.numpy()))
+
+
+def test_the_selectors_of_criteria_are_what_is_tapped_of_a_model():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten()).eval()
+    data = [np.random.default_rng(0).random((30, 1, 8, 8), np.float32)]
+
+    def columns(criteria):
+        monitor = Monitor(module, criteria)
+        monitor.profile(data, minimum_per_class=0)
+        monitor.network.close()
+        return [name.split()[0] for name in monitor.columns]
+
+    assert columns({"@relu:unit": "single_range"}) == ["1:unit", "3:unit"]
+    assert columns({"first": "gaussian", "3:grid2": "single_range"}) == ["1:channel", "3:grid2"]
+    assert columns({"*": "gaussian"}) == columns("gaussian") == ["1:channel", "1:unit", "3:channel"]
+    for wrong, message in ((SingleRange, r"write SingleRange\(\)"), (3, "got 3"), ({"auto": None}, "got None")):
+        with pytest.raises(TypeError, match=f"expected a criterion or its name, .*{message}"):
+            Monitor(module, wrong)
+
+
+def test_a_logic_may_be_named(network):
+    assert Monitor(network, SingleRange(), logic="votes").logic == Votes()
+    with pytest.raises(TypeError, match="expected a logic or its name, got <class"):
+        Monitor(network, SingleRange(), logic=Votes)
+    with pytest.raises(ValueError, match="expected a logic among"):
+        Monitor(network, SingleRange(), logic="vote")
+
+
+def test_no_batches_at_all_are_told_as_such(network):
+    for nothing in ([], iter(())):
+        with pytest.raises(ProfileError, match="expected trusted batches, got none; a generator is used up"):
+            Monitor(network, SingleRange()).profile(nothing)
+
+
+def test_a_module_in_place_of_the_model_is_another_network():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    before = Path(__file__).parents[1] / "data" / "before"
+    with pytest.raises(MismatchError, match=r"got another: .*of engine onnx; `transfer` moves it"):
+        Monitor.load(before / "defaults.outrider", torch.nn.Sequential(torch.nn.ReLU()).eval())
+
+
+def test_a_module_that_is_refused_keeps_no_hooks(tmp_path):
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    modules = [nn.Sequential(nn.Linear(INPUTS, width), nn.ReLU(), nn.Linear(width, CLASSES)).eval() for width in (8, 8)]
+    monitor = Monitor(modules[0], "single_range")
+    monitor.profile(frames(100), minimum_per_class=0)
+    monitor.save(tmp_path / "m.outrider")
+    with pytest.raises(MismatchError, match="SHA-256"):
+        Monitor.load(tmp_path / "m.outrider", modules[1])
+    assert not any(part._forward_hooks for part in modules[1].modules())
+
+
+def test_a_folder_is_no_file_to_save_to(monitor, tmp_path):
+    for folder in (tmp_path, "."):
+        with pytest.raises(ProfileError, match="expected the name of a file to write, got a folder"):
+            monitor.save(folder)

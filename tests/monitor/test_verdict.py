@@ -65,3 +65,9 @@ def test_no_verdicts_have_a_repr():
     none = Verdicts(nothing.astype(int), nothing, nothing, nothing, nothing, nothing, Columns((), nothing), {})
     assert repr(none) == "Verdicts(0 frames: none)"
     assert none.to_dict()["reason"] == []
+
+
+def test_a_mask_or_indices_choose_verdicts(monitor):
+    verdicts = monitor.check(np.concatenate([frames(5), frames(2, far=20)]))[1]
+    assert [v.score for v in verdicts[verdicts.alarm]] == verdicts.score[verdicts.alarm].tolist()
+    assert [v.score for v in verdicts[np.array([6, 0])]] == [verdicts[6].score, verdicts[0].score]

@@ -77,3 +77,25 @@ def test_a_path_is_an_onnx_model_and_a_module_one_of_torch(tmp_path):
 def test_torch_is_not_imported_to_ask(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert as_network(Small()).engine == "small"
+
+
+def test_an_adapter_from_before_the_protocol_had_all_names_works_once_more():
+    class Old:
+        taps, classes, input_shape, engine, fingerprint = Taps(), 3, (2,), "old", "1" * 64
+        preprocessing = None
+
+        def observe(self, batch):
+            return Observation(batch + 1, None, ())
+
+        def run(self, batch):
+            return batch + 1
+
+        def close(self):
+            pass
+
+    with pytest.warns(DeprecationWarning, match="Old should inherit from outrider.networks.Network, which has dtype"):
+        network = as_network(Old())
+    assert (network.dtype, network.map_classes, network.shaped, network.classes) == ("float32", None, True, 3)
+    assert network.observe(np.zeros(2)).output.tolist() == [1, 1]
+    with pytest.raises(ValueError, match="expected a network with buffers"):
+        network.buffered(1)

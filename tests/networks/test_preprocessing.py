@@ -43,7 +43,7 @@ def test_luminance_and_size_are_those_of_pillow():
 def test_the_size_it_has_needs_no_pillow(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     assert Preprocessing(size=(6, 8))(RGB).shape == (3, 6, 8)
-    with pytest.raises(ImportError, match=r"pip install 'outrider\[vision\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'outrider\[pictures\]'"):
         Preprocessing(size=(3, 4))(RGB)
 
 

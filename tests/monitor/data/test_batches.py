@@ -113,3 +113,22 @@ def test_what_was_seen_before_is_passed_over():
     assert len(found) == 1
     np.testing.assert_array_equal(found[0][0], x[6:])
     assert found[0][1].tolist() == [2, 3, 4, 5]
+
+
+def test_a_sequence_of_batches_needs_no_more_than_getitem(network):
+    class Ready:
+        def __getitem__(self, index):
+            if index >= 3:
+                raise IndexError
+            return frames(10, seed=index)
+
+    assert whole(batches_of(Ready(), network))[2] == [10, 10, 10]
+
+
+def test_a_pair_of_arrays_may_be_a_list_and_must_be_of_one_length(network):
+    x, y = frames(70), np.arange(70) % CLASSES
+    found, labels, _ = whole(batches_of([x, y], network))
+    np.testing.assert_array_equal(found, x)
+    np.testing.assert_array_equal(labels, y)
+    with pytest.raises(ValueError, match="expected a label per frame, got 70 frames and 69 labels"):
+        list(batches_of((x, y[:-1]), network))

@@ -130,6 +130,9 @@ def test_places_that_a_map_tells_apart():
     assert infinite.tolist() == [0, 1]
     with pytest.raises(ValueError, match="expected a map of the scores of 3 classes, got 2"):
         score_map.fill(scores[:, :2], infinite)
+    for other in (scores[:1], np.concatenate([scores, scores]), scores[0]):
+        with pytest.raises(ValueError, match=r"expected a map of class scores \(2, classes, height, width\), got \("):
+            score_map.fill(other, infinite)
 
 
 def test_columns_too_large_to_join_stand_alone(monkeypatch):

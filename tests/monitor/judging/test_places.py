@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 
 import numpy as np
 import pytest
@@ -299,3 +300,17 @@ def test_a_tap_of_pixels_of_unknown_size_is_refused():
     with pytest.raises(ValueError, match="expected known sizes for neurons 'pixel'"):
         place_shape(tap)
     assert place_shape(Tap("map", "relu", (4, 2, 3), "NCHW", "float32", "channel")) is None
+
+
+@pytest.mark.parametrize("map_classes", [None, CLASSES])
+def test_no_frames_are_no_verdicts(map_classes):
+    monitor = Monitor(NumpySegmenter(map_classes), SingleRange())
+    data = np.random.default_rng(0).normal(size=(60, 3, SIDE, SIDE)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        monitor.profile([data], minimum_per_class=0)
+        monitor.calibrate([data], 0.2)
+    output, verdicts = monitor.check(data[:0])
+    assert (len(output), len(verdicts)) == (0, 0)
+    assert monitor.deviations(data[:0]).shape == (0, len(monitor.columns))
+    assert {values.shape[0] for values in monitor.deviation_maps(data[:0]).values()} == {0}

@@ -13,7 +13,7 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import helper  # noqa: E402
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail  # noqa: E402
 
-from outrider.networks import OnnxNetwork  # noqa: E402
+from outrider.networks import NetworkWarning, OnnxNetwork  # noqa: E402
 from outrider.networks.onnx.session import Runtime  # noqa: E402
 
 TAIL = [helper.make_node("NonZero", ["r2"], ["places"])]
@@ -112,6 +112,12 @@ def test_the_optimised_graph_is_written_without_weights(model):
     large = [tensor for tensor in made.graph.initializer if len(tensor.raw_data) >= 1024]
     assert large == []
     assert runtime.optimised(b"no model", None) is None
+
+
+def test_without_a_temporary_folder_a_user_hears_that_taps_may_cost_more(model, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/proc/no/such/folder")
+    with pytest.warns(NetworkWarning, match="cannot write its optimised graph .*; some taps may cost a fusion"):
+        assert Runtime(["CPUExecutionProvider"], 1).optimised(model(), None) is None
 
 
 def test_a_model_that_cannot_be_loaded_is_refused(chain):

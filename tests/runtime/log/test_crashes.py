@@ -137,8 +137,9 @@ def test_nothing_acknowledged_is_lost_to_kill_9(path):
             [sys.executable, "-c", EVENTS + WRITER, str(path), str(start)], stdout=subprocess.PIPE, text=True
         )
         with writer:
-            for _ in range(5 + 60 * round_):
-                acknowledged = int(writer.stdout.readline())
+            lines, acknowledged = 0, start
+            while lines < 5 + 60 * round_ or acknowledged <= start:
+                lines, acknowledged = lines + 1, int(writer.stdout.readline())
             with pytest.raises(BlockingIOError, match="expected to be the only writer"):
                 EventLog(path)
             writer.send_signal(signal.SIGKILL)

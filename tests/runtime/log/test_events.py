@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -174,3 +175,20 @@ def test_a_log_of_version_0_1_is_read():
     for seq, line in enumerate(lines):
         again = number(encode(decode(line)[1], "nn", "pp"), seq)
         assert json.loads(again) == json.loads(line)
+
+
+def test_numbers_and_texts_of_numpy_are_written_as_what_they_are():
+    event = EVENT._replace(score=np.float64(0.5), layers=(np.str_("relu1"),), frame=np.int64(3))
+    assert decode(number(encode(event), 1))[1] == EVENT._replace(score=0.5, layers=("relu1",), frame=3)
+    header = replace(HEADER, false_alarm_rate=np.float64(0.05))
+    assert decode(number(encode(header), 1))[1] == replace(HEADER, false_alarm_rate=0.05)
+    summary = replace(SUMMARY, values={"x": np.float64(0.5), "y": [np.float64("inf")]})
+    assert decode(number(encode(summary), 1))[1].values == {"x": 0.5, "y": ["inf"]}
+    with pytest.raises(TypeError, match="expected numbers, texts and lists of them, got object"):
+        encode(replace(SUMMARY, values={"x": object()}))
+
+
+@pytest.mark.parametrize("line", [b'{"seq":1,"y":"\\ud800","x":' + b"[" * 100_000, b'{"seq":1,"y":"\\ud800","x":NaN}'])
+def test_a_hostile_line_with_half_a_surrogate_is_a_broken_line(line):
+    with pytest.raises(ValueError, match=r"recursion|expected JSON, got NaN"):
+        decode(line + b"\n")

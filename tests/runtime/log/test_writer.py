@@ -197,11 +197,11 @@ def test_an_event_whose_neurons_cannot_be_named_is_kept_without_them(path):
 
 def test_events_that_come_soon_after_others_are_written_together(path, monkeypatch):
     monkeypatch.setattr(log_writer, "_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 4)
+    monkeypatch.setattr(log_writer, "_GATHER_SECONDS", 2)
     with EventLog(path) as log:
-        time.sleep(4.1)  # the header is written; a calm follows
+        time.sleep(2.1)  # the header is written; a calm follows
         log.put(event(0))
-        until(lambda: log.health().written == 1)
+        until(lambda: log.health().synced == 1)
         time.sleep(0.1)  # the writer has looked for more
         for frame in range(1, 4):
             log.put(event(frame)._replace(status=Status.WARN))

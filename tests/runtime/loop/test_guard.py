@@ -258,6 +258,8 @@ def test_settings_and_monitors_that_make_no_sense_are_refused(monitor):
         Guard(monitor, frozen=1)
     with pytest.raises(NotReadyError, match="expected a calibrated monitor"):
         Guard(Monitor(monitor.network, SingleRange()))
+    with pytest.raises(TypeError, match=r"expected a Monitor, got str; Guard\.load\(profile, network\) opens"):
+        Guard("profile.outrider")
 
 
 def test_warming_up_a_guard_that_cannot_work_raises(monitor):
