@@ -213,8 +213,8 @@ class Monitor:
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
         trusted, parts, done = self.learned.trusted, [], 0
         for frames, _ in batches_of(batches, self.network):
-            with self._judging(frames) as judge:
-                logits = judge.observe(frames).logits
+            with self._judging(frames) as (judge, batch):
+                logits = judge.observe(batch).logits
                 sure = np.ones(judge.n, bool)
                 if trusted.labelled and logits is not None:
                     sure = sure_of(logits, trusted.confidence)
@@ -235,9 +235,8 @@ class Monitor:
         Raises NotReadyError before `calibrate`; whatever the network raises for a wrong shape or dtype.
         """
         self._calibrated()
-        batch = taken(batch, self.network)
-        with self._judging(batch) as judge:
-            return judge.verdicts(batch)
+        with self._judging(batch) as (judge, frames):
+            return judge.verdicts(frames)
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape), both without the batch axis."""
@@ -269,9 +268,8 @@ class Monitor:
     def deviations(self, batch: Any) -> np.ndarray:
         """η of a batch: (n, columns) float32, larger = less covered. Raises NotReadyError before `profile`."""
         self.learned  # noqa: B018
-        batch = taken(batch, self.network)
-        with self._judging(batch) as judge:
-            judge.observe(batch)
+        with self._judging(batch) as (judge, frames):
+            judge.observe(frames)
             return judge.deviations.copy()
 
     def deviation_maps(self, batch: Any) -> dict[str, np.ndarray]:
@@ -284,9 +282,8 @@ class Monitor:
         taps = self.learned.facts.taps
         if not any(tap.neurons == "pixel" for tap in taps):
             raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
-        batch = taken(batch, self.network)
-        with self._judging(batch) as judge:
-            judge.observe(batch)
+        with self._judging(batch) as (judge, frames):
+            judge.observe(frames)
             return judge.maps()
 
     def scores(self, batch: Any) -> np.ndarray:
@@ -298,15 +295,18 @@ class Monitor:
         return self.network, self.logic, self.calibration
 
     @contextmanager
-    def _judging(self, batch: Any) -> Iterator[Judge]:
-        """A judge of as many frames, that of the last batch where it fits; it holds no batch when it is given back."""
+    def _judging(self, batch: Any) -> Iterator[tuple[Judge, Any]]:
+        """A judge of as many frames, that of the last batch where it fits, and the batch as the network takes it.
+
+        The judge holds no batch when it is given back.
+        """
         n = len(batch)
         with self._lock:
             judge = self._judge
             if judge is None or judge.n != n or judge.bound_to != self._judges_by:
                 judge = self._judge = Judge(self.network, self.learned, n, self.logic, self.calibration)
             try:
-                yield judge
+                yield judge, taken(batch, self.network)
             finally:
                 judge.seen = None
 

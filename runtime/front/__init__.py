@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         NeuronRank,
         SingleRange,
         Softmax,
-    )
+    )  # fmt: skip
     from .monitor import Monitor, Status, Verdict, Verdicts
     from .networks import OnnxNetwork, TorchNetwork
     from .runtime import EventLog, Guard, export
