@@ -82,16 +82,9 @@ class Verdicts(Sequence[Verdict]):
     """
 
     def __init__(
-        self,
-        status: np.ndarray,
-        score: np.ndarray,
-        threshold: np.ndarray,
-        confidence: np.ndarray,
-        prediction: np.ndarray,
-        deviation: np.ndarray,
-        columns: Columns,
-        reasons: dict[int, str],
-    ):
+        self, status: np.ndarray, score: np.ndarray, threshold: np.ndarray, confidence: np.ndarray,
+        prediction: np.ndarray, deviation: np.ndarray, columns: Columns, reasons: dict[int, str],
+    ) -> None:  # fmt: skip
         self.status = status
         self.score = score
         self.threshold = threshold
