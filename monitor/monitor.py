@@ -202,11 +202,11 @@ class Monitor:
         profiled and held-out frames are told apart (AUROC above 0.6).
         """
         profile = self.learned
-        false_alarm_rate = float(false_alarm_rate)
         check_rates(false_alarm_rate, warning_rate)
         held_out = self._held_out(batches, progress)
-        options = {"per_class": per_class, "warning_rate": warning_rate}
-        self.calibration = calibrate(profile, self.logic, held_out, false_alarm_rate, **options)  # type: ignore[arg-type]
+        warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
+        options = {"per_class": per_class, "warning_rate": warning}
+        self.calibration = calibrate(profile, self.logic, held_out, float(false_alarm_rate), **options)  # type: ignore[arg-type]
         self.profile_sha256 = ""
         return self.calibration
 

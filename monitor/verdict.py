@@ -129,9 +129,9 @@ class Verdicts(Sequence[Verdict]):
     @overload
     def __getitem__(self, index: int) -> Verdict: ...
     @overload
-    def __getitem__(self, index: slice | np.ndarray) -> list[Verdict]: ...
+    def __getitem__(self, index: slice | list[int] | np.ndarray) -> list[Verdict]: ...
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, (slice, np.ndarray)):
+        if isinstance(index, (slice, list, np.ndarray)):
             return [self[int(i)] for i in np.arange(len(self))[index]]
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected an index within {len(self)} verdicts, got {index}")

@@ -10,8 +10,6 @@ from typing import Any, cast
 from .network import Network
 
 _NAMES = [name for name in {**Network.__annotations__, **vars(Network)} if not name.startswith("_")]
-
-
 _NEEDED = "taps", "classes", "input_shape", "engine", "fingerprint", "observe", "run", "close"
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -156,10 +157,13 @@ class _Clocks(Struct):
 
 
 def _plain(value: Any) -> Any:
-    """A number or text of a subclass, such as numpy's float64, as the built-in type that it is."""
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
+    """A number or text of another class, such as numpy's, as the built-in type that it is."""
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return _finite(float(value))
+    if isinstance(value, str):
+        return str(value)
     raise TypeError(f"expected numbers, texts and lists of them, got {type(value).__name__}")
 
 

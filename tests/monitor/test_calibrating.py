@@ -110,3 +110,13 @@ def test_a_warning_rate_gives_warnings_below_alarms(network):
     assert (verdicts.alarm == (verdicts.confidence < 0.5)).all()
     with pytest.raises(ValueError, match=r"expected a warning rate above 0.05"):
         monitor.calibrate(batches(frames(1000, seed=1)), 0.05, warning_rate=0.01)
+
+
+def test_rates_from_numpy_are_numbers_like_others(network, tmp_path):
+    monitor = Monitor(network, SingleRange())
+    monitor.profile(batches(frames(400)), minimum_per_class=0)
+    found = monitor.calibrate(batches(frames(200, seed=1)), np.float32(0.25), warning_rate=np.float32(0.5))
+    assert (type(found.false_alarm_rate), type(found.warning_rate)) == (float, float)
+    monitor.save(tmp_path / "m.outrider")
+    again = Monitor.load(tmp_path / "m.outrider", network).calibration
+    assert (again.false_alarm_rate, again.warning_rate) == (0.25, 0.5)

@@ -70,4 +70,5 @@ def test_no_verdicts_have_a_repr():
 def test_a_mask_or_indices_choose_verdicts(monitor):
     verdicts = monitor.check(np.concatenate([frames(5), frames(2, far=20)]))[1]
     assert [v.score for v in verdicts[verdicts.alarm]] == verdicts.score[verdicts.alarm].tolist()
-    assert [v.score for v in verdicts[np.array([6, 0])]] == [verdicts[6].score, verdicts[0].score]
+    for chosen in (np.array([6, 0]), [6, 0]):
+        assert [v.score for v in verdicts[chosen]] == [verdicts[6].score, verdicts[0].score]

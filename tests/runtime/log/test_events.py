@@ -182,8 +182,10 @@ def test_numbers_and_texts_of_numpy_are_written_as_what_they_are():
     assert decode(number(encode(event), 1))[1] == EVENT._replace(score=0.5, layers=("relu1",), frame=3)
     header = replace(HEADER, false_alarm_rate=np.float64(0.05))
     assert decode(number(encode(header), 1))[1] == replace(HEADER, false_alarm_rate=0.05)
-    summary = replace(SUMMARY, values={"x": np.float64(0.5), "y": [np.float64("inf")]})
-    assert decode(number(encode(summary), 1))[1].values == {"x": 0.5, "y": ["inf"]}
+    summary = replace(SUMMARY, values={"x": np.float64(0.5), "y": [np.float64("inf"), np.float32("-inf"), np.int32(7)]})
+    assert decode(number(encode(summary), 1))[1].values == {"x": 0.5, "y": ["inf", "-inf", 7]}
+    header = replace(HEADER, false_alarm_rate=np.float32(0.25))
+    assert decode(number(encode(header), 1))[1] == replace(HEADER, false_alarm_rate=0.25)
     with pytest.raises(TypeError, match="expected numbers, texts and lists of them, got object"):
         encode(replace(SUMMARY, values={"x": object()}))
 
