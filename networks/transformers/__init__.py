@@ -1,0 +1,1 @@
+"""Models of the package transformers, seen as layers of attention heads: decoders, vision-language models, towers."""
