@@ -1,0 +1,54 @@
+"""A masked head: its attention made uniform, by putting the mean of its values where its output stood.
+
+One-head Defense (NeurIPS 2025) multiplies a head's query projection by 1e-5, so that its output at a position becomes
+the mean of the values that the position sees. No weight is edited here: that mean replaces the head's slice of the
+output projection's input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def seen_positions(mask: Any, padding: Tensor, window: int | None) -> Tensor:
+    """(batch, tokens, tokens) bool: which positions (last axis) each position sees in the plain pass.
+
+    mask: what the layer was given: (batch, 1, tokens, keys), bool with True for seen or numbers to add; anything else
+    stands for causal attention. padding: (batch, tokens), 0 where there is no token. window: of sliding attention.
+    """
+    tokens = padding.shape[1]
+    if isinstance(mask, Tensor) and mask.ndim == 4 and mask.shape[2] == tokens:
+        seen = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+        return seen[:, 0, :, :tokens].expand(len(padding), -1, -1)
+    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=padding.device).tril()
+    if window:
+        causal &= ~causal.tril(-window)
+    return causal & padding.bool()[:, None]
+
+
+def means_of_values(values: Tensor, seen: Tensor) -> Tensor:
+    """The mean of the values that each position sees: (batch, groups, positions, head_dim), in float32.
+
+    values: (batch, groups, tokens, head_dim). seen: (batch, positions, tokens) bool. Zero where nothing is seen.
+    """
+    weights = seen.float() / seen.sum(-1, keepdim=True).clamp(min=1)
+    return weights[:, None] @ values.float()
+
+
+@contextmanager
+def replaced(projection: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """While it lasts, the projection works on what `change` makes of its input."""
+
+    def hook(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return change(args[0]), *args[1:]
+
+    handle = projection.register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
