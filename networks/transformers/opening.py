@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from .decoder import Decoder
 from .importing import import_transformers
@@ -43,7 +44,7 @@ def open_decoder(
         processor = reader.from_pretrained(folder, **options)
         asked = dtype if dtype == "auto" else getattr(torch, dtype)
         model = kind.from_pretrained(folder, dtype=asked, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ValueError(f"{path}: expected a model that transformers can open, got {error}") from error
     finally:
         if shown:

@@ -1,0 +1,47 @@
+"""What hooks keep of a pass, and what they leave alone."""
+
+from __future__ import annotations
+
+import torch
+
+from outrider.networks.transformers import Decoder
+from outrider.networks.transformers.prefill import Recording
+
+
+def test_only_the_first_pass_is_kept(decoder_model):
+    model = decoder_model("llama")
+    decoder = Decoder(model)
+    first, second = torch.tensor([[5, 6, 7]]), torch.tensor([[8, 9]])
+    with Recording(model, decoder.backbone, keep=1) as recording, torch.no_grad():
+        assert not recording.done
+        model(first)
+        logits = recording.kept.logits.clone()
+        model(second)
+    assert recording.done
+    assert torch.equal(recording.arguments["input_ids"], first)
+    assert [len(recording.kept.slices), len(recording.kept.states), recording.kept.whole.shape[1]] == [3, 3, 3]
+    assert torch.equal(recording.kept.logits, logits)
+    assert torch.equal(recording.kept.whole[:, -1], recording.kept.states[1])
+
+
+def test_a_failing_pass_leaves_no_hook_and_no_prefill(decoder_model):
+    model = decoder_model("llama")
+    decoder = Decoder(model)
+    try:
+        with decoder.watching() as watch:
+            model(torch.tensor([[5, 1000]]))
+    except IndexError:
+        pass
+    assert watch.prefill is None
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+
+
+def test_what_a_prefill_holds_outlives_changes_of_the_cache(decoder_model):
+    model = decoder_model("llama")
+    decoder = Decoder(model)
+    plain = decoder.prefill({"input_ids": torch.tensor([[5, 6, 7, 8]])})
+    before = decoder.last_query(plain)
+    with torch.no_grad():
+        model(torch.tensor([[9]]), cache=plain.cache, use_cache=True)
+    assert plain.cache.get_seq_length() == 5
+    assert (decoder.last_query(plain) == before).all()
