@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .backbone import Backbone, decoder_backbone, tower_backbone
-    from .decoder import Decoder, Head, Watch
+    from .decoder import Decoder, Head, WatchedPass
     from .importing import import_transformers
     from .opening import open_decoder
     from .prefill import Prefill
     from .prompts import Chat, Prompt, PromptError, as_prompt
 
 __all__ = [
-    "Backbone", "Chat", "Decoder", "Head", "Prefill", "Prompt", "PromptError", "Watch", "as_prompt", "decoder_backbone",
-    "import_transformers", "open_decoder", "tower_backbone",
+    "Backbone", "Chat", "Decoder", "Head", "Prefill", "Prompt", "PromptError", "WatchedPass", "as_prompt",
+    "decoder_backbone", "import_transformers", "open_decoder", "tower_backbone",
 ]  # fmt: skip
 
 _MODULES = {
     "backbone": ("Backbone", "decoder_backbone", "tower_backbone"),
-    "decoder": ("Decoder", "Head", "Watch"),
+    "decoder": ("Decoder", "Head", "WatchedPass"),
     "importing": ("import_transformers",),
     "opening": ("open_decoder",),
     "prefill": ("Prefill",),

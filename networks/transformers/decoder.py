@@ -162,10 +162,10 @@ class Decoder:
         return recording.kept.final.float().cpu().numpy()
 
     @contextmanager
-    def watching(self, keep: int | None = None) -> Iterator[Watch]:
+    def watching(self, keep: int | None = None) -> Iterator[WatchedPass]:
         """While it lasts, the first pass of the model, such as that of its own ``generate``, is kept as a prefill."""
         with Recording(self.model, self.backbone, keep) as recording:
-            yield Watch(self, recording)
+            yield WatchedPass(self, recording)
 
     # The plain pass.
 
@@ -313,7 +313,7 @@ class Decoder:
         return wanted
 
 
-class Watch:
+class WatchedPass:
     """A pass of the model that is being watched."""
 
     def __init__(self, decoder: Decoder, recording: Recording) -> None:
