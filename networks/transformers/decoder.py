@@ -47,6 +47,7 @@ class Decoder:
         self.head_dim, self.width = backbone.head_dim, backbone.width
         self.context: int | None = getattr(config, "max_position_embeddings", None)
         self.dtype = str(self.model.dtype).removeprefix("torch.")
+        self._takes = frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
     def name(self) -> str:
@@ -143,7 +144,7 @@ class Decoder:
         hidden = kept.whole
         with torch.no_grad():
             for current in range(kept.keep, self.layers):
-                given = kept.arguments[current]
+                given = kept.arguments(current)
                 arguments = {k: v for k, v in given.items() if not _is_cache(v)} | {"use_cache": False}
                 arguments = {k: v for k, v in arguments.items() if k in given}
                 with self._masked(prefill, layer, index) if current == layer else ExitStack():
@@ -173,14 +174,13 @@ class Decoder:
         """Inputs on the model's device, with the positions of tokens behind padding where the model counts from 0."""
         given = {k: v.to(self.model.device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
         mask = given["attention_mask"]
-        takes = inspect.signature(self.model.forward).parameters
         inner = getattr(self.model, "model", self.model)
-        if "position_ids" in takes and "position_ids" not in given and not hasattr(inner, "get_rope_index"):
+        if "position_ids" in self._takes and "position_ids" not in given and not hasattr(inner, "get_rope_index"):
             given["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
         return given
 
     def _forward(self, inputs: Mapping[str, Any], more: dict[str, Any]) -> None:
-        if "logits_to_keep" in inspect.signature(self.model.forward).parameters:
+        if "logits_to_keep" in self._takes:
             more = {"logits_to_keep": 1, **more}
         self.model(**{**inputs, **more})
 
@@ -213,13 +213,15 @@ class Decoder:
 
     def _seen(self, prefill: Prefill, layer: int) -> Tensor:
         kept: Kept = prefill.kept
-        mask = kept.arguments[layer].get("attention_mask")
-        if "alibi" in kept.arguments[layer]:
+        given = kept.arguments(layer)
+        if "alibi" in given:
             raise ValueError("expected attention without a bias for distance, got alibi; a masked head is not uniform")
         attention = next(
             (m for m in self.backbone.layers[layer].modules() if getattr(m, "layer_idx", None) == layer), None
         )
-        return seen_positions(mask, prefill.inputs["attention_mask"], getattr(attention, "sliding_window", None))
+        return seen_positions(
+            given.get("attention_mask"), prefill.inputs["attention_mask"], getattr(attention, "sliding_window", None)
+        )
 
     def _masked(self, prefill: Prefill, layer: int, head: int) -> Any:
         """A context in which the head is masked at all positions of the prompt."""
@@ -263,7 +265,7 @@ class Decoder:
 
     def _for_rows(self, prefill: Prefill, layer: int, rows: int, seen: Tensor, cache: Any) -> dict[str, Any]:
         """The arguments of a layer for rows that all stand at the last position and see the prompt and themselves."""
-        arguments = dict(prefill.kept.arguments[layer])
+        arguments = prefill.kept.arguments(layer)
         for name, value in arguments.items():
             if _is_cache(value):
                 arguments[name] = cache

@@ -64,18 +64,30 @@ class Prefill:
 class Kept:
     """The tensors that hooks keep of one pass. keep: the first layer whose whole input is kept, None for none.
 
-    slices, states: a tensor per layer, (batch, heads * head_dim) and (batch, width). arguments: what each layer was
-    called with besides. whole: (batch, tokens, width), what entered layer `keep`. final, logits: at the last position.
+    slices, states: a tensor per layer, (batch, heads * head_dim) and (batch, width). calls: what each layer was called
+    with. whole: (batch, tokens, width), what entered layer `keep`. final, logits: at the last position.
     """
 
     def __init__(self, keep: int | None) -> None:
         self.keep = keep
         self.slices: list[Tensor] = []
         self.states: list[Tensor] = []
-        self.arguments: list[dict[str, Any]] = []
+        self.calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
         self.whole: Tensor | None = None
         self.final: Tensor = torch.empty(0)
         self.logits: Tensor | None = None
+
+    def arguments(self, layer: int) -> dict[str, Any]:
+        """What a layer was called with besides the hidden states, by name."""
+        module, args, kwargs = self.calls[layer]
+        signature = inspect.signature(module.forward)
+        hidden = next(iter(signature.parameters))
+        given = dict(signature.bind(None, *args, **{k: v for k, v in kwargs.items() if k != hidden}).arguments)
+        for parameter in signature.parameters.values():
+            if parameter.kind == parameter.VAR_KEYWORD:
+                given |= given.pop(parameter.name, {})
+        del given[hidden]
+        return given
 
 
 class Recording:
@@ -97,8 +109,7 @@ class Recording:
         backbone = self._backbone
         self._handles.append(self._model.register_forward_pre_hook(self._called, with_kwargs=True))
         for index, layer in enumerate(backbone.layers):
-            hook = self._layer(index, inspect.signature(layer.forward))
-            self._handles.append(layer.register_forward_pre_hook(hook, with_kwargs=True))
+            self._handles.append(layer.register_forward_pre_hook(self._layer(index), with_kwargs=True))
         for projection in backbone.projections:
             self._handles.append(projection.register_forward_pre_hook(self._projection))
         last = backbone.norm if backbone.norm is not None else backbone.layers[-1]
@@ -118,19 +129,14 @@ class Recording:
             names = list(inspect.signature(self._model.forward).parameters)
             self.arguments = dict(zip(names, args, strict=False)) | kwargs
 
-    def _layer(self, index: int, signature: inspect.Signature) -> Callable[..., None]:
-        rest = [p.name for p in signature.parameters.values() if p.kind == p.VAR_KEYWORD]
-
-        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _layer(self, index: int) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self._calls += index == 0
             if self._calls != 1:
                 return
-            given = dict(signature.bind(*args, **kwargs).arguments)
-            for name in rest:
-                given |= given.pop(name, {})
-            hidden = given.pop(next(iter(signature.parameters)))
+            hidden = args[0] if args else kwargs["hidden_states"]
             self.kept.states.append(hidden[:, -1].detach().clone())
-            self.kept.arguments.append(given)
+            self.kept.calls.append((module, args[1:], kwargs))
             if index == self.kept.keep:
                 self.kept.whole = hidden.detach().clone()
 
