@@ -252,3 +252,35 @@ def test_a_cache_that_forgot_the_prompt_is_refused(decoder_model):
     np.testing.assert_allclose(
         decoder.last_query(watch.prefill), decoder.last_query(decoder.prefill(inputs)), atol=1e-5
     )
+
+
+def test_a_backend_of_ones_own_makes_way_for_a_mask_and_comes_back(decoder_model):
+    transformers = import_transformers()
+    asked = []
+
+    def causal(module, query, key, value, mask, **more):
+        """Attention that takes no mask, as flash attention does: full prompts and single tokens alone."""
+        asked.append(query.shape[2])
+        assert mask is None
+        assert query.shape[2] in (1, key.shape[2])
+        return transformers.integrations.sdpa_attention.sdpa_attention_forward(module, query, key, value, None, **more)
+
+    transformers.AttentionInterface.register("causal_only", causal)
+    transformers.AttentionMaskInterface.register("causal_only", lambda *_args, **_more: None)
+    model = decoder_model("llama")
+    inputs = {"input_ids": prompts((9,))["input_ids"]}
+    expected = Decoder(model).last_query(Decoder(model).prefill(inputs))
+    model.set_attn_implementation("causal_only")
+    decoder = Decoder(model)
+    plain = decoder.prefill(inputs, keep=0)
+    np.testing.assert_allclose(decoder.last_query(plain), expected, atol=1e-5)
+    np.testing.assert_allclose(decoder.exact(plain, (1, 1)), decoder.full(plain, (1, 1)), atol=1e-5)
+    assert model.config._attn_implementation == "causal_only"
+    assert asked == [9] * 9
+
+
+def test_half_precision_of_either_kind_runs(decoder_model):
+    decoder = Decoder(decoder_model("llama").to(torch.float16))
+    plain = decoder.prefill(prompts(), keep=0)
+    assert np.isfinite(decoder.last_query(plain)).all()
+    np.testing.assert_allclose(decoder.exact(plain, (1, 1)), decoder.full(plain, (1, 1)), atol=0.05)
