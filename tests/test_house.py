@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "runtime": {"coverage", "networks", "monitor"},
 }
 OPTIONAL = (
-    "PIL", "av", "cyclonedds", "google.protobuf", "gymnasium", "jinja2", "matplotlib", "mcap", "onnx", "onnxruntime",
-    "prometheus_client", "rerun", "rosbags", "sklearn", "torch", "torchattacks", "torchvision", "transformers",
+    "PIL", "accelerate", "av", "cyclonedds", "gguf", "google.protobuf", "gymnasium", "jinja2", "matplotlib", "mcap",
+    "onnx", "onnxruntime", "onnxruntime_genai", "peft", "prometheus_client", "rerun", "rosbags", "sklearn",
+    "tokenizers", "torch", "torchattacks", "torchvision", "transformers",
 )  # fmt: skip
 TORCH_ONLY = {
     "HELD_OUT",
@@ -259,10 +260,12 @@ def test_importing_the_core_does_not_import_optional_packages(tmp_path):
         ("networks.TorchNetwork(None, (1,))", "torch"),
         ("networks.OnnxNetwork(b'')", "onnx"),
         ("networks.load_dataset('digits')", "demo"),
+        ("networks.transformers.open_decoder('folder')", "lvlm"),
     ],
 )
 def test_a_missing_extra_is_named_with_its_install_command(call, extra, tmp_path):
-    code = f"{WITHOUT_OPTIONAL}\nfrom outrider import networks\ntry: {call}\nexcept ImportError as error: print(error)"
+    rooms = "import outrider.networks.transformers\nfrom outrider import networks"
+    code = f"{WITHOUT_OPTIONAL}\n{rooms}\ntry: {call}\nexcept ImportError as error: print(error)"
     message = python(code, tmp_path)
     assert f"pip install 'outrider[{extra}]'" in message
     assert "\n" not in message

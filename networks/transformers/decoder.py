@@ -16,7 +16,7 @@ from torch import Tensor
 from .backbone import Backbone, decoder_backbone
 from .importing import cache_keyword, import_transformers
 from .masking import means_of_values, replaced, seen_positions
-from .prefill import Kept, Prefill, Recording
+from .prefill import Kept, PassHooks, Prefill
 from .prompts import Chat, left_padded
 
 Head = tuple[int, int]
@@ -97,7 +97,7 @@ class Decoder:
         if self.context is not None and tokens > self.context:
             raise ValueError(f"expected at most {self.context:,} tokens, got {tokens:,}")
         cache = import_transformers().DynamicCache()
-        with Recording(self.model, self.backbone, keep) as recording, torch.no_grad():
+        with PassHooks(self.model, self.backbone, keep) as recording, torch.no_grad():
             self._forward(given, {cache_keyword(): cache, "use_cache": True})
         return self._checked(Prefill(self.backbone, given, cache, recording.kept))
 
@@ -156,7 +156,7 @@ class Decoder:
         layer, index = self._within(head)
         with (
             self._masked(prefill, layer, index),
-            Recording(self.model, self.backbone) as recording,
+            PassHooks(self.model, self.backbone) as recording,
             torch.no_grad(),
         ):
             self._forward(prefill.inputs, {"use_cache": False})
@@ -165,7 +165,7 @@ class Decoder:
     @contextmanager
     def watching(self, keep: int | None = None) -> Iterator[WatchedPass]:
         """While it lasts, the first pass of the model, such as that of its own ``generate``, is kept as a prefill."""
-        with Recording(self.model, self.backbone, keep) as recording:
+        with PassHooks(self.model, self.backbone, keep) as recording:
             yield WatchedPass(self, recording)
 
     # The plain pass.
@@ -318,7 +318,7 @@ class Decoder:
 class WatchedPass:
     """A pass of the model that is being watched."""
 
-    def __init__(self, decoder: Decoder, recording: Recording) -> None:
+    def __init__(self, decoder: Decoder, recording: PassHooks) -> None:
         self._decoder = decoder
         self._recording = recording
         self._prefill: Prefill | None = None

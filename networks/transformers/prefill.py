@@ -90,7 +90,7 @@ class Kept:
         return given
 
 
-class Recording:
+class PassHooks:
     """Hooks on a model that keep what the first pass through its layers shows; later passes are not looked at.
 
     A context manager. kept: of that pass. done: whether it has run. arguments: what the model was called with.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from outrider.networks.transformers import Decoder
-from outrider.networks.transformers.prefill import Recording
+from outrider.networks.transformers.prefill import PassHooks
 
 
 def test_only_the_first_pass_is_kept(decoder_model):
     model = decoder_model("llama")
     decoder = Decoder(model)
     first, second = torch.tensor([[5, 6, 7]]), torch.tensor([[8, 9]])
-    with Recording(model, decoder.backbone, keep=1) as recording, torch.no_grad():
+    with PassHooks(model, decoder.backbone, keep=1) as recording, torch.no_grad():
         assert not recording.done
         model(first)
         logits = recording.kept.logits.clone()
