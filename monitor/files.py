@@ -108,6 +108,11 @@ def write_whole(path: Path, data: bytes, error_type: type[OutriderError] = Profi
 def read_profile(path: str | os.PathLike) -> tuple[Profile, Logic, Calibration | None]:
     """Read a file of `write_profile`. Raises ProfileError for anything else, before using any of it."""
     facts = read_facts(path)
+    if "kind" in facts:
+        raise ProfileError(
+            f"{path}: expected a profile of a network, got one of {facts['kind']}; load a guard of attention heads with"
+            " outrider.monitor.heads.HeadGuard.load"
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)

@@ -1,0 +1,224 @@
+"""The file of a guard: the container of a profile, safetensors with JSON metadata; docs/reference/heads.md has it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ..calibration import check_rate
+from ..errors import MismatchError, ProfileError
+from ..files import _KEY, FORMAT, read_facts, write_whole
+from .calibrating import HeadCalibration
+from .search import SearchReport
+from .statistic import Arrays, Head, check_model, describe_statistic, head_name, make_statistic
+
+if TYPE_CHECKING:
+    from ...networks.transformers import Decoder
+    from .guard import HeadGuard
+
+KIND = "heads"
+"""What the metadata of a guard's file says under "kind"; a profile of a network says nothing there."""
+_DIGEST = "sha256"
+_IDENTITY = ("fingerprint", "dtype", "encoding")
+_SIZES = ("layers", "heads", "groups", "head_dim", "width")
+
+Guard = TypeVar("Guard", bound="HeadGuard")
+
+
+def write_guard(path: str | os.PathLike[str], guard: HeadGuard) -> None:
+    """Write a guard as one file, whole or not at all. Raises NotReadyError before a search, ProfileError."""
+    facts, tensors = pack_guard(guard)
+    write_packed(path, facts, tensors)
+
+
+def read_guard(path: str | os.PathLike[str], decoder: Decoder, cls: type[Guard]) -> Guard:
+    """The guard of a file of `write_guard`; see `HeadGuard.load`."""
+    facts, tensors = read_packed(path)
+    if (made := facts.get("class")) not in (cls.__name__, "CriticalHead"):
+        raise ProfileError(f"{path}: expected a file of {cls.__name__}, got one of {made}; load it with {made}.load")
+    return unpack_guard(path, facts, tensors, decoder, cls)
+
+
+def pack_guard(guard: HeadGuard) -> tuple[dict[str, Any], Arrays]:
+    """The facts of a guard in JSON types, and its arrays. Raises NotReadyError before a search."""
+    decoder, report, calibration = guard.decoder, guard.report, guard.calibration
+    tensors = {f"model.{name}": array for name, array in guard.model.items()}
+    tensors["searched"] = _digests(guard.searched)
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": KIND,
+        "class": type(guard).__name__,
+        "decoder": {name: getattr(decoder, name) for name in ("name", "engine", *_IDENTITY, *_SIZES)},
+        "statistic": describe_statistic(guard.statistic),
+        "rule": guard.rule,
+        "chosen": [list(head) for head in guard.chosen],
+        "search": None,
+        "calibration": None,
+    }
+    if report is not None:
+        tensors |= {
+            "search.auroc": report.auroc, "search.separation": report.separation, "search.null": report.null,
+        }  # fmt: skip
+        facts["search"] = {
+            "found": report.found,
+            "p_value": report.p_value,
+            "unsafe": report.unsafe,
+            "safe": report.safe,
+            "skipped": [list(one) for one in report.skipped],
+        }
+    if calibration is not None:
+        facts["calibration"], arrays = pack_calibration(calibration)
+        tensors |= arrays
+    return facts, tensors
+
+
+def pack_calibration(calibration: HeadCalibration) -> tuple[dict[str, Any], Arrays]:
+    """The facts of a calibration in JSON types, and its arrays."""
+    return {
+        "false_alarm_rate": float(calibration.false_alarm_rate),
+        "threshold": calibration.threshold,
+        "flagged": calibration.flagged,
+        "judged": calibration.judged,
+        "excluded": calibration.excluded,
+    }, {f"calibration.{name}": getattr(calibration, name) for name in ("scores", "lengths", "limits")}
+
+
+def unpack_calibration(stored: Mapping[str, Any], tensors: Arrays, heads: int) -> HeadCalibration:
+    """The calibration of facts and arrays of `pack_calibration`. Raises KeyError, TypeError, ValueError."""
+    scores = _array(tensors, "calibration.scores", (None,), np.float64)
+    threshold, rate = float(stored["threshold"]), float(stored["false_alarm_rate"])
+    check_rate(rate)
+    if threshold not in scores:
+        raise ValueError("expected a threshold that is one of the calibration's scores, got another")
+    return HeadCalibration(
+        rate, threshold, scores, _array(tensors, "calibration.lengths", scores.shape, np.int64),
+        _array(tensors, "calibration.limits", (heads,), np.float32), int(stored["flagged"]), int(stored["judged"]),
+        {str(reason): int(count) for reason, count in stored["excluded"].items()},
+    )  # fmt: skip
+
+
+def unpack_guard(
+    path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Arrays, decoder: Decoder, cls: type[Guard]
+) -> Guard:
+    """The guard of facts and arrays of `pack_guard`. Raises MismatchError, ProfileError."""
+    with damage_told(path):
+        _refuse_another_model(path, facts, decoder)
+        return _assemble(facts, tensors, decoder, cls)
+
+
+@contextmanager
+def damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make a ProfileError of what goes wrong with facts of another form."""
+    try:
+        yield
+    except ProfileError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise ProfileError(f"{path}: expected a guard of format {FORMAT}, got a damaged one: {reason}") from error
+
+
+def write_packed(path: str | os.PathLike[str], facts: dict[str, Any], tensors: Arrays) -> None:
+    """Write facts and arrays with the digest of both. Only the owner may read it: it has digests of prompts."""
+    text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = save(arrays, {_KEY: text, _DIGEST: _content(text, arrays)})
+    write_whole(Path(path), data, mode=0o600)
+
+
+def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
+    """The facts and arrays of a file, once their digest is found right. Raises ProfileError, FileNotFoundError."""
+    facts = read_facts(path)
+    if facts.get("kind") != KIND:
+        raise ProfileError(
+            f"{path}: expected a guard of attention heads, got a profile of a network; load it with Monitor.load"
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise ProfileError(f"{path}: expected a guard of attention heads, got a damaged file: {error}") from error
+    if metadata.keys() != {_KEY, _DIGEST} or metadata[_DIGEST] != _content(metadata[_KEY], tensors):
+        raise ProfileError(f"{path}: expected what was written, got a file that was altered; its SHA-256 does not fit")
+    return facts, tensors
+
+
+def _content(text: str, tensors: Arrays) -> str:
+    """SHA-256 over the header's facts and every array: name, dtype, shape, bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name, array in sorted(tensors.items()):
+        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _refuse_another_model(path: str | os.PathLike[str], facts: Mapping[str, Any], decoder: Decoder) -> None:
+    made = facts["decoder"]
+    advice = {
+        "fingerprint": "it is another model, or its weights changed",
+        "dtype": "calibrate in the dtype that serves",
+        "encoding": "the chat template or the system prompt differs",
+    }
+    lines = []
+    for name in (*_SIZES, *_IDENTITY):
+        expected, got = made[name], getattr(decoder, name)
+        if expected != got:
+            shown = [
+                f"{value[:12]}…" if isinstance(value, str) and len(value) > 16 else value for value in (expected, got)
+            ]
+            hint = f"; {advice[name]}" if name in advice else ""
+            lines.append(f"expected {name} {shown[0]}, got {shown[1]}{hint}")
+    for layer, head in facts["chosen"]:
+        if layer >= decoder.layers or head >= decoder.heads:
+            lines.append(
+                f"expected {head_name((layer, head))}, got a model of {decoder.layers} layers x {decoder.heads} heads"
+            )
+            break
+    if lines:
+        raise MismatchError(f"{path}: expected {made['name']}, got another model:\n  " + "\n  ".join(lines))
+
+
+def _assemble(facts: Mapping[str, Any], tensors: Arrays, decoder: Decoder, cls: type[Guard]) -> Guard:
+    chosen: list[Head] = [(int(layer), int(head)) for layer, head in facts["chosen"]]
+    statistic = make_statistic(**facts["statistic"])
+    model = {name[6:]: array for name, array in tensors.items() if name.startswith("model.")}
+    check_model(statistic, model, len(chosen), decoder.head_dim)
+    guard = cls.of(decoder, statistic, len(chosen), str(facts["rule"]))
+    guard.learn(chosen, model)
+    guard.searched = frozenset(row.tobytes().hex() for row in _array(tensors, "searched", (None, 32), np.uint8))
+    if (search := facts["search"]) is not None:
+        shape = decoder.layers, decoder.heads
+        guard.report = SearchReport(
+            facts["statistic"], guard.rule, _array(tensors, "search.auroc", shape, np.float64, nan=True),
+            _array(tensors, "search.separation", shape, np.float64, nan=True), tuple(chosen), float(search["found"]),
+            _array(tensors, "search.null", (None,), np.float64),
+            None if search["p_value"] is None else float(search["p_value"]), int(search["unsafe"]),
+            int(search["safe"]), tuple((str(a), int(b), str(c)) for a, b, c in search["skipped"]),
+        )  # fmt: skip
+    if facts["calibration"] is not None:
+        guard.calibration = unpack_calibration(facts["calibration"], tensors, len(chosen))
+    return guard
+
+
+def _array(tensors: Arrays, name: str, shape: tuple[int | None, ...], dtype: Any, *, nan: bool = False) -> np.ndarray:
+    array = tensors[name]
+    fits = array.ndim == len(shape) and all(s is None or s == n for s, n in zip(shape, array.shape, strict=True))
+    if not fits or array.dtype != dtype:
+        raise ValueError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
+    if array.dtype.kind == "f" and not nan and not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, got others")
+    return array
+
+
+def _digests(searched: frozenset[str]) -> np.ndarray:
+    return np.array([list(bytes.fromhex(digest)) for digest in sorted(searched)], np.uint8).reshape(-1, 32)
