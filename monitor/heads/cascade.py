@@ -255,8 +255,8 @@ class Cascade:
         write_packed(path, facts, arrays | tensors)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], decoder: Decoder, second: Judge | Decoder | None = None) -> Self:
-        """The cascade from a file. second: the judge of one's own, or the other model of the second guard.
+    def load(cls, path: str | os.PathLike[str], decoder: Decoder, second: Any = None) -> Self:
+        """The cascade from a file. second: the judge of one's own, or the other model's decoder of a second guard.
 
         Raises MismatchError, ProfileError and FileNotFoundError as `HeadGuard.load`; ValueError where a judge of one's
         own is needed and not given.

@@ -27,8 +27,9 @@ class Features:
     """What was measured of n prompts, in their order.
 
     heads: the m heads. values: (n, m, size) float32 or float64, NaN for a prompt that could not be judged.
-    lengths: (n,) int64 tokens, 0 for such a prompt. digests: SHA-256 of each prompt's text and pictures, empty where one cannot be
-    read. reasons: why a prompt could not be judged, empty where it was. source: model, dtype, encoding and statistic.
+    lengths: (n,) int64 tokens, 0 for such a prompt. digests: SHA-256 of each prompt's text and pictures, empty where
+    one cannot be read. reasons: why a prompt could not be judged, empty where it was. source: model, dtype, encoding
+    and statistic.
     Indices or a mask choose prompts: ``features[:50]``.
     """
 

@@ -173,11 +173,8 @@ def _refuse_another_model(path: str | os.PathLike[str], facts: Mapping[str, Any]
     for name in (*_SIZES, *_IDENTITY):
         expected, got = made[name], getattr(decoder, name)
         if expected != got:
-            shown = [
-                f"{value[:12]}…" if isinstance(value, str) and len(value) > 16 else value for value in (expected, got)
-            ]
             hint = f"; {advice[name]}" if name in advice else ""
-            lines.append(f"expected {name} {shown[0]}, got {shown[1]}{hint}")
+            lines.append(f"expected {name} {_short(expected)}, got {_short(got)}{hint}")
     for layer, head in facts["chosen"]:
         if layer >= decoder.layers or head >= decoder.heads:
             lines.append(
@@ -186,6 +183,10 @@ def _refuse_another_model(path: str | os.PathLike[str], facts: Mapping[str, Any]
             break
     if lines:
         raise MismatchError(f"{path}: expected {made['name']}, got another model:\n  " + "\n  ".join(lines))
+
+
+def _short(fact: Any) -> Any:
+    return f"{fact[:12]}…" if isinstance(fact, str) and len(fact) > 16 else fact
 
 
 def _assemble(facts: Mapping[str, Any], tensors: Arrays, decoder: Decoder, cls: type[Guard]) -> Guard:

@@ -83,21 +83,23 @@ class SearchReport:
         }
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.statistic['name']} of {self.auroc.size} heads, {self.unsafe} unsafe and {self.safe} safe prompts"
-        ]
-        shown = self.chosen[:8]
+        measured, shown = int(np.isfinite(self.auroc).sum()), self.chosen[:8]
         more = f", and {len(self.chosen) - len(shown)} more" if len(self.chosen) > len(shown) else ""
-        lines.append(f"chosen: {', '.join(f'{head_name(h)} ({self.auroc[h]:.3f})' for h in shown)}{more}")
+        reached = f"cross-validated AUROC of the choice {self.found:.3f}"
         if self.p_value is None:
-            lines.append(f"cross-validated AUROC of the choice {self.found:.3f}; not held against shuffled labels")
+            against = "not held against shuffled labels"
         else:
-            lines.append(
-                f"cross-validated AUROC of the choice {self.found:.3f}; on shuffled labels {np.median(self.null):.3f} in"
-                f" the middle and at most {self.null.max():.3f} (p = {self.p_value:.3g}, {len(self.null)} shuffles)"
-            )
-        lines += [f"{kind} prompt {index} was left out: {reason}" for kind, index, reason in self.skipped]
-        return "\n".join(lines)
+            middle, highest = float(np.median(self.null)), float(self.null.max())
+            shuffles = f"{len(self.null)} shuffles, p = {self.p_value:.3g}"
+            against = f"on shuffled labels {middle:.3f} in the middle and at most {highest:.3f} ({shuffles})"
+        return "\n".join(
+            [
+                f"{self.statistic['name']} of {measured} heads, {self.unsafe} unsafe and {self.safe} safe prompts",
+                f"chosen: {', '.join(f'{head_name(head)} ({self.auroc[head]:.3f})' for head in shown)}{more}",
+                f"{reached}; {against}",
+                *(f"{kind} prompt {index} was left out: {reason}" for kind, index, reason in self.skipped),
+            ]
+        )
 
 
 def check_enough(unsafe: int, safe: int) -> None:
