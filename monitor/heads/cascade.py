@@ -149,7 +149,7 @@ class Cascade:
         low = float(np.quantile(edges, 1 - false_alarm_rate / 2 - self.band))
         if not low < high:
             raise CalibrationError(f"expected scores of the first guard that differ, got {low:g} for a whole band")
-        inside = [low < score <= high for score in first]
+        inside = [bool(low < score <= high) for score in first]
         second = [self._second(thing) if ok else None for thing, ok in zip(kept, inside, strict=True)]
         placed = np.array([one for one in second[::2] if one is not None and math.isfinite(one)])
         middle, spread = (float(np.median(placed)), float(placed.std())) if len(placed) else (0.0, 1.0)

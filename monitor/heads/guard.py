@@ -115,7 +115,9 @@ class HeadGuard:
         )
         chosen = tuple(heads[i] for i in choice.chosen)
         self.learn(chosen, self.statistic.fit(values[:, choice.chosen], labels))
-        self.searched = frozenset(digest for features in kinds.values() for digest in features.digests if digest)
+        self.searched = frozenset(
+            digest for kind, features in kinds.items() for digest in features[judged[kind]].digests if digest
+        )
         self.report = SearchReport(
             describe_statistic(self.statistic), self.rule, self._map(heads, choice.auroc),
             self._map(heads, choice.separation), chosen, choice.found, choice.null, choice.p_value, numbers["unsafe"],

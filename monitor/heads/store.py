@@ -81,7 +81,7 @@ class FeatureStore:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray, int]]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             key = json.loads(file["key"].tobytes())
             digests, values, lengths = file["digests"], file["values"], file["lengths"]
         if not isinstance(key, dict) or values.ndim != 3 or values.dtype.kind != "f":

@@ -12,7 +12,7 @@ from outrider.networks.transformers import PromptError
 
 LAYERS, HEADS, SIZE, WIDTH = 3, 4, 6, 16
 TELLING = (1, 2)
-"""The head that reacts to unsafe prompts."""
+"""The head that reacts to unsafe prompts most; layer 0 head 1 reacts less."""
 
 
 class FakePrefill:
@@ -56,6 +56,7 @@ class FakeDecoder:
     def _heads(self, text):
         heads = _noise(text, (LAYERS, HEADS, SIZE), "heads")
         heads[TELLING] += 3 * ("harm" in text)
+        heads[0, 1] += 1.5 * ("harm" in text)
         if "broken" in text:
             heads[2, 3, 0] = np.nan
         return heads
