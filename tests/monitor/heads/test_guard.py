@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +147,15 @@ def test_the_critical_head_is_the_one_that_deflects_on_unsafe_prompts(decoder, s
 def test_a_critical_head_is_of_a_deflection(decoder):
     with pytest.raises(ValueError, match="take HeadGuard"):
         CriticalHead(decoder, "read_out")
+
+
+def test_the_room_opens_without_torch_or_transformers(tmp_path):
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'sklearn'): sys.modules[name] = None\n"
+        "from outrider.monitor.heads import HeadGuard, statistic_names\n"
+        "print(*statistic_names())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["deflection_profile", "exact", "full", "last_query", "read_out"]
