@@ -81,19 +81,20 @@ def source_of(decoder: Decoder, statistic: Statistic) -> dict[str, str]:
 def measure(
     decoder: Decoder, prompts: Iterable[Any], statistic: Statistic, heads: Sequence[Head] | None = None, *,
     batch: int = 1, progress: Progress | None = None, store: FeatureStore | None = None,
+    source: dict[str, str] | None = None,
 ) -> Features:  # fmt: skip
     """Run every prompt once and measure these heads, or all of them.
 
     batch: prompts run at once, of similar length and padded on the left. In half precision their values depend on it a
     little, so measure as the guard will serve. store: kept features; those it holds are not run again, and it is
-    written every so often. A prompt that cannot be judged has its reason, and the rest goes on. Raises MismatchError
-    for a store of another model, dtype, encoding or statistic.
+    written every so often. source: what `source_of` says, where that is known. A prompt that cannot be judged has its
+    reason, and the rest goes on. Raises MismatchError for a store of another model, dtype, encoding or statistic.
     """
     if batch < 1:
         raise ValueError(f"expected a batch of at least 1 prompt, got {batch}")
     things = list(prompts)
     heads = tuple(all_heads(decoder) if heads is None else heads)
-    source = source_of(decoder, statistic)
+    source = source_of(decoder, statistic) if source is None else source
     digests = [prompt_digest(thing) for thing in things]
     found: dict[int, tuple[np.ndarray, int]] = {}
     reasons = [""] * len(things)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..errors import NotReadyError, ProfileError, warn
 from ..verdict import Verdict
 from .calibrating import HeadCalibration, calibrate, refused, usable, verdict_of
 from .drift import HeadDrift, compare
-from .features import Features, Progress, check_source, measure
+from .features import Features, Progress, check_source, measure, source_of
 from .search import RULES, SearchReport, check_enough, choose
 from .statistic import Arrays, Head, Scorer, Statistic, describe_statistic, head_name, make_statistic
 from .store import FeatureStore
@@ -75,8 +76,13 @@ class HeadGuard:
         What it returns may be split, and given wherever prompts are.
         """
         return measure(
-            self.decoder, prompts, self.statistic, heads, batch=self.batch, progress=progress, store=store
+            self.decoder, prompts, self.statistic, heads, batch=self.batch, progress=progress, store=store,
+            source=self._source,
         )  # fmt: skip
+
+    @cached_property
+    def _source(self) -> dict[str, str]:
+        return source_of(self.decoder, self.statistic)
 
     # Search.
 
