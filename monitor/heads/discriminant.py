@@ -40,7 +40,11 @@ def cross_validated_lda(values: np.ndarray, labels: np.ndarray, folds: np.ndarra
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         for start in range(0, heads, step):
             some = slice(start, start + step)
-            scores[some, test] = _fold(values[train, some], values[test, some], labels[train], shrinkage)
+            if many > 1:
+                scores[some, test] = _fold(values[train, some], values[test, some], labels[train], shrinkage)
+                continue
+            weights, bias = fit_lda(values[train, some], labels[train, 0], shrinkage)
+            scores[some, test, 0] = np.einsum("nhd,hd->hn", values[test, some], weights) + bias[:, None]
     return scores
 
 

@@ -105,20 +105,22 @@ def measure(
     done = len(found)
     if progress:
         progress(done, len(things))
-    for start in range(0, len(missing), batch):
-        some = missing[start : start + batch]
-        for i, outcome in zip(some, _run(decoder, statistic, [things[i] for i in some], heads), strict=True):
-            if isinstance(outcome, str):
-                reasons[i] = outcome
-                continue
-            found[i] = outcome
-            if store is not None and digests[i]:
-                store.put(digests[i], *outcome)
-        done += len(some)
-        if progress:
-            progress(done, len(things))
-    if store is not None:
-        store.flush()
+    try:
+        for start in range(0, len(missing), batch):
+            some = missing[start : start + batch]
+            for i, outcome in zip(some, _run(decoder, statistic, [things[i] for i in some], heads), strict=True):
+                if isinstance(outcome, str):
+                    reasons[i] = outcome
+                    continue
+                found[i] = outcome
+                if store is not None and digests[i]:
+                    store.put(digests[i], *outcome)
+            done += len(some)
+            if progress:
+                progress(done, len(things))
+    finally:
+        if store is not None:
+            store.flush()
     return _joined(heads, found, digests, reasons, source, decoder.head_dim if statistic.measured == "read_out" else 1)
 
 

@@ -128,11 +128,11 @@ def damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def write_packed(path: str | os.PathLike[str], facts: dict[str, Any], tensors: Arrays) -> None:
-    """Write facts and arrays with the digest of both. Only the owner may read it: it has digests of prompts."""
+    """Write facts and arrays with the digest of both."""
     text = json.dumps(facts, sort_keys=True, allow_nan=False)
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = save(arrays, {_KEY: text, _DIGEST: _content(text, arrays)})
-    write_whole(Path(path), data, mode=0o600)
+    write_whole(Path(path), data)
 
 
 def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:

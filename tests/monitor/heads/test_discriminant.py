@@ -42,6 +42,7 @@ def test_cross_validated_scores_are_those_of_a_fit_without_the_fold(data):
             weights, bias = fit_lda(values[train], labels[train, p], 0.3)
             expected = np.einsum("nhd,hd->hn", values[test], weights) + bias[:, None]
             np.testing.assert_allclose(found[:, test, p], expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(cross_validated_lda(values, labels[:, :1], folds, 0.3), found[..., :1], rtol=1e-6)
 
 
 def test_heads_that_are_constant_or_perfect_give_finite_scores():
@@ -49,7 +50,7 @@ def test_heads_that_are_constant_or_perfect_give_finite_scores():
     unsafe = np.arange(12) < 6
     values[unsafe, 1, 0] = 1
     weights, bias = fit_lda(values, unsafe, 0.3)
-    crossed = cross_validated_lda(values, unsafe[:, None], np.arange(12) % 3, 0.3)[..., 0]
+    crossed = cross_validated_lda(values, np.stack([unsafe, unsafe], axis=1), np.arange(12) % 3, 0.3)[..., 0]
     assert np.isfinite(weights).all()
     assert np.isfinite(bias).all()
     assert np.isfinite(crossed).all()

@@ -131,7 +131,3 @@ def test_a_file_with_more_metadata_is_refused(path, decoder):
     save_file(tensors, path, metadata | {"more": json.dumps(1)})
     with pytest.raises(ProfileError, match="altered"):
         HeadGuard.load(path, decoder)
-
-
-def test_only_the_owner_may_read_it(path):
-    assert path.stat().st_mode & 0o777 == 0o600

@@ -19,7 +19,7 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(decoder, tmp_path):
 
     path = tmp_path / "search.npz"
     with pytest.raises(Stopped):
-        HeadGuard(decoder).search(unsafe(10), safe(10), store=FeatureStore(path, every=0), progress=stop)
+        HeadGuard(decoder).search(unsafe(10), safe(10), store=FeatureStore(path, every=3600), progress=stop)
     again, first = FakeDecoder(), []
     store = FeatureStore(path)
     report = HeadGuard(again).search(
