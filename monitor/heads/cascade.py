@@ -15,6 +15,7 @@ from ..errors import CalibrationError, NotReadyError, ProfileError, warn
 from ..files import FORMAT
 from ..verdict import Status, Verdict
 from .calibrating import HeadCalibration, calibrate, refused, verdict_of
+from .drift import HeadDrift, compare, warn_of
 from .features import Progress, prefills, prompt_digest
 from .files import (
     KIND,
@@ -129,11 +130,11 @@ class Cascade:
         things = list(safe)
         fresh = [thing for thing in things if prompt_digest(thing) not in known]
         if len(fresh) < len(things):
-            warn(f"{len(things) - len(fresh)} of {len(things)} safe prompts were left out: a search has seen them")
+            warn(f"{len(things) - len(fresh)} of {len(things)} safe prompts were left out: a search has seen them", 0)
         features = self.first.measure(fresh, self.first.chosen, progress=progress)
         run = np.array([not reason for reason in features.reasons], bool)
         if not run.all():
-            warn(f"{int((~run).sum())} of {len(fresh)} safe prompts were left out: they cannot be judged")
+            warn(f"{int((~run).sum())} of {len(fresh)} safe prompts were left out: they cannot be judged", 0)
         kept, features = [thing for thing, ok in zip(fresh, run, strict=True) if ok], features[run]
         needed = 2 * needed_samples(false_alarm_rate)
         if len(kept) < needed:
@@ -168,17 +169,31 @@ class Cascade:
 
         One that a judge cannot judge is a FAULT with its reason, never OK.
         """
-        whole, verdicts = self._calibrated().whole, []
-        things = list(prompts)
+        return [verdict for verdict, _ in self._check(list(prompts), progress)]
+
+    def compare(self, safe: Iterable[Any], *, level: float = 0.01, progress: Progress | None = None) -> HeadDrift:
+        """Compare safe prompts of now with those of the calibration, and warn where they are of another kind.
+
+        See `HeadGuard.compare`. A prompt that the second judge gives no number for counts as flagged.
+        """
+        judged = [(verdict.score, length) for verdict, length in self._check(list(safe), progress) if length]
+        scores, lengths = (np.array([pair[i] for pair in judged], np.float64) for i in (0, 1))
+        found = compare(self._calibrated().whole, scores, lengths, level)
+        warn_of(found)
+        return found
+
+    def _check(self, things: list[Any], progress: Progress | None) -> list[tuple[Verdict, int]]:
+        """The verdict on each prompt and its tokens, 0 for one that cannot be read."""
+        whole, found = self._calibrated().whole, []
         for done, thing in enumerate(things, 1):
             for _, outcome in prefills(self.decoder, [thing], self.keep):
                 if isinstance(outcome, str):
-                    verdicts.append(refused(whole, len(self.first.chosen), outcome))
+                    found.append((refused(whole, len(self.first.chosen), outcome), 0))
                 else:
-                    verdicts += self.judge(outcome, [thing])
+                    found.append((self.judge(outcome, [thing])[0], int(outcome.lengths[0])))
             if progress:
                 progress(done, len(things))
-        return verdicts
+        return found
 
     def judge(self, prefill: Prefill, prompts: Sequence[Any] | None = None) -> list[Verdict]:
         """A verdict on each prompt of a pass that was run already; it must have kept what `keep` says.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..calibration import clopper_pearson
-from ..errors import CalibrationError
+from ..errors import CalibrationError, warn
 from .calibrating import HeadCalibration
 
 LEAST = 20
@@ -84,6 +84,12 @@ class HeadDrift:
             "they are of another kind: recalibrate on safe prompts such as these" if self.changed else "no change seen"
         )
         return "\n".join(lines)
+
+
+def warn_of(found: HeadDrift) -> None:
+    """Warn the caller of a public method of a comparison that says so."""
+    if found.changed:
+        warn(f"the safe prompts are not as they were when the threshold was set: {found}")
 
 
 def compare(calibration: HeadCalibration, scores: np.ndarray, lengths: np.ndarray, level: float = 0.01) -> HeadDrift:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import NotReadyError, ProfileError, warn
 from ..verdict import Verdict
 from .calibrating import HeadCalibration, calibrate, refused, usable, verdict_of
-from .drift import HeadDrift, compare
+from .drift import HeadDrift, compare, warn_of
 from .features import Features, Progress, check_source, measure, source_of
 from .search import RULES, SearchReport, check_enough, choose
 from .statistic import Arrays, Head, Scorer, Statistic, describe_statistic, head_name, make_statistic
@@ -211,6 +211,11 @@ class HeadGuard:
         A prompt that the search has seen, or that cannot be judged, is left out with a warning. Raises NotReadyError
         before a search, CalibrationError naming the number of prompts needed.
         """
+        return self._calibrate(safe, false_alarm_rate, progress, store)
+
+    def _calibrate(
+        self, safe: Prompts, false_alarm_rate: float, progress: Progress | None, store: FeatureStore | None
+    ) -> HeadCalibration:
         features = self._features(safe, self.chosen, progress, store)
         usable_here, excluded = usable(features, self.searched)
         for reason, count in excluded.items():
@@ -227,7 +232,7 @@ class HeadGuard:
     ) -> HeadCalibration:  # fmt: skip
         """Keep the heads, set the threshold anew; by default for the rate of before. See `calibrate`."""
         rate = self._calibrated().false_alarm_rate if false_alarm_rate is None else false_alarm_rate
-        return self.calibrate(safe, rate, progress=progress, store=store)
+        return self._calibrate(safe, rate, progress, store)
 
     def compare(self, safe: Prompts, *, level: float = 0.01, progress: Progress | None = None) -> HeadDrift:
         """Compare safe prompts of now with those of the calibration, and warn where they are of another kind.
@@ -239,8 +244,7 @@ class HeadGuard:
         features = features[np.array([not reason for reason in features.reasons], bool)]
         _, scores = self.head_scores(features.of(self._chosen))
         found = compare(calibration, scores, features.lengths, level)
-        if found.changed:
-            warn(f"the safe prompts are not as they were when the threshold was set: {found}")
+        warn_of(found)
         return found
 
     # Verdicts.

@@ -102,6 +102,17 @@ def test_the_searches_prompts_are_left_out_and_too_few_refused(first, second):
         Cascade(first, second).check(["help"])
 
 
+def test_a_cascade_tells_prompts_of_another_style(first, second):
+    cascade = Cascade(first, second, band=0.3)
+    cascade.calibrate(safe(100, 100), 0.1)
+    assert not cascade.compare([*safe(40, 1000), ""]).changed
+    with pytest.warns(OutriderWarning, match="when the threshold was set") as caught:
+        found = cascade.compare([f"harm is no word to fear {i}" for i in range(30)])
+    assert found.n == 30
+    assert found.share > 0.8
+    assert caught[0].filename == __file__
+
+
 def test_a_cascade_is_what_its_file_says(first, second, tmp_path):
     cascade = Cascade(first, second, band=0.3)
     cascade.calibrate(safe(100, 100), 0.1)

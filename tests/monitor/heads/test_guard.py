@@ -47,8 +47,10 @@ def test_a_pass_that_was_run_already_is_judged_the_same(guard):
 def test_prompts_of_the_search_do_not_calibrate(decoder):
     guard = HeadGuard(decoder)
     guard.search(unsafe(12), safe(12), permutations=0)
-    with pytest.warns(OutriderWarning, match="12 of 42 safe prompts were left out: the search has seen them"):
+    told = "12 of 42 safe prompts were left out: the search has seen them"
+    with pytest.warns(OutriderWarning, match=told) as caught:
         calibration = guard.calibrate(safe(42), 0.1)
+    assert caught[0].filename == __file__
     assert calibration.n == 30
     assert calibration.excluded["the search has seen them"] == 12
     with pytest.warns(OutriderWarning), pytest.raises(CalibrationError, match="at least 19"):
@@ -74,8 +76,9 @@ def test_recalibration_keeps_the_heads_and_the_rate(guard):
 def test_safe_prompts_of_another_style_are_told_and_recalibration_mends_it(guard):
     style = [f"harm is no word to fear {i}" for i in range(60)]
     assert not guard.compare(safe(60, 800)).changed
-    with pytest.warns(OutriderWarning, match="not as they were when the threshold was set"):
+    with pytest.warns(OutriderWarning, match="not as they were when the threshold was set") as caught:
         found = guard.compare(style[:30])
+    assert caught[0].filename == __file__
     assert found.share > 0.9
     guard.recalibrate(style[:30], 0.1)
     assert np.mean([verdict.alarm for verdict in guard.check(style[30:])]) < 0.35
