@@ -38,7 +38,7 @@ from .guarded_model import FORMAT, KEY, OUTPUTS, THRESHOLD, carries_monitor
 if TYPE_CHECKING:
     from ...networks import OnnxNetwork
 
-_LARGEST_FILE = 2**31 - 1
+LARGEST_FILE = 2**31 - 1
 _LARGE_TABLES = 32 << 20
 _OLDEST_IR = 4  # the first in which a default may be overridden
 _IR_OF_OPSET = {10: 5, 11: 6, 12: 7, 15: 8, 19: 9, 21: 10, 23: 11}
@@ -58,19 +58,19 @@ def export(
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
     """
     source, profile, target = onnx_file(model), Path(profile), Path(output)
-    _check_target(source, target)
+    check_target(source, target)
     learned = NetworkFacts.from_dict(read_facts(profile)["network"])
     untouched = read_model(source)
     graph = OnnxGraph(untouched)
     check_external(graph.external_tensors, source.parent)
-    _refuse_unfit(source, graph)
+    refuse_unfit(source, graph, builder.OLDEST_OPSET)
     if learned.engine != "onnx":
         raise MismatchError(
             f"{profile}: expected the profile of an ONNX model, got that of a {learned.engine} network;"
             f" profile {source} itself"
         )
     refuse_another_model(profile, learned, fingerprint(untouched, graph.external_tensors, source.parent), source)
-    data = _modern(untouched, graph.opset)
+    data = modern(untouched, graph.opset)
     with closing(cast("OnnxNetwork", reopen_network(str(source), profile, learned))) as network:
         monitor = Monitor.load(profile, network)
         if monitor.calibration is None:
@@ -88,7 +88,7 @@ def export(
         expected = [monitor.check(batch)[1] for batch in frames]
     refuse_difference(source, untouched, guarded, frames, expected)
     with ExitStack() as undo:
-        _copy_weights(graph.external, source.parent, target.parent, undo)
+        copy_weights(graph.external, source.parent, target.parent, undo)
         write_whole(target, guarded, ExportError)
         undo.pop_all()
     return facts
@@ -97,21 +97,23 @@ def export(
 # What is refused before anything is built.
 
 
-def _check_target(source: Path, target: Path) -> None:
+def check_target(source: Path, target: Path) -> None:
+    """Raise FileNotFoundError or ExportError unless the target can be written and is not the model itself."""
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: expected a folder to write to, got no such folder")
     if target.exists() and target.samefile(source):
         raise ExportError(f"{target}: expected another file to write to, got the model itself; name a new one")
 
 
-def _refuse_unfit(source: Path, graph: OnnxGraph) -> None:
+def refuse_unfit(source: Path, graph: OnnxGraph, oldest_opset: int) -> None:
+    """Raise ExportError for a model that is guarded, of an older opset, or uses the names of a monitor."""
     if carries_monitor(graph.metadata, graph.outputs):
         raise ExportError(
             f"{source}: expected a bare model, got one that carries a monitor; export the one it came from"
         )
-    if graph.opset < builder.OLDEST_OPSET:
+    if graph.opset < oldest_opset:
         raise ExportError(
-            f"{source}: expected opset {builder.OLDEST_OPSET} or newer, got {graph.opset};"
+            f"{source}: expected opset {oldest_opset} or newer, got {graph.opset};"
             " convert it with onnx.version_converter and profile the result"
         )
     taken = [name for name in (*OUTPUTS, THRESHOLD) if graph.unused_name(name) != name]
@@ -124,7 +126,7 @@ def _refuse_unfit(source: Path, graph: OnnxGraph) -> None:
 # The guarded model.
 
 
-def _modern(data: bytes, opset: int) -> bytes:
+def modern(data: bytes, opset: int) -> bytes:
     """The model in an IR version that knows defaults; the bytes themselves where it has one.
 
     Before version 4 every weight is an input too. Left there, it would become an input that a caller may override, and
@@ -149,7 +151,7 @@ def _joined(source: Path, data: bytes, fragment: Fragment, profile: Profile) -> 
         added = fragment.to_bytes()
     except (EncodeError, ValueError, MemoryError):
         added = None
-    if added is None or len(data) + len(added) > _LARGEST_FILE:
+    if added is None or len(data) + len(added) > LARGEST_FILE:
         size = "more" if added is None else f"{len(data) + len(added):,} bytes"
         raise ExportError(
             f"{source}: expected model and tables of at most 2 GiB together, got {size}; keep the weights in a file"
@@ -204,7 +206,7 @@ def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
 # Weights in files beside the model.
 
 
-def _copy_weights(locations: Sequence[str], source: Path, target: Path, undo: ExitStack) -> None:
+def copy_weights(locations: Sequence[str], source: Path, target: Path, undo: ExitStack) -> None:
     """Copy the files that the model keeps weights in to where the guarded model will look for them."""
     for location in locations:
         original, copy = source / location, target / location

@@ -39,5 +39,6 @@ def _is_weighting(nodes: Nodes, tensor: str) -> bool:
             return True
         if op not in _PASSING:
             return False
-        node = next((nodes.producers.get(name) for name in operands(node) if name in nodes.moving), None)
+        values = operands(node)[1:] if op == "where" else operands(node)  # a condition weighs nothing
+        node = next((nodes.producers.get(name) for name in values if name in nodes.moving), None)
     return False

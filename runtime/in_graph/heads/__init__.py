@@ -1,0 +1,1 @@
+"""The guard of attention heads inside the graph of a language model."""

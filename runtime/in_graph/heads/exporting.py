@@ -1,0 +1,170 @@
+"""Export a decoder with the guard of its attention heads inside: see docs/reference/guarded-model.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....monitor import ExportError, MismatchError
+from ....monitor.files import write_whole
+from ....networks.onnx.files import check_external, fingerprint, read_model
+from ....networks.onnx.reading.graph import OnnxGraph
+from ....networks.onnx.session import Runtime
+from ...inputs.networks import onnx_file
+from ..exporting import LARGEST_FILE, check_target, copy_weights, modern, refuse_unfit
+from ..guarded_model import FORMAT, KEY
+from . import nodes
+from .probe import Feeds, find_heads, last_tokens, mask_of, probe_feeds
+from .read_out import ReadOut
+
+if TYPE_CHECKING:
+    from ....networks.transformers import Decoder
+
+_PROBE = "Name three fruits that grow on trees, and say which of them keeps longest in a cellar."
+_SCORE = 1e-4  # share of the sum of absolute terms by which the score may differ from numpy's
+_EXACT = 1e-3  # of float32 heads in two engines, relative to the norm
+_QUANTISED = frozenset(("matmulnbits", "matmulinteger", "qlinearmatmul", "dequantizelinear", "gatherblockquantized"))
+
+
+def export_heads(
+    guard: ReadOut,
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    decoder: Decoder | None = None,
+    feeds: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """Write the ONNX decoder with the guard of attention heads inside; return the facts in its metadata.
+
+    The new file has the decoder's own outputs, bit for bit. It adds `outrider_score` (batch,) float32 and
+    `outrider_alarm` (batch,) bool for the last real token of each row, by `attention_mask` where the decoder has one.
+    Its input `outrider_threshold` (1,) float32 has the guard's threshold as default.
+    decoder: the PyTorch model that the guard was made for: then the heads of both are compared by value on a prompt.
+    Without it only their number and shape are. feeds: every input of the decoder for a prompt, where its names do not
+    tell their meaning; with `past` of no tokens. Weights in files beside the model are copied to another folder.
+    Raises ExportError for what cannot be exported or came out differently, MismatchError where the heads are not those
+    of `decoder`, FileNotFoundError.
+    """
+    source, target = onnx_file(model), Path(output)
+    check_target(source, target)
+    untouched = read_model(source)
+    graph = OnnxGraph(untouched)
+    check_external(graph.external_tensors, source.parent)
+    refuse_unfit(source, graph, nodes.OLDEST_OPSET)
+    try:
+        mask = mask_of(untouched)
+        probes = [dict(feeds)] if feeds is not None else probe_feeds(untouched, (guard.heads, guard.head_dim))
+    except ExportError as error:
+        raise ExportError(f"{source}: {error}") from None
+    tensors, values = find_heads(source, untouched, graph, guard, probes)
+    compared = None if decoder is None else _compare(source, untouched, graph, guard, decoder)
+    fragment = graph.fragment()
+    nodes.add_read_out(fragment, guard, tensors, mask)
+    facts = _facts(guard, fingerprint(untouched, graph.external_tensors, source.parent), tensors, compared)
+    fragment.metadata(KEY, json.dumps(facts, sort_keys=True, allow_nan=False))
+    guarded = modern(untouched, graph.opset) + fragment.to_bytes()
+    if len(guarded) > LARGEST_FILE:
+        raise ExportError(
+            f"{source}: expected a model of at most 2 GiB with its guard, got {len(guarded):,} bytes; keep the weights"
+            " in a file beside the model"
+        )
+    heads = [last_tokens(value, probe, guard) for value, probe in zip(values, probes, strict=True)]
+    _refuse_difference(source, untouched, guarded, guard, probes, heads)
+    with ExitStack() as undo:
+        copy_weights(graph.external, source.parent, target.parent, undo)
+        write_whole(target, guarded, ExportError)
+        undo.pop_all()
+    return facts
+
+
+def _facts(guard: ReadOut, sha256: str, tensors: Sequence[str], compared: float | None) -> dict[str, Any]:
+    return {
+        **guard.facts,
+        "format": FORMAT,
+        "kind": "heads",
+        "fingerprint": sha256,
+        "outputs": list(nodes.OUTPUTS),
+        "layers": guard.layers,
+        "heads": guard.heads,
+        "head_dim": guard.head_dim,
+        "chosen": [list(pair) for pair in guard.chosen],
+        "tensors": [tensors[layer] for layer in sorted({layer for layer, _ in guard.chosen})],
+        "thresholds": [float(np.float32(guard.threshold))],
+        "compared": compared,
+    }
+
+
+def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: ReadOut, decoder: Decoder) -> float:
+    """The relative distance between the heads in ONNX and those in PyTorch, on one prompt, at its last token.
+
+    Raises MismatchError unless each head of the one resembles that of the other most, by its cosine; and unless the
+    distance is that of rounding, where the ONNX model holds float32.
+    """
+    inputs = decoder.encode([_PROBE])
+    expected = np.asarray(decoder.prefill(inputs).heads, np.float32)
+    if expected.shape[1:] != (guard.layers, guard.heads, guard.head_dim):
+        raise MismatchError(
+            f"expected a decoder of (layers, heads, numbers) {guard.layers, guard.heads, guard.head_dim}, got"
+            f" {expected.shape[1:]}; give the one that the guard was made for"
+        )
+    probes = probe_feeds(data, expected.shape[2:], np.asarray(inputs["input_ids"]))
+    if "input_ids" not in probes[0]:
+        raise ExportError(
+            f"{source}: expected an input input_ids to compare the heads on a prompt, got inputs_embeds; export without"
+            " the PyTorch model"
+        )
+    _, values = find_heads(source, data, graph, guard, probes)
+    got = last_tokens(values[0], probes[0], guard)[0].reshape(-1, guard.head_dim)
+    wanted = expected[0].reshape(-1, guard.head_dim)
+    distance = float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
+    lengths = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30) for rows in (got, wanted)]
+    nearest = ((got / lengths[0]) @ (wanted / lengths[1]).T).argmax(1)
+    wrong = np.flatnonzero(nearest != np.arange(len(wanted)))
+    exact = not _QUANTISED & {node.op_type.lower() for node in graph.nodes.nodes()} and decoder.dtype == "float32"
+    if len(wrong) or (exact and distance > _EXACT):
+        at = divmod(int(wrong[0] if len(wrong) else np.abs(got - wanted).max(1).argmax()), guard.heads)
+        raise MismatchError(
+            f"{source}: expected the heads of {decoder.name}, got others: {len(wrong)} of {len(wanted)} resemble another"
+            f" head most, and the relative distance is {distance:.2g}; the first is layer {at[0]}, head {at[1]};"
+            " export the model that the guard was made for"
+        )
+    return distance
+
+
+def _refuse_difference(
+    source: Path, untouched: bytes, guarded: bytes, guard: ReadOut, probes: Sequence[Feeds], heads: Sequence[np.ndarray]
+) -> None:
+    """Raise ExportError unless the guarded decoder's outputs are the untouched one's, and its score that of numpy."""
+    bare, _ = _outputs(source, untouched, probes)
+    every, names = _outputs(source, guarded, probes)
+    for before, after, values in zip(bare, every, heads, strict=True):
+        got = dict(zip(names, after, strict=True))
+        differing = [n for n, a, b in zip(names, before, after, strict=False) if a.tobytes() != b.tobytes()]
+        if differing:
+            raise ExportError(
+                f"{source}: expected the outputs of the bare model bit for bit, got others for"
+                f" {', '.join(differing[:5])}; the runtime fuses what the guard reads"
+            )
+        expected = guard.scores(values)
+        rows, columns = zip(*guard.chosen, strict=True)
+        terms = np.abs(values[:, rows, columns] * guard.weights).sum((1, 2)) + abs(guard.bias)
+        off = ~(np.abs(got["outrider_score"] - expected) <= _SCORE * terms)
+        clear = np.abs(expected - guard.threshold) > _SCORE * terms
+        if off.any():
+            row = int(np.flatnonzero(off)[0])
+            raise ExportError(f"{source}: expected score {expected[row]:g}, got {got['outrider_score'][row]:g}")
+        if (got["outrider_alarm"] != (expected > guard.threshold))[clear].any():
+            raise ExportError(f"{source}: expected alarms where the score exceeds {guard.threshold:g}, got others")
+
+
+def _outputs(source: Path, data: bytes, probes: Sequence[Feeds]) -> tuple[list[list[Any]], list[str]]:
+    runtime = Runtime(("CPUExecutionProvider",), threads=1)
+    session = runtime.session(data, source.parent.absolute())
+    names = [output.name for output in session.get_outputs()]
+    return [runtime.run(session, names, probe) for probe in probes], names
