@@ -46,6 +46,9 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     """Print the facts of a guarded model for a reader."""
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("guarded model", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
+    if facts.get("kind") == "heads":
+        _print_guarded_heads(summary, facts)
+        return
     summary.add_row("model", _network(facts))
     summary.add_row("profile", f"SHA-256 {facts['profile'][:12]}…")
     if facts["uncovered_classes"]:
@@ -60,6 +63,28 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
         columns.add_row(Text(printable(name)), f"{limit:.4g}")
     console.print()
     console.print(columns)
+
+
+def _print_guarded_heads(summary: Table, facts: dict[str, Any]) -> None:
+    """Print the facts of a decoder with the guard of attention heads."""
+    decoder = facts.get("decoder", {})
+    summary.add_row("model", f"SHA-256 {facts['fingerprint'][:12]}…")
+    if decoder:
+        summary.add_row("guard of", Text(printable(f"{decoder['name']}, SHA-256 {decoder['fingerprint'][:12]}…")))
+    if "profile" in facts:
+        summary.add_row("profile", f"SHA-256 {facts['profile'][:12]}…")
+    names = ", ".join(f"L{layer}H{head}" for layer, head in facts["chosen"])
+    summary.add_row("read-out", f"{len(facts['chosen'])} of {facts['layers'] * facts['heads']} heads: {names}")
+    distance = facts["compared"]
+    told = "number and shape of the heads alone" if distance is None else f"heads by value, {distance:.2g} apart"
+    summary.add_row("compared", f"with PyTorch: {told}")
+    if "false_alarm_rate" in facts:
+        summary.add_row("threshold", _calibration(facts, "held-out safe prompts"))
+        summary.add_row("calibrated in", str(facts["calibrated"]))
+    else:
+        summary.add_row("threshold", f"{facts['thresholds'][0]:.4g}")
+    summary.add_row("outputs", ", ".join(facts["outputs"]))
+    Console(highlight=False).print(summary)
 
 
 def _network(facts: dict[str, Any]) -> str:
@@ -114,7 +139,7 @@ def _per_class(counts: list[int], minimum: int) -> str:
     return shown + more + (f"; {thin} below {minimum} and so not covered" if thin else "")
 
 
-def _calibration(facts: dict[str, Any] | None) -> str:
+def _calibration(facts: dict[str, Any] | None, what: str = "held-out frames") -> str:
     if facts is None:
         return "none yet: `outrider calibrate` sets it"
     low, high = facts["interval"]
@@ -122,7 +147,7 @@ def _calibration(facts: dict[str, Any] | None) -> str:
     value = thresholds[0] if len(thresholds) == 1 else f"per class, {thresholds[0]} to {thresholds[-1]}"
     return (
         f"{value}, for a false-alarm rate of {facts['false_alarm_rate']:g};"
-        f" {facts['realised']:.4g} seen on {facts['n']} held-out frames (95 % interval {low:.4g} to {high:.4g})"
+        f" {facts['realised']:.4g} seen on {facts['n']} {what} (95 % interval {low:.4g} to {high:.4g})"
     )
 
 

@@ -21,19 +21,21 @@ from ..exporting import LARGEST_FILE, check_target, copy_weights, modern, refuse
 from ..guarded_model import FORMAT, KEY
 from . import nodes
 from .probe import Feeds, find_heads, last_tokens, mask_of, probe_feeds
-from .read_out import ReadOut
+from .read_out import LinearReadOut, read_out_of
 
 if TYPE_CHECKING:
+    from ....monitor.heads import HeadGuard
     from ....networks.transformers import Decoder
 
 _PROBE = "Name three fruits that grow on trees, and say which of them keeps longest in a cellar."
 _SCORE = 1e-4  # share of the sum of absolute terms by which the score may differ from numpy's
 _EXACT = 1e-3  # of float32 heads in two engines, relative to the norm
+_ALIKE = 0.1  # by which a cosine to another head may exceed that to its own: heads that share keys resemble each other
 _QUANTISED = frozenset(("matmulnbits", "matmulinteger", "qlinearmatmul", "dequantizelinear", "gatherblockquantized"))
 
 
 def export_heads(
-    guard: ReadOut,
+    guard: LinearReadOut | HeadGuard | str | os.PathLike[str],
     model: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
@@ -45,12 +47,14 @@ def export_heads(
     The new file has the decoder's own outputs, bit for bit. It adds `outrider_score` (batch,) float32 and
     `outrider_alarm` (batch,) bool for the last real token of each row, by `attention_mask` where the decoder has one.
     Its input `outrider_threshold` (1,) float32 has the guard's threshold as default.
-    decoder: the PyTorch model that the guard was made for: then the heads of both are compared by value on a prompt.
+    guard: calibrated, or its file, which needs no PyTorch model. decoder: the PyTorch model that the guard was made for: then the heads of both are compared by value on a prompt.
     Without it only their number and shape are. feeds: every input of the decoder for a prompt, where its names do not
     tell their meaning; with `past` of no tokens. Weights in files beside the model are copied to another folder.
-    Raises ExportError for what cannot be exported or came out differently, MismatchError where the heads are not those
-    of `decoder`, FileNotFoundError.
+    Raises ExportError for what cannot be exported or came out differently, for a statistic that is not linear too;
+    MismatchError where the heads are not those of `decoder`, NotReadyError for a guard without a threshold,
+    ProfileError for a damaged file, FileNotFoundError.
     """
+    guard = read_out_of(guard)
     source, target = onnx_file(model), Path(output)
     check_target(source, target)
     untouched = read_model(source)
@@ -83,7 +87,7 @@ def export_heads(
     return facts
 
 
-def _facts(guard: ReadOut, sha256: str, tensors: Sequence[str], compared: float | None) -> dict[str, Any]:
+def _facts(guard: LinearReadOut, sha256: str, tensors: Sequence[str], compared: float | None) -> dict[str, Any]:
     return {
         **guard.facts,
         "format": FORMAT,
@@ -100,12 +104,17 @@ def _facts(guard: ReadOut, sha256: str, tensors: Sequence[str], compared: float 
     }
 
 
-def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: ReadOut, decoder: Decoder) -> float:
+def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: LinearReadOut, decoder: Decoder) -> float:
     """The relative distance between the heads in ONNX and those in PyTorch, on one prompt, at its last token.
 
-    Raises MismatchError unless each head of the one resembles that of the other most, by its cosine; and unless the
-    distance is that of rounding, where the ONNX model holds float32.
+    Raises MismatchError where a head resembles another one more than its own, by the cosine; and unless the distance is
+    that of rounding, where the ONNX model holds float32.
     """
+    made = guard.facts.get("decoder", {}).get("fingerprint", decoder.fingerprint)
+    if made != decoder.fingerprint:
+        raise MismatchError(
+            f"expected the decoder that the guard was made for, {made[:12]}…, got {decoder.fingerprint[:12]}…"
+        )
     inputs = decoder.encode([_PROBE])
     expected = np.asarray(decoder.prefill(inputs).heads, np.float32)
     if expected.shape[1:] != (guard.layers, guard.heads, guard.head_dim):
@@ -124,8 +133,8 @@ def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: ReadOut, decode
     wanted = expected[0].reshape(-1, guard.head_dim)
     distance = float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
     lengths = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30) for rows in (got, wanted)]
-    nearest = ((got / lengths[0]) @ (wanted / lengths[1]).T).argmax(1)
-    wrong = np.flatnonzero(nearest != np.arange(len(wanted)))
+    cosines = (got / lengths[0]) @ (wanted / lengths[1]).T
+    wrong = np.flatnonzero(cosines.max(1) - cosines.diagonal() > _ALIKE)
     exact = not _QUANTISED & {node.op_type.lower() for node in graph.nodes.nodes()} and decoder.dtype == "float32"
     if len(wrong) or (exact and distance > _EXACT):
         at = divmod(int(wrong[0] if len(wrong) else np.abs(got - wanted).max(1).argmax()), guard.heads)
@@ -138,7 +147,7 @@ def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: ReadOut, decode
 
 
 def _refuse_difference(
-    source: Path, untouched: bytes, guarded: bytes, guard: ReadOut, probes: Sequence[Feeds], heads: Sequence[np.ndarray]
+    source: Path, untouched: bytes, guarded: bytes, guard: LinearReadOut, probes: Sequence[Feeds], heads: Sequence[np.ndarray]
 ) -> None:
     """Raise ExportError unless the guarded decoder's outputs are the untouched one's, and its score that of numpy."""
     bare, _ = _outputs(source, untouched, probes)

@@ -9,14 +9,14 @@ import numpy as np
 from ....networks.onnx.proto import Fragment
 from ..guarded_model import THRESHOLD
 from ..operators import Operators
-from .read_out import ReadOut
+from .read_out import LinearReadOut
 
 OLDEST_OPSET = 13
 OUTPUTS = ("outrider_score", "outrider_alarm")
 _BOOL, _INT32 = 9, 6
 
 
-def add_read_out(fragment: Fragment, read_out: ReadOut, tensors: Sequence[str], mask: str | None) -> None:
+def add_read_out(fragment: Fragment, read_out: LinearReadOut, tensors: Sequence[str], mask: str | None) -> None:
     """Add score and alarm for the last token: the outputs `OUTPUTS`, and the input `THRESHOLD` with its default.
 
     tensors: per layer the name of (batch, tokens, width), what enters its output projection. mask: the name of

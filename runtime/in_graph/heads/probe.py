@@ -13,7 +13,7 @@ from ....networks.onnx.proto import DTYPES, parse_model
 from ....networks.onnx.reading.graph import OnnxGraph
 from ....networks.onnx.reading.projections import projection_inputs
 from ....networks.onnx.session import Runtime
-from .read_out import ReadOut
+from .read_out import LinearReadOut
 
 MASK = "attention_mask"
 _ROWS, _TOKENS = 2, 6
@@ -54,7 +54,7 @@ def probe_feeds(data: bytes, sizes: tuple[int, int], ids: np.ndarray | None = No
 
 
 def find_heads(
-    source: Path, data: bytes, graph: OnnxGraph, read_out: ReadOut, feeds: Sequence[Feeds]
+    source: Path, data: bytes, graph: OnnxGraph, read_out: LinearReadOut, feeds: Sequence[Feeds]
 ) -> tuple[list[str], list[np.ndarray]]:
     """Per layer the name of (batch, tokens, width), what enters its output projection; and their values per feeds.
 
@@ -89,7 +89,7 @@ def find_heads(
     return chosen, values
 
 
-def last_tokens(values: np.ndarray, feeds: Mapping[str, np.ndarray], read_out: ReadOut) -> np.ndarray:
+def last_tokens(values: np.ndarray, feeds: Mapping[str, np.ndarray], read_out: LinearReadOut) -> np.ndarray:
     """(batch, layers, heads, head_dim) at each prompt's last real token, from (layers, batch, tokens, width)."""
     layers, rows, tokens, _ = values.shape
     last = np.full(rows, tokens - 1)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....monitor import ExportError
+from ....monitor import ExportError, NotReadyError
+from ....monitor.calibration import clopper_pearson
+from ....monitor.files import file_sha256
+
+if TYPE_CHECKING:
+    from ....monitor.heads import HeadGuard
 
 
 @dataclass(frozen=True)
-class ReadOut:
+class LinearReadOut:
     """What a guard knows: score = sum over heads of w_h · x_h, plus bias; it alarms unless score <= threshold.
 
     x_h is the output of head h at the last token: its slice of what enters the output projection of its layer.
@@ -58,3 +65,64 @@ class ReadOut:
         """(batch,) float32 from (batch, layers, heads, head_dim): what the graph computes, in numpy."""
         rows, columns = zip(*self.chosen, strict=True)
         return np.einsum("nkd,kd->n", heads[:, rows, columns], self.weights, dtype=np.float32) + np.float32(self.bias)
+
+
+def read_out_of(guard: LinearReadOut | HeadGuard | str | os.PathLike[str]) -> LinearReadOut:
+    """The read-out of a guard or of its file; the file needs no decoder.
+
+    Raises ExportError, with the reason, for a statistic that is not linear, NotReadyError for a guard without a
+    threshold, ProfileError for a file that is damaged or of another kind, FileNotFoundError.
+    """
+    if isinstance(guard, LinearReadOut):
+        return guard
+    if isinstance(guard, (str, os.PathLike)):
+        return _of_file(Path(guard))
+    try:
+        chosen, weights, bias = guard.read_out_weights()
+    except ValueError as error:
+        raise ExportError(f"{_REFUSED}{error}") from None
+    decoder, calibration = guard.decoder, guard.calibration
+    if calibration is None:
+        raise NotReadyError("expected a calibrated guard, got one without a threshold; calibrate it")
+    known = {name: getattr(decoder, name) for name in _DECODER}
+    facts = _facts(known, calibration.to_dict(), decoder.dtype)
+    return LinearReadOut(chosen, weights, bias, calibration.threshold, decoder.layers, decoder.heads, facts)
+
+
+_DECODER = ("name", "fingerprint", "encoding")
+_REFUSED = "only a linear read-out can be computed inside a graph; keep another statistic outside: "
+
+
+def _of_file(path: Path) -> LinearReadOut:
+    from ....monitor.heads.files import read_packed
+
+    facts, tensors = read_packed(path)
+    statistic, decoder, calibration = facts["statistic"], facts["decoder"], facts["calibration"]
+    if statistic["name"] != "read_out" or not {"model.weights", "model.bias"} <= tensors.keys():
+        settings = ", ".join(f"{name}={value!r}" for name, value in statistic.items())
+        raise ExportError(f"{path}: {_REFUSED}expected a read-out of kind lda, got {settings}")
+    if calibration is None:
+        raise NotReadyError(f"{path}: expected a calibrated guard, got one without a threshold; calibrate it")
+    chosen = facts["chosen"]
+    flagged, judged = calibration["flagged"], calibration["judged"]
+    rests = {
+        "false_alarm_rate": calibration["false_alarm_rate"],
+        "n": len(tensors["calibration.scores"]),
+        "realised": flagged / judged,
+        "interval": list(clopper_pearson(flagged, judged)),
+    }
+    known = _facts({name: decoder[name] for name in _DECODER}, rests, decoder["dtype"])
+    return LinearReadOut(
+        [(layer, head) for layer, head in chosen],
+        (tensors["model.weights"].astype(np.float64) / len(chosen)).astype(np.float32),
+        float(tensors["model.bias"].mean()),
+        calibration["threshold"],
+        decoder["layers"],
+        decoder["heads"],
+        {**known, "profile": file_sha256(path)},
+    )
+
+
+def _facts(decoder: Mapping[str, Any], calibration: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    rests = {name: calibration[name] for name in ("false_alarm_rate", "n", "realised", "interval")}
+    return {"decoder": dict(decoder), "calibrated": f"transformers, {dtype}", **rests}
