@@ -31,8 +31,13 @@ SCORES = [("MatMul", "x x", "s", {}), ("Softmax", "s", "p", {})]
 
 @pytest.mark.parametrize(
     "between",
-    [[], [("Dropout", "p", "q", {})], [("Mul", "p w", "r", {}), ("Cast", "r", "q", {"to": 1})]],
-    ids=["at once", "dropout", "masked"],
+    [
+        [],
+        [("Dropout", "p", "q", {})],
+        [("Mul", "p w", "r", {}), ("Cast", "r", "q", {"to": 1})],
+        [("IsNaN", "p", "n", {}), ("Where", "n w p", "q", {})],
+    ],
+    ids=["at once", "dropout", "masked", "without NaN"],
 )
 def test_products_of_a_softmax_with_values_are_heads(between):
     last = between[-1][2] if between else "p"

@@ -72,7 +72,7 @@ def decoder_graph(path, layers=2, heads=2, size=4, *, flat=False, mask=True, tow
     ]
     names = ["input_ids", *(["attention_mask"] if mask else []), *more]
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in names]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "tokens", width])]
     graph = helper.make_graph(nodes, "decoder", inputs, outputs, tensors)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return weights
