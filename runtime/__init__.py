@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .in_graph.exporting import export
     from .in_graph.guarded_model import guard_facts
+    from .in_graph.heads.exporting import export_heads
+    from .in_graph.heads.threshold import guarded_scores, recalibrate_guarded, set_threshold
     from .log.log import EventLog
     from .loop.drift import DriftTest
     from .loop.fallback import Fallback, hand_over, hold_last_safe, scale_down, stop
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "in_graph.exporting": ("export",),
     "in_graph.guarded_model": ("guard_facts",),
+    "in_graph.heads.exporting": ("export_heads",),
+    "in_graph.heads.threshold": ("guarded_scores", "recalibrate_guarded", "set_threshold"),
     "log.log": ("EventLog",),
     "loop.drift": ("DriftTest",),
     "loop.fallback": ("Fallback", "hand_over", "hold_last_safe", "scale_down", "stop"),
@@ -33,8 +37,9 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "Heartbeat", "KOfN", "Watchdog", "export", "guard_facts",
-    "hand_over", "hold_last_safe", "metrics_text", "scale_down", "serve_metrics", "stop",
+    "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "Heartbeat", "KOfN", "Watchdog", "export", "export_heads",
+    "guard_facts", "guarded_scores", "hand_over", "hold_last_safe", "metrics_text", "recalibrate_guarded", "scale_down",
+    "serve_metrics", "set_threshold", "stop",
 ]  # fmt: skip
 
 

@@ -132,10 +132,18 @@ def watch(parser: argparse.ArgumentParser) -> None:
 
 def export(parser: argparse.ArgumentParser) -> None:
     """Write a model with the monitor of a calibrated profile inside its graph."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file that was profiled")
-    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file that was profiled, or the decoder's")
+    parser.add_argument(
+        "profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` or `head calibrate` wrote"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the guarded .onnx file to write"
+    )
+    parser.add_argument(
+        "--decoder",
+        type=Path,
+        metavar="FOLDER",
+        help="for a guard of attention heads: the model in PyTorch, to compare the heads by value",
     )
     parser.add_argument("--json", action="store_true", help="the facts in its metadata as JSON")
 

@@ -1,4 +1,4 @@
-"""Write a model with the monitor of a calibrated profile inside its graph."""
+"""Write a model with the monitor of a calibrated profile, or the guard of attention heads, inside its graph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 import sys
 from typing import Any
 
+from ....monitor import read_facts
 from ...in_graph.exporting import export
+from ...in_graph.heads.exporting import export_heads
 from ..printing import answer
 from .inspect import print_guarded
 
@@ -15,8 +17,23 @@ _RENAMED = "the output outrider_deviation was called outrider_layers before; rea
 
 
 def run(options: argparse.Namespace) -> int:
+    if read_facts(options.profile).get("kind") == "heads":
+        return _export_heads(options)
+    if options.decoder is not None:
+        raise ValueError(f"{options.profile}: expected --decoder with a guard of attention heads, got a profile")
     facts = export(options.model, options.profile, options.output)
     answer(facts, lambda: _print(options, facts), as_json=options.json)
+    return 0
+
+
+def _export_heads(options: argparse.Namespace) -> int:
+    decoder = None
+    if options.decoder is not None:
+        from ....networks.transformers import open_decoder
+
+        decoder = open_decoder(options.decoder)
+    facts = export_heads(options.profile, options.model, options.output, decoder=decoder)
+    answer(facts, lambda: print_guarded(options.output, facts), as_json=options.json)
     return 0
 
 

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from ....monitor.heads import HeadGuard
     from ....networks.transformers import Decoder
 
-_PROBE = "Name three fruits that grow on trees, and say which of them keeps longest in a cellar."
+_PROMPTS = (
+    "Name three fruits that grow on trees, and say which of them keeps longest in a cellar.",
+    "Write a short poem about the sea at night.",
+    "How do I sort a list of numbers in Python?",
+    "What is the capital of France?",
+)
 _SCORE = 1e-4  # share of the sum of absolute terms by which the score may differ from numpy's
 _EXACT = 1e-3  # of float32 heads in two engines, relative to the norm
 _ALIKE = 0.1  # by which a cosine to another head may exceed that to its own: heads that share keys resemble each other
@@ -47,9 +52,10 @@ def export_heads(
     The new file has the decoder's own outputs, bit for bit. It adds `outrider_score` (batch,) float32 and
     `outrider_alarm` (batch,) bool for the last real token of each row, by `attention_mask` where the decoder has one.
     Its input `outrider_threshold` (1,) float32 has the guard's threshold as default.
-    guard: calibrated, or its file, which needs no PyTorch model. decoder: the PyTorch model that the guard was made for: then the heads of both are compared by value on a prompt.
-    Without it only their number and shape are. feeds: every input of the decoder for a prompt, where its names do not
-    tell their meaning; with `past` of no tokens. Weights in files beside the model are copied to another folder.
+    guard: calibrated, or its file, which needs no PyTorch model. decoder: the PyTorch model that the guard was made
+    for: then the heads of both are compared by value on a few prompts. Without it only their number and shape are.
+    feeds: every input of the ONNX decoder for one prompt, where the names do not tell what they mean; a past is empty.
+    Weights in files beside the model are copied to another folder.
     Raises ExportError for what cannot be exported or came out differently, for a statistic that is not linear too;
     MismatchError where the heads are not those of `decoder`, NotReadyError for a guard without a threshold,
     ProfileError for a damaged file, FileNotFoundError.
@@ -105,7 +111,7 @@ def _facts(guard: LinearReadOut, sha256: str, tensors: Sequence[str], compared: 
 
 
 def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: LinearReadOut, decoder: Decoder) -> float:
-    """The relative distance between the heads in ONNX and those in PyTorch, on one prompt, at its last token.
+    """The relative distance between the heads in ONNX and those in PyTorch, at the last tokens of a few prompts.
 
     Raises MismatchError where a head resembles another one more than its own, by the cosine; and unless the distance is
     that of rounding, where the ONNX model holds float32.
@@ -115,22 +121,24 @@ def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: LinearReadOut, 
         raise MismatchError(
             f"expected the decoder that the guard was made for, {made[:12]}…, got {decoder.fingerprint[:12]}…"
         )
-    inputs = decoder.encode([_PROBE])
-    expected = np.asarray(decoder.prefill(inputs).heads, np.float32)
-    if expected.shape[1:] != (guard.layers, guard.heads, guard.head_dim):
+    sizes = guard.heads, guard.head_dim
+    if (decoder.layers, decoder.heads, decoder.head_dim) != (guard.layers, *sizes):
         raise MismatchError(
-            f"expected a decoder of (layers, heads, numbers) {guard.layers, guard.heads, guard.head_dim}, got"
-            f" {expected.shape[1:]}; give the one that the guard was made for"
+            f"expected a decoder of (layers, heads, numbers) {(guard.layers, *sizes)}, got"
+            f" {(decoder.layers, decoder.heads, decoder.head_dim)}; give the one that the guard was made for"
         )
-    probes = probe_feeds(data, expected.shape[2:], np.asarray(inputs["input_ids"]))
+    encoded = [decoder.encode([prompt]) for prompt in _PROMPTS]
+    probes = [probe_feeds(data, sizes, np.asarray(inputs["input_ids"].cpu()))[0] for inputs in encoded]
     if "input_ids" not in probes[0]:
         raise ExportError(
-            f"{source}: expected an input input_ids to compare the heads on a prompt, got inputs_embeds; export without"
+            f"{source}: expected an input input_ids to compare the heads on prompts, got inputs_embeds; export without"
             " the PyTorch model"
         )
     _, values = find_heads(source, data, graph, guard, probes)
-    got = last_tokens(values[0], probes[0], guard)[0].reshape(-1, guard.head_dim)
-    wanted = expected[0].reshape(-1, guard.head_dim)
+    every = [last_tokens(value, probe, guard)[0] for value, probe in zip(values, probes, strict=True)]
+    got = np.concatenate(every, axis=-1).reshape(guard.layers * guard.heads, -1)
+    heads = [np.asarray(decoder.prefill(inputs).heads[0], np.float32) for inputs in encoded]
+    wanted = np.concatenate(heads, axis=-1).reshape(got.shape)
     distance = float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
     lengths = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30) for rows in (got, wanted)]
     cosines = (got / lengths[0]) @ (wanted / lengths[1]).T
@@ -139,15 +147,20 @@ def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: LinearReadOut, 
     if len(wrong) or (exact and distance > _EXACT):
         at = divmod(int(wrong[0] if len(wrong) else np.abs(got - wanted).max(1).argmax()), guard.heads)
         raise MismatchError(
-            f"{source}: expected the heads of {decoder.name}, got others: {len(wrong)} of {len(wanted)} resemble another"
-            f" head most, and the relative distance is {distance:.2g}; the first is layer {at[0]}, head {at[1]};"
+            f"{source}: expected the heads of {decoder.name}, got others: {len(wrong)} of {len(wanted)} resemble"
+            f" another head most, and the relative distance is {distance:.2g}; the first is layer {at[0]}, head {at[1]};"
             " export the model that the guard was made for"
         )
     return distance
 
 
 def _refuse_difference(
-    source: Path, untouched: bytes, guarded: bytes, guard: LinearReadOut, probes: Sequence[Feeds], heads: Sequence[np.ndarray]
+    source: Path,
+    untouched: bytes,
+    guarded: bytes,
+    guard: LinearReadOut,
+    probes: Sequence[Feeds],
+    heads: Sequence[np.ndarray],
 ) -> None:
     """Raise ExportError unless the guarded decoder's outputs are the untouched one's, and its score that of numpy."""
     bare, _ = _outputs(source, untouched, probes)

@@ -41,8 +41,8 @@ def mask_of(data: bytes) -> str | None:
 def probe_feeds(data: bytes, sizes: tuple[int, int], ids: np.ndarray | None = None) -> list[Feeds]:
     """Inputs for every input of a decoder: random prompts, whole ones and, where it has a mask, right-padded ones.
 
-    sizes: heads per layer and numbers per head. ids: (batch, tokens) of one prompt of the user's, instead of the random ones. Raises ExportError, naming it, for an
-    input whose meaning its name does not tell.
+    sizes: heads per layer and numbers per head. ids: (batch, tokens) of a prompt instead of the random ones. Raises
+    ExportError, naming it, for an input whose meaning its name does not tell.
     """
     shape = _prompt_shape(data) if ids is None else ids.shape
     whole = {value.name: _values(value, shape, sizes, ids) for value in _inputs(data)}

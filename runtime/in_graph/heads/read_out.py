@@ -39,7 +39,7 @@ class LinearReadOut:
     def __post_init__(self) -> None:
         chosen = [(int(layer), int(head)) for layer, head in self.chosen]
         weights = np.asarray(self.weights, np.float32)
-        if weights.ndim != 2 or len(weights) != len(chosen) or not len(chosen):
+        if weights.ndim != 2 or len(weights) != len(chosen) or not chosen:
             raise ExportError(f"expected a row of weights for each of {len(chosen)} heads, got {weights.shape}")
         if len(set(chosen)) < len(chosen):
             raise ExportError(f"expected each head once, got {chosen}")

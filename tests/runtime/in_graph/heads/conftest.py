@@ -12,6 +12,7 @@ import pytest
 from outrider.runtime.in_graph.heads.read_out import LinearReadOut
 
 LAYERS, HEADS, SIZE = 2, 4, 16  # the operators of the builder take heads of 16, 32, 48, … numbers
+UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}assistant"
 
 
@@ -19,7 +20,13 @@ TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor 
 def read_out():
     """Three heads of two layers, not in the order of the layers."""
     weights = np.random.default_rng(5).normal(size=(3, SIZE)).astype(np.float32)
-    facts = {"calibrated": "transformers, float32", "false_alarm_rate": 0.05, "n": 200, "realised": 0.045, "interval": [0.02, 0.08]}
+    facts = {
+        "calibrated": "transformers, float32",
+        "false_alarm_rate": 0.05,
+        "n": 200,
+        "realised": 0.045,
+        "interval": [0.02, 0.08],
+    }
     return LinearReadOut([(1, 2), (0, 3), (1, 0)], weights, 0.25, 0.5, LAYERS, HEADS, facts)
 
 
@@ -42,11 +49,11 @@ def llama(tmp_path_factory):
         if weights.ndim > 1:
             torch.nn.init.normal_(weights, std=0.3)
     model.save_pretrained(folder)
-    words = {"<unk>": 0, "<s>": 1, "</s>": 2, "user": 3, "assistant": 4, **{f"w{i}": i for i in range(5, 64)}}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    words = {UNKNOWN: 0, START: 1, END: 2, "user": 3, "assistant": 4, **{f"w{i}": i for i in range(5, 64)}}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     wrapped = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>"
+        tokenizer_object=tokenizer, bos_token=START, eos_token=END, unk_token=UNKNOWN, pad_token=UNKNOWN
     )
     wrapped.chat_template = TEMPLATE
     wrapped.save_pretrained(folder)

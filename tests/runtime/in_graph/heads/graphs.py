@@ -67,7 +67,9 @@ def decoder_graph(path, layers=2, heads=2, size=4, *, flat=False, mask=True, tow
         x = f"x{i + 1}"
     nodes.append(helper.make_node("Identity", [x], ["logits"]))
     tensors = [
-        numpy_helper.from_array(np.asarray(value, np.int64 if np.asarray(value).dtype.kind == "i" else np.float32), name)
+        numpy_helper.from_array(
+            np.asarray(value, np.int64 if np.asarray(value).dtype.kind == "i" else np.float32), name
+        )
         for name, value in weights.items()
     ]
     names = ["input_ids", *(["attention_mask"] if mask else []), *more]

@@ -117,7 +117,7 @@ def test_another_model_of_the_same_shape_is_told_by_its_heads(plain, decoder, re
     first, second = held[:2]  # matrices of a layer change places
     first.raw_data, second.raw_data = second.raw_data, first.raw_data
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(MismatchError, match="expected the heads of .*, got others: .* the first is layer"):
+    with pytest.raises(MismatchError, match=r"expected the heads of .*, got others: .* the first is layer"):
         export_heads(read_out, tmp_path / "other.onnx", tmp_path / "guarded.onnx", decoder=decoder)
     assert not (tmp_path / "guarded.onnx").exists()
 
@@ -132,7 +132,9 @@ def test_a_guard_of_another_decoder_is_refused(plain, decoder, read_out, tmp_pat
 def test_what_comes_out_differently_is_not_kept(simple, tmp_path, monkeypatch):
     bare, _, read_out = simple
     add = nodes.add_read_out
-    monkeypatch.setattr(nodes, "_at", lambda ops, tensor, index: ops("Gather", tensor, ops.constant(0, np.int64), axis=1))
+    monkeypatch.setattr(
+        nodes, "_at", lambda ops, tensor, index: ops("Gather", tensor, ops.constant(0, np.int64), axis=1)
+    )
     with pytest.raises(ExportError, match=r"expected score .*, got "):
         export_heads(read_out, bare, tmp_path / "guarded.onnx")
     assert not (tmp_path / "guarded.onnx").exists()

@@ -56,7 +56,10 @@ def test_sizes_that_a_model_fixes_and_a_prompt_of_the_users():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([IDS, ("pixels", TensorProto.FLOAT, ["b", 3, 8, 8])], "expected inputs input_ids .* got 'pixels'; give inputs"),
+        (
+            [IDS, ("pixels", TensorProto.FLOAT, ["b", 3, 8, 8])],
+            "expected inputs input_ids .* got 'pixels'; give inputs",
+        ),
         ([MASK], "expected a decoder with an input input_ids or inputs_embeds, got one without"),
     ],
 )
@@ -68,7 +71,9 @@ def test_inputs_of_unknown_meaning_are_named(inputs, message):
 def test_a_mask_of_another_form_is_refused():
     assert mask_of(model(IDS)) is None
     assert mask_of(model(IDS, MASK)) == "attention_mask"
-    with pytest.raises(ExportError, match=r"expected an input 'attention_mask' of \(batch, tokens\), got one of 4 axes"):
+    with pytest.raises(
+        ExportError, match=r"expected an input 'attention_mask' of \(batch, tokens\), got one of 4 axes"
+    ):
         mask_of(model(IDS, ("attention_mask", TensorProto.FLOAT, ["b", 1, "s", "all"])))
 
 
@@ -90,5 +95,9 @@ def test_heads_are_found_in_the_order_of_layers_and_read_at_the_last_token(tmp_p
 def test_a_model_without_attention_is_refused(tmp_path):
     path, data = tmp_path / "model.onnx", model(IDS)
     path.write_bytes(data)
-    with pytest.raises(ExportError, match="expected 3 attention layers with 2 heads .* got 0 attention layers without"):
-        find_heads(path, data, OnnxGraph(data), LinearReadOut([(0, 0)], np.ones((1, 4)), 0, 0, 3, 2), probe_feeds(data, (2, 4)))
+    with pytest.raises(
+        ExportError, match=r"expected 3 attention layers with 2 heads .* got 0 attention layers without"
+    ):
+        find_heads(
+            path, data, OnnxGraph(data), LinearReadOut([(0, 0)], np.ones((1, 4)), 0, 0, 3, 2), probe_feeds(data, (2, 4))
+        )

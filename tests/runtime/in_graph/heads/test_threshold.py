@@ -54,7 +54,7 @@ def test_recalibrated_the_file_alarms_on_its_own_scores(guarded):
     np.testing.assert_allclose(found[SCORE], scores, rtol=1e-5)
     clear = np.abs(scores - facts["thresholds"][0]) > 1e-5
     np.testing.assert_array_equal(found[ALARM][clear], (scores > facts["thresholds"][0])[clear])
-    with pytest.raises(CalibrationError, match="expected at least 99 held-out frames for a false-alarm rate of 0.01"):
+    with pytest.raises(CalibrationError, match=r"expected at least 99 .* for a false-alarm rate of 0\.01"):
         recalibrate_guarded(guarded, scores, 0.01)
     with pytest.raises(ValueError, match=r"expected scores of shape \(n,\), got \(3, 13\)"):
         recalibrate_guarded(guarded, scores.reshape(3, 13))
