@@ -148,7 +148,7 @@ def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: LinearReadOut, 
         at = divmod(int(wrong[0] if len(wrong) else np.abs(got - wanted).max(1).argmax()), guard.heads)
         raise MismatchError(
             f"{source}: expected the heads of {decoder.name}, got others: {len(wrong)} of {len(wanted)} resemble"
-            f" another head most, and the relative distance is {distance:.2g}; the first is layer {at[0]}, head {at[1]};"
+            f" another head most, and the relative distance is {distance:.2g}; the first is layer {at[0]} head {at[1]};"
             " export the model that the guard was made for"
         )
     return distance

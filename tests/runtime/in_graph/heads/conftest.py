@@ -129,3 +129,35 @@ def _transformers():
     if importlib.util.find_spec("transformers") is None:
         pytest.skip("needs transformers")
     return import_transformers()
+
+
+@pytest.fixture(scope="session")
+def prompts():
+    """Prompts of random words: unsafe ones with some words that safe ones have not, and three disjoint safe sets."""
+    rng = np.random.default_rng(7)
+
+    def made(n, low, high):
+        return [" ".join(f"w{word}" for word in rng.integers(low, high, 8)) for _ in range(n)]
+
+    return {
+        "unsafe": made(12, 5, 34),
+        **{name: made(n, 30, 64) for name, n in (("safe", 12), ("held", 24), ("new", 4))},
+    }
+
+
+@pytest.fixture(scope="session")
+def guard(decoder, prompts):
+    """A calibrated guard of three heads."""
+    from outrider.monitor.heads import HeadGuard
+
+    made = HeadGuard(decoder, heads=3)
+    made.search(prompts["unsafe"], prompts["safe"], permutations=2)
+    made.calibrate(prompts["held"])
+    return made
+
+
+@pytest.fixture(scope="session")
+def guard_file(guard, tmp_path_factory):
+    path = tmp_path_factory.mktemp("guard") / "guard.outrider"
+    guard.save(path)
+    return path

@@ -149,3 +149,21 @@ def test_the_facts_are_printed(simple, tmp_path, outrider):
     assert "2 of 4 heads: L1H0, L0H1" in shown.out
     assert "outrider_score, outrider_alarm" in shown.out
     assert json.loads(outrider("inspect", tmp_path / "guarded.onnx", "--json").out) == json.loads(json.dumps(facts))
+
+
+def test_the_command_line_exports_the_file_of_a_guard(
+    plain, llama, decoder, guard, guard_file, prompts, tmp_path, outrider
+):
+    target = tmp_path / "guarded.onnx"
+    made = outrider("export", plain, guard_file, "-o", target, "--decoder", llama, "--json")
+    assert made.code == 0, made.err
+    facts = json.loads(made.out)
+    assert facts == guard_facts(target)
+    assert facts["compared"] < 1e-5
+    for prompt, score in zip(prompts["new"], guard.scores(prompts["new"]), strict=True):
+        ids = np.asarray(decoder.encode([prompt])["input_ids"])
+        found = run(target, ids, position_ids=np.arange(ids.shape[1])[None])
+        np.testing.assert_allclose(found[SCORE], score, rtol=1e-3, atol=1e-4)
+    told = outrider("inspect", target)
+    assert f"guard of        {decoder.name}" in told.out
+    assert "for a false-alarm rate of 0.05; 0 seen on 24 held-out safe prompts" in told.out

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
-from outrider.monitor import ExportError
+from outrider.monitor import ExportError, NotReadyError, ProfileError
 from outrider.runtime.in_graph.heads.read_out import LinearReadOut, read_out_of
 
 
@@ -34,3 +36,48 @@ def test_numbers_that_do_not_fit_together(change, message):
     given = {"chosen": [(0, 0)], "weights": np.ones((1, 4)), "bias": 0.0, "threshold": 1.0, "layers": 3, "heads": 2}
     with pytest.raises(ExportError, match=message):
         LinearReadOut(**{**given, **change})
+
+
+def test_a_guard_and_its_file_give_the_same(guard, guard_file, prompts):
+    of_guard, of_file = read_out_of(guard), read_out_of(guard_file)
+    decoder = guard.decoder
+    heads = np.concatenate([decoder.prefill(decoder.encode([prompt])).heads for prompt in prompts["new"]])
+    expected = guard.scores(prompts["new"])
+    for read_out in (of_guard, of_file):
+        np.testing.assert_allclose(read_out.scores(heads), expected, rtol=1e-4, atol=1e-5)
+        assert (read_out.layers, read_out.heads, read_out.head_dim) == (2, 4, 16)
+        assert (read_out.chosen, read_out.threshold) == (guard.chosen, guard.threshold)
+    assert of_file.facts == {**of_guard.facts, "profile": hashlib.sha256(guard_file.read_bytes()).hexdigest()}
+    assert of_file.facts["decoder"]["fingerprint"] == decoder.fingerprint
+    assert (of_file.facts["n"], of_file.facts["calibrated"]) == (24, "transformers, float32")
+
+
+@pytest.mark.parametrize(("statistic", "got"), [("last_query", "LastQuery|last_query"), ("ranges", "kind='ranges'")])
+def test_what_is_not_linear_is_refused_with_the_reason(decoder, prompts, tmp_path, statistic, got):
+    from outrider.monitor.heads import HeadGuard, ReadOut
+
+    guard = HeadGuard(decoder, ReadOut(kind="ranges") if statistic == "ranges" else statistic, heads=1)
+    guard.search(prompts["unsafe"], prompts["safe"], permutations=1)
+    guard.calibrate(prompts["held"])
+    guard.save(tmp_path / "guard.outrider")
+    for form in (guard, tmp_path / "guard.outrider"):
+        with pytest.raises(ExportError, match=f"only a linear read-out .* expected a read-out of kind lda.*({got})"):
+            read_out_of(form)
+
+
+def test_a_guard_without_a_threshold_and_files_of_another_kind(decoder, guard, guard_file, prompts, tmp_path):
+    from outrider.monitor.heads import HeadGuard
+
+    searched = HeadGuard(decoder, heads=1)
+    searched.search(prompts["unsafe"], prompts["safe"], permutations=1)
+    searched.save(tmp_path / "guard.outrider")
+    for form in (searched, tmp_path / "guard.outrider"):
+        with pytest.raises(NotReadyError, match="expected a calibrated guard, got one without a threshold"):
+            read_out_of(form)
+    damaged = bytearray(guard_file.read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / "damaged.outrider").write_bytes(damaged)
+    with pytest.raises(ProfileError, match="altered"):
+        read_out_of(tmp_path / "damaged.outrider")
+    with pytest.raises(FileNotFoundError):
+        read_out_of(tmp_path / "none.outrider")
