@@ -206,7 +206,7 @@ def test_large_tables_are_warned_of(bare, tmp_path, monkeypatch):
         OutriderWarning, match="the monitor adds 0 MB to the model's 0 MB, most of it for 'r1:unit single"
     ):
         export(bare, profile, tmp_path / "guarded.onnx")
-    monkeypatch.setattr(exporting, "_LARGEST_FILE", 20_000)
+    monkeypatch.setattr(exporting, "LARGEST_FILE", 20_000)
     with pytest.raises(ExportError, match=r"expected model and tables of at most 2 GiB together, got [0-9,]+ bytes"):
         export(bare, profile, tmp_path / "more.onnx")
 
