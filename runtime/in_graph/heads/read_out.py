@@ -13,6 +13,7 @@ import numpy as np
 from ....monitor import ExportError, NotReadyError
 from ....monitor.calibration import clopper_pearson
 from ....monitor.files import file_sha256
+from ....monitor.heads.files import read_packed
 
 if TYPE_CHECKING:
     from ....monitor.heads import HeadGuard
@@ -94,8 +95,6 @@ _REFUSED = "only a linear read-out can be computed inside a graph; keep another 
 
 
 def _of_file(path: Path) -> LinearReadOut:
-    from ....monitor.heads.files import read_packed
-
     facts, tensors = read_packed(path)
     statistic, decoder, calibration = facts["statistic"], facts["decoder"], facts["calibration"]
     if statistic["name"] != "read_out" or not {"model.weights", "model.bias"} <= tensors.keys():
