@@ -70,24 +70,25 @@ def decoder(llama):
 
 @pytest.fixture(scope="session")
 def built(llama, tmp_path_factory):
-    """Folder of the model that the builder makes in a precision, once each."""
+    """Folder of the model that the builder makes in a precision, with options of its own, once each."""
     if importlib.util.find_spec("onnxruntime_genai") is None:
         pytest.skip("needs onnxruntime-genai")
     made = {}
 
-    def build(precision):
-        if precision not in made:
+    def build(precision, *given):
+        key = (precision, *given)
+        if key not in made:
             folder = str(tmp_path_factory.mktemp(precision))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 before = list(sys.path)
                 from onnxruntime_genai.models import builder
 
-                options = builder.parse_extra_options(None, str(llama), folder, precision, "cpu", folder, [])
+                options = builder.parse_extra_options(None, str(llama), folder, precision, "cpu", folder, list(given))
                 builder.create_model(None, str(llama), folder, precision, "cpu", folder, **options)
                 sys.path[:] = before
-            made[precision] = folder
-        return made[precision]
+            made[key] = folder
+        return made[key]
 
     return build
 

@@ -57,6 +57,19 @@ def test_the_builders_model_scores_the_last_token_as_pytorch_does(built, decoder
         np.testing.assert_allclose(after[SCORE][0], score_of(decoder, read_out, [*PROMPTS[0], 21]), rtol=1e-4)
 
 
+def test_a_backbone_that_takes_embeddings(built, decoder, read_out, tmp_path):
+    bare, guarded = f"{built('fp32', 'exclude_embeds=true')}/model.onnx", tmp_path / "guarded.onnx"
+    export_heads(read_out, bare, guarded)
+    table = decoder.model.get_input_embeddings().weight.detach().numpy()
+    ids, mask, _ = padded(PROMPTS, "right")
+    found = run(guarded, ids, mask, inputs_embeds=table[ids])
+    assert_own_outputs_are_equal(run(bare, ids, mask, inputs_embeds=table[ids]), found)
+    expected = [score_of(decoder, read_out, prompt) for prompt in PROMPTS]
+    np.testing.assert_allclose(found[SCORE], expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ExportError, match="expected an input input_ids to compare the heads on prompts"):
+        export_heads(read_out, bare, guarded, decoder=decoder)
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_plain_export_scores_the_last_real_token(plain, decoder, read_out, tmp_path, side):
     guarded = tmp_path / "guarded.onnx"
