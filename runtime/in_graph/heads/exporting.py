@@ -143,7 +143,8 @@ def _compare(source: Path, data: bytes, graph: OnnxGraph, guard: LinearReadOut, 
     lengths = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30) for rows in (got, wanted)]
     cosines = (got / lengths[0]) @ (wanted / lengths[1]).T
     wrong = np.flatnonzero(cosines.max(1) - cosines.diagonal() > _ALIKE)
-    exact = not _QUANTISED & {node.op_type.lower() for node in graph.nodes.nodes()} and decoder.dtype == "float32"
+    quantised = _QUANTISED & {node.op_type.lower() for node in graph.nodes.nodes()}
+    exact = not quantised and values[0].dtype == np.float32 and decoder.dtype == "float32"
     if len(wrong) or (exact and distance > _EXACT):
         at = divmod(int(wrong[0] if len(wrong) else np.abs(got - wanted).max(1).argmax()), guard.heads)
         raise MismatchError(

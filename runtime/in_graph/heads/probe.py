@@ -58,9 +58,9 @@ def find_heads(
 ) -> tuple[list[str], list[np.ndarray]]:
     """Per layer the name of (batch, tokens, width), what enters its output projection; and their values per feeds.
 
-    The values are (layers, batch, tokens, width) for each of `feeds`. Attention layers with another number of heads or
-    another width, such as those of a vision tower, do not count. Raises ExportError unless as many are left as the
-    guard's decoder has.
+    The values are (layers, batch, tokens, width) for each of `feeds`, in the decoder's dtype. Attention layers with
+    another number of heads or another width, such as those of a vision tower, do not count. Raises ExportError unless
+    as many are left as the guard's decoder has.
     """
     paths = projection_inputs(graph.nodes, graph.heads)
     paths = {name: path for name, path in paths.items() if graph.heads[name] in (None, read_out.heads)}
@@ -85,17 +85,17 @@ def find_heads(
             f" {read_out.head_dim} numbers each, {read_out.width} together, got {len(chosen)} such layers among"
             f" {len(graph.heads)}, of width {', '.join(map(str, got))}; export the model that the guard was made for"
         )
-    values = [np.stack([every[name] for name in chosen]).astype(np.float32) for every in found]
+    values = [np.stack([every[name] for name in chosen]) for every in found]
     return chosen, values
 
 
 def last_tokens(values: np.ndarray, feeds: Mapping[str, np.ndarray], read_out: LinearReadOut) -> np.ndarray:
-    """(batch, layers, heads, head_dim) at each prompt's last real token, from (layers, batch, tokens, width)."""
+    """(batch, layers, heads, head_dim) float32 at the last real tokens, from (layers, batch, tokens, width)."""
     layers, rows, tokens, _ = values.shape
     last = np.full(rows, tokens - 1)
     if MASK in feeds:
         last = np.array([np.flatnonzero(row)[-1] for row in feeds[MASK]])
-    at_last = values[:, np.arange(rows), last]
+    at_last = values[:, np.arange(rows), last].astype(np.float32)
     return at_last.transpose(1, 0, 2).reshape(rows, layers, read_out.heads, read_out.head_dim)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 SCORE, ALARM = "outrider_score", "outrider_alarm"
 
 
@@ -15,10 +16,12 @@ def run(path, ids, mask=None, past=None, **feeds):
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     ids = np.asarray(ids, np.int64)
-    given = {"input_ids": ids, "attention_mask": np.ones_like(ids) if mask is None else np.asarray(mask, np.int64)}
+    mask = np.ones_like(ids) if mask is None else np.asarray(mask, np.int64)
+    positions = np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, -ids.shape[1] :]
+    given = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
     for value in session.get_inputs():
         if value.name.startswith("past") and past is None:
-            given[value.name] = np.zeros((len(ids), value.shape[1], 0, 16), np.float32)
+            given[value.name] = np.zeros((len(ids), value.shape[1], 0, 16), DTYPES[value.type])
         elif value.name.startswith("past"):
             given[value.name] = past[value.name.replace("past_key_values", "present")]
     given |= {name: np.asarray(values) for name, values in feeds.items()}
@@ -28,10 +31,10 @@ def run(path, ids, mask=None, past=None, **feeds):
 
 
 def padded(prompts, side):
-    """(batch, tokens) of prompts of different lengths: ids, mask and positions."""
+    """(batch, tokens) of prompts of different lengths: ids and mask."""
     longest = max(map(len, prompts))
     ids, mask = np.full((len(prompts), longest), 9), np.zeros((len(prompts), longest), np.int64)
     for row, prompt in enumerate(prompts):
         at = slice(longest - len(prompt), None) if side == "left" else slice(len(prompt))
         ids[row, at], mask[row, at] = prompt, 1
-    return ids, mask, np.maximum(np.cumsum(mask, axis=1) - 1, 0)
+    return ids, mask
