@@ -32,3 +32,10 @@ def test_the_new_name_of_an_output_is_told(calibrated, outrider):
     assert told.out.endswith(
         "\nthe output outrider_deviation was called outrider_layers before; read it by its new name\n"
     )
+
+
+def test_a_decoder_beside_a_profile_is_refused(calibrated, outrider):
+    made = outrider(
+        "export", calibrated.with_name("digits.onnx"), calibrated, "-o", "guarded.onnx", "--decoder", "folder"
+    )
+    assert "expected --decoder with a guard of attention heads, got a profile" in error_of(made)
