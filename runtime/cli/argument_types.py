@@ -35,6 +35,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """An integer of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
 def above_zero(text: str) -> float:
     """A number above 0."""
     return _number(text, math.ulp(0), "above 0")

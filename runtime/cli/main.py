@@ -1,4 +1,4 @@
-"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, report, demo.
+"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, report, head, demo.
 
 The arguments are read before any room is imported: that takes long where numba has yet to compile the kernels.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .config import config_arguments
-from .options import COMMANDS
+from .options import COMMANDS, leaves
 from .wording import in_flags
 
 ERROR, INTERRUPTED = 2, 130
@@ -60,16 +60,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         name, summary = add_arguments.__name__, str(add_arguments.__doc__)
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         add_arguments(command)
-        command.add_argument("--config", type=Path, metavar="FILE", help="YAML file of flags; those given here win")
-        command.add_argument("--quiet", action="store_true", help="no progress bars, no live view")
-        command.add_argument("--debug", action="store_true", help="show where an error came from")
-        actions[name] = command._actions  # noqa: SLF001 (argparse has no public list of them)
-        command.set_defaults(actions=actions[name])
+        for words, leaf in leaves(command, name):
+            leaf.add_argument("--config", type=Path, metavar="FILE", help="YAML file of flags; those given here win")
+            leaf.add_argument("--quiet", action="store_true", help="no progress bars, no live view")
+            leaf.add_argument("--debug", action="store_true", help="show where an error came from")
+            actions[words] = leaf._actions  # noqa: SLF001 (argparse has no public list of them)
+            leaf.set_defaults(actions=actions[words])
     before = _Parser(prog="outrider", add_help=False, allow_abbrev=False)
     before.add_argument("--config", type=Path)
     config = before.parse_known_args(argv)[0].config
-    if config and argv[0] in actions:
-        argv = [argv[0], *config_arguments(config, actions[argv[0]], argv), *argv[1:]]
+    words = next((words for words in actions if words == tuple(argv[: len(words)])), None)
+    if config and words:
+        told = len(words)
+        argv = [*words, *config_arguments(config, actions[words], argv), *argv[told:]]
     return parser.parse_args(argv)
 
 

@@ -6,9 +6,11 @@ Nothing is imported that takes time: help and mistakes in the arguments are answ
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import argument_types as types
+from .head_options import HEAD_COMMANDS
 
 _NETWORK = "model.onnx, zoo:NAME, torchvision:NAME, file.py:factory"
 
@@ -187,6 +189,15 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
     parser.add_argument("--json", action="store_true", help="print the numbers; the page only with -o")
     parser.add_argument("--salvage", action="store_true", help="leave out broken lines, and name them")
+
+
+def head(parser: argparse.ArgumentParser) -> None:
+    """Guard a language model by its attention heads: search, calibrate, recalibrate, check, chat."""
+    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do, see its --help")
+    for add_arguments in HEAD_COMMANDS:
+        summary = str(add_arguments.__doc__)
+        command = commands.add_parser(add_arguments.__name__, help=summary, description=summary, allow_abbrev=False)
+        add_arguments(command)
 
 
 def demo(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,200 @@
+"""A guard of prompts in a service: answers or refuses, counts, and keeps an event log."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...monitor import NotReadyError, Status, Verdict
+from ..loop.drift import DriftTest
+from ..loop.evidence import Evidence
+from ..loop.metrics import Metrics
+from .generating import guarded_generate
+from .judging import OnFault, fault, raised, sentences, verdicts_or_faults
+from .processors import Then, tokenizer_of
+from .refusals import Refusals
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ...monitor.heads import HeadGuard
+    from ..log.log import EventLog
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one prompt. text: the model's answer or the refusal. refused: which of the two."""
+
+    text: str
+    verdict: Verdict
+    refused: bool
+
+
+class ChatGuard:
+    """Wraps a calibrated HeadGuard: ``replies = chat.answer(prompts)``, each prompt ending in a reply and a verdict.
+
+    A prompt is a str, a `Prompt` or a mapping as in `as_prompt`. One that cannot be judged is a FAULT and refused, and
+    the others go on; one whose evidence cannot be kept is a FAULT too. refusals, on_fault, then: as in
+    `guarded_generate`. log: gets an event for every change of status and every alarm, of one guard at a time; close it
+    yourself, after the guard. drift: tests whether prompts alarm more often than calibrated; by default one for the
+    calibration, which tests every prompt, as prompts do not resemble their neighbours as frames do.
+
+    A prompt itself is never written to the log: its events hold the first 16 digits of its `prompt_digest`, by which
+    who has the prompt finds its events. A short prompt can be found from its digest by trying. `metrics` counts prompts
+    where a camera's counts frames, so `outrider report` makes the same page of the log.
+    Raises NotReadyError for a guard that is not calibrated, ValueError and TypeError as `Guard` does.
+    """
+
+    def __init__(
+        self, guard: HeadGuard, *, refusals: Refusals | None = None, on_fault: OnFault = "refuse", then: Then = "stop",
+        log: EventLog | None = None, drift: DriftTest | None = None,
+    ) -> None:  # fmt: skip
+        calibration = guard.calibration
+        if calibration is None:
+            raise NotReadyError("expected a calibrated guard, got one without a threshold; call calibrate(safe)")
+        if log is not None and not hasattr(log, "put"):
+            raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
+        sentences((), (), Refusals(), on_fault)
+        self.guard, self.refusals, self.on_fault, self.then = guard, refusals or Refusals(), on_fault, then
+        self.metrics = Metrics(false_alarm_rate=calibration.false_alarm_rate, drift=drift or _drift_test(calibration))
+        self.evidence = Evidence(self.metrics, log)
+        self.status = Status.OK
+        if log is not None:
+            log.attach(
+                self.metrics, network=guard.decoder.fingerprint, profile=getattr(guard, "sha256", "") or "",
+                false_alarm_rate=calibration.false_alarm_rate,
+            )  # fmt: skip
+
+    def check(self, prompts: Sequence[Any]) -> list[Verdict]:
+        """The verdict on each prompt, counted and logged, without an answer."""
+        began = time.monotonic_ns()
+        verdicts = verdicts_or_faults(lambda: self.guard.check(prompts), len(prompts))
+        return self._keep(prompts, verdicts, time.monotonic_ns() - began)
+
+    def answer(self, prompts: Sequence[Any], **generate_kwargs: Any) -> list[Reply]:
+        """Answer or refuse each prompt, all that can be encoded in one batch.
+
+        generate_kwargs: of `generate`, such as max_new_tokens; a `streamer` takes one prompt at a time. Raises what
+        `generate` raises, and what `guarded_generate` raises for arguments that it refuses.
+        """
+        began = time.monotonic_ns()
+        inputs, unfit = self._encoded(prompts)
+        replies: dict[int, Reply] = {}
+        kept = self._keep([prompts[i] for i in unfit], list(unfit.values()), time.monotonic_ns() - began)
+        for index, verdict in zip(
+            unfit, kept, strict=True
+        ):  # the model cannot be given these, whatever `on_fault` says
+            replies[index] = self._refusal(prompts[index], verdict)
+        fit = [index for index in range(len(prompts)) if index not in unfit]
+        if fit:
+            decoder, texts = self.guard.decoder, [text_of(prompts[index]) for index in fit]
+            answer = guarded_generate(
+                decoder.model, inputs, self.guard, refusals=self.refusals, prompts=texts, on_fault=self.on_fault,
+                then=self.then, **generate_kwargs,
+            )  # fmt: skip
+            kept = self._keep([prompts[index] for index in fit], answer.verdicts, answer.judged_ns - began)
+            said = tokenizer_of(decoder.processor).batch_decode(answer.answers, skip_special_tokens=True)
+            rows = zip(fit, said[:: len(said) // len(fit)], answer.verdicts, kept, answer.refused, strict=True)
+            for index, text, verdict, final, refused in rows:
+                replies[index] = Reply(text.strip(), final, refused)
+                if final.status is not verdict.status and not refused and self.on_fault == "refuse":
+                    replies[index] = self._refusal(prompts[index], final)
+        return [replies[index] for index in range(len(prompts))]
+
+    def close(self) -> None:
+        """Leave the log, with a last summary in it. Guard and model stay open."""
+        if self.evidence.log is not None:
+            self.evidence.log.detach(self.metrics)
+            self.evidence.log = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"ChatGuard({self.guard!r}, {self.metrics.counters!r})"
+
+    def _encoded(self, prompts: Sequence[Any]) -> tuple[dict[str, Any], dict[int, Verdict]]:
+        """The model's inputs for the prompts that have any, and a FAULT for each of the others, by index."""
+        encode = self.guard.decoder.encode
+        try:
+            return (encode(prompts) if prompts else {}), {}
+        except Exception:  # noqa: BLE001 (one by one it shows which prompt it is)
+            unfit: dict[int, Verdict] = {}
+        for index, prompt in enumerate(prompts):
+            try:
+                encode([prompt])
+            except ValueError as error:
+                unfit[index] = fault(str(error))
+            except Exception as error:  # noqa: BLE001 (whatever broke, this prompt cannot be judged)
+                unfit[index] = fault(raised(error))
+        fit = [prompt for index, prompt in enumerate(prompts) if index not in unfit]
+        return (encode(fit) if fit else {}), unfit
+
+    def _refusal(self, prompt: Any, verdict: Verdict) -> Reply:
+        return Reply(self.refusals.sentence(text_of(prompt), verdict), verdict, refused=True)
+
+    def _keep(self, prompts: Sequence[Any], verdicts: Sequence[Verdict], spent_ns: int) -> list[Verdict]:
+        """Count each prompt, and write down what changed the status or alarmed; a FAULT where that fails."""
+        kept = []
+        for prompt, own in zip(prompts, verdicts, strict=True):
+            verdict, microseconds = own, spent_ns / 1e3
+            before, self.status = self.status, verdict.status
+            try:
+                self.evidence.count(verdict, verdict, before, microseconds)
+                if self.evidence.log is not None and (verdict.status is not before or verdict.alarm):
+                    noted = self._without(verdict, prompt)
+                    self.evidence.write_down(verdict.status, noted, before, microseconds, (), None)
+            except Exception as error:  # noqa: BLE001 (a prompt without evidence counts as not checked)
+                verdict = own._replace(status=Status.FAULT, reason=f"the evidence was not kept: {raised(error)}")
+                self.metrics.counters.faults += own.status < Status.FAULT
+                self.metrics.status = self.status = Status.FAULT
+            kept.append(verdict)
+        return kept
+
+    @staticmethod
+    def _without(verdict: Verdict, prompt: Any) -> Verdict:
+        """The verdict as the log has it: a reason without the prompt's words, and with its digest."""
+        text, reason = text_of(prompt).strip(), verdict.reason
+        reason = reason.replace(text, "…") if len(text) > 1 else reason
+        digest = f"prompt {prompt_digest(prompt)[:16]}"
+        return verdict._replace(reason=f"{digest}: {reason}" if reason else digest)
+
+
+def text_of(prompt: Any) -> str:
+    """The text of what is taken for a prompt; empty where it has none."""
+    found = prompt.get("prompt") if isinstance(prompt, dict) else getattr(prompt, "text", prompt)
+    return found if isinstance(found, str) else ""
+
+
+def prompt_digest(prompt: Any) -> str:
+    """SHA-256 in hexadecimal of the text in UTF-8, followed by the bytes of each picture's file or pixels."""
+    digest = hashlib.sha256(text_of(prompt).encode("utf-8", "surrogatepass"))
+    images = getattr(prompt, "images", ())
+    if isinstance(prompt, dict):
+        images = prompt.get("images") or [prompt.get("image")]
+    for image in images if isinstance(images, list | tuple) else [images]:
+        if image is None:
+            continue
+        try:
+            data = Path(image).read_bytes() if isinstance(image, str | PathLike) else np.asarray(image).tobytes()
+        except (OSError, ValueError, TypeError):
+            data = b""
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _drift_test(calibration: Any) -> DriftTest:
+    """The test of every prompt: `DriftTest.for_calibration`, for one threshold."""
+    one = SimpleNamespace(n=calibration.n, realised=calibration.realised, own=np.ones(1, bool))
+    return DriftTest.for_calibration(one, stride=1)  # type: ignore[arg-type]
