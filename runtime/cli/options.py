@@ -257,4 +257,14 @@ def _add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
     )
 
 
-COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, report, demo)
+COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, report, head, demo)
+
+
+def leaves(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    """The commands that stand at the end of a command's words, such as ``head search``, each with its parser."""
+    branches = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+    if not branches:
+        yield words, parser
+    for branch in branches:
+        for name, command in branch.choices.items():
+            yield from leaves(command, *words, name)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...monitor import NotReadyError, Status, Verdict
+from ...monitor.heads.features import prompt_digest
 from ..loop.drift import DriftTest
 from ..loop.evidence import Evidence
 from ..loop.metrics import Metrics
@@ -27,6 +25,9 @@ if TYPE_CHECKING:
 
     from ...monitor.heads import HeadGuard
     from ..log.log import EventLog
+
+DIGITS = 16
+"""Of a prompt's digest, in a reason of the log."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,11 @@ class ChatGuard:
     yourself, after the guard. drift: tests whether prompts alarm more often than calibrated; by default one for the
     calibration, which tests every prompt, as prompts do not resemble their neighbours as frames do.
 
-    A prompt itself is never written to the log: its events hold the first 16 digits of its `prompt_digest`, by which
-    who has the prompt finds its events. A short prompt can be found from its digest by trying. `metrics` counts prompts
-    where a camera's counts frames, so `outrider report` makes the same page of the log.
+    A prompt itself is never written to the log: a reason there begins with the first 16 digits of its `prompt_digest`,
+    by which who has the prompt finds its events. A short prompt can be found from its digest by trying. `metrics`
+    counts prompts where a camera's counts frames, so `outrider report` makes the same page of the log. Scores and
+    thresholds count there from the lowest score of the calibration, as the confidence does: those of heads may be
+    negative, and a share of the threshold would then mean nothing.
     Raises NotReadyError for a guard that is not calibrated, ValueError and TypeError as `Guard` does.
     """
 
@@ -151,9 +154,9 @@ class ChatGuard:
             verdict, microseconds = own, spent_ns / 1e3
             before, self.status = self.status, verdict.status
             try:
-                self.evidence.count(verdict, verdict, before, microseconds)
+                noted = self._noted(verdict, prompt)
+                self.evidence.count(noted, noted, before, microseconds)
                 if self.evidence.log is not None and (verdict.status is not before or verdict.alarm):
-                    noted = self._without(verdict, prompt)
                     self.evidence.write_down(verdict.status, noted, before, microseconds, (), None)
             except Exception as error:  # noqa: BLE001 (a prompt without evidence counts as not checked)
                 verdict = own._replace(status=Status.FAULT, reason=f"the evidence was not kept: {raised(error)}")
@@ -162,36 +165,22 @@ class ChatGuard:
             kept.append(verdict)
         return kept
 
-    @staticmethod
-    def _without(verdict: Verdict, prompt: Any) -> Verdict:
-        """The verdict as the log has it: a reason without the prompt's words, and with its digest."""
+    def _noted(self, verdict: Verdict, prompt: Any) -> Verdict:
+        """The verdict as log and counters have it: scores from 0 on, no word of the prompt, but its digest."""
         text, reason = text_of(prompt).strip(), verdict.reason
         reason = reason.replace(text, "…") if len(text) > 1 else reason
-        digest = f"prompt {prompt_digest(prompt)[:16]}"
-        return verdict._replace(reason=f"{digest}: {reason}" if reason else digest)
+        digest = f"prompt {prompt_digest(prompt)[:DIGITS] or 'of another kind'}"
+        floor = self.guard.calibration.floor if self.guard.calibration is not None else 0.0
+        score, threshold = max(verdict.score - floor, 0.0), verdict.threshold - floor
+        return verdict._replace(
+            score=score, threshold=threshold, reason=f"{digest}: {reason}" if reason else digest
+        )  # fmt: skip
 
 
 def text_of(prompt: Any) -> str:
     """The text of what is taken for a prompt; empty where it has none."""
     found = prompt.get("prompt") if isinstance(prompt, dict) else getattr(prompt, "text", prompt)
     return found if isinstance(found, str) else ""
-
-
-def prompt_digest(prompt: Any) -> str:
-    """SHA-256 in hexadecimal of the text in UTF-8, followed by the bytes of each picture's file or pixels."""
-    digest = hashlib.sha256(text_of(prompt).encode("utf-8", "surrogatepass"))
-    images = getattr(prompt, "images", ())
-    if isinstance(prompt, dict):
-        images = prompt.get("images") or [prompt.get("image")]
-    for image in images if isinstance(images, list | tuple) else [images]:
-        if image is None:
-            continue
-        try:
-            data = Path(image).read_bytes() if isinstance(image, str | PathLike) else np.asarray(image).tobytes()
-        except (OSError, ValueError, TypeError):
-            data = b""
-        digest.update(data)
-    return digest.hexdigest()
 
 
 def _drift_test(calibration: Any) -> DriftTest:

@@ -109,8 +109,7 @@ def guarded_generate(
 
 def watching_for(guard: HeadGuard) -> dict[str, Any]:
     """The arguments of `decoder.watching` and `decoder.prefill` that the guard's statistic needs."""
-    keep = getattr(guard, "keep", None)
-    return {} if keep is None else {"keep": keep}
+    return {} if guard.keep is None else {"keep": guard.keep}
 
 
 def end_of(model: Any, settings: Mapping[str, Any]) -> int | None:

@@ -65,7 +65,7 @@ class Refusals:
         self, rules: Mapping[str, Sequence[str]] | None = None, *, reasoned: str = REASONED, plain: str = PLAIN,
         unchecked: str = UNCHECKED,
     ) -> None:  # fmt: skip
-        self.rules = {category: tuple(words) for category, words in (rules or {}).items()}
+        self.rules = dict(rules or {})
         self.reasoned, self.plain, self.unchecked = reasoned, plain, unchecked
         if "{category}" not in reasoned:
             raise ValueError(f"expected a sentence with {{category}} in it, got {reasoned!r}")
