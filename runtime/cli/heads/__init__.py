@@ -1,0 +1,1 @@
+"""The commands of `outrider head`: a file per command with `run(options) -> exit status`."""
