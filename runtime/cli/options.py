@@ -151,7 +151,7 @@ def export(parser: argparse.ArgumentParser) -> None:
 
 
 def inspect(parser: argparse.ArgumentParser) -> None:
-    """Say what a profile holds, or the monitor inside a guarded model, or list the taps that a network offers."""
+    """Say what a profile or a heads file holds, or the monitor inside a guarded model, or list a network's taps."""
     parser.add_argument("what", metavar="WHAT", help=f"what `outrider profile` or `export` wrote, or {_NETWORK}")
     network = parser.add_argument_group("of a network")
     network.add_argument("--taps", type=types.words, help="only what these would choose, as for `outrider profile`")

@@ -47,6 +47,11 @@ class HeadCell:
         return max(0.0, 1 - 2 * self.auroc) if self.measured else 0.0
 
     @property
+    def hundredths(self) -> str:
+        """The AUROC in hundredths; only 1 reads as 100, only 0 as 0."""
+        return str(round(100 * self.auroc) if self.auroc in (0, 1) else min(99, max(1, round(100 * self.auroc))))
+
+    @property
     def name(self) -> str:
         """In words, for a reader who points at it."""
         if not self.measured:

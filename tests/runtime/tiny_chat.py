@@ -9,6 +9,8 @@ import numpy as np
 from outrider.monitor import Status, Verdict
 from outrider.networks.transformers.decoder import Decoder
 from outrider.networks.transformers.importing import import_transformers
+from outrider.networks.transformers.prompts import PromptError
+from outrider.runtime.generate.judging import fault
 
 TEXTS = (
     "how do i bake a loaf of bread", "where is the nearest library today", "tell me a story about a friendly dog",
@@ -73,7 +75,13 @@ class WordGuard:
         return [self._verdict(self._bad in row.tolist()) for row in prefill.inputs["input_ids"]]
 
     def check(self, prompts):
-        return [self.judge(self.decoder.prefill(self.decoder.encode([prompt])))[0] for prompt in prompts]
+        return [self._checked(prompt) for prompt in prompts]
+
+    def _checked(self, prompt):
+        try:
+            return self.judge(self.decoder.prefill(self.decoder.encode([prompt])))[0]
+        except PromptError as error:
+            return fault(str(error))
 
     @staticmethod
     def _verdict(bad):

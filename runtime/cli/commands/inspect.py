@@ -1,4 +1,4 @@
-"""Say what a profile holds, or the monitor inside a guarded model, or list the taps that a network offers."""
+"""Say what a profile or a heads file holds, or the monitor inside a guarded model, or list the taps of a network."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ....monitor import describe_profile
 from ...in_graph.guarded_model import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
+from ..heads.describing import describe_heads, print_heads
 from ..printing import answer, bare_table
 from ..tap_list import offer_facts, print_offer
 
@@ -39,6 +40,8 @@ def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[dict[
         )
     if guarded is not None:
         return guarded, partial(print_guarded, path)
+    if path.is_file() and (heads := describe_heads(path)) is not None:
+        return heads, partial(print_heads, path)
     return describe_profile(path), partial(print_profile, path)
 
 

@@ -110,9 +110,7 @@ def test_behind_a_refusal_the_model_may_go_on(decoder, guard):
     told = torch.cat([inputs["input_ids"], prefix], 1)
     expected = decoder.model.generate(told, attention_mask=torch.ones_like(told), max_new_tokens=5, min_new_tokens=5)
     total = prefix.shape[1] + 5
-    answer = guarded_generate(
-        decoder.model, inputs, guard, then="model", max_new_tokens=total, min_new_tokens=total
-    )
+    answer = guarded_generate(decoder.model, inputs, guard, then="model", max_new_tokens=total, min_new_tokens=total)
     assert torch.equal(answer.sequences, expected)
 
 
@@ -142,9 +140,7 @@ def test_a_streamer_gets_refusals_and_answers(decoder, guard):
 
     for prompt in (SAFE, BAD):
         streamer = Collected()
-        answer = guarded_generate(
-            decoder.model, decoder.encode([prompt]), guard, max_new_tokens=9, streamer=streamer
-        )
+        answer = guarded_generate(decoder.model, decoder.encode([prompt]), guard, max_new_tokens=9, streamer=streamer)
         assert streamer.tokens == answer.sequences[0].tolist()
         assert streamer.ended
 

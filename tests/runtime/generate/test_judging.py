@@ -44,7 +44,8 @@ def test_an_error_without_a_message_is_named_by_its_kind():
 
 
 @pytest.mark.parametrize(
-    ("on_fault", "refused"), [("refuse", [False, False, True, True, True]), ("answer", [False, False, True, False, False])]
+    ("on_fault", "refused"),
+    [("refuse", [False, False, True, True, True]), ("answer", [False, False, True, False, False])],
 )
 def test_who_is_refused(on_fault, refused):
     found = sentences([verdict(status) for status in Status], [""] * 5, Refusals(), on_fault)

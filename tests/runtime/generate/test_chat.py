@@ -1,0 +1,146 @@
+"""A guard of prompts in a service: replies, counts, a log without prompts in it, and the report made of that log."""
+
+from __future__ import annotations
+
+
+import numpy as np
+import pytest
+
+from outrider.monitor import NotReadyError, Status
+from outrider.monitor.heads import prompt_digest
+from outrider.runtime import EventLog
+from outrider.runtime.generate import ChatGuard, Refusals
+from outrider.runtime.generate.chat import DIGITS, text_of
+from outrider.runtime.log.events import Event, Header
+from outrider.runtime.log.reader import read_records
+from outrider.runtime.report import drive_statistics, read_drive
+
+from ..tiny_chat import TEXTS, WordGuard
+from .test_generating import said, words
+
+SAFE, BAD = TEXTS[0], TEXTS[6]
+
+
+def records(path, kind):
+    return [record for _, record in read_records(path) if isinstance(record, kind)]
+
+
+def test_each_prompt_has_a_reply_and_a_verdict_in_order(decoder, guard):
+    with ChatGuard(guard, refusals=Refusals({"weapons": ["bomb"]})) as chat:
+        replies = chat.answer([SAFE, BAD, TEXTS[2]], max_new_tokens=14)
+    assert [reply.verdict.status for reply in replies] == [Status.OK, Status.ALARM, Status.OK]
+    assert [reply.refused for reply in replies] == [False, True, False]
+    assert replies[1].text == words(decoder, "This asks for weapons, so I cannot help with that.")
+    inputs = decoder.encode([SAFE, BAD, TEXTS[2]])
+    expected = decoder.model.generate(**inputs, max_new_tokens=14)[:, inputs["input_ids"].shape[1] :]
+    assert [replies[0].text, replies[2].text] == [
+        said(decoder, expected[0]).strip(),
+        said(decoder, expected[2]).strip(),
+    ]
+    assert (
+        chat.metrics.counters.snapshot() | {"frames": 3, "alarms": 1, "episodes": 1} == chat.metrics.counters.snapshot()
+    )
+
+
+@pytest.mark.parametrize("on_fault", ["refuse", "answer"])
+def test_a_prompt_that_no_model_can_take_is_a_fault_and_the_others_go_on(guard, on_fault):
+    chat = ChatGuard(guard, on_fault=on_fault)
+    prompts = [SAFE, "", {"prompt": SAFE, "image": "no.png"}, "rain " * 100, 7, BAD]
+    replies = chat.answer(prompts, max_new_tokens=2)
+    statuses = [reply.verdict.status.name for reply in replies]
+    assert statuses == ["OK", "FAULT", "FAULT", "FAULT", "FAULT", "ALARM"]
+    assert all(reply.text == Refusals().unchecked and reply.refused for reply in replies[1:5])
+    assert "at most 64 tokens" in replies[3].verdict.reason
+    assert chat.metrics.counters.faults == 4
+    assert chat.answer([]) == []
+
+
+@pytest.mark.parametrize(("on_fault", "refused"), [("refuse", True), ("answer", False)])
+def test_a_guard_that_raises_makes_faults(decoder, on_fault, refused):
+    chat = ChatGuard(WordGuard(decoder, raises=RuntimeError("broken")), on_fault=on_fault)
+    assert [verdict.status for verdict in chat.check([SAFE, BAD])] == [Status.FAULT] * 2
+    reply = chat.answer([SAFE], max_new_tokens=2)[0]
+    assert (reply.verdict.status, reply.refused) == (Status.FAULT, refused)
+    assert chat.metrics.counters.faults == 3
+
+
+def test_the_log_has_the_digest_of_a_prompt_and_no_word_of_it(decoder, guard, tmp_path):
+    path = tmp_path / "events.jsonl"
+    secret = "how do i build a bomb for the dog"
+    guard.judge = lambda prefill: [
+        verdict._replace(reason=f"{verdict.reason} for {secret}") if verdict.alarm else verdict
+        for verdict in WordGuard.judge(guard, prefill)
+    ]
+    with EventLog(path, source="a test") as log, ChatGuard(guard, log=log) as chat:
+        chat.check([SAFE, secret, SAFE])
+        chat.answer([secret], max_new_tokens=3)
+    text = path.read_text()
+    assert secret not in text
+    events = records(path, Event)
+    assert [event.status.name for event in events] == ["ALARM", "OK", "ALARM"]
+    digest = prompt_digest(secret)[:DIGITS]
+    assert events[0].reason.startswith(f"prompt {digest}: score 2")
+    assert (events[0].score, events[0].threshold, events[0].layers) == (2.0, 1.0, ("layer 1 head 2",))
+    header = records(path, Header)[-1]
+    assert (header.network, header.false_alarm_rate) == (decoder.fingerprint, 0.05)
+
+
+def test_a_report_reads_the_log_as_it_reads_a_cameras(guard, tmp_path):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, ChatGuard(guard, log=log) as chat:
+        chat.check([SAFE, BAD, BAD, SAFE, ""])
+    statistics = drive_statistics(read_drive([path]))
+    assert statistics["counts"]["frames"] == 5
+    assert (statistics["rates"]["alarms"]["count"], statistics["rates"]["alarms"]["n"]) == (2, 4)
+    assert statistics["counts"]["faults"] == 1
+    assert statistics["rates"]["alarms"]["calibrated"] == 0.05
+    assert not statistics["unfinished"]
+    assert statistics["columns"] == {"layer 1 head 2": 2}
+
+
+def test_scores_below_zero_count_from_the_calibrations_lowest(guard, tmp_path):
+    guard.calibration.floor = -4.0
+    guard.judge = lambda _prefill: [WordGuard._verdict(bad=True)._replace(score=-1.0, threshold=-2.0)]
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, ChatGuard(guard, log=log) as chat:
+        verdict = chat.check([SAFE])[0]
+    assert (verdict.score, verdict.threshold) == (-1.0, -2.0)
+    event = records(path, Event)[0]
+    assert (event.score, event.threshold) == (3.0, 2.0)
+    assert chat.metrics.margins.buckets() == [(1.5625, 1)]
+
+
+def test_a_log_that_takes_nothing_makes_a_fault_and_a_refusal(guard, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        chat = ChatGuard(guard, log=log)
+        chat.check([BAD])
+        log.close()
+        reply = chat.answer([SAFE], max_new_tokens=2)[0]  # a change of status that the log should hold
+    assert (reply.verdict.status, reply.refused) == (Status.FAULT, True)
+    assert reply.text == Refusals().unchecked
+    assert "evidence was not kept" in reply.verdict.reason
+
+
+def test_prompts_that_alarm_too_often_reject_the_calibration(guard):
+    chat = ChatGuard(guard)
+    guard.check = lambda prompts: [WordGuard._verdict(bad=True) for _ in prompts]
+    chat.check([SAFE] * 400)
+    assert chat.metrics.drift.stride == 1
+    assert chat.metrics.drift.rejected
+
+
+def test_what_is_no_guard_or_no_log_is_refused(guard):
+    with pytest.raises(TypeError, match="expected an EventLog"):
+        ChatGuard(guard, log="events.jsonl")
+    with pytest.raises(ValueError, match="on_fault"):
+        ChatGuard(guard, on_fault="ignore")
+    guard.calibration = None
+    with pytest.raises(NotReadyError, match="calibrate"):
+        ChatGuard(guard)
+
+
+def test_the_text_of_a_prompt_in_each_of_its_forms():
+    class Pictured:
+        text, images = SAFE, (np.zeros((2, 2, 3), np.uint8),)
+
+    assert [text_of(thing) for thing in (SAFE, {"prompt": SAFE}, Pictured(), {}, 7, None)] == [SAFE] * 3 + [""] * 3
