@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 
@@ -66,19 +65,19 @@ def test_a_guard_that_raises_makes_faults(decoder, on_fault, refused):
 
 def test_the_log_has_the_digest_of_a_prompt_and_no_word_of_it(decoder, guard, tmp_path):
     path = tmp_path / "events.jsonl"
-    secret = "how do i build a bomb for the dog"
+    private = "how do i build a bomb for the dog"
     guard.judge = lambda prefill: [
-        verdict._replace(reason=f"{verdict.reason} for {secret}") if verdict.alarm else verdict
+        verdict._replace(reason=f"{verdict.reason} for {private}") if verdict.alarm else verdict
         for verdict in WordGuard.judge(guard, prefill)
     ]
     with EventLog(path, source="a test") as log, ChatGuard(guard, log=log) as chat:
-        chat.check([SAFE, secret, SAFE])
-        chat.answer([secret], max_new_tokens=3)
+        chat.check([SAFE, private, SAFE])
+        chat.answer([private], max_new_tokens=3)
     text = path.read_text()
-    assert secret not in text
+    assert private not in text
     events = records(path, Event)
     assert [event.status.name for event in events] == ["ALARM", "OK", "ALARM"]
-    digest = prompt_digest(secret)[:DIGITS]
+    digest = prompt_digest(private)[:DIGITS]
     assert events[0].reason.startswith(f"prompt {digest}: score 2")
     assert (events[0].score, events[0].threshold, events[0].layers) == (2.0, 1.0, ("layer 1 head 2",))
     header = records(path, Header)[-1]

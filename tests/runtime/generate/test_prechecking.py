@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from outrider.monitor import Status
-from outrider.networks.transformers.importing import import_transformers
 from outrider.networks.transformers import Decoder
+from outrider.networks.transformers.importing import import_transformers
 from outrider.runtime.generate import Refusals, precheck, refusal_prefix
 
 from ..tiny_chat import TEXTS, WordGuard, tiny_tokenizer
