@@ -9,6 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .generate.chat import ChatGuard, Reply
+    from .generate.generating import GuardedAnswer, guarded_generate
+    from .generate.prechecking import Precheck, precheck, refusal_prefix
+    from .generate.processors import GuardProcessor, RefusalPrefix
+    from .generate.refusals import RULES, Refusals
     from .in_graph.exporting import export
     from .in_graph.guarded_model import guard_facts
     from .in_graph.heads.exporting import export_heads
@@ -22,6 +27,11 @@ if TYPE_CHECKING:
     from .outlets.prometheus import metrics_text, serve_metrics
 
 _NAMES = {
+    "generate.chat": ("ChatGuard", "Reply"),
+    "generate.generating": ("GuardedAnswer", "guarded_generate"),
+    "generate.prechecking": ("Precheck", "precheck", "refusal_prefix"),
+    "generate.processors": ("GuardProcessor", "RefusalPrefix"),
+    "generate.refusals": ("RULES", "Refusals"),
     "in_graph.exporting": ("export",),
     "in_graph.guarded_model": ("guard_facts",),
     "in_graph.heads.exporting": ("export_heads",),
@@ -37,9 +47,10 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "Heartbeat", "KOfN", "Watchdog", "export", "export_heads",
-    "guard_facts", "guarded_scores", "hand_over", "hold_last_safe", "metrics_text", "recalibrate_guarded", "scale_down",
-    "serve_metrics", "set_threshold", "stop",
+    "RULES", "ChatGuard", "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "GuardProcessor", "GuardedAnswer",
+    "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "Reply", "Watchdog", "export", "export_heads",
+    "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe", "metrics_text", "precheck",
+    "recalibrate_guarded", "refusal_prefix", "scale_down", "serve_metrics", "set_threshold", "stop",
 ]  # fmt: skip
 
 

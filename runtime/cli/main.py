@@ -55,7 +55,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="outrider", description="A runtime monitor for perception networks.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"outrider {metadata.version('outrider')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    actions = {}
+    actions: dict[tuple[str, ...], list[argparse.Action]] = {}
     for add_arguments in COMMANDS:
         name, summary = add_arguments.__name__, str(add_arguments.__doc__)
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
@@ -69,10 +69,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     before = _Parser(prog="outrider", add_help=False, allow_abbrev=False)
     before.add_argument("--config", type=Path)
     config = before.parse_known_args(argv)[0].config
-    words = next((words for words in actions if words == tuple(argv[: len(words)])), None)
-    if config and words:
-        told = len(words)
-        argv = [*words, *config_arguments(config, actions[words], argv), *argv[told:]]
+    said: tuple[str, ...] = next((words for words in actions if words == tuple(argv[: len(words)])), ())
+    if config and said:
+        argv = [*said, *config_arguments(config, actions[said], argv), *argv[len(said) :]]
     return parser.parse_args(argv)
 
 

@@ -113,8 +113,9 @@ class Refusals:
         return f"Refusals({len(self.rules)} categories, plain={self.plain!r})"
 
 
-def _pattern(category: str, words: Sequence[str]) -> re.Pattern[str]:
-    if isinstance(words, str) or not words or not all(isinstance(word, str) and word.strip(" *") for word in words):
+def _pattern(category: str, words: Any) -> re.Pattern[str]:
+    listed = isinstance(words, list | tuple) and words
+    if not listed or not all(isinstance(word, str) and word.strip(" *") for word in words):
         raise ValueError(f"expected a list of words for the category {category!r}, got {words!r}")
     parts = (re.escape(word.strip().rstrip("*")) + r"\w*" * word.strip().endswith("*") for word in words)
     return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)".replace(r"\ ", r"\s+"), re.IGNORECASE)

@@ -135,6 +135,3 @@ def test_too_few_prompts_name_the_number(head, home):
 
 def test_a_folder_that_is_not_there_is_told_before_the_work(head, home):
     assert "no/g.outrider: expected a folder" in error_of(head("search", *given(home)[:-1], "no/g.outrider"))
-    assert (
-        "expected the folder of a model" in error_of(head("search", *given(home))) if not home.model.exists() else True
-    )
