@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import NotReadyError, Status, Verdict
-from ...monitor.heads.features import prompt_digest
+from ...monitor.heads import Cascade, prompt_digest
 from ..loop.drift import DriftTest
 from ..loop.evidence import Evidence
 from ..loop.metrics import Metrics
 from .generating import guarded_generate
-from .judging import OnFault, fault, raised, sentences, verdicts_or_faults
+from .judging import OnFault, fault, raised, sentences, text_of, verdicts_or_faults
 from .processors import Then, tokenizer_of
 from .refusals import Refusals
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ...monitor.heads import HeadGuard
+    from ...monitor.heads import HeadCalibration, HeadGuard
     from ..log.log import EventLog
 
 DIGITS = 16
@@ -40,7 +40,7 @@ class Reply:
 
 
 class ChatGuard:
-    """Wraps a calibrated HeadGuard: ``replies = chat.answer(prompts)``, each prompt ending in a reply and a verdict.
+    """Wraps a calibrated HeadGuard or Cascade: ``replies = chat.answer(prompts)``, a reply and a verdict for each.
 
     A prompt is a str, a `Prompt` or a mapping as in `as_prompt`. One that cannot be judged is a FAULT and refused, and
     the others go on; one whose evidence cannot be kept is a FAULT too. refusals, on_fault, then: as in
@@ -57,12 +57,10 @@ class ChatGuard:
     """
 
     def __init__(
-        self, guard: HeadGuard, *, refusals: Refusals | None = None, on_fault: OnFault = "refuse", then: Then = "stop",
-        log: EventLog | None = None, drift: DriftTest | None = None,
+        self, guard: HeadGuard | Cascade, *, refusals: Refusals | None = None, on_fault: OnFault = "refuse",
+        then: Then = "stop", log: EventLog | None = None, drift: DriftTest | None = None,
     ) -> None:  # fmt: skip
-        calibration = guard.calibration
-        if calibration is None:
-            raise NotReadyError("expected a calibrated guard, got one without a threshold; call calibrate(safe)")
+        calibration = _calibration_of(guard)
         if log is not None and not hasattr(log, "put"):
             raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
         sentences((), (), Refusals(), on_fault)
@@ -72,8 +70,7 @@ class ChatGuard:
         self.status = Status.OK
         if log is not None:
             log.attach(
-                self.metrics, network=guard.decoder.fingerprint, profile=getattr(guard, "sha256", "") or "",
-                false_alarm_rate=calibration.false_alarm_rate,
+                self.metrics, network=guard.decoder.fingerprint, false_alarm_rate=calibration.false_alarm_rate,
             )  # fmt: skip
 
     def check(self, prompts: Sequence[Any]) -> list[Verdict]:
@@ -98,12 +95,12 @@ class ChatGuard:
             replies[index] = self._refusal(prompts[index], verdict)
         fit = [index for index in range(len(prompts)) if index not in unfit]
         if fit:
-            decoder, texts = self.guard.decoder, [text_of(prompts[index]) for index in fit]
+            decoder, chosen = self.guard.decoder, [prompts[index] for index in fit]
             answer = guarded_generate(
-                decoder.model, inputs, self.guard, refusals=self.refusals, prompts=texts, on_fault=self.on_fault,
+                decoder.model, inputs, self.guard, refusals=self.refusals, prompts=chosen, on_fault=self.on_fault,
                 then=self.then, **generate_kwargs,
             )  # fmt: skip
-            kept = self._keep([prompts[index] for index in fit], answer.verdicts, answer.judged_ns - began)
+            kept = self._keep(chosen, answer.verdicts, answer.judged_ns - began)
             said = tokenizer_of(decoder.processor).batch_decode(answer.answers, skip_special_tokens=True)
             rows = zip(fit, said[:: len(said) // len(fit)], answer.verdicts, kept, answer.refused, strict=True)
             for index, text, verdict, final, refused in rows:
@@ -170,20 +167,21 @@ class ChatGuard:
         text, reason = text_of(prompt).strip(), verdict.reason
         reason = reason.replace(text, "…") if len(text) > 1 else reason
         digest = f"prompt {prompt_digest(prompt)[:DIGITS] or 'of another kind'}"
-        floor = self.guard.calibration.floor if self.guard.calibration is not None else 0.0
+        floor = _calibration_of(self.guard).floor
         score, threshold = max(verdict.score - floor, 0.0), verdict.threshold - floor
         return verdict._replace(
             score=score, threshold=threshold, reason=f"{digest}: {reason}" if reason else digest
         )  # fmt: skip
 
 
-def text_of(prompt: Any) -> str:
-    """The text of what is taken for a prompt; empty where it has none."""
-    found = prompt.get("prompt") if isinstance(prompt, dict) else getattr(prompt, "text", prompt)
-    return found if isinstance(found, str) else ""
+def _calibration_of(guard: HeadGuard | Cascade) -> HeadCalibration:
+    """What the threshold of a guard rests on, of a cascade that of the whole. Raises NotReadyError for none."""
+    if guard.calibration is None:
+        raise NotReadyError("expected a calibrated guard, got one without a threshold; call calibrate(safe)")
+    return guard.calibration.whole if isinstance(guard, Cascade) else guard.calibration
 
 
-def _drift_test(calibration: Any) -> DriftTest:
+def _drift_test(calibration: HeadCalibration) -> DriftTest:
     """The test of every prompt: `DriftTest.for_calibration`, for one threshold."""
     one = SimpleNamespace(n=calibration.n, realised=calibration.realised, own=np.ones(1, bool))
     return DriftTest.for_calibration(one, stride=1)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from .processors import GuardProcessor, Then
 from .refusals import Refusals
 
 if TYPE_CHECKING:
-    from ...monitor.heads import HeadGuard
+    from ...monitor.heads import Cascade, HeadGuard
 
 _ONE_PASS = {
     "num_beams": "beams are scored together, and a refusal forced on them has no likelihood of its own",
@@ -56,8 +56,8 @@ class GuardedAnswer:
 
 
 def guarded_generate(
-    model: Any, inputs: Mapping[str, Any], guard: HeadGuard, *, refusals: Refusals | None = None,
-    prompts: Sequence[str] | None = None, on_fault: OnFault = "refuse", then: Then = "stop", **generate_kwargs: Any,
+    model: Any, inputs: Mapping[str, Any], guard: HeadGuard | Cascade, *, refusals: Refusals | None = None,
+    prompts: Sequence[Any] | None = None, on_fault: OnFault = "refuse", then: Then = "stop", **generate_kwargs: Any,
 ) -> GuardedAnswer:  # fmt: skip
     """`model.generate(**inputs, **generate_kwargs)` with a guard inside it.
 
@@ -67,10 +67,11 @@ def guarded_generate(
 
     model: the one that the guard was made for, or that model with adapters. inputs: as of `decoder.encode`, (batch,
     tokens), padded on either side; padding on the right is moved to the left, as `generate` wants it. refusals: how a
-    refusal is worded. prompts: their texts, for the rules of `refusals`; where left out, the tokens are decoded, and
-    with them the system prompt. on_fault: "refuse" a prompt that could not be judged, or "answer" it. then: "stop" ends
-    a refusal; "model" lets the model go on behind it. generate_kwargs: of `generate`, a `logits_processor` and a
-    `streamer` too. A guard that raises makes a FAULT of every prompt; what `generate` raises is raised.
+    refusal is worded. prompts: for the rules of `refusals`, and for a cascade whose second judge reads them; where left
+    out, the rules read the decoded tokens, and with them the system prompt. on_fault: "refuse" a prompt that could not
+    be judged, or "answer" it. then: "stop" ends a refusal; "model" lets the model go on behind it. generate_kwargs: of
+    `generate`, a `logits_processor` and a `streamer` too. A guard that raises makes a FAULT of every prompt; what
+    `generate` raises is raised.
 
     Raises ValueError for another model than the guard's, for beams, drafted tokens and chunked prefills, for a cache
     that is not plain or holds tokens already, and where a refusal has no token to end with.
@@ -107,7 +108,7 @@ def guarded_generate(
     )
 
 
-def watching_for(guard: HeadGuard) -> dict[str, Any]:
+def watching_for(guard: HeadGuard | Cascade) -> dict[str, Any]:
     """The arguments of `decoder.watching` and `decoder.prefill` that the guard's statistic needs."""
     return {} if guard.keep is None else {"keep": guard.keep}
 
@@ -122,7 +123,7 @@ def end_of(model: Any, settings: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _check_model(model: Any, guard: HeadGuard) -> None:
+def _check_model(model: Any, guard: HeadGuard | Cascade) -> None:
     """Raise ValueError for another model than the guard's; one with adapters counts as its own."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if base is not guard.decoder.model:

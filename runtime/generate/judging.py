@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...monitor import Status, Verdict
+from ...monitor.heads import Cascade
 
 if TYPE_CHECKING:
+    from ...monitor.heads import HeadGuard
+    from ...networks.transformers import Prefill
     from .refusals import Refusals
 
 OnFault = Literal["refuse", "answer"]
@@ -21,6 +24,11 @@ _NOTHING.flags.writeable = False
 def fault(reason: str) -> Verdict:
     """The verdict on a prompt that could not be judged."""
     return Verdict(Status.FAULT, np.inf, np.nan, 0.0, -1, _NOTHING, (), reason)
+
+
+def judge_prefill(guard: HeadGuard | Cascade, prefill: Prefill, prompts: Sequence[Any] | None = None) -> list[Verdict]:
+    """What the guard says of a pass. prompts: those of the pass, for a cascade whose second judge reads them."""
+    return guard.judge(prefill, prompts) if isinstance(guard, Cascade) else guard.judge(prefill)
 
 
 def verdicts_or_faults(judge: Callable[[], Sequence[Verdict]], count: int) -> list[Verdict]:
@@ -44,7 +52,7 @@ def raised(error: Exception) -> str:
 
 
 def sentences(
-    verdicts: Sequence[Verdict], prompts: Sequence[str], refusals: Refusals, on_fault: OnFault = "refuse"
+    verdicts: Sequence[Verdict], prompts: Sequence[Any], refusals: Refusals, on_fault: OnFault = "refuse"
 ) -> list[str | None]:
     """The refusal of each prompt, None where it is answered: OK, WARN, and with on_fault="answer" a FAULT too.
 
@@ -53,8 +61,14 @@ def sentences(
     if on_fault not in ("refuse", "answer"):
         raise ValueError(f'expected on_fault="refuse" or "answer", got {on_fault!r}')
     return [
-        refusals.sentence(prompt, verdict)
+        refusals.sentence(text_of(prompt), verdict)
         if verdict.status is Status.ALARM or (verdict.alarm and on_fault == "refuse")
         else None
         for verdict, prompt in zip(verdicts, prompts, strict=True)
     ]
+
+
+def text_of(prompt: Any) -> str:
+    """The text of what is taken for a prompt; empty where it has none."""
+    found = prompt.get("prompt") if isinstance(prompt, dict) else getattr(prompt, "text", prompt)
+    return found if isinstance(found, str) else ""

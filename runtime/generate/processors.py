@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...monitor import Verdict
-from .judging import OnFault, sentences, verdicts_or_faults
+from .judging import OnFault, judge_prefill, sentences, verdicts_or_faults
 from .refusals import Refusals
 
 if TYPE_CHECKING:
     import torch
 
-    from ...monitor.heads import HeadGuard
+    from ...monitor.heads import Cascade, HeadGuard
 
 Then = Literal["stop", "model"]
 _NO_END = (
@@ -65,11 +65,11 @@ class RefusalPrefix:
 class GuardProcessor:
     """Judges the prompts when the first token is asked for, then forces a refusal on the rows that were flagged.
 
-    guard: a calibrated HeadGuard. watch: what ``with decoder.watching() as watch:`` gives around the same `generate`,
-    so that the guard reads the prefill that the answer is made of. prompts: texts for the rules of `refusals`, one per
-    row; where left out, the tokens of the prompt are decoded. on_fault: "refuse", or "answer" prompts that could not be
-    judged. then: "stop" ends a refusal with the token `end`, "model" lets the model go on behind it. judged: called
-    once the verdicts are there, before the first token is chosen.
+    guard: a calibrated HeadGuard or Cascade. watch: what ``with decoder.watching() as watch:`` gives around the same
+    `generate`, so that the guard reads the prefill that the answer is made of. prompts: one per row, for the rules of
+    `refusals` and a second judge that reads them; where left out, the rules read the decoded tokens. on_fault:
+    "refuse", or "answer" prompts that could not be judged. then: "stop" ends a refusal with the token `end`, "model"
+    lets the model go on behind it. judged: called once the verdicts are there, before the first token is chosen.
 
     A guard that raises makes a FAULT of every prompt. After the first token these are set: `verdicts`, `refusals`
     (sentences, None where answered), `judged_ns` (by the monotonic clock) and `prompt_length` (tokens with padding).
@@ -77,8 +77,8 @@ class GuardProcessor:
     """
 
     def __init__(
-        self, guard: HeadGuard, watch: Any, *, refusals: Refusals | None = None, prompts: Sequence[str] | None = None,
-        on_fault: OnFault = "refuse", then: Then = "stop", end: int | None = None,
+        self, guard: HeadGuard | Cascade, watch: Any, *, refusals: Refusals | None = None,
+        prompts: Sequence[Any] | None = None, on_fault: OnFault = "refuse", then: Then = "stop", end: int | None = None,
         judged: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         self._guard, self._watch, self._rules, self._judged = guard, watch, refusals or Refusals(), judged
@@ -114,7 +114,7 @@ class GuardProcessor:
         prefill = self._watch.prefill
         if prefill is None:
             raise RuntimeError("the prompt's forward was not seen; call `generate` inside of `watching()`")
-        return self._guard.judge(prefill)
+        return judge_prefill(self._guard, prefill, self._prompts)
 
 
 def end_token(then: Then, end: int | None) -> int | None:

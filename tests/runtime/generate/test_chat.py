@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from outrider.monitor import NotReadyError, Status
 from outrider.monitor.heads import prompt_digest
 from outrider.runtime import EventLog
 from outrider.runtime.generate import ChatGuard, Refusals
-from outrider.runtime.generate.chat import DIGITS, text_of
+from outrider.runtime.generate.chat import DIGITS
 from outrider.runtime.log.events import Event, Header
 from outrider.runtime.log.reader import read_records
 from outrider.runtime.report import drive_statistics, read_drive
@@ -136,10 +135,3 @@ def test_what_is_no_guard_or_no_log_is_refused(guard):
     guard.calibration = None
     with pytest.raises(NotReadyError, match="calibrate"):
         ChatGuard(guard)
-
-
-def test_the_text_of_a_prompt_in_each_of_its_forms():
-    class Pictured:
-        text, images = SAFE, (np.zeros((2, 2, 3), np.uint8),)
-
-    assert [text_of(thing) for thing in (SAFE, {"prompt": SAFE}, Pictured(), {}, 7, None)] == [SAFE] * 3 + [""] * 3

@@ -7,7 +7,7 @@ import pytest
 
 from outrider.monitor import Status, Verdict
 from outrider.runtime.generate import Refusals
-from outrider.runtime.generate.judging import fault, raised, sentences, verdicts_or_faults
+from outrider.runtime.generate.judging import fault, raised, sentences, text_of, verdicts_or_faults
 
 
 def verdict(status):
@@ -51,3 +51,12 @@ def test_who_is_refused(on_fault, refused):
     found = sentences([verdict(status) for status in Status], [""] * 5, Refusals(), on_fault)
     assert [sentence is not None for sentence in found] == refused
     assert fault("why").reason == "why"
+
+
+def test_the_text_of_a_prompt_in_each_of_its_forms():
+    class Pictured:
+        text, images = "rain", (np.zeros((2, 2, 3), np.uint8),)
+
+    assert [text_of(thing) for thing in ("rain", {"prompt": "rain"}, Pictured(), {}, 7, None)] == ["rain"] * 3 + [
+        ""
+    ] * 3
