@@ -7,9 +7,9 @@ import os
 import re
 from typing import Any
 
-from outrider.runtime.cli.options import COMMANDS
+from outrider.runtime.cli.options import COMMANDS, leaves
 
-_HELP = re.compile(r"<!-- help: ([a-z]+) -->")
+_HELP = re.compile(r"<!-- help: ([a-z]+(?: [a-z]+)?) -->")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -18,9 +18,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def help_of(name: str) -> str:
-    """The help text of one command, 90 columns wide."""
+    """The help text of one command, such as ``check`` or ``head check``, 90 columns wide."""
     os.environ["COLUMNS"] = "90"
-    add_arguments = {command.__name__: command for command in COMMANDS}[name]
-    parser = argparse.ArgumentParser(prog=f"outrider {name}", description=add_arguments.__doc__, add_help=False)
+    first = name.split()[0]
+    add_arguments = {command.__name__: command for command in COMMANDS}[first]
+    parser = argparse.ArgumentParser(prog=f"outrider {first}", description=add_arguments.__doc__, add_help=False)
     add_arguments(parser)
-    return parser.format_help()
+    return parser.format_help() if first == name else dict(leaves(parser, first))[tuple(name.split())].format_help()

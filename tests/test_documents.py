@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ROOMS = ("outrider", "outrider.coverage", "outrider.monitor", "outrider.networks", "outrider.runtime")
+GUARDED = "docs/how-to/guard-a-language-model.md"
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 
@@ -119,6 +120,34 @@ def test_the_tutorials_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     assert re.search(r"^frame 250: FAULT ", second, re.MULTILINE)
     assert second.endswith("STALE\n")
     assert "<html" in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_the_pages_on_language_models_run_with_a_tiny_one(tmp_path, monkeypatch, capsys):
+    for package in ("torch", "transformers", "jinja2", "matplotlib"):
+        pytest.importorskip(package)
+    from .runtime.tiny_chat import tiny_model, tiny_tokenizer
+
+    monkeypatch.chdir(tmp_path)
+    tokenizer = tiny_tokenizer()
+    tiny_model(tokenizer).save_pretrained("smol")
+    tokenizer.save_pretrained("smol")
+
+    run_blocks("docs/tutorial/guarded-chat.md")
+    run_blocks(GUARDED)
+
+    said = capsys.readouterr().out
+    assert "40 prompts, " in said
+    assert "FAULT True This request could not be checked" in said
+    assert "Counters(frames=2, " in said
+    assert "<html" in Path("heads.html").read_text(encoding="utf-8")
+    assert Path("own.outrider").is_file()
+
+
+def test_the_table_of_refusals_on_its_page_is_one(tmp_path):
+    from outrider.runtime import Refusals
+
+    (tmp_path / "refusals.yaml").write_text(re.search(r"```yaml\n(.*?)```", read(GUARDED), re.DOTALL)[1])
+    assert Refusals.load(tmp_path / "refusals.yaml").category("to forge it") == "fraud"
 
 
 def run_blocks(document, **names):
