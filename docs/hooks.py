@@ -20,7 +20,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def help_of(name: str) -> str:
     """The help text of one command, such as ``check`` or ``head check``, 90 columns wide."""
     os.environ["COLUMNS"] = "90"
-    first = name.split()[0]
+    first = name.split(maxsplit=1)[0]
     add_arguments = {command.__name__: command for command in COMMANDS}[first]
     parser = argparse.ArgumentParser(prog=f"outrider {first}", description=add_arguments.__doc__, add_help=False)
     add_arguments(parser)

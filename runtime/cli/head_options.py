@@ -12,7 +12,7 @@ _STATISTICS = "read_out, last_query, exact, full, deflection_profile"
 
 def search(parser: argparse.ArgumentParser) -> None:
     """Find the attention heads that tell unsafe prompts from safe ones."""
-    _add_model_arguments(parser)
+    _add_model_arguments(parser, "float32")
     prompts = parser.add_argument_group("prompts, as JSON lines")
     prompts.add_argument("--unsafe", type=Path, metavar="FILE", help="unsafe prompts; lines labelled safe are left out")
     prompts.add_argument("--safe", type=Path, metavar="FILE", help="safe prompts; lines labelled unsafe are left out")
@@ -92,10 +92,10 @@ def chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON per prompt, without streaming")
 
 
-def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_model_arguments(parser: argparse.ArgumentParser, dtype: str = "as the heads file has") -> None:
     parser.add_argument("model", type=Path, metavar="MODEL_FOLDER", help="a folder of transformers, or a .gguf file")
     how = parser.add_argument_group("the model")
-    how.add_argument("--dtype", metavar="NAME", help="float32, bfloat16, float16; default: as the heads file has")
+    how.add_argument("--dtype", metavar="NAME", help=f"float32, bfloat16, float16; default: {dtype}")
     how.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1; default: cpu")
     how.add_argument("--system", metavar="TEXT", help="the system prompt; default: what the chat template has")
 

@@ -80,33 +80,20 @@ class ChatGuard:
         return self._keep(prompts, verdicts, time.monotonic_ns() - began)
 
     def answer(self, prompts: Sequence[Any], **generate_kwargs: Any) -> list[Reply]:
-        """Answer or refuse each prompt, all that can be encoded in one batch.
+        """Answer or refuse each prompt, in one batch where they fit into one.
 
         generate_kwargs: of `generate`, such as max_new_tokens; a `streamer` takes one prompt at a time. Raises what
         `generate` raises, and what `guarded_generate` raises for arguments that it refuses.
         """
         began = time.monotonic_ns()
-        inputs, unfit = self._encoded(prompts)
+        batches, unfit = self._encoded(prompts)
         replies: dict[int, Reply] = {}
         kept = self._keep([prompts[i] for i in unfit], list(unfit.values()), time.monotonic_ns() - began)
-        for index, verdict in zip(
-            unfit, kept, strict=True
-        ):  # the model cannot be given these, whatever `on_fault` says
+        for index, verdict in zip(unfit, kept, strict=True):  # no model can answer these, whatever `on_fault` says
             replies[index] = self._refusal(prompts[index], verdict)
-        fit = [index for index in range(len(prompts)) if index not in unfit]
-        if fit:
-            decoder, chosen = self.guard.decoder, [prompts[index] for index in fit]
-            answer = guarded_generate(
-                decoder.model, inputs, self.guard, refusals=self.refusals, prompts=chosen, on_fault=self.on_fault,
-                then=self.then, **generate_kwargs,
-            )  # fmt: skip
-            kept = self._keep(chosen, answer.verdicts, answer.judged_ns - began)
-            said = tokenizer_of(decoder.processor).batch_decode(answer.answers, skip_special_tokens=True)
-            rows = zip(fit, said[:: len(said) // len(fit)], answer.verdicts, kept, answer.refused, strict=True)
-            for index, text, verdict, final, refused in rows:
-                replies[index] = Reply(text.strip(), final, refused)
-                if final.status is not verdict.status and not refused and self.on_fault == "refuse":
-                    replies[index] = self._refusal(prompts[index], final)
+        for indices, inputs in batches:
+            some = [prompts[index] for index in indices]
+            replies |= zip(indices, self._answered(some, inputs, began, generate_kwargs), strict=True)
         return [replies[index] for index in range(len(prompts))]
 
     def close(self) -> None:
@@ -124,22 +111,45 @@ class ChatGuard:
     def __repr__(self) -> str:
         return f"ChatGuard({self.guard!r}, {self.metrics.counters!r})"
 
-    def _encoded(self, prompts: Sequence[Any]) -> tuple[dict[str, Any], dict[int, Verdict]]:
-        """The model's inputs for the prompts that have any, and a FAULT for each of the others, by index."""
-        encode = self.guard.decoder.encode
+    def _answered(
+        self, prompts: list[Any], inputs: dict[str, Any], began: int, generate_kwargs: dict[str, Any]
+    ) -> list[Reply]:
+        """The replies to one batch."""
+        decoder = self.guard.decoder
+        answer = guarded_generate(
+            decoder.model, inputs, self.guard, refusals=self.refusals, prompts=prompts, on_fault=self.on_fault,
+            then=self.then, **generate_kwargs,
+        )  # fmt: skip
+        kept = self._keep(prompts, answer.verdicts, answer.judged_ns - began)
+        said = tokenizer_of(decoder.processor).batch_decode(answer.answers, skip_special_tokens=True)
+        copies = len(said) // len(prompts)
+        replies = []
+        rows = zip(prompts, said[::copies], answer.verdicts, kept, answer.refused, strict=True)
+        for prompt, text, verdict, final, refused in rows:
+            unkept = final.status is not verdict.status and not refused and self.on_fault == "refuse"
+            replies.append(self._refusal(prompt, final) if unkept else Reply(text.strip(), final, refused))
+        return replies
+
+    def _encoded(self, prompts: Sequence[Any]) -> tuple[list[tuple[list[int], dict[str, Any]]], dict[int, Verdict]]:
+        """Batches of prompts, by index, with the model's inputs; and a FAULT for each prompt that has none."""
+        encode, every = self.guard.decoder.encode, list(range(len(prompts)))
         try:
-            return (encode(prompts) if prompts else {}), {}
+            return ([(every, encode(prompts))] if every else []), {}
         except Exception:  # noqa: BLE001 (one by one it shows which prompt it is)
+            alone: list[tuple[list[int], dict[str, Any]]] = []
             unfit: dict[int, Verdict] = {}
-        for index, prompt in enumerate(prompts):
+        for index in every:
             try:
-                encode([prompt])
+                alone.append(([index], encode([prompts[index]])))
             except ValueError as error:
                 unfit[index] = fault(str(error))
             except Exception as error:  # noqa: BLE001 (whatever broke, this prompt cannot be judged)
                 unfit[index] = fault(raised(error))
-        fit = [prompt for index, prompt in enumerate(prompts) if index not in unfit]
-        return (encode(fit) if fit else {}), unfit
+        fit = [index for (index,), _ in alone]
+        try:
+            return ([(fit, encode([prompts[index] for index in fit]))] if fit else []), unfit
+        except ValueError:  # pictures of several shapes make no batch
+            return alone, unfit
 
     def _refusal(self, prompt: Any, verdict: Verdict) -> Reply:
         return Reply(self.refusals.sentence(text_of(prompt), verdict), verdict, refused=True)

@@ -74,7 +74,8 @@ def guarded_generate(
     `generate` raises is raised.
 
     Raises ValueError for another model than the guard's, for beams, drafted tokens and chunked prefills, for a cache
-    that is not plain or holds tokens already, and where a refusal has no token to end with.
+    that is not plain or holds tokens already, for prompts of another number, and where a refusal has no token to end
+    with.
     """
     from ...networks.transformers.importing import cache_keyword, import_transformers
     from ...networks.transformers.prompts import left_padded
@@ -91,7 +92,10 @@ def guarded_generate(
     if settings.get("attention_mask") is not None:
         settings |= left_padded({key: settings.pop(key) for key in inputs if key in settings})
     own = settings.pop("logits_processor", None) or []
-    if prompts is not None and copies > 1:
+    if prompts is not None:
+        rows = len(next(iter(inputs.values())))
+        if len(prompts) != rows:
+            raise ValueError(f"expected a prompt for each of {rows} rows, got {len(prompts)}")
         prompts = [prompt for prompt in prompts for _ in range(copies)]
     with ExitStack() as hooks:
         watch = hooks.enter_context(guard.decoder.watching(**watching_for(guard)))
@@ -142,7 +146,7 @@ def _check_settings(model: Any, settings: Mapping[str, Any]) -> int:
             raise ValueError(f"expected {name}={_EXPECTED[name]}, got {said[name]}: {why}")
     if settings.get("assistant_model") is not None:
         raise ValueError("expected no assistant_model, got one: drafted tokens are judged several at a time")
-    if said["cache_implementation"] is not None or settings.get("use_cache") is False:
+    if said["cache_implementation"] not in (None, "hybrid") or settings.get("use_cache") is False:
         got = f"cache_implementation={said['cache_implementation']!r}"
         got = "use_cache=False" if settings.get("use_cache") is False else got
         raise ValueError(f"expected the plain cache, which holds every position of the prompt, got {got}; leave it out")

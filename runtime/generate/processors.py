@@ -104,7 +104,7 @@ class GuardProcessor:
         self.prompt_length = input_ids.shape[1]
         tokenizer = tokenizer_of(self._guard.decoder.processor)
         prompts = self._prompts
-        if prompts is None or len(prompts) != count:
+        if prompts is None:
             prompts = tokenizer.batch_decode(input_ids, skip_special_tokens=True)
         self.refusals = sentences(verdicts, prompts, self._rules, self._on_fault)
         self.verdicts = verdicts

@@ -59,6 +59,30 @@ def tiny_decoder(**changes):
     return Decoder(tiny_model(tokenizer, **changes), tokenizer)
 
 
+def tiny_llava():
+    """A decoder with two layers of sight: pictures of 8 x 8 become four tokens."""
+    torch = __import__("torch")
+    transformers = import_transformers()
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = transformers.LlamaConfig(
+        **size, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id, initializer_range=0.3,
+    )  # fmt: skip
+    config = transformers.LlavaConfig(
+        text_config=text, vision_config=transformers.CLIPVisionConfig(**size, image_size=8, patch_size=4),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=4,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        decoder = Decoder(transformers.LlavaForConditionalGeneration(config).eval(), tokenizer)
+        pixels = torch.randn(1, 3, 8, 8)
+    words = tokenizer("<image>" * 4 + " what is the capital", return_tensors="pt", add_special_tokens=False)
+    ids = words["input_ids"]
+    return decoder, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}
+
+
 class WordGuard:
     """Flags the prompts that hold the word `BAD`, by their tokens. raises: what `judge` raises instead."""
 

@@ -53,6 +53,20 @@ def test_a_prompt_that_no_model_can_take_is_a_fault_and_the_others_go_on(guard, 
     assert chat.answer([]) == []
 
 
+def test_prompts_that_make_no_batch_are_answered_one_by_one(decoder, guard, monkeypatch):
+    encode = decoder.encode
+
+    def encode_alone(prompts):
+        if len(prompts) > 1:
+            raise ValueError("expected prompts whose pixel_values have one shape, got several")
+        return encode(prompts)
+
+    monkeypatch.setattr(decoder, "encode", encode_alone)
+    replies = ChatGuard(guard).answer([SAFE, "", BAD], max_new_tokens=2)
+    assert [reply.verdict.status.name for reply in replies] == ["OK", "FAULT", "ALARM"]
+    assert len(guard.judged) == 2
+
+
 @pytest.mark.parametrize(("on_fault", "refused"), [("refuse", True), ("answer", False)])
 def test_a_guard_that_raises_makes_faults(decoder, on_fault, refused):
     chat = ChatGuard(WordGuard(decoder, raises=RuntimeError("broken")), on_fault=on_fault)

@@ -9,7 +9,7 @@ from outrider.monitor import Status
 from outrider.networks.transformers.importing import import_transformers
 from outrider.runtime.generate import Refusals, guarded_generate
 
-from ..tiny_chat import TEXTS, WordGuard, tiny_decoder
+from ..tiny_chat import TEXTS, WordGuard, tiny_decoder, tiny_llava
 
 SAFE, BAD = TEXTS[0], TEXTS[6]
 MIXED = [TEXTS[1], BAD, TEXTS[5], TEXTS[0]]
@@ -204,6 +204,24 @@ def test_a_statistic_gets_the_prefill_that_it_needs_within_generate(decoder):
     assert torch.equal(answer.sequences[[0, 2, 3]], expected[[0, 2, 3], : answer.sequences.shape[1]])
 
 
+def test_a_model_that_sees_answers_and_is_judged_as_without_generate():
+    decoder, inputs = tiny_llava()
+    guard, full = WordGuard(decoder), []
+
+    def judge(prefill):
+        full.append(decoder.full(prefill, (1, 2)))
+        return WordGuard.judge(guard, prefill)
+
+    guard.judge = judge
+    expected = bare(decoder, inputs, max_new_tokens=6, min_new_tokens=6)
+    answer = guarded_generate(decoder.model, inputs, guard, max_new_tokens=6, min_new_tokens=6)
+    assert answer.verdicts[0].status is Status.OK
+    assert torch.equal(answer.sequences, expected)
+    assert abs(full[0] - decoder.full(decoder.prefill(inputs), (1, 2))).max() < 1e-5
+    blind = bare(decoder, inputs | {"pixel_values": -inputs["pixel_values"]}, max_new_tokens=6, min_new_tokens=6)
+    assert not torch.equal(blind, expected)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -213,6 +231,7 @@ def test_a_statistic_gets_the_prefill_that_it_needs_within_generate(decoder):
         ({"cache_implementation": "static"}, "plain cache"),
         ({"use_cache": False}, "plain cache, which holds every position of the prompt, got use_cache=False"),
         ({"assistant_model": object()}, "no assistant_model"),
+        ({"prompts": []}, "expected a prompt for each of 1 rows, got 0"),
         ({"then": "later"}, 'then="stop" or "model"'),
         ({"on_fault": "ignore"}, 'on_fault="refuse" or "answer"'),
     ],

@@ -6,11 +6,9 @@ import pytest
 import torch
 
 from outrider.monitor import Status
-from outrider.networks.transformers import Decoder
-from outrider.networks.transformers.importing import import_transformers
 from outrider.runtime.generate import Refusals, precheck, refusal_prefix
 
-from ..tiny_chat import TEXTS, WordGuard, tiny_tokenizer
+from ..tiny_chat import TEXTS, WordGuard, tiny_llava
 from .test_generating import Forwards, said, words
 
 MIXED = [TEXTS[1], TEXTS[6], TEXTS[5]]
@@ -53,26 +51,9 @@ def test_a_guard_that_raises_makes_faults_and_the_cache_still_serves(decoder):
 
 
 def test_pictures_are_not_given_a_second_time():
-    """A tiny LLaVA: the cache holds what the pictures became."""
-    transformers = import_transformers()
-    tokenizer = tiny_tokenizer()
-    tokenizer.add_tokens(["<image>"], special_tokens=True)
-    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        config = transformers.LlavaConfig(
-            text_config=transformers.LlamaConfig(
-                **size, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-                pad_token_id=tokenizer.pad_token_id, initializer_range=0.3,
-            ),
-            vision_config=transformers.CLIPVisionConfig(**size, image_size=8, patch_size=4),
-            image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=4,
-        )  # fmt: skip
-        model = transformers.LlavaForConditionalGeneration(config).eval()
-        pixels = torch.randn(1, 3, 8, 8)
-    decoder = Decoder(model, tokenizer)
-    ids = tokenizer("<image>" * 4 + " what is the capital", return_tensors="pt", add_special_tokens=False)["input_ids"]
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}
+    """The cache of a tiny LLaVA holds what the pictures became."""
+    decoder, inputs = tiny_llava()
+    model, pixels = decoder.model, inputs["pixel_values"]
     verdicts, kwargs = precheck(WordGuard(decoder), inputs)
     assert verdicts[0].status is Status.OK
     assert "pixel_values" not in kwargs
