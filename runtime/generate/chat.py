@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..loop.drift import DriftTest
 from ..loop.evidence import Evidence
 from ..loop.metrics import Metrics
 from .generating import guarded_generate
-from .judging import OnFault, fault, raised, sentences, text_of, verdicts_or_faults
+from .judging import RAISED, OnFault, fault, raised, sentences, text_of, verdicts_or_faults
 from .processors import Then, tokenizer_of
 from .refusals import Refusals
 
@@ -144,7 +145,7 @@ class ChatGuard:
             except ValueError as error:
                 unfit[index] = fault(str(error))
             except Exception as error:  # noqa: BLE001 (whatever broke, this prompt cannot be judged)
-                unfit[index] = fault(raised(error))
+                unfit[index] = fault(f"{RAISED}{raised(error)}")
         fit = [index for (index,), _ in alone]
         try:
             return ([(fit, encode([prompts[index] for index in fit]))] if fit else []), unfit
@@ -174,14 +175,26 @@ class ChatGuard:
 
     def _noted(self, verdict: Verdict, prompt: Any) -> Verdict:
         """The verdict as log and counters have it: scores from 0 on, no word of the prompt, but its digest."""
-        text, reason = text_of(prompt).strip(), verdict.reason
-        reason = reason.replace(text, "…") if len(text) > 1 else reason
+        reason = _without(prompt, verdict.reason)
         digest = f"prompt {prompt_digest(prompt)[:DIGITS] or 'of another kind'}"
         floor = _calibration_of(self.guard).floor
         score, threshold = max(verdict.score - floor, 0.0), verdict.threshold - floor
         return verdict._replace(
             score=score, threshold=threshold, reason=f"{digest}: {reason}" if reason else digest
         )  # fmt: skip
+
+
+def _without(prompt: Any, reason: str) -> str:
+    """A reason without text and file names of the prompt; of an exception that is not ours the kind alone."""
+    if reason.startswith(RAISED):
+        return reason.partition(": ")[0]
+    images = (
+        (prompt.get("images") or [prompt.get("image")]) if isinstance(prompt, dict) else getattr(prompt, "images", ())
+    )
+    parts = [text_of(prompt).strip(), *(str(image) for image in images if isinstance(image, str | PathLike))]
+    for part in sorted(parts, key=len, reverse=True):
+        reason = reason.replace(part, "…") if len(part) > 1 else reason
+    return reason
 
 
 def _calibration_of(guard: HeadGuard | Cascade) -> HeadCalibration:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .refusals import Refusals
 
 OnFault = Literal["refuse", "answer"]
+RAISED = "the guard raised "
+"""How the reason of a FAULT begins where an exception made it."""
 _MESSAGE = 300
 _NOTHING = np.empty(0, np.float32)
 _NOTHING.flags.writeable = False
@@ -39,7 +41,7 @@ def verdicts_or_faults(judge: Callable[[], Sequence[Verdict]], count: int) -> li
             return verdicts
         reason = f"expected {count} verdicts of the guard, got {len(verdicts)} things"
     except Exception as error:  # noqa: BLE001 (whatever broke, the prompts were not judged)
-        reason = f"the guard raised {raised(error)}"
+        reason = f"{RAISED}{raised(error)}"
     return [fault(reason) for _ in range(count)]
 
 

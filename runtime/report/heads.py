@@ -93,7 +93,7 @@ def render_heads(report: SearchReport, model: str, calibration: HeadCalibration 
         measured=measured,
         chosen=[] if joint else chosen,
         joint=joint,
-        best=max(measured, key=lambda cell: cell.auroc),
+        best=max(measured, key=lambda cell: (cell.auroc, cell.separation)),
         curves=_curves(rows),
         null=_null(report),
         skipped=report.skipped[:_LEFT_OUT],
