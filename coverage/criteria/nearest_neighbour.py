@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..criterion import Arrays, Criterion, require
+from ..kept import held_per_class, keep_samples, merge_kept, specify_kept
 from ..kernels.patterns import nearest_distance, pack_above
 from ..signature import Signature
-
-_EMPTY = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True)
@@ -33,32 +31,16 @@ class NearestNeighbour(Criterion):
         require(1 <= self.k <= self.capacity, "1 <= k <= capacity", (self.k, self.capacity))
 
     def _specification(self, neurons: int, classes: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
-        return {
-            "hashes": ((classes, self.capacity), np.uint64, _EMPTY),
-            "samples": ((classes, self.capacity, neurons), np.float32, 0),
-        }
+        return specify_kept(neurons, classes, self.capacity)
 
     def _observe(self, arrays: Arrays, counts: np.ndarray, values: np.ndarray, labels: np.ndarray) -> None:
-        hashes = np.array([_hash(row) for row in values], np.uint64)
-        for c in np.unique(labels):
-            rows = np.flatnonzero((labels == c) & (hashes < arrays["hashes"][c, -1]))
-            self._keep(arrays, c, hashes[rows], values[rows])
+        keep_samples(arrays, values, labels)
 
     def _merge(self, into: Signature, other: Signature) -> None:
-        for c, hashes in enumerate(other.arrays["hashes"]):
-            held = hashes != _EMPTY
-            self._keep(into.arrays, c, hashes[held], other.arrays["samples"][c, held])
-
-    def _keep(self, arrays: Arrays, c: int, hashes: np.ndarray, samples: np.ndarray) -> None:
-        held = arrays["hashes"][c] != _EMPTY
-        every, first = np.unique(np.concatenate([arrays["hashes"][c, held], hashes]), return_index=True)
-        kept = len(every[: self.capacity])
-        candidates = np.concatenate([arrays["samples"][c, held], samples])
-        arrays["hashes"][c, :kept] = every[:kept]
-        arrays["samples"][c, :kept] = candidates[first[:kept]]
+        merge_kept(into.arrays, other.arrays)
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
-        held = (signature.arrays["hashes"] != _EMPTY).sum(axis=1)
+        held = held_per_class(signature.arrays)
         samples = signature.arrays["samples"]
         kept = np.concatenate([samples[c, :n] for c, n in enumerate(held)])
         reference = np.median(kept, axis=0).astype(np.float32) if len(kept) else np.zeros_like(samples[0, 0])
@@ -75,8 +57,3 @@ class NearestNeighbour(Criterion):
         reference, patterns, held, bits, nearest = tables
         pack_above(values, reference, bits)
         nearest_distance(bits, labels, patterns, held, nearest, out)
-
-
-def _hash(row: np.ndarray) -> int:
-    digest = hashlib.blake2b(row.astype(np.float32, copy=False).tobytes(), digest_size=8).digest()
-    return min(int.from_bytes(digest, "little"), int(_EMPTY) - 1)
