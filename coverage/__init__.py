@@ -16,6 +16,7 @@ from .catalogue import criterion_names, describe_criterion, make_criterion, pars
 from .conformance import check_criterion
 from .criteria.bitmap import CoverageBitmap
 from .criteria.gaussian import Gaussian
+from .criteria.head_coverage import HeadCoverage
 from .criteria.mahalanobis import Mahalanobis
 from .criteria.multi_range import MultiRange
 from .criteria.nearest_neighbour import NearestNeighbour
@@ -27,7 +28,7 @@ from .joined import Joined, Parts, join, neuron_parts
 from .signature import Signature
 
 __all__ = [
-    "CoverageBitmap", "Criterion", "Gaussian", "Joined", "Mahalanobis", "MultiRange", "NearestNeighbour", "NeuronRank",
-    "Parts", "Signature", "SingleRange", "Softmax", "check_criterion", "criterion_names", "describe_criterion", "join",
-    "make_criterion", "neuron_parts", "parse_criterion",
+    "CoverageBitmap", "Criterion", "Gaussian", "HeadCoverage", "Joined", "Mahalanobis", "MultiRange",
+    "NearestNeighbour", "NeuronRank", "Parts", "Signature", "SingleRange", "Softmax", "check_criterion",
+    "criterion_names", "describe_criterion", "join", "make_criterion", "neuron_parts", "parse_criterion",
 ]  # fmt: skip

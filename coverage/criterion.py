@@ -138,6 +138,13 @@ class Criterion(ABC):
             for name, (shape, dtype, _) in self._specification(neurons, classes).items()
         }
 
+    def for_heads(self, channels: int | None) -> Criterion:
+        """This criterion for neurons that are the outputs of attention heads, of so many channels each.
+
+        channels: None for other neurons. By default they are all the same. Raises ValueError where they do not fit.
+        """
+        return self
+
     @abstractmethod
     def _specification(self, neurons: int, classes: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
         """Name -> (shape, dtype, initial value) of the arrays of a signature."""

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from outrider.coverage import (
     CoverageBitmap,
     Gaussian,
+    HeadCoverage,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
@@ -32,6 +33,8 @@ CRITERIA = [
     NearestNeighbour(capacity=20),
     NearestNeighbour(k=3),
     Gaussian(),
+    HeadCoverage(channels=5),
+    HeadCoverage(channels=1, sections=3, capacity=20),
     Mahalanobis(),
     Softmax(),
 ]
