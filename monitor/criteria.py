@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..coverage import Criterion, parse_criterion
 from ..networks import DEFAULT_TAPS, Network, Tap
@@ -14,24 +14,23 @@ OneOrSeveral = Criterion | str | Sequence[Criterion | str]
 Criteria = OneOrSeveral | Mapping[str, OneOrSeveral]
 """A criterion, its name such as ``multi_range(sections=8)``, or several of them; or {tap selector: one or several}."""
 
+ATTENTION = "@attention:channel"
+_HOMES = {"softmax": "@output", "head": ATTENTION}
+
 
 def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Column, ...], tuple[Tap, ...]]:
     """The columns, criterion by criterion, and the taps that they use.
 
-    criteria: None for `default_criteria`. Without selectors a criterion goes on all taps, softmax on the class scores.
-    Raises ValueError for a selector that matches no tap and for a criterion that is none.
+    criteria: None for `default_criteria`. Without selectors a criterion goes where `home_of` says.
+    Raises ValueError for a selector that matches no tap, for a criterion that is none or does not fit its tap.
     """
     if criteria is None:
         criteria = default_criteria(network.taps, network.classes)
     pairs: dict[Criterion, list[int]] = {}
-    if isinstance(criteria, Mapping):
-        for selector, several in criteria.items():
-            for criterion in _listed(several):
-                pairs.setdefault(criterion, []).extend(network.taps.select(selector))
-    else:
-        for criterion in _listed(criteria):
-            selector = "@output" if criterion.name == "softmax" else "*"
-            pairs.setdefault(criterion, []).extend(network.taps.select(selector))
+    for selector, several in _by_selector(criteria):
+        for criterion in several:
+            for index in network.taps.select(home_of(criterion) if selector is None else selector):
+                pairs.setdefault(_fitted(criterion, network.taps[index]), []).append(index)
     if not pairs:
         raise ValueError("expected at least one criterion, got none")
     for index in (index for criterion, indices in pairs.items() if criterion.name == "softmax" for index in indices):
@@ -58,11 +57,36 @@ def _listed(several: OneOrSeveral) -> list[Criterion]:
     return found
 
 
+def _by_selector(criteria: Criteria) -> list[tuple[str | None, list[Criterion]]]:
+    """Each selector with its criteria, None where there is none."""
+    pairs: Iterable[tuple[str | None, OneOrSeveral]] = [(None, criteria)]  # type: ignore[list-item]
+    if isinstance(criteria, Mapping):
+        pairs = criteria.items()
+    return [(selector, _listed(several)) for selector, several in pairs]
+
+
+def home_of(criterion: Criterion) -> str:
+    """The selector of the taps on which a criterion goes that is given without one."""
+    return _HOMES.get(criterion.name, "*")
+
+
+def _fitted(criterion: Criterion, tap: Tap) -> Criterion:
+    try:
+        return criterion.for_heads(tap.head_channels)
+    except ValueError as error:
+        raise ValueError(f"{criterion.name} on tap {tap.id!r}: {error}") from None
+
+
 def taps_for(criteria: Criteria | None) -> tuple[str, ...]:
     """The selectors of the taps that criteria ask for, of a network that is yet to be opened; checks the criteria."""
-    for several in criteria.values() if isinstance(criteria, Mapping) else () if criteria is None else (criteria,):
-        _listed(several)
-    if not isinstance(criteria, Mapping):
+    if criteria is None:
         return DEFAULT_TAPS
-    words = (DEFAULT_TAPS if split_selector(key)[0] == "*" else (key,) for key in criteria)
-    return tuple(dict.fromkeys(word for several in words for word in several))
+    words: list[str] = []
+    for selector, several in _by_selector(criteria):
+        if selector is None:
+            homes = [home_of(criterion) for criterion in several]
+            words += [home for home in homes if home == ATTENTION]
+            words += DEFAULT_TAPS if set(homes) - {ATTENTION} else ()
+        else:
+            words += DEFAULT_TAPS if split_selector(selector)[0] == "*" else (selector,)
+    return tuple(dict.fromkeys(words))

@@ -84,6 +84,12 @@ class Tap:
         return size * self.grid ** (len(self.shape) - 1) if self.neurons.startswith("grid") else size
 
     @property
+    def head_channels(self) -> int | None:
+        """How many neurons each attention head has, one head behind the other; None for other neurons."""
+        by_channel = self.layout in HEADS and self.neurons in ("channel", "channel-max")
+        return self.shape[2] if by_channel else None
+
+    @property
     def quantised(self) -> bool:
         """Whether the tensor holds quantised codes."""
         return "int" in self.dtype

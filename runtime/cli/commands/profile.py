@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ....coverage import Criterion, parse_criterion
 from ....monitor import Monitor
+from ....monitor.criteria import ATTENTION, home_of
 from ....networks import DEFAULT_TAPS, Network
 from ...inputs.networks import open_network
 from ...inputs.samples import Source, open_source
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         options.network,
         source,
         pictures(options),
-        taps=DEFAULT_TAPS if options.taps is None else options.taps,
+        taps=_taps(criteria) if options.taps is None else options.taps,
         neurons=options.neurons,
         weights=options.weights,
         classes=options.classes,
@@ -65,8 +66,15 @@ def _criteria(given: list[tuple[str | None, str]] | None) -> dict[str, list[Crit
             criterion = parse_criterion(text)
         except ValueError as error:
             raise ValueError(f"argument --criterion: {error}") from None
-        criteria.setdefault(selector or ("@output" if criterion.name == "softmax" else "*"), []).append(criterion)
+        criteria.setdefault(selector or home_of(criterion), []).append(criterion)
     return criteria
+
+
+def _taps(criteria: dict[str, list[Criterion]] | None) -> tuple[str, ...]:
+    """The taps of a network where no flag names them: attention heads where a criterion goes on them."""
+    heads = [selector for selector in criteria or () if selector.startswith(ATTENTION.partition(":")[0])]
+    others = [selector for selector in criteria or ("*",) if selector not in (*heads, "@output")]
+    return (*DEFAULT_TAPS, *heads) if others or not heads else tuple(heads)
 
 
 def _with_labels_for(network: Network, source: Source) -> Source:
