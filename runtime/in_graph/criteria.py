@@ -15,6 +15,7 @@ from ...coverage import (
     CoverageBitmap,
     Criterion,
     Gaussian,
+    HeadCoverage,
     Mahalanobis,
     MultiRange,
     Signature,
@@ -68,7 +69,7 @@ def row(ops: Operators, table: np.ndarray, prediction: str | None) -> str:
 
 def counts(criterion: Criterion) -> bool:
     """Whether the deviations are whole numbers."""
-    return isinstance(criterion, (CoverageBitmap, Gaussian)) or criterion == SingleRange(
+    return isinstance(criterion, (CoverageBitmap, Gaussian, HeadCoverage)) or criterion == SingleRange(
         getattr(criterion, "quantile", 0)
     )
 
@@ -118,14 +119,42 @@ def _bitmap(ops: Operators, group: Group) -> Add:
     byte = ops.to_float(row(ops, bits, group.prediction))
 
     def add(values: str) -> str:
-        section = ops("Sub", ops("Floor", ops("Mul", values, ops.constant(scale[None]))), ops.constant(base[None]))
-        # Bit k of byte b is floor(b / 2^k) modulo 2: 0 in sections before the first, as b * 2 is even, and from 8 on,
-        # as b / 256 is below 1. b / 2^k has steps of 1 / 128 or more, so that 1 / 512 makes up for Exp's rounding.
-        power = ops("Exp", ops("Mul", ops.clip(section, -1, 8), ops.constant(-np.log(2))))
-        shifted = ops("Floor", ops("Add", ops("Mul", byte, power), ops.constant(1 / 512)))
-        half = ops("Mul", shifted, ops.constant(0.5))
-        outside = ops("Less", ops("Sub", half, ops("Floor", half)), ops.constant(0.25))
-        return ops.column_sums(ops.to_float(outside), group.sizes, group.order, counts=True)
+        return ops.column_sums(_new_sections(ops, values, scale, base, byte), group.sizes, group.order, counts=True)
+
+    return add
+
+
+def _new_sections(ops: Operators, values: str, scale: np.ndarray, base: np.ndarray, byte: str) -> str:
+    """1 for each value in a section whose bit is not set, (batch, n) float32. scale, base: (n,)."""
+    section = ops("Sub", ops("Floor", ops("Mul", values, ops.constant(scale[None]))), ops.constant(base[None]))
+    # Bit k of byte b is floor(b / 2^k) modulo 2: 0 in sections before the first, as b * 2 is even, and from 8 on,
+    # as b / 256 is below 1. b / 2^k has steps of 1 / 128 or more, so that 1 / 512 makes up for Exp's rounding.
+    power = ops("Exp", ops("Mul", ops.clip(section, -1, 8), ops.constant(-np.log(2))))
+    shifted = ops("Floor", ops("Add", ops("Mul", byte, power), ops.constant(1 / 512)))
+    half = ops("Mul", shifted, ops.constant(0.5))
+    return ops.to_float(ops("Less", ops("Sub", half, ops("Floor", half)), ops.constant(0.25)))
+
+
+def _heads(ops: Operators, group: Group) -> Add:
+    """Norms and angles of all heads beside each other. Sums in float32 may put one that lies on a border beside it."""
+    directions, *tables = (np.concatenate(parts, -1) for parts in zip(*group.tables(), strict=True))
+    scale, base, bits = (table.reshape(*table.shape[:-2], -1) for table in tables)
+    direction = row(ops, directions, group.prediction)
+    byte = ops.to_float(row(ops, bits, group.prediction))
+    heads = scale.size // 2
+
+    def total(products: str) -> str:
+        return ops.reduce("ReduceSum", ops.reshape(products, -1, heads, directions.shape[1] // heads), 2, keep=False)
+
+    def add(values: str) -> str:
+        norm = ops("Sqrt", total(ops("Mul", values, values)))
+        longer = ops("Max", norm, ops.constant(np.finfo(np.float32).tiny))
+        cosine = ops("Div", total(ops("Mul", values, direction)), longer)
+        figures = ops.join([norm, ops("Acos", ops.clip(cosine, -1, 1))])
+        new = ops.reshape(_new_sections(ops, figures, scale, base, byte), -1, 2, heads)
+        per_head = ops.reduce("ReduceSum", new, 1, keep=False)
+        sizes = [table.shape[1] for _, table, *_ in group.tables()]
+        return ops.column_sums(per_head, sizes, group.order, counts=True)
 
     return add
 
@@ -178,6 +207,7 @@ BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     Gaussian: _range,
     MultiRange: _sections,
     CoverageBitmap: _bitmap,
+    HeadCoverage: _heads,
     Mahalanobis: _distance,
     Softmax: _surprise,
 }

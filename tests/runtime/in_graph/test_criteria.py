@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from outrider.coverage import CoverageBitmap, Gaussian, Mahalanobis, MultiRange, SingleRange, Softmax
+from outrider.coverage import CoverageBitmap, Gaussian, HeadCoverage, Mahalanobis, MultiRange, SingleRange, Softmax
 
 from .fragments import CLASSES, deviations, learned, outside
 
@@ -81,6 +81,25 @@ def test_distances_are_those_of_numpy(criterion, opset, sizes):
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
     one = deviations(criterion, signatures, new[::3], predicted[::3], opset, by_class=False)
     np.testing.assert_allclose(one, expected[::3], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("by_class", [True, False])
+@pytest.mark.parametrize(("opset", "sizes"), [(9, (24,)), (13, (16, 8, 16)), (18, (8, 8)), (21, (32, 8))])
+def test_heads_in_new_sections_are_those_of_the_kernels(opset, sizes, by_class):
+    criterion, rng = HeadCoverage(channels=8), np.random.default_rng(sum(sizes))
+    trusted = rng.normal(size=(90, sum(sizes))).astype(np.float32) + 1
+    new = rng.normal(size=(60, sum(sizes))).astype(np.float32) * rng.choice([0.3, 1, 4], (60, 1)).astype(np.float32)
+    new[0], new[3, 0], new[4, -1] = 0, np.nan, np.inf  # no head speaks; two frames are lost
+    new[5:9] = trusted[5:9] / 2  # angles of trusted samples with other norms
+    classes = CLASSES if by_class else 1
+    labels, predicted = np.arange(90) % classes, np.arange(60) % classes
+    signatures = learned(criterion, trusted, labels, sizes)
+    expected = outside(criterion, signatures, new, predicted)
+    order = None if len(sizes) != 3 else [2, 0, 1]
+    got = deviations(criterion, signatures, new, predicted, opset, by_class=by_class, order=order)
+    np.testing.assert_array_equal(got if order is None else got[:, order], expected)
+    finite = expected[np.isfinite(expected)]
+    assert len(np.unique(finite)) > 2
 
 
 @pytest.mark.parametrize("opset", [9, 13, 18])
