@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from ..renamed import renamed_keyword
 from ..scores import count_classes
 from ..selectors import DEFAULT_TAPS, OUTPUT, some
 from ..tap import Candidate, Taps
+from .fingerprint import module_fingerprint
 from .hooks import TRIAL, Recorder, Trial, dtype_name, trial_batch
 from .outputs import pick, scores_of
 from .tracing import plan
@@ -83,7 +83,7 @@ class TorchNetwork(Network):
         self._asked = taps, neurons, classes
         self.scores_output: int | str = scores_output
         self.preprocessing = preprocessing
-        self.fingerprint = _fingerprint(module)
+        self.fingerprint = module_fingerprint(module)
         self._closed = False
         self._lock = threading.Lock()
         self._recording: Recorder | None = None
@@ -190,15 +190,3 @@ class TorchNetwork(Network):
 
 def _numpy(values: Tensor) -> np.ndarray:
     return values.float().contiguous().cpu().numpy()
-
-
-def _fingerprint(module: nn.Module) -> str:
-    """SHA-256 over the module's tree as text and its state: names, dtypes, shapes and bytes."""
-    digest = hashlib.sha256(str(module).encode())
-    for name, value in sorted(module.state_dict().items()):
-        if isinstance(value, Tensor):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        else:
-            digest.update(f"{name} {value!r}\n".encode())
-    return digest.hexdigest()

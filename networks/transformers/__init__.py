@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from .backbone import Backbone, decoder_backbone, tower_backbone
     from .decoder import Decoder, Head, WatchedPass
     from .importing import import_transformers
+    from .network import TransformerNetwork
     from .opening import open_decoder
     from .prefill import Prefill
     from .prompts import Chat, Prompt, PromptError, as_prompt
 
 __all__ = [
-    "Backbone", "Chat", "Decoder", "Head", "Prefill", "Prompt", "PromptError", "WatchedPass", "as_prompt",
-    "decoder_backbone", "import_transformers", "open_decoder", "tower_backbone",
+    "Backbone", "Chat", "Decoder", "Head", "Prefill", "Prompt", "PromptError", "TransformerNetwork", "WatchedPass",
+    "as_prompt", "decoder_backbone", "import_transformers", "open_decoder", "tower_backbone",
 ]  # fmt: skip
 
 _MODULES = {
     "backbone": ("Backbone", "decoder_backbone", "tower_backbone"),
     "decoder": ("Decoder", "Head", "WatchedPass"),
     "importing": ("import_transformers",),
+    "network": ("TransformerNetwork",),
     "opening": ("open_decoder",),
     "prefill": ("Prefill",),
     "prompts": ("Chat", "Prompt", "PromptError", "as_prompt"),
