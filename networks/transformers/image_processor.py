@@ -13,14 +13,13 @@ from ..preprocessing import Preprocessing
 def preprocessing_of(processor: Any) -> Preprocessing:
     """The preprocessing of an image processor: resize, scale and normalise.
 
-    Ours takes the whole picture. A processor that cuts out its middle sees the same of a square one; of others it does
-    not, and a warning says so. Raises TypeError for what is no image processor.
+    Ours takes the whole picture. A processor that cuts out the middle may see less, and a warning says so. Raises TypeError for what is no image processor.
     """
     if not hasattr(processor, "do_resize") or not hasattr(processor, "do_normalize"):
         raise TypeError(f"expected a Preprocessing or an image processor, got {type(processor).__name__}")
-    size = _sides(processor.size) if processor.do_resize else None
-    if getattr(processor, "do_center_crop", False):
-        size = _sides(processor.crop_size)
+    cuts = getattr(processor, "do_center_crop", False)
+    size = _sides(processor.crop_size if cuts else processor.size) if cuts or processor.do_resize else None
+    if cuts:
         warnings.warn(
             f"{type(processor).__name__} cuts out the middle of a picture; here the whole picture is resized to {size}",
             NetworkWarning,

@@ -1,0 +1,52 @@
+"""Our preprocessing against the image processors of transformers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from outrider.networks import NetworkWarning, Preprocessing
+from outrider.networks.transformers import import_transformers
+from outrider.networks.transformers.image_processor import preprocessing_of
+
+transformers = import_transformers()
+
+
+def picture(*size):
+    return np.random.default_rng(0).integers(0, 255, (3, *size)).astype(np.uint8)
+
+
+def test_a_processor_that_resizes_and_normalises_is_our_preprocessing():
+    processor = transformers.ViTImageProcessor(
+        size={"height": 16, "width": 16}, image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.3, 0.4]
+    )
+    found = preprocessing_of(processor)
+    assert found.size == (16, 16)
+    whole = picture(16, 16)
+    expected = np.asarray(processor(whole, return_tensors="np")["pixel_values"][0])
+    np.testing.assert_allclose(found(whole), expected, atol=1e-5)
+
+
+def test_a_processor_that_cuts_out_the_middle_sees_the_same_of_a_square_picture_and_is_warned_of():
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    with pytest.warns(NetworkWarning, match="cuts out the middle of a picture"):
+        found = preprocessing_of(processor)
+    square = picture(16, 16)
+    expected = np.asarray(processor(square, return_tensors="np")["pixel_values"][0])
+    np.testing.assert_allclose(found(square), expected, atol=1e-5)
+
+
+def test_what_a_processor_does_not_do_is_left_out():
+    processor = transformers.ViTImageProcessor(do_resize=False, do_rescale=False, do_normalize=False)
+    assert preprocessing_of(processor) == Preprocessing(size=None, scale=1.0)
+
+
+def test_what_fixes_no_size_or_is_no_processor_is_refused():
+    with pytest.raises(TypeError, match="expected a Preprocessing or an image processor, got dict"):
+        preprocessing_of({})
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 16}, do_center_crop=False)
+    with pytest.raises(ValueError, match="expected an image processor that fixes height and width"):
+        preprocessing_of(processor)
