@@ -29,7 +29,7 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
     pairs: dict[Criterion, list[int]] = {}
     for selector, several in _by_selector(criteria):
         for criterion in several:
-            for index in network.taps.select(home_of(criterion) if selector is None else selector):
+            for index in _at_home(network, criterion) if selector is None else network.taps.select(selector):
                 pairs.setdefault(_fitted(criterion, network.taps[index]), []).append(index)
     if not pairs:
         raise ValueError("expected at least one criterion, got none")
@@ -68,6 +68,15 @@ def _by_selector(criteria: Criteria) -> list[tuple[str | None, list[Criterion]]]
 def home_of(criterion: Criterion) -> str:
     """The selector of the taps on which a criterion goes that is given without one."""
     return _HOMES.get(criterion.name, "*")
+
+
+def _at_home(network: Network, criterion: Criterion) -> tuple[int, ...]:
+    home = home_of(criterion)
+    try:
+        return network.taps.select(home)
+    except ValueError as error:
+        hint = " (give the network taps='@attention')" if home == ATTENTION else ""
+        raise ValueError(f"{criterion.name} goes on {home}{hint}: {error}") from None
 
 
 def _fitted(criterion: Criterion, tap: Tap) -> Criterion:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .pytorch.torchvision_import import import_torchvision
     from .selectors import DEFAULT_TAPS
     from .tap import Tap, Taps
+    from .transformers.network import TransformerNetwork
     from .zoo.classifiers import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
     from .zoo.datasets import ImageSet, cache_folder, dataset_names, load_dataset, read_idx, read_image
     from .zoo.steering import drive_model
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "LeNet", "Network", "NetworkWarning",
-    "Observation", "OnnxNetwork", "Preprocessing", "SmallResNet", "Tap", "Taps", "TorchNetwork", "UnboundTap",
-    "bind", "cache_folder", "dataset_names", "drive_model", "import_torchvision", "load_dataset",
+    "Observation", "OnnxNetwork", "Preprocessing", "SmallResNet", "Tap", "Taps", "TorchNetwork", "TransformerNetwork",
+    "UnboundTap", "bind", "cache_folder", "dataset_names", "drive_model", "import_torchvision", "load_dataset",
     "onnx_fingerprint", "probabilities", "random_frames", "read_idx", "read_image", "torchvision_classifier",
     "trained", "trained_names", "untrained",
 ]  # fmt: skip
@@ -41,6 +42,7 @@ _MODULES = {
     "preprocessing": ("Preprocessing",),
     "selectors": ("DEFAULT_TAPS",),
     "tap": ("Tap", "Taps"),
+    "transformers.network": ("TransformerNetwork",),
     "pytorch.network": ("TorchNetwork",),
     "zoo.steering": ("drive_model",),
     "zoo.train": ("HELD_OUT",),

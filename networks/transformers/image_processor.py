@@ -13,7 +13,8 @@ from ..preprocessing import Preprocessing
 def preprocessing_of(processor: Any) -> Preprocessing:
     """The preprocessing of an image processor: resize, scale and normalise.
 
-    Ours takes the whole picture. A processor that cuts out the middle may see less, and a warning says so. Raises TypeError for what is no image processor.
+    Ours takes the whole picture. A processor that cuts out the middle may see less, and a warning says so. Raises
+    TypeError for what is no image processor.
     """
     if not hasattr(processor, "do_resize") or not hasattr(processor, "do_normalize"):
         raise TypeError(f"expected a Preprocessing or an image processor, got {type(processor).__name__}")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .coverage import (
         CoverageBitmap,
         Gaussian,
+        HeadCoverage,
         Mahalanobis,
         MultiRange,
         NearestNeighbour,
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "CoverageBitmap", "EventLog", "Gaussian", "Guard", "Mahalanobis", "Monitor", "MultiRange", "NearestNeighbour",
-    "NeuronRank", "OnnxNetwork", "SingleRange", "Softmax", "Status", "TorchNetwork", "Verdict", "Verdicts",
-    "__version__", "export",
+    "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "Mahalanobis", "Monitor", "MultiRange",
+    "NearestNeighbour", "NeuronRank", "OnnxNetwork", "SingleRange", "Softmax", "Status", "TorchNetwork", "Verdict",
+    "Verdicts", "__version__", "export",
 ]  # fmt: skip
 
 _ROOMS = {
     "coverage": (
-        "CoverageBitmap", "Gaussian", "Mahalanobis", "MultiRange", "NearestNeighbour", "NeuronRank", "SingleRange",
-        "Softmax",
+        "CoverageBitmap", "Gaussian", "HeadCoverage", "Mahalanobis", "MultiRange", "NearestNeighbour", "NeuronRank",
+        "SingleRange", "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
     "networks": ("OnnxNetwork", "TorchNetwork"),

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.coverage import MultiRange, SingleRange, Softmax
+from outrider.coverage import HeadCoverage, MultiRange, SingleRange, Softmax
 from outrider.monitor import (
     Monitor,
 )
-from outrider.monitor.criteria import columns_of
+from outrider.monitor.criteria import columns_of, home_of, taps_for
+from outrider.networks import DEFAULT_TAPS, Tap, Taps
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,70 @@ def test_what_is_no_criterion_is_refused(network):
 def test_columns_of_one_criterion_are_a_group_whatever_the_order(network):
     columns, _ = columns_of(network, {"@output": [SingleRange(), Softmax()], "hidden": SingleRange()})
     assert [(column.group, column.tap) for column in columns] == [(0, 1), (0, 0), (1, 1)]
+
+
+class _Heads:
+    """Two layers of heads of different sizes, taken in two ways."""
+
+    classes = 2
+    taps = Taps([
+        Tap("a", "attention", (2, 5, 8), "NHLC", "float32", "channel"),
+        Tap("a", "attention", (2, 5, 8), "NHLC", "float32", "head"),
+        Tap("b", "attention", (5, 3, 4), "NLHC", "float32", "channel"),
+        Tap("b", "attention", (5, 3, 4), "NLHC", "float32", "unit"),
+        Tap("scores", "output", (2,), "NC", "float32", "unit"),
+    ])  # fmt: skip
+
+
+def test_head_coverage_goes_on_the_heads_taken_by_channel_and_knows_their_size():
+    expected = [f"a:channel {HeadCoverage(8)!r}", f"b:channel {HeadCoverage(4)!r}"]
+    assert names(_Heads(), "head") == names(_Heads(), ["head"]) == expected
+    assert names(_Heads(), {"@attention:channel": "head"}) == expected
+    assert names(_Heads(), {"b:channel": "head(sections=4)"}) == [f"b:channel {HeadCoverage(4, sections=4)!r}"]
+    columns, _ = columns_of(_Heads(), "head")
+    assert [column.group for column in columns] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "message"),
+    [
+        ({"a:head": "head"}, "head on tap 'a:head': expected attention heads taken by channel"),
+        ({"@output": "head"}, "head on tap 'scores:unit': expected attention heads taken by channel"),
+        (
+            {"b:channel": HeadCoverage(8)},
+            "head on tap 'b:channel': expected 4 channels of a head, as the tap has, got 8",
+        ),
+    ],
+)
+def test_head_coverage_on_what_is_no_head_is_refused(criteria, message):
+    with pytest.raises(ValueError, match=message):
+        columns_of(_Heads(), criteria)
+
+
+def test_a_network_without_heads_is_told_how_to_tap_them(network):
+    with pytest.raises(
+        ValueError, match=r"head goes on @attention:channel \(give the network taps='@attention'\): expected"
+    ):
+        columns_of(network, "head")
+
+
+@pytest.mark.parametrize(
+    ("criteria", "taps"),
+    [
+        (None, DEFAULT_TAPS),
+        ("head", ("@attention:channel",)),
+        (["softmax", "single_range"], DEFAULT_TAPS),
+        (["head", "single_range"], ("@attention:channel", *DEFAULT_TAPS)),
+        ({"*": "single_range", "r1:unit": "bitmap"}, (*DEFAULT_TAPS, "r1:unit")),
+    ],
+)
+def test_a_network_that_is_yet_to_be_opened_is_tapped_where_the_criteria_go(criteria, taps):
+    assert taps_for(criteria) == taps
+
+
+def test_each_criterion_has_its_home():
+    assert [home_of(one) for one in (Softmax(), HeadCoverage(), SingleRange())] == [
+        "@output",
+        "@attention:channel",
+        "*",
+    ]

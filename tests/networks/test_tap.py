@@ -16,6 +16,20 @@ TAPS = Taps([MAP, UNITS, LATER, DENSE, SCORES])
 
 
 @pytest.mark.parametrize(
+    ("layout", "shape", "neurons", "channels"),
+    [
+        ("NHLC", (2, 5, 8), "channel", 8),
+        ("NLHC", (None, 2, 8), "channel-max", 8),
+        ("NHLC", (2, 5, 8), "head", None),
+        ("NLHC", (5, 2, 8), "unit", None),
+        ("NLC", (5, 8), "channel", None),
+    ],
+)
+def test_only_heads_taken_by_channel_have_neurons_of_one_head_behind_the_other(layout, shape, neurons, channels):
+    assert Tap("a", "attention", shape, layout, "float32", neurons).head_channels == channels
+
+
+@pytest.mark.parametrize(
     ("selector", "indices"),
     [
         ("layer1.relu:channel", (0,)),
