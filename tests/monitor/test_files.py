@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from outrider.coverage import (
     CoverageBitmap,
     Gaussian,
+    HeadCoverage,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
@@ -45,6 +46,7 @@ EVERY = {
         CoverageBitmap(),
         NeuronRank(),
         NearestNeighbour(capacity=10),
+        HeadCoverage(channels=2, capacity=10),
         Gaussian(),
         Mahalanobis(),
     ],

@@ -56,6 +56,46 @@ def test_criteria_taps_and_neurons(outrider, model):
     assert columns == [("relu:unit", "single_range"), ("relu:grid2", "multi_range"), ("logits:unit", "softmax")]
 
 
+@pytest.fixture
+def attending(tmp_path):
+    """One attention layer of two heads over the rows of a digit, whose class scores learn nothing."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(64, 10)), "rows": [0, 8, 2, 4], "flat": [0, 64]}
+    nodes = [
+        helper.make_node("Reshape", ["x", "rows"], ["split"]),
+        helper.make_node("Transpose", ["split"], ["heads"], perm=[0, 2, 1, 3]),
+        helper.make_node("Transpose", ["split"], ["keys"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["heads", "keys"], ["products"]),
+        helper.make_node("Softmax", ["products"], ["weights"], axis=-1),
+        helper.make_node("MatMul", ["weights", "heads"], ["attended"]),
+        helper.make_node("Reshape", ["attended", "flat"], ["features"]),
+        helper.make_node("Relu", ["features"], ["active"]),
+        helper.make_node("MatMul", ["active", "w"], ["scores"]),
+    ]
+    tensors = [
+        numpy_helper.from_array(np.array(value, np.float32 if name == "w" else np.int64), name)
+        for name, value in weights.items()
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["n", 1, 8, 8]), ("scores", ["n", 10]))
+    ]
+    graph = helper.make_graph(nodes, "heads", ends[:1], ends[1:], tensors)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "heads.onnx")
+    return "heads.onnx"
+
+
+def test_head_coverage_finds_the_heads_by_itself(outrider, attending):
+    arguments = "profile", attending, "digits:train", *PROFILE, "--no-labels", "--criterion", "head", "--json"
+    result = outrider(*arguments)
+    columns = [(column["tap"], column["criterion"]["channels"]) for column in json.loads(result.out)["columns"]]
+    assert columns == [("attended:channel", 4)]
+    result = outrider(*arguments, "--criterion", "softmax", "--criterion", "active=bitmap")
+    taps = [column["tap"] for column in json.loads(result.out)["columns"]]
+    assert taps == ["attended:channel", "scores:unit", "active:unit"]
+
+
 def test_too_few_classes_in_the_folders(outrider, model, tmp_path):
     image = pytest.importorskip("PIL.Image")
     for name in ("cat", "dog"):
