@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from outrider.coverage import HeadCoverage
-from outrider.monitor import Monitor, OutriderWarning, Status
-from outrider.networks import OnnxNetwork, import_torchvision
+from outrider.monitor import Monitor, OutriderWarning, Status, transfer
+from outrider.networks import OnnxNetwork, bind, import_torchvision
 from outrider.runtime import export
 
 from .guarding import OURS, session
@@ -46,11 +46,7 @@ def of_transformers():
     return Scores()
 
 
-@pytest.fixture(scope="module", params=[of_torchvision, of_transformers], ids=["torchvision", "transformers"])
-def path(request, tmp_path_factory):
-    torch.manual_seed(0)
-    module = request.param().eval()
-    path = tmp_path_factory.mktemp("vit") / "vit.onnx"
+def write(module, path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -58,6 +54,13 @@ def path(request, tmp_path_factory):
             output_names=["scores"], dynamic_axes={"x": {0: "n"}, "scores": {0: "n"}},
         )  # fmt: skip
     return path
+
+
+@pytest.fixture(scope="module", params=[of_torchvision, of_transformers], ids=["torchvision", "transformers"])
+def path(request, tmp_path_factory):
+    torch.manual_seed(0)
+    module = request.param().eval()
+    return write(module, tmp_path_factory.mktemp("vit") / "vit.onnx")
 
 
 def frames(n, seed, contrast=1.0):
@@ -68,7 +71,10 @@ def frames(n, seed, contrast=1.0):
 
 @pytest.fixture(scope="module")
 def monitor(path):
-    monitor = Monitor(path, "head")
+    return taught(Monitor(path, "head"))
+
+
+def taught(monitor):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutriderWarning)
         monitor.profile([frames(200, 1)])
@@ -118,3 +124,18 @@ def test_the_guarded_model_says_the_same_and_leaves_the_scores_as_they_were(moni
     np.testing.assert_allclose(score[same], verdicts.score[same], rtol=1e-5)
     np.testing.assert_array_equal(alarm[same], verdicts.alarm[same])
     assert np.isfinite(score).any()
+
+
+def test_a_profile_of_the_model_in_transformers_moves_to_its_onnx_file(tmp_path):
+    torch.manual_seed(0)
+    module = of_transformers().eval()
+    from outrider.networks import TransformerNetwork
+
+    here = TransformerNetwork(module.model)
+    there = OnnxNetwork(write(module, tmp_path / "vit.onnx"), taps="@attention")
+    monitor = taught(Monitor(here, "head"))
+    moved = transfer(monitor, there, bind(here, there, frames(4, 8)))
+    batch = np.concatenate([frames(30, 9), frames(10, 10, contrast=8.0)])
+    first, second = (one.check(batch)[1] for one in (monitor, moved))
+    assert (first.score == second.score).mean() >= 0.95  # activations differ in the last bits
+    assert np.unique(first.score[np.isfinite(first.score)]).size > 2
