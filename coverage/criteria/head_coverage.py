@@ -14,8 +14,8 @@ from ..kernels.grids import dyadic_grid
 from ..signature import Signature
 
 _NORMS = ("low", "high", "scale", "base", "bits")
-_FINEST = 2.0**8
-"""Sections of angles in a radian, at most: a finer one would tell rounding apart."""
+_FINEST = 2.0**6
+"""Sections of angles in a radian, at most: finer ones would tell the rounding of cosines near 1 apart."""
 
 
 @dataclass(frozen=True)
