@@ -1,5 +1,7 @@
 """Outrider: a runtime monitor that says whether an input is on ground that a network's training data covered.
 
+For language and vision-language models, a guard that tells unsafe prompts by a few attention heads.
+
 Installed as the package `outrider` itself. Names are loaded when they are first used: importing this costs nothing.
 """
 
@@ -21,15 +23,18 @@ if TYPE_CHECKING:
         Softmax,
     )  # fmt: skip
     from .monitor import Monitor, Status, Verdict, Verdicts
-    from .networks import OnnxNetwork, TorchNetwork
-    from .runtime import EventLog, Guard, export
+    from .monitor.heads import HeadGuard
+    from .networks import OnnxNetwork, TorchNetwork, TransformerNetwork
+    from .networks.transformers import open_decoder
+    from .runtime import ChatGuard, EventLog, Guard, export, guarded_generate
 
     __version__: str
 
 __all__ = [
-    "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "Mahalanobis", "Monitor", "MultiRange",
-    "NearestNeighbour", "NeuronRank", "OnnxNetwork", "SingleRange", "Softmax", "Status", "TorchNetwork", "Verdict",
-    "Verdicts", "__version__", "export",
+    "ChatGuard", "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard", "Mahalanobis",
+    "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "SingleRange", "Softmax", "Status",
+    "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
+    "open_decoder",
 ]  # fmt: skip
 
 _ROOMS = {
@@ -38,8 +43,10 @@ _ROOMS = {
         "SingleRange", "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
-    "networks": ("OnnxNetwork", "TorchNetwork"),
-    "runtime": ("EventLog", "Guard", "export"),
+    "monitor.heads": ("HeadGuard",),
+    "networks": ("OnnxNetwork", "TorchNetwork", "TransformerNetwork"),
+    "networks.transformers": ("open_decoder",),
+    "runtime": ("ChatGuard", "EventLog", "Guard", "export", "guarded_generate"),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -60,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *(room for room in _ROOMS if "." not in room)})
