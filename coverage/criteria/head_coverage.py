@@ -110,7 +110,7 @@ class HeadCoverage(Criterion):
 
     def _directions(self, samples: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
         """The mean of the heads' unit vectors, of length 1; 0 where it is none. (classes, neurons) float32."""
-        vectors = samples.reshape(len(samples), -1, self.channels).astype(np.float64)
+        vectors = samples.reshape(len(samples), samples.shape[1] // self.channels, self.channels).astype(np.float64)
         sums = np.zeros((classes, *vectors.shape[1:]))
         np.add.at(sums, labels, _unit(vectors))
         return _unit(sums).astype(np.float32).reshape(classes, -1)

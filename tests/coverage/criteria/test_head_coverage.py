@@ -138,3 +138,13 @@ def test_heads_that_do_not_fit_are_refused(make, message):
 def test_the_channels_are_those_of_the_tap():
     assert HeadCoverage(sections=4).for_heads(8) == HeadCoverage(8, sections=4)
     assert HeadCoverage(8).for_heads(8) == HeadCoverage(8).for_heads(None) == HeadCoverage(8)
+
+
+def test_before_any_sample_nothing_is_covered_and_merging_adds_nothing():
+    values, labels = head_data(n=20)
+    criterion = HeadCoverage(CHANNELS)
+    empty, whole = criterion.empty(HEADS * CHANNELS, CLASSES), learn(criterion, values, labels, CLASSES)
+    assert np.isinf(criterion.deviation(empty, values, labels)).all()
+    assert not criterion.bitmap(empty).any()
+    merged = criterion.merge(criterion.empty(HEADS * CHANNELS, CLASSES), whole)
+    assert not criterion.deviation(merged, values, labels).any()
