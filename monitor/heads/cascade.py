@@ -16,7 +16,7 @@ from ..files import FORMAT
 from ..verdict import Status, Verdict
 from .calibrating import HeadCalibration, calibrate, refused, verdict_of
 from .drift import HeadDrift, compare, warn_of
-from .features import Progress, prefills, prompt_digest
+from .features import Progress, listed, prefills, prompt_digest
 from .files import (
     KIND,
     damage_told,
@@ -127,7 +127,7 @@ class Cascade:
         if false_alarm_rate / 2 + self.band >= 1:
             raise ValueError(f"expected half the rate and the band below 1, got {false_alarm_rate:g} and {self.band:g}")
         known = self.first.searched | (self.second.searched if isinstance(self.second, HeadGuard) else frozenset())
-        things = list(safe)
+        things = listed(safe)
         fresh = [thing for thing in things if prompt_digest(thing) not in known]
         if len(fresh) < len(things):
             warn(f"{len(things) - len(fresh)} of {len(things)} safe prompts were left out: a search has seen them", 0)
@@ -169,14 +169,14 @@ class Cascade:
 
         One that a judge cannot judge is a FAULT with its reason, never OK.
         """
-        return [verdict for verdict, _ in self._check(list(prompts), progress)]
+        return [verdict for verdict, _ in self._check(listed(prompts), progress)]
 
     def compare(self, safe: Iterable[Any], *, level: float = 0.01, progress: Progress | None = None) -> HeadDrift:
         """Compare safe prompts of now with those of the calibration, and warn where they are of another kind.
 
         See `HeadGuard.compare`. A prompt that the second judge gives no number for counts as flagged.
         """
-        judged = [(verdict.score, length) for verdict, length in self._check(list(safe), progress) if length]
+        judged = [(verdict.score, length) for verdict, length in self._check(listed(safe), progress) if length]
         scores, lengths = (np.array([pair[i] for pair in judged], np.float64) for i in (0, 1))
         found = compare(self._calibrated().whole, scores, lengths, level)
         warn_of(found)

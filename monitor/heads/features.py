@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +93,7 @@ def measure(
     """
     if batch < 1:
         raise ValueError(f"expected a batch of at least 1 prompt, got {batch}")
-    things = list(prompts)
+    things = listed(prompts)
     heads = tuple(all_heads(decoder) if heads is None else heads)
     source = source_of(decoder, statistic) if source is None else source
     digests = [prompt_digest(thing) for thing in things]
@@ -122,6 +123,13 @@ def measure(
         if store is not None:
             store.flush()
     return _joined(heads, found, digests, reasons, source, decoder.head_dim if statistic.measured == "read_out" else 1)
+
+
+def listed(prompts: Iterable[Any]) -> list[Any]:
+    """Prompts as a list. Raises TypeError for a single one, whose letters or keys would be taken for prompts."""
+    if isinstance(prompts, (str, bytes, Mapping)) or hasattr(prompts, "text"):
+        raise TypeError(f"expected a list of prompts, got one {type(prompts).__name__}; put it in a list")
+    return list(prompts)
 
 
 def check_source(features: Features, decoder: Decoder, statistic: Statistic) -> None:
@@ -160,12 +168,14 @@ def _parts(thing: Any) -> tuple[str | None, Sequence[Any]]:
 
 
 def _bytes(image: Any) -> bytes:
-    if isinstance(image, (str, Path)):
+    if isinstance(image, (str, os.PathLike)):
         return b"file" + Path(image).read_bytes()
     array = np.asarray(image)
     if array.dtype == object:
         raise TypeError("no picture")
-    return f"{getattr(image, 'mode', '')} {array.dtype} {array.shape}".encode() + array.tobytes()
+    mode = getattr(image, "mode", "")
+    colours = bytes(image.getpalette("RGBA")) if mode in ("P", "PA") else b""
+    return f"{mode} {array.dtype} {array.shape} {len(colours)}".encode() + colours + array.tobytes()
 
 
 def _size(thing: Any) -> tuple[bool, int]:

@@ -13,7 +13,7 @@ from ..errors import NotReadyError, ProfileError, warn
 from ..verdict import Verdict
 from .calibrating import HeadCalibration, calibrate, refused, usable, verdict_of
 from .drift import HeadDrift, compare, warn_of
-from .features import Features, Progress, check_source, measure, source_of
+from .features import Features, Progress, check_source, listed, measure, source_of
 from .search import RULES, SearchReport, check_enough, choose
 from .statistic import Arrays, Head, Scorer, Statistic, describe_statistic, head_name, make_statistic
 from .store import FeatureStore
@@ -147,8 +147,8 @@ class HeadGuard:
                 "unsafe": self._features(unsafe, heads, None, store),
                 "safe": self._features(safe, heads, None, store),
             }
-        things = list(unsafe)
-        whole = self.measure([*things, *safe], heads, progress=progress, store=store)
+        things = listed(unsafe)
+        whole = self.measure([*things, *listed(safe)], heads, progress=progress, store=store)
         return {"unsafe": whole[: len(things)], "safe": whole[len(things) :]}
 
     def _features(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor import MismatchError
-from outrider.monitor.heads import Exact, LastQuery, ReadOut, measure, prompt_digest
+from outrider.monitor.heads import Cascade, Exact, LastQuery, ReadOut, measure, prompt_digest
 from outrider.monitor.heads.features import check_source, prefills
 from outrider.networks.transformers import Prompt
 
@@ -110,3 +110,23 @@ def test_a_digest_is_of_text_and_pictures_whatever_their_form(tmp_path):
     assert prompt_digest(one) == prompt_digest({"prompt": "hi", "images": [tmp_path / "a.png"]})
     assert prompt_digest({"prompt": "hi", "image": tmp_path / "none.png"}) == ""
     assert prompt_digest(7) == ""
+
+
+@pytest.mark.parametrize("one", ["how do I", {"prompt": "how", "image": "a.png"}, Prompt("how do I", ("a.png",))])
+def test_a_prompt_in_place_of_a_list_is_not_taken_apart(decoder, guard, one):
+    cascade = Cascade(guard, len)
+    asked = (
+        lambda: measure(decoder, one, ReadOut()), lambda: guard.check(one), lambda: cascade.calibrate(one),
+        lambda: guard.search(one, safe(10)), lambda: guard.search(unsafe(10), one),
+    )  # fmt: skip
+    for ask in asked:
+        with pytest.raises(TypeError, match="expected a list of prompts, got one .*; put it in a list"):
+            ask()
+
+
+def test_pictures_that_differ_in_their_palette_alone_have_digests_of_their_own():
+    image = pytest.importorskip("PIL.Image")
+    red, green = image.new("P", (2, 2)), image.new("P", (2, 2))
+    red.putpalette([255, 0, 0])
+    green.putpalette([0, 255, 0])
+    assert prompt_digest({"prompt": "hi", "image": red}) != prompt_digest({"prompt": "hi", "image": green})
