@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....monitor import ExportError, NotReadyError
-from ....monitor.calibration import clopper_pearson
 from ....monitor.files import file_sha256
-from ....monitor.heads.files import read_packed
+from ....monitor.heads import Cascade
+from ....monitor.heads.files import damage_told, read_packed, unpack_calibration
 
 if TYPE_CHECKING:
     from ....monitor.heads import HeadGuard
@@ -78,6 +78,8 @@ def read_out_of(guard: LinearReadOut | HeadGuard | str | os.PathLike[str]) -> Li
         return guard
     if isinstance(guard, (str, os.PathLike)):
         return _of_file(Path(guard))
+    if isinstance(guard, Cascade):
+        raise ExportError(_CASCADE)
     try:
         chosen, weights, bias = guard.read_out_weights()
     except ValueError as error:
@@ -92,34 +94,35 @@ def read_out_of(guard: LinearReadOut | HeadGuard | str | os.PathLike[str]) -> Li
 
 _DECODER = ("name", "fingerprint", "encoding")
 _REFUSED = "only a linear read-out can be computed inside a graph; keep another statistic outside: "
+_CASCADE = "expected one guard, got a cascade, whose second judge is no part of a graph; give its first guard alone"
 
 
 def _of_file(path: Path) -> LinearReadOut:
     facts, tensors = read_packed(path)
-    statistic, decoder, calibration = facts["statistic"], facts["decoder"], facts["calibration"]
-    if statistic["name"] != "read_out" or not {"model.weights", "model.bias"} <= tensors.keys():
+    if facts.get("class") == "Cascade":
+        raise ExportError(f"{path}: {_CASCADE}")
+    with damage_told(path):
+        statistic, calibration = facts["statistic"], facts["calibration"]
         settings = ", ".join(f"{name}={value!r}" for name, value in statistic.items())
+        linear = statistic["name"] == "read_out" and {"model.weights", "model.bias"} <= tensors.keys()
+    if not linear:
         raise ExportError(f"{path}: {_REFUSED}expected a read-out of kind lda, got {settings}")
     if calibration is None:
         raise NotReadyError(f"{path}: expected a calibrated guard, got one without a threshold; calibrate it")
-    chosen = facts["chosen"]
-    flagged, judged = calibration["flagged"], calibration["judged"]
-    rests = {
-        "false_alarm_rate": calibration["false_alarm_rate"],
-        "n": len(tensors["calibration.scores"]),
-        "realised": flagged / judged,
-        "interval": list(clopper_pearson(flagged, judged)),
-    }
-    known = _facts({name: decoder[name] for name in _DECODER}, rests, decoder["dtype"])
-    return LinearReadOut(
-        [(layer, head) for layer, head in chosen],
-        (tensors["model.weights"].astype(np.float64) / len(chosen)).astype(np.float32),
-        float(tensors["model.bias"].mean()),
-        calibration["threshold"],
-        decoder["layers"],
-        decoder["heads"],
-        {**known, "profile": file_sha256(path)},
-    )
+    with damage_told(path):
+        chosen, decoder = [(int(layer), int(head)) for layer, head in facts["chosen"]], facts["decoder"]
+        known = {name: decoder[name] for name in _DECODER}
+        rests = unpack_calibration(calibration, tensors, len(chosen))
+        weights = (tensors["model.weights"].astype(np.float64) / len(chosen)).astype(np.float32)
+        return LinearReadOut(
+            chosen,
+            weights,
+            float(tensors["model.bias"].mean()),
+            rests.threshold,
+            int(decoder["layers"]),
+            int(decoder["heads"]),
+            {**_facts(known, rests.to_dict(), decoder["dtype"]), "profile": file_sha256(path)},
+        )
 
 
 def _facts(decoder: Mapping[str, Any], calibration: Mapping[str, Any], dtype: str) -> dict[str, Any]:

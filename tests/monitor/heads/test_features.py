@@ -120,7 +120,7 @@ def test_a_prompt_in_place_of_a_list_is_not_taken_apart(decoder, guard, one):
         lambda: guard.search(one, safe(10)), lambda: guard.search(unsafe(10), one),
     )  # fmt: skip
     for ask in asked:
-        with pytest.raises(TypeError, match="expected a list of prompts, got one .*; put it in a list"):
+        with pytest.raises(TypeError, match=r"expected a list of prompts, got one .*; put it in a list"):
             ask()
 
 

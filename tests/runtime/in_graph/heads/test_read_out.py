@@ -81,3 +81,22 @@ def test_a_guard_without_a_threshold_and_files_of_another_kind(decoder, guard, g
         read_out_of(tmp_path / "damaged.outrider")
     with pytest.raises(FileNotFoundError):
         read_out_of(tmp_path / "none.outrider")
+
+
+def test_a_cascade_and_facts_of_another_form_are_refused(guard_file, guard, tmp_path):
+    from outrider.monitor.heads import Cascade
+    from outrider.monitor.heads.files import pack_guard, read_packed, write_packed
+
+    path = tmp_path / "other.outrider"
+    facts, tensors = read_packed(guard_file)
+    write_packed(path, {"format": 1, "kind": "heads", "class": "Cascade", "first": pack_guard(guard)[0]}, tensors)
+    for form in (path, Cascade(guard, len)):
+        with pytest.raises(ExportError, match="expected one guard, got a cascade"):
+            read_out_of(form)
+    for name in ("calibration", "statistic", "chosen", "decoder"):
+        write_packed(path, {key: value for key, value in facts.items() if key != name}, tensors)
+        with pytest.raises(ProfileError, match=f"a damaged one: no '{name}'"):
+            read_out_of(path)
+    write_packed(path, facts | {"calibration": facts["calibration"] | {"judged": 0}}, tensors)
+    with pytest.raises(ProfileError, match="flagged of 0"):
+        read_out_of(path)
