@@ -292,8 +292,9 @@ class Cascade:
                 judge = unpack_guard(path, facts["second"], parts["second"], second or decoder, HeadGuard)
             cascade = cls(first, judge, float(facts["band"]))
             numbers = {name: float(facts[name]) for name in ("low", "high", "middle", "spread")}
-            if not (all(map(math.isfinite, numbers.values())) and numbers["low"] < numbers["high"]):
-                raise ValueError("expected a band between two numbers, got another")
+            spread = numbers["spread"] > 0
+            if not (all(map(math.isfinite, numbers.values())) and numbers["low"] < numbers["high"] and spread):
+                raise ValueError("expected a band between two numbers and a positive spread, got another")
             cascade.calibration = CascadeCalibration(
                 **numbers,
                 whole=unpack_calibration(facts["calibration"], tensors, len(first.chosen)),

@@ -99,9 +99,12 @@ def unpack_calibration(stored: Mapping[str, Any], tensors: Arrays, heads: int) -
     check_rate(rate)
     if threshold not in scores:
         raise ValueError("expected a threshold that is one of the calibration's scores, got another")
+    flagged, judged = int(stored["flagged"]), int(stored["judged"])
+    if not (0 <= flagged <= judged and len(scores) <= judged):
+        raise ValueError(f"expected {len(scores)} scores or more to be judged, got {flagged} flagged of {judged}")
     return HeadCalibration(
         rate, threshold, scores, _array(tensors, "calibration.lengths", scores.shape, np.int64),
-        _array(tensors, "calibration.limits", (heads,), np.float32), int(stored["flagged"]), int(stored["judged"]),
+        _array(tensors, "calibration.limits", (heads,), np.float32), flagged, judged,
         {str(reason): int(count) for reason, count in stored["excluded"].items()},
     )  # fmt: skip
 
@@ -138,15 +141,14 @@ def write_packed(path: str | os.PathLike[str], facts: dict[str, Any], tensors: A
 def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     """The facts and arrays of a file, once their digest is found right. Raises ProfileError, FileNotFoundError."""
     facts = read_facts(path)
-    if facts.get("kind") != KIND:
-        raise ProfileError(
-            f"{path}: expected a guard of attention heads, got a profile of a network; load it with Monitor.load"
-        )
+    if (kind := facts.get("kind")) != KIND:
+        got = "a profile of a network; load it with Monitor.load" if kind is None else f"a file of kind {kind!r}"
+        raise ProfileError(f"{path}: expected a guard of attention heads, got {got}")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:  # a dtype that numpy lacks
         raise ProfileError(f"{path}: expected a guard of attention heads, got a damaged file: {error}") from error
     if metadata.keys() != {_KEY, _DIGEST} or metadata[_DIGEST] != _content(metadata[_KEY], tensors):
         raise ProfileError(f"{path}: expected what was written, got a file that was altered; its SHA-256 does not fit")

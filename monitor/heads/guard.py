@@ -53,6 +53,8 @@ class HeadGuard:
             raise ValueError(f"expected a rule among {', '.join(RULES)}, got {rule!r}")
         if rule == "paper" and self.statistic.learns:
             raise ValueError(f"expected an angle for the published rule, got {self.statistic.name}; say rule='auroc'")
+        if batch < 1:
+            raise ValueError(f"expected a batch of at least 1 prompt, got {batch}")
         self.rule = rule
         self.batch = batch
         self.report: SearchReport | None = None
@@ -349,9 +351,11 @@ class CriticalHead(HeadGuard):
 
 
 def check_heads(heads: Sequence[Head], decoder: Decoder) -> None:
-    """Raise ValueError for a head that the model lacks, or none at all."""
+    """Raise ValueError for a head that the model lacks or that is named twice, or none at all."""
     if not heads:
         raise ValueError("expected at least one head, got none")
+    if len(set(heads)) < len(heads):
+        raise ValueError(f"expected each head once, got {', '.join(map(head_name, heads))}")
     for layer, head in heads:
         if not (0 <= layer < decoder.layers and 0 <= head < decoder.heads):
             raise ValueError(

@@ -5,6 +5,7 @@ import pytest
 
 from outrider.monitor import CalibrationError, NotReadyError, OutriderWarning, ProfileError, Status
 from outrider.monitor.heads import Cascade, CriticalHead, HeadGuard
+from outrider.monitor.heads.files import read_packed, write_packed
 
 from .conftest import FakeDecoder, safe, unsafe
 
@@ -143,3 +144,13 @@ def test_a_judge_of_ones_own_is_given_again_when_loading(first, tmp_path):
 def test_a_band_that_is_no_share_is_refused(first, band):
     with pytest.raises(ValueError, match="band between 0 and 1"):
         Cascade(first, len, band)
+
+
+def test_a_spread_that_places_nothing_is_refused(first, tmp_path):
+    cascade = Cascade(first, len)
+    cascade.calibrate(safe(100, 100), 0.1)
+    cascade.save(tmp_path / "own.outrider")
+    facts, tensors = read_packed(tmp_path / "own.outrider")
+    write_packed(tmp_path / "own.outrider", facts | {"spread": 0.0}, tensors)
+    with pytest.raises(ProfileError, match="a positive spread"):
+        Cascade.load(tmp_path / "own.outrider", first.decoder, second=len)

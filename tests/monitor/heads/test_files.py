@@ -108,6 +108,10 @@ def test_the_two_kinds_of_file_say_which_they_are(path, tmp_path, decoder, monit
         (lambda facts, _: facts["calibration"].update(threshold=0.123), "threshold that is one of"),
         (lambda facts, _: facts.pop("statistic"), "no 'statistic'"),
         (lambda facts, _: facts.update(chosen=[]), "expected arrays"),
+        (lambda facts, _: facts.update(chosen=[[1, 2], [1, 2]]), "each head once"),
+        (lambda facts, _: facts.update(kind="other"), "got a file of kind 'other'"),
+        (lambda facts, _: facts["calibration"].update(judged=0), "flagged of 0"),
+        (lambda facts, _: facts["calibration"].update(flagged=-1), "-1 flagged"),
         (lambda _, tensors: tensors.update({"model.bias": np.zeros(3)}), "expected arrays"),
         (lambda _, tensors: tensors.update({"calibration.lengths": np.zeros(2, np.int64)}), "calibration.lengths"),
         (lambda facts, _: facts["calibration"].update(false_alarm_rate=2), "between 0 and 1"),
@@ -130,4 +134,13 @@ def test_a_file_with_more_metadata_is_refused(path, decoder):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     save_file(tensors, path, metadata | {"more": json.dumps(1)})
     with pytest.raises(ProfileError, match="altered"):
+        HeadGuard.load(path, decoder)
+
+
+def test_numbers_that_numpy_lacks_are_a_damaged_file(path, decoder):
+    facts = {"outrider": json.dumps({"format": 1, "kind": "heads"}), "sha256": ""}
+    array = {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}
+    head = json.dumps({"__metadata__": facts, "x": array}).encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(2))
+    with pytest.raises(ProfileError, match="expected a guard of attention heads, got a damaged file"):
         HeadGuard.load(path, decoder)

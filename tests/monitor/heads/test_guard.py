@@ -121,6 +121,7 @@ def test_nothing_is_said_before_its_time(decoder):
     [
         ({"heads": 13}, "1 to 12 heads"),
         ({"heads": 0}, "1 to 12 heads"),
+        ({"batch": 0}, "a batch of at least 1 prompt"),
         ({"rule": "best"}, "among auroc, paper"),
         ({"rule": "paper"}, "an angle for the published rule"),
         ({"statistic": "angle"}, "expected a statistic among"),
