@@ -56,7 +56,6 @@ MASKS = {
     "past": ([[1, 1, 1, 1, 1, 1], [1, 0, 1, 1, 1, 0], [0, 1, 1, 1, 1, 1]], [3, 2, 3]),
     "a fixed length": ([[1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0]], [3, 1, 2]),
     "a fixed length and past": ([[1] * 6 + [0] * 3] * 3, [3, 3, 3]),
-    "nothing real": ([[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]], [3, 3, 2]),
 }
 
 
@@ -66,6 +65,15 @@ def test_the_last_real_token_by_the_mask(values, name):
     score, alarm = run(values, mask)
     np.testing.assert_allclose(score, by_hand(values, at), rtol=1e-5)
     np.testing.assert_array_equal(alarm, score > 4)
+
+
+@pytest.mark.parametrize("behind", [0, 3])
+def test_a_row_without_a_real_token_alarms_and_leaves_the_others_alone(values, behind):
+    mask = np.pad([[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]], ((0, 0), (0, behind)))
+    score, alarm = run(values, mask, threshold=1e30)
+    np.testing.assert_allclose(score[[0, 2]], np.array(by_hand(values, [3, 3, 2]))[[0, 2]], rtol=1e-5)
+    assert score[1] == np.inf
+    assert alarm.tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.BOOL, TensorProto.FLOAT])
