@@ -18,6 +18,9 @@ from ....monitor.heads.files import damage_told, read_packed, unpack_calibration
 if TYPE_CHECKING:
     from ....monitor.heads import HeadGuard
 
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number that a graph can hold as bias or threshold."""
+
 
 @dataclass(frozen=True)
 class LinearReadOut:
@@ -47,7 +50,7 @@ class LinearReadOut:
         beyond = [pair for pair in chosen if not (0 <= pair[0] < self.layers and 0 <= pair[1] < self.heads)]
         if beyond:
             raise ExportError(f"expected heads of {self.layers} layers with {self.heads} heads, got {beyond[0]}")
-        if not (np.isfinite(weights).all() and np.isfinite([self.bias, self.threshold]).all()):
+        if not (np.isfinite(weights).all() and all(abs(float(one)) <= LARGEST for one in (self.bias, self.threshold))):
             raise ExportError("expected weights, bias and threshold that are finite, got others; calibrate the guard")
         object.__setattr__(self, "chosen", chosen)
         object.__setattr__(self, "weights", weights)

@@ -18,6 +18,7 @@ from ....networks.onnx.proto import parse_model
 from ....networks.onnx.session import Runtime
 from ..guarded_model import KEY, THRESHOLD, guard_facts
 from .probe import probe_feeds
+from .read_out import LARGEST
 
 
 def guarded_scores(
@@ -37,6 +38,8 @@ def guarded_scores(
     for prompt in prompts:
         if isinstance(prompt, Mapping):
             feeds = dict(prompt)
+            if any(len(values) != 1 for name, values in feeds.items() if name in ("input_ids", "inputs_embeds")):
+                raise ValueError("expected inputs of one prompt, a batch of 1, got more; give the prompts one by one")
         else:
             ids = np.asarray(prompt)
             if ids.ndim != 1 or not ids.size or ids.dtype.kind not in "iu":
@@ -80,8 +83,8 @@ def set_threshold(model: str | os.PathLike[str], threshold: float, **facts: Any)
     attention heads, and for a threshold that is not finite.
     """
     path = Path(model)
-    if not np.isfinite(threshold):
-        raise ExportError(f"expected a finite threshold, got {threshold}")
+    if not abs(float(threshold)) <= LARGEST:
+        raise ExportError(f"expected a threshold that is a finite float32, got {threshold}")
     known = {name: value for name, value in _facts(path).items() if name not in _RESTING}
     known |= {"thresholds": [float(np.float32(threshold))], **facts}
     message = parse_model(read_model(path))

@@ -29,6 +29,7 @@ def test_the_score_is_the_weighted_sum_of_the_chosen_heads():
         ({"chosen": [(3, 0)]}, r"expected heads of 3 layers with 2 heads, got \(3, 0\)"),
         ({"chosen": [(0, -1)]}, r"expected heads of 3 layers with 2 heads, got \(0, -1\)"),
         ({"bias": np.nan}, "expected weights, bias and threshold that are finite"),
+        ({"threshold": 1e39}, "expected weights, bias and threshold that are finite"),
         ({"threshold": np.inf}, "expected weights, bias and threshold that are finite"),
     ],
 )

@@ -35,6 +35,8 @@ def test_scores_of_prompts_of_different_lengths(guarded):
     for wrong in (np.array([[3, 4]]), np.array([], np.int64), np.array([0.5])):
         with pytest.raises(ValueError, match=r"expected token ids of shape \(tokens,\), got"):
             guarded_scores(guarded, [wrong])
+    with pytest.raises(ValueError, match="expected inputs of one prompt, a batch of 1, got more"):
+        guarded_scores(guarded, [{name: values.repeat(2, axis=0) for name, values in feeds.items()}])
 
 
 def test_recalibrated_the_file_alarms_on_its_own_scores(guarded):
@@ -68,8 +70,9 @@ def test_a_threshold_by_hand_drops_what_the_old_one_rested_on(guarded):
         assert not {"false_alarm_rate", "n", "realised", "interval", "calibrated"} & facts.keys()
         assert run(guarded, ids)[ALARM].tolist() == [alarm]
     onnx.checker.check_model(onnx.load(guarded))
-    with pytest.raises(ExportError, match="expected a finite threshold, got nan"):
-        set_threshold(guarded, np.nan)
+    for threshold in (np.nan, -np.inf, 1e39):
+        with pytest.raises(ExportError, match="expected a threshold that is a finite float32, got"):
+            set_threshold(guarded, threshold)
 
 
 def test_a_file_without_the_guard_is_refused(guarded):
