@@ -47,6 +47,10 @@ class FeatureStore:
             if self._key.get(name) != expected:
                 what = "of other heads" if name == "heads" else f"of {name} {self._key.get(name)}, not {expected}"
                 raise MismatchError(f"{self.path}: expected features of this search, got some {what}; name a new file")
+        if any(len(values) != len(heads) for values, _ in self._kept.values()):
+            raise ProfileError(
+                f"{self.path}: expected features of {len(heads)} heads, got some of others; delete it to begin anew"
+            )
 
     def get(self, digest: str) -> tuple[np.ndarray, int] | None:
         """The values (heads, size) and the length of a prompt, or None."""

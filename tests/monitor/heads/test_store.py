@@ -71,3 +71,13 @@ def test_nothing_is_written_between_two_times(decoder, tmp_path):
     assert not store.path.exists()
     store.flush()
     assert store.path.exists()
+
+
+def test_features_of_fewer_heads_than_the_store_says_are_damage(decoder, tmp_path):
+    path = tmp_path / "kept.npz"
+    measure(decoder, safe(2), ReadOut(), store=FeatureStore(path))
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **arrays | {"values": arrays["values"][:, :5]})
+    with pytest.raises(ProfileError, match="expected features of 12 heads, got some of others; delete it"):
+        measure(decoder, safe(2), ReadOut(), store=FeatureStore(path))
