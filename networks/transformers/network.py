@@ -101,7 +101,10 @@ class TransformerNetwork(Network):
             return self._of.run(checked)
 
     def padded(self, prompts: Sequence[Sequence[int]]) -> np.ndarray:
-        """Prompts as tokens, padded on the left: (n, length) int64. Raises ValueError for one that is longer."""
+        """Prompts as tokens, padded on the left: (n, length) int64.
+
+        Raises ValueError for one that is longer, and for one that begins with the pad token, which would be lost.
+        """
         if not isinstance(self._of, _Tokens):
             raise TypeError("expected a decoder to pad prompts for, got a model of pictures")
         return self._of.padded(prompts)
@@ -196,6 +199,8 @@ class _Tokens:
         if found is None:
             raise ValueError("expected a model that says its pad token, got one without; give pad_id=")
         self._pad, self._vocabulary = int(found), int(config.vocab_size)
+        if not 0 <= self._pad < self._vocabulary:
+            raise ValueError(f"expected a pad token from 0 to {self._vocabulary - 1}, got {self._pad}; give pad_id=")
         longest = self._decoder.context or _LONGEST
         if length is not None and not 1 <= length <= longest:
             raise ValueError(f"expected a length of 1 to {longest:,} tokens, got {length}")
@@ -213,6 +218,8 @@ class _Tokens:
         for row, prompt in zip(rows, prompts, strict=True):
             if not 1 <= len(prompt) <= len(row):
                 raise ValueError(f"expected prompts of 1 to {len(row)} tokens, got one of {len(prompt)}; see length=")
+            if prompt[0] == self._pad:
+                raise ValueError(f"expected prompts that begin with another token than the pad token, got {self._pad}")
             row[len(row) - len(prompt) :] = prompt
         return rows
 

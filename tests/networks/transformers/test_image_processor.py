@@ -44,6 +44,22 @@ def test_what_a_processor_does_not_do_is_left_out():
     assert preprocessing_of(processor) == Preprocessing(size=None, scale=1.0)
 
 
+def test_a_processor_that_turns_the_channels_round_is_followed():
+    processor = transformers.MobileViTImageProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}, do_center_crop=True
+    )
+    with pytest.warns(NetworkWarning, match="cuts out the middle"):
+        found = preprocessing_of(processor)
+    whole = picture(16, 16)
+    expected = np.asarray(processor(whole, return_tensors="np")["pixel_values"][0])
+    np.testing.assert_allclose(found(whole), expected, atol=1e-5)
+
+
+def test_a_processor_that_shifts_is_refused():
+    with pytest.raises(ValueError, match="expected an image processor that scales alone, got Efficient"):
+        preprocessing_of(transformers.EfficientNetImageProcessor(rescale_offset=True))
+
+
 def test_what_fixes_no_size_or_is_no_processor_is_refused():
     with pytest.raises(TypeError, match="expected a Preprocessing or an image processor, got dict"):
         preprocessing_of({})

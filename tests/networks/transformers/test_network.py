@@ -194,6 +194,8 @@ def test_head_coverage_goes_through_profile_calibrate_save_load_and_check(make, 
         (lambda: transformers.BertModel(transformers.BertConfig(**{**IMAGE, "vocab_size": 9})).eval(), {}, TypeError,
          "got BertModel"),
         (lambda: llama(pad_token_id=None), {}, ValueError, "give pad_id="),
+        (llama, {"pad_id": 50}, ValueError, "expected a pad token from 0 to 49, got 50; give pad_id="),
+        (lambda: llama(pad_token_id=-1), {}, ValueError, "expected a pad token from 0 to 49, got -1; give pad_id="),
         (llama, {"length": 25}, ValueError, "expected a length of 1 to 24 tokens, got 25"),
         (vit, {"taps": "layers.9"}, ValueError, "layers.9"),
         (vit, {"classes": 5}, ValueError, "expected class scores of shape"),
@@ -219,6 +221,8 @@ def test_batches_that_do_not_fit_are_refused(decoder):
     for wrong in ([[]], [[1] * 7]):
         with pytest.raises(ValueError, match="expected prompts of 1 to 6 tokens"):
             tokens.padded(wrong)
+    with pytest.raises(ValueError, match="expected prompts that begin with another token than the pad token, got 0"):
+        tokens.padded([[3, 0], [0, 3]])
     with pytest.raises(TypeError, match="expected a decoder to pad prompts for"):
         images.padded([[1]])
     images.close()
