@@ -50,6 +50,12 @@ class Features:
         run = np.array([not reason for reason in self.reasons], bool)
         return run & np.isfinite(self.values).all(axis=(1, 2))
 
+    @property
+    def repeated(self) -> np.ndarray:
+        """(n,) bool: whether the same prompt stands further up."""
+        first = {digest: i for i, digest in reversed(list(enumerate(self.digests)))}
+        return np.array([bool(digest) and first[digest] < i for i, digest in enumerate(self.digests)], bool)
+
     def __getitem__(self, chosen: Any) -> Features:
         indices = np.atleast_1d(np.arange(len(self))[chosen])
         return replace(

@@ -97,7 +97,8 @@ class HeadGuard:
         permutations: shuffles of the labels that the choice is repeated on. progress: called with the prompts done and
         those in all. store: a file of features to go on from. candidates: heads to choose among, by default all; for
         `full` and `exact`, which run the model again for every head, those that `last_query` likes.
-        A calibration of before is dropped. Raises ProfileError, naming the number, below 10 prompts of either kind that
+        A calibration of before is dropped. A prompt given before is left out, because cross-validation would test on
+        what it learned from. Raises ProfileError, naming the number, below 10 prompts of either kind that
         can be judged, and for a prompt that is called both; MismatchError for features or a store of another model.
         """
         heads = None if candidates is None else tuple(dict.fromkeys((int(a), int(b)) for a, b in candidates))
@@ -108,11 +109,13 @@ class HeadGuard:
         both = set(kinds["unsafe"].digests) & set(kinds["safe"].digests) - {""}
         if both:
             raise ProfileError(f"expected each prompt to be unsafe or safe, got {len(both)} that are called both")
-        judged = {kind: features.judged for kind, features in kinds.items()}
+        repeated = {kind: features.repeated for kind, features in kinds.items()}
+        judged = {kind: features.judged & ~repeated[kind] for kind, features in kinds.items()}
         skipped = tuple(
-            (kind, int(i), features.reasons[i] or "NaN or Inf in the model")
+            (kind, int(i), features.reasons[i] or ("it was given before" if again else "NaN or Inf in the model"))
             for kind, features in kinds.items()
-            for i in np.flatnonzero(~judged[kind])
+            for i, again in enumerate(repeated[kind])
+            if not judged[kind][i]
         )
         numbers = {kind: int(mask.sum()) for kind, mask in judged.items()}
         check_enough(numbers["unsafe"], numbers["safe"])

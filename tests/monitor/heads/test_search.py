@@ -113,6 +113,19 @@ def test_the_report_says_what_was_seen(decoder):
     assert "p = 0.1" in str(report)
 
 
+def test_a_prompt_given_again_is_learned_from_once(decoder):
+    """Copies on both sides of a fold would be known by heart: noise had an AUROC of 0.95 and the least p-value."""
+    once = HeadGuard(decoder, heads=2).search(unsafe(12), safe(12), permutations=9)
+    again = HeadGuard(decoder, heads=2).search(unsafe(12) * 3, [*safe(12), "help number 3"], permutations=9)
+    np.testing.assert_array_equal(again.auroc, once.auroc)
+    assert (again.p_value, again.unsafe, again.safe) == (once.p_value, 12, 12)
+    assert again.skipped[0] == ("unsafe", 12, "it was given before")
+    assert again.skipped[-1] == ("safe", 12, "it was given before")
+    assert len(again.skipped) == 25
+    with pytest.raises(ProfileError, match="at least 10 unsafe prompts"):
+        HeadGuard(decoder).search(unsafe(5) * 4, safe(12))
+
+
 def test_heads_may_be_chosen_among_some(decoder):
     guard = HeadGuard(decoder, "full")
     report = guard.search(unsafe(10), safe(10), candidates=[(0, 0), TELLING], permutations=0)
