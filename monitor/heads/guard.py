@@ -101,6 +101,8 @@ class HeadGuard:
         what it learned from. Raises ProfileError, naming the number, below 10 prompts of either kind that
         can be judged, and for a prompt that is called both; MismatchError for features or a store of another model.
         """
+        if permutations < 0:
+            raise ValueError(f"expected 0 or more permutations, got {permutations}")
         heads = None if candidates is None else tuple(dict.fromkeys((int(a), int(b)) for a, b in candidates))
         if heads is not None:
             check_heads(heads, self.decoder)

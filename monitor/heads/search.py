@@ -117,7 +117,8 @@ def choose(
 ) -> Choice:  # fmt: skip
     """Choose so many heads by one of two rules.
 
-    "auroc": the highest AUROC over three rounds of stratified 5-fold cross-validation, d′ breaking ties. "paper": the
+    "auroc": the highest AUROC over three rounds of stratified 5-fold cross-validation, to which a thousandth of d′ is
+    added, so that it breaks ties. "paper": the
     largest mean of unsafe minus mean of safe prompts among heads whose mean on safe prompts is below the 80th
     percentile over heads (One-head Defense, NeurIPS 2025), for statistics of one number a head.
     Shuffles keep the number of each kind in every fold, and repeat the whole choice with the first round of folds.

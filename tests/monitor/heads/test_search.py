@@ -137,3 +137,5 @@ def test_heads_may_be_chosen_among_some(decoder):
     assert "not held against" in str(report)
     with pytest.raises(ValueError, match="layer 3 head 0"):
         guard.search(unsafe(10), safe(10), candidates=[(3, 0)])
+    with pytest.raises(ValueError, match="expected 0 or more permutations, got -1"):
+        guard.search(unsafe(10), safe(10), permutations=-1)
