@@ -169,7 +169,7 @@ def _refuse_another_model(path: str | os.PathLike[str], facts: Mapping[str, Any]
     advice = {
         "fingerprint": "it is another model, or its weights changed",
         "dtype": "calibrate in the dtype that serves",
-        "encoding": "the chat template or the system prompt differs",
+        "encoding": "the chat template, the system prompt or the image processor differs",
     }
     lines = []
     for name in (*_SIZES, *_IDENTITY):

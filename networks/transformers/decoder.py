@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .backbone import Backbone, decoder_backbone
+from .identity import computing_settings
 from .importing import cache_keyword, import_transformers
 from .masking import means_of_values, replaced, seen_positions
 from .prefill import Kept, PassHooks, Prefill
@@ -59,11 +60,12 @@ class Decoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 in hexadecimal over the heads' layout and all weights: names, dtypes, shapes and bytes.
+        """SHA-256 in hexadecimal over the heads' layout, `computing_settings` and all weights.
 
         It is computed once; weights that change later go unnoticed.
         """
         digest = hashlib.sha256(f"{type(self.model).__name__} {self.layers} {self.heads} {self.groups}".encode())
+        digest.update(computing_settings(self.model.config).encode())
         for name, value in sorted(self.model.state_dict().items()):
             if isinstance(value, Tensor):
                 digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -79,7 +81,7 @@ class Decoder:
 
     @property
     def encoding(self) -> str:
-        """SHA-256 of how prompts become tokens: chat template, system prompt and vocabulary."""
+        """SHA-256 of how prompts become tokens: chat template, system prompt, vocabulary and picture processor."""
         return self.chat.digest
 
     def encode(self, prompts: Sequence[Any]) -> dict[str, Tensor]:

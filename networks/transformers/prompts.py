@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .identity import picture_settings
+
 _PER_TOKEN = ("input_ids", "attention_mask", "inputs_embeds", "token_type_ids", "mm_token_type_ids")
 _PROBE = "Is this prompt rendered as before?"
 
@@ -70,10 +72,15 @@ class Chat:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what a fixed prompt becomes: another template, system prompt or vocabulary has another."""
+        """SHA-256 of what a fixed prompt becomes: another template, system prompt or vocabulary has another.
+
+        Also of the settings of the image processor, where there is one.
+        """
         text = self.render(Prompt(_PROBE))
         tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return hashlib.sha256(f"{text}\n{list(tokens)}".encode()).hexdigest()
+        seeing = getattr(self.processor, "image_processor", None) if self.sees else None
+        pictures = "" if seeing is None else f"\n{picture_settings(seeing)}"
+        return hashlib.sha256(f"{text}\n{list(tokens)}{pictures}".encode()).hexdigest()
 
     def render(self, prompt: Prompt) -> str:
         """The prompt in the words of the template, to the point where the answer begins."""

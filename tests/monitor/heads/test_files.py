@@ -57,7 +57,7 @@ def test_a_guard_without_a_threshold_can_be_kept_too(decoder, tmp_path):
     [
         ("fingerprint", "a" * 64, "fingerprint ffffffffffff…, got aaaaaaaaaaaa…; it is another model"),
         ("dtype", "bfloat16", "dtype float32, got bfloat16; calibrate in the dtype that serves"),
-        ("encoding", "b" * 64, "the chat template or the system prompt differs"),
+        ("encoding", "b" * 64, "the chat template, the system prompt or the image processor differs"),
         ("layers", 2, "layers 3, got 2"),
         ("heads", 2, "layer 1 head 2, got a model of 3 layers x 2 heads"),
     ],

@@ -114,7 +114,7 @@ def test_a_file_serves_this_model_in_this_dtype_with_this_prompt(guard, decoder,
     half = Decoder(copy.deepcopy(decoder.model).to(torch.bfloat16), decoder.processor)
     with pytest.raises(MismatchError, match="calibrate in the dtype that serves"):
         HeadGuard.load(tmp_path / "g.outrider", half)
-    with pytest.raises(MismatchError, match="the system prompt differs"):
+    with pytest.raises(MismatchError, match="the system prompt or the image processor differs"):
         HeadGuard.load(tmp_path / "g.outrider", Decoder(decoder.model, decoder.processor, system="w1 w2"))
     tuned = copy.deepcopy(decoder.model)
     with torch.no_grad():
