@@ -114,21 +114,29 @@ class Chat:
         if prompt.images and not self.sees:
             raise PromptError("expected a prompt without pictures for a model of text, got one with pictures")
         text = self.render(prompt)
-        if self.sees:
-            start = self.tokenizer.bos_token
-            special = not (start and text.startswith(start))
-            pictures = [_picture(image) for image in prompt.images] or None
-            found = self.processor(text=[text], images=pictures, return_tensors="pt", add_special_tokens=special)
-        else:
-            found = self.tokenizer([text], return_tensors="pt", add_special_tokens=False)
+        pictures = [_picture(image) for image in prompt.images] or None
+        try:
+            found = self._tokens(text, pictures)
+        except ImportError:
+            raise
+        except Exception as error:  # noqa: BLE001 (processors raise all kinds of things for a prompt that they cannot take)
+            kind = type(self.processor).__name__
+            raise PromptError(f"expected a prompt that {kind} can take, got {type(error).__name__}: {error}") from None
         length = found["input_ids"].shape[1]
         if self.context is not None and length > self.context:
             raise PromptError(f"expected a prompt of at most {self.context:,} tokens, got {length:,}; shorten it")
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
+    def _tokens(self, text: str, pictures: list[Any] | None) -> Mapping[str, Any]:
+        if self.sees:
+            start = self.tokenizer.bos_token
+            special = not (start and text.startswith(start))
+            return self.processor(text=[text], images=pictures, return_tensors="pt", add_special_tokens=special)
+        return self.tokenizer([text], return_tensors="pt", add_special_tokens=False)
+
 
 def _picture(image: Any) -> Any:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         if isinstance(image, (str, PathLike)):
@@ -140,7 +148,9 @@ def _picture(image: Any) -> Any:
             return Image.fromarray(image)
         if isinstance(image, Image.Image):
             return image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+    except PromptError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a damaged picture may raise anything)
         raise PromptError(f"expected a picture that can be read, got {image}: {error}") from None
     raise PromptError(f"expected a path, a PIL image or a uint8 array as picture, got {type(image).__name__}")
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DIGITS = 16
 """Of a prompt's digest, in a reason of the log."""
+_UNFIT = "expected a prompt that "
+"""How `Chat` begins where a processor raised; its message may quote the prompt."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class ChatGuard:
 
 def _without(prompt: Any, reason: str) -> str:
     """A reason without text and file names of the prompt; of an exception that is not ours the kind alone."""
-    if reason.startswith(RAISED):
+    if reason.startswith((RAISED, _UNFIT)):
         return reason.partition(": ")[0]
     images = (
         (prompt.get("images") or [prompt.get("image")]) if isinstance(prompt, dict) else getattr(prompt, "images", ())

@@ -128,11 +128,21 @@ def test_a_picture_that_cannot_be_read_is_named(processor, tmp_path):
     for image, words in (
         (torn, "torn.png"),
         (tmp_path / "none.png", "none.png"),
+        ("no\0name.png", "null byte"),
         (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
         (3, "got int"),
     ):
         with pytest.raises(PromptError, match=words):
             chat.encode([Prompt("what is", (image,))])
+
+
+def test_what_a_processor_cannot_take_is_the_prompts_fault(processor, tokenizer):
+    """Half of a surrogate pair, as JSON may hold it; and a picture's placeholder in the text of a prompt."""
+    with pytest.raises(PromptError, match=r"prompt 1: .* can take, got TypeError"):
+        Chat(tokenizer).encode(["cake", "cake \ud800"])
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    with pytest.raises(PromptError, match="expected a prompt that LlavaProcessor can take, got "):
+        Chat(processor).encode([Prompt("what is <image> and <image>", (pixels,))])
 
 
 def test_padding_on_the_right_moves_to_the_left():

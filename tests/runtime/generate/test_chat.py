@@ -97,13 +97,20 @@ def test_the_log_has_the_digest_of_a_prompt_and_no_word_of_it(decoder, guard, tm
     assert (header.network, header.false_alarm_rate) == (decoder.fingerprint, 0.05)
 
 
-def test_what_broke_is_logged_without_words_of_the_prompt(decoder, tmp_path):
+def _private(*_):
+    raise KeyError("private")
+
+
+def test_what_broke_is_logged_without_words_of_the_prompt(decoder, tmp_path, monkeypatch):
     path = tmp_path / "events.jsonl"
     guard = WordGuard(decoder, raises=KeyError("private"))
     pictured = {"prompt": "what is this", "images": ["/home/someone/photo.png"]}
     with EventLog(path) as log, ChatGuard(guard, log=log) as chat:
         told = chat.answer(["a private matter"], max_new_tokens=2)[0].verdict.reason
         chat.answer([pictured], max_new_tokens=2)
+        monkeypatch.setattr(decoder.chat, "_tokens", _private)
+        taken = chat.answer(["rain"], max_new_tokens=2)[0].verdict.reason
+    assert taken == "expected a prompt that TokenizersBackend can take, got KeyError: 'private'"
     assert told == "the guard raised KeyError: 'private'"
     reasons = [event.reason.partition(": ")[2] for event in records(path, Event)]
     assert reasons[0] == "the guard raised KeyError"
