@@ -166,7 +166,7 @@ class Decoder:
 
     @contextmanager
     def watching(self, keep: int | None = None) -> Iterator[WatchedPass]:
-        """While it lasts, the first pass of the model, such as that of its own ``generate``, is kept as a prefill."""
+        """While it lasts, the first pass of the model in this thread, such as its ``generate``'s, is a prefill."""
         with PassHooks(self.model, self.backbone, keep) as recording:
             yield WatchedPass(self, recording)
 

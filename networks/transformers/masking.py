@@ -7,6 +7,7 @@ output projection's input.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,10 +43,11 @@ def means_of_values(values: Tensor, seen: Tensor) -> Tensor:
 
 @contextmanager
 def replaced(projection: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """While it lasts, the projection works on what `change` makes of its input."""
+    """While it lasts, the projection works on what `change` makes of its input; in this thread alone."""
+    own = threading.get_ident()
 
     def hook(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return change(args[0]), *args[1:]
+        return (change(args[0]), *args[1:]) if threading.get_ident() == own else args
 
     handle = projection.register_forward_pre_hook(hook)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,9 @@ class Kept:
 class PassHooks:
     """Hooks on a model that keep what the first pass through its layers shows; later passes are not looked at.
 
-    A context manager. kept: of that pass. done: whether it has run. arguments: what the model was called with.
+    Passes of other threads are not looked at either. A context manager.
+
+    kept: of that pass. done: whether it has run. arguments: what the model was called with.
     """
 
     def __init__(self, model: Any, backbone: Backbone, keep: int | None = None) -> None:
@@ -103,6 +106,7 @@ class PassHooks:
         self._model = model
         self._backbone = backbone
         self._calls = 0
+        self._thread = threading.get_ident()
         self._handles: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -124,13 +128,18 @@ class PassHooks:
             handle.remove()
         self._handles.clear()
 
+    def _own(self) -> bool:
+        return threading.get_ident() == self._thread
+
     def _called(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._calls == 0:
+        if self._calls == 0 and self._own():
             names = list(inspect.signature(self._model.forward).parameters)
             self.arguments = dict(zip(names, args, strict=False)) | kwargs
 
     def _layer(self, index: int) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if not self._own():
+                return
             self._calls += index == 0
             if self._calls != 1:
                 return
@@ -143,17 +152,17 @@ class PassHooks:
         return hook
 
     def _projection(self, _module: nn.Module, args: tuple[Any, ...]) -> None:
-        if self._calls == 1 and not self.done:
+        if self._calls == 1 and not self.done and self._own():
             self.kept.slices.append(args[0].detach()[:, -1].clone())
 
     def _final(self, _module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        if self._calls == 1 and not self.done:
+        if self._calls == 1 and not self.done and self._own():
             hidden = output[0] if isinstance(output, tuple) else output
             self.kept.final = hidden.detach()[:, -1].clone()
             self.done = True
 
     def _logits(self, _module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> None:
-        if self._calls == 1:
+        if self._calls == 1 and self._own():
             self.kept.logits = output.detach()[:, -1].clone()
 
 
