@@ -30,20 +30,25 @@ class RefusalPrefix:
 
     prefixes: per row of the batch the token ids of its refusal, None for a row that is answered. end: the token forced
     behind the prefix; None lets the model go on there. Scores of rows that are answered are not touched at all.
+    Raises ValueError for rows of another number, and in a second call of `generate`.
     """
 
     def __init__(self, prefixes: Sequence[Sequence[int] | None], end: int | None) -> None:
         self.prefixes = [None if prefix is None else list(prefix) for prefix in prefixes]
         self._end = [] if end is None else [end]
-        self._start: int | None = None
+        self._prompt: torch.Tensor | None = None
+        self._step = -1
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """scores: (rows, vocabulary), with all but one token of a forced row at -inf, in a copy."""
-        if self._start is None:
-            self._start = input_ids.shape[1]
         if len(self.prefixes) != len(scores):
             raise ValueError(f"expected {len(self.prefixes)} rows as there are prefixes, got {len(scores)}")
-        step = input_ids.shape[1] - self._start
+        if self._prompt is None:
+            self._prompt = input_ids.clone()
+        self._step += 1
+        step, length = self._step, self._prompt.shape[1]
+        if input_ids.shape[1] != length + step or not bool((input_ids[:, :length] == self._prompt).all()):
+            raise ValueError("expected one call of `generate`, got a second one; make a new logits processor for each")
         forced = {row: token for row, prefix in enumerate(self.prefixes) if (token := self._token(prefix, step)) >= 0}
         if not forced:
             return scores
@@ -71,8 +76,9 @@ class GuardProcessor:
     "refuse", or "answer" prompts that could not be judged. then: "stop" ends a refusal with the token `end`, "model"
     lets the model go on behind it. judged: called once the verdicts are there, before the first token is chosen.
 
-    A guard that raises makes a FAULT of every prompt. After the first token these are set: `verdicts`, `refusals`
-    (sentences, None where answered), `judged_ns` (by the monotonic clock) and `prompt_length` (tokens with padding).
+    Processor and watch serve one call of `generate`. A guard that raises makes a FAULT of every prompt, and so does a
+    watch that saw other tokens than those that are answered. After the first token these are set: `verdicts`,
+    `refusals` (sentences, None where answered), `judged_ns` (by the monotonic clock) and `prompt_length` (tokens with padding).
     Raises ValueError where `then` is "stop" and `end` None.
     """
 
@@ -97,7 +103,7 @@ class GuardProcessor:
         return self._prefix(input_ids, scores)
 
     def _judge(self, input_ids: torch.Tensor, count: int) -> RefusalPrefix:
-        verdicts = verdicts_or_faults(self._judge_prefill, count)
+        verdicts = verdicts_or_faults(lambda: self._judge_prefill(input_ids), count)
         if self._judged is not None:
             self._judged()
         self.judged_ns = time.monotonic_ns()
@@ -110,10 +116,19 @@ class GuardProcessor:
         self.verdicts = verdicts
         return RefusalPrefix([tokens_of(tokenizer, sentence) for sentence in self.refusals], self._end)
 
-    def _judge_prefill(self) -> list[Verdict]:
+    def _judge_prefill(self, input_ids: torch.Tensor) -> list[Verdict]:
         prefill = self._watch.prefill
         if prefill is None:
-            raise RuntimeError("the prompt's forward was not seen; call `generate` inside of `watching()`")
+            raise RuntimeError(
+                "the prompt's forward was not seen; call `generate` inside of `watching()`, in the same thread"
+            )
+        seen = prefill.inputs.get("input_ids")
+        if (
+            seen is not None
+            and input_ids.shape[1]
+            and not (seen.shape == input_ids.shape and bool((seen == input_ids).all()))
+        ):
+            raise RuntimeError("the watch saw another prompt; begin `watching()` anew for each `generate`")
         return judge_prefill(self._guard, prefill, self._prompts)
 
 

@@ -75,6 +75,30 @@ def test_a_prefill_padded_on_the_right_is_a_fault(decoder, guard):
     assert "padded on the left" in processor.verdicts[0].reason
 
 
+def test_a_watch_that_saw_another_prompt_is_a_fault(decoder, guard):
+    """A second `generate` inside of one `watching` must not get the verdict of the first."""
+    found = []
+    with decoder.watching() as watch:
+        for text in (SAFE, BAD):
+            processor = GuardProcessor(guard, watch, end=decoder.processor.eos_token_id)
+            decoder.model.generate(**decoder.encode([text]), max_new_tokens=2, logits_processor=[processor])
+            found.append(processor.verdicts[0])
+    assert [verdict.status for verdict in found] == [Status.OK, Status.FAULT]
+    assert "another prompt" in found[1].reason
+
+
+def test_a_processor_serves_one_call_of_generate(decoder, guard):
+    with decoder.watching() as watch:
+        processor = GuardProcessor(guard, watch, end=decoder.processor.eos_token_id)
+        decoder.model.generate(**decoder.encode([SAFE]), max_new_tokens=2, logits_processor=[processor])
+        with pytest.raises(ValueError, match="a new logits processor for each"):
+            decoder.model.generate(**decoder.encode([BAD]), max_new_tokens=2, logits_processor=[processor])
+    prefix = RefusalPrefix([[3]], end=4)
+    prefix(ids(1, 7), torch.ones(1, 5))
+    with pytest.raises(ValueError, match="got a second one"):
+        prefix(ids(1, 8) + 1, torch.ones(1, 5))  # as long as the next step, but of another prompt
+
+
 def test_a_refusal_needs_an_end_unless_the_model_goes_on(guard):
     with pytest.raises(ValueError, match="end-of-sequence"):
         GuardProcessor(guard, None)
