@@ -90,7 +90,7 @@ def guarded_generate(
         raise ValueError(f"expected an empty cache, got one of {given[0].get_seq_length()} tokens; see `precheck`")
     settings = {key: value for key, value in settings.items() if key not in ("cache", "past_key_values")}
     if settings.get("attention_mask") is not None:
-        settings |= left_padded({key: settings.pop(key) for key in inputs if key in settings})
+        settings |= left_padded({key: settings.pop(key) for key in (*inputs, "attention_mask") if key in settings})
     own = settings.pop("logits_processor", None) or []
     if prompts is not None:
         rows = len(next(iter(inputs.values())))

@@ -78,7 +78,8 @@ class GuardProcessor:
 
     Processor and watch serve one call of `generate`. A guard that raises makes a FAULT of every prompt, and so does a
     watch that saw other tokens than those that are answered. After the first token these are set: `verdicts`,
-    `refusals` (sentences, None where answered), `judged_ns` (by the monotonic clock) and `prompt_length` (tokens with padding).
+    `refusals` (sentences, None where answered), `judged_ns` (by the monotonic clock) and `prompt_length` (tokens with
+    padding).
     Raises ValueError where `then` is "stop" and `end` None.
     """
 

@@ -96,6 +96,15 @@ def test_padding_on_the_right_is_turned(decoder, guard):
     assert torch.equal(guarded_generate(decoder.model, right, guard, max_new_tokens=6).answers, expected.answers)
 
 
+def test_a_mask_among_the_arguments_of_generate_counts(decoder, guard):
+    inputs = decoder.encode(MIXED)
+    expected = bare(decoder, inputs, max_new_tokens=6)
+    mask = inputs.pop("attention_mask")
+    answer = guarded_generate(decoder.model, inputs, guard, max_new_tokens=6, attention_mask=mask)
+    assert answer.sequences[0, :24].tolist() == expected[0, :24].tolist()
+    assert guard.judged[0].lengths.tolist() == mask.sum(1).tolist()
+
+
 def test_a_batch_judges_and_answers_as_single_prompts_do(decoder, guard):
     batch = guarded_generate(decoder.model, decoder.encode(MIXED), guard, max_new_tokens=5, min_new_tokens=5)
     for row, prompt in enumerate(MIXED):
