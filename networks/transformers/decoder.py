@@ -176,10 +176,25 @@ class Decoder:
         """Inputs on the model's device, with the positions of tokens behind padding where the model counts from 0."""
         given = {k: v.to(self.model.device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
         mask = given["attention_mask"]
-        inner = getattr(self.model, "model", self.model)
-        if "position_ids" in self._takes and "position_ids" not in given and not hasattr(inner, "get_rope_index"):
+        if "position_ids" in self._takes and "position_ids" not in given:
             given["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
+            if self.turns_in_three:
+                given["position_ids"] = self._three_positions(given)
         return given
+
+    @property
+    def turns_in_three(self) -> bool:
+        """Whether positions have three axes, as with Qwen2-VL."""
+        return hasattr(getattr(self.model, "model", self.model), "get_rope_index")
+
+    def _three_positions(self, given: Mapping[str, Any]) -> Tensor:
+        """(3, batch, tokens): said to the model, which would otherwise mix in what it remembers of an earlier prompt."""
+        find = self.model.model.get_rope_index
+        grids = any(given.get(name) is not None for name in ("image_grid_thw", "video_grid_thw"))
+        if grids and "input_ids" in given and "mm_token_type_ids" in given:
+            taken = inspect.signature(find).parameters
+            return find(**{name: value for name, value in given.items() if name in taken})[0]
+        return given["position_ids"].expand(3, -1, -1)
 
     def _forward(self, inputs: Mapping[str, Any], more: dict[str, Any]) -> None:
         if "logits_to_keep" in self._takes:

@@ -38,7 +38,8 @@ def precheck(guard: HeadGuard | Cascade, inputs: Mapping[str, Any], prompts: Seq
     prefill = guard.decoder.prefill(inputs, **watching_for(guard))
     count = len(prefill.lengths)
     verdicts = verdicts_or_faults(lambda: judge_prefill(guard, prefill, prompts), count)
-    kwargs = {name: value for name, value in prefill.inputs.items() if name not in (*_PICTURES, "position_ids")}
+    left_out = _PICTURES if guard.decoder.turns_in_three else (*_PICTURES, "position_ids")
+    kwargs = {name: value for name, value in prefill.inputs.items() if name not in left_out}
     prefill.cache.crop(-1)
     return Precheck(verdicts, kwargs | {cache_keyword(): prefill.cache})
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from outrider.monitor import Status
+from outrider.networks.transformers import Decoder
 from outrider.runtime.generate import Refusals, precheck, refusal_prefix
+from outrider.runtime.generate.judging import fault
 
+from ...networks.transformers.conftest import IMAGE, SEEING, shaken
 from ..tiny_chat import TEXTS, WordGuard, tiny_llava
 from .test_generating import Forwards, said, words
 
@@ -66,3 +71,28 @@ def test_pictures_are_not_given_a_second_time():
 def test_a_check_needs_inputs(decoder, guard):
     with pytest.raises(ValueError, match="input_ids"):
         precheck(guard, {})
+
+
+@pytest.mark.parametrize("name", ["qwen2-vl", "qwen2.5-vl"])
+def test_positions_with_three_axes_are_those_of_the_prompt_itself(name):
+    """These models remember an offset of the last prompt that they saw; a check in between must not change an answer."""
+    model, pictures = SEEING[name]()
+    decoder = Decoder(shaken(model))
+
+    def prompt(count, more):
+        ids = torch.tensor([[5, 97, *[IMAGE] * count, 11, 12, 13, 14]])
+        return {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            "mm_token_type_ids": (ids == IMAGE).int(),
+        } | more
+
+    small, text = prompt(4, pictures), prompt(0, {})
+    large = prompt(16, {"pixel_values": torch.ones(64, 96), "image_grid_thw": torch.tensor([[1, 8, 8]])})
+    settings = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    guard = SimpleNamespace(decoder=decoder, keep=None, judge=lambda prefill: [fault("")] * len(prefill.lengths))
+    for inputs in (small, text):
+        expected = decoder.model.generate(**inputs, **settings)
+        _, kwargs = precheck(guard, inputs)
+        decoder.model.generate(**large, **settings)
+        assert torch.equal(decoder.model.generate(**kwargs, **settings), expected)
