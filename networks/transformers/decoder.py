@@ -188,7 +188,7 @@ class Decoder:
         return hasattr(getattr(self.model, "model", self.model), "get_rope_index")
 
     def _three_positions(self, given: Mapping[str, Any]) -> Tensor:
-        """(3, batch, tokens): said to the model, which would otherwise mix in what it remembers of an earlier prompt."""
+        """(3, batch, tokens): said to the model, which else may use what it remembers of another prompt."""
         find = self.model.model.get_rope_index
         grids = any(given.get(name) is not None for name in ("image_grid_thw", "video_grid_thw"))
         if grids and "input_ids" in given and "mm_token_type_ids" in given:

@@ -75,7 +75,7 @@ def test_a_check_needs_inputs(decoder, guard):
 
 @pytest.mark.parametrize("name", ["qwen2-vl", "qwen2.5-vl"])
 def test_positions_with_three_axes_are_those_of_the_prompt_itself(name):
-    """These models remember an offset of the last prompt that they saw; a check in between must not change an answer."""
+    """These models remember an offset of the last prompt; another one in between must not change an answer."""
     model, pictures = SEEING[name]()
     decoder = Decoder(shaken(model))
 
