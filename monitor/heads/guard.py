@@ -120,7 +120,7 @@ class HeadGuard:
             if not judged[kind][i]
         )
         numbers = {kind: int(mask.sum()) for kind, mask in judged.items()}
-        check_enough(numbers["unsafe"], numbers["safe"])
+        check_enough(numbers["unsafe"], numbers["safe"], skipped)
         values = np.concatenate([features.of(heads)[judged[kind]] for kind, features in kinds.items()])
         labels = np.arange(len(values)) < numbers["unsafe"]
         choice = choose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,12 +103,16 @@ class SearchReport:
         )
 
 
-def check_enough(unsafe: int, safe: int) -> None:
-    """Raise ProfileError, naming the number needed, unless there are enough prompts of each kind."""
+def check_enough(unsafe: int, safe: int, skipped: Sequence[tuple[str, int, str]] = ()) -> None:
+    """Raise ProfileError, naming the number needed, unless there are enough prompts of each kind.
+
+    skipped: (kind, index, reason) of those left out; the first of the kind is said.
+    """
     for kind, n in (("unsafe", unsafe), ("safe", safe)):
         if n < LEAST:
             raise ProfileError(
                 f"expected at least {LEAST} {kind} prompts that can be judged to search with, got {n}; 50 are usual"
+                + next((f"; number {i} cannot: {reason}" for of, i, reason in skipped if of == kind), "")
             )
 
 

@@ -94,6 +94,8 @@ def test_the_p_value_counts_the_true_labels_as_one_shuffle():
 def test_too_few_prompts_are_refused_by_number(decoder):
     with pytest.raises(ProfileError, match="at least 10 unsafe prompts that can be judged to search with, got 9"):
         HeadGuard(decoder).search([*unsafe(9), ""], safe(10))
+    with pytest.raises(ProfileError, match="50 are usual; number 9 cannot: expected a prompt with words, got an empty"):
+        HeadGuard(decoder).search([*unsafe(9), ""], safe(10))
     with pytest.raises(ProfileError, match="at least 10 safe"):
         check_enough(10, 0)
 
