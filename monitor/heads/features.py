@@ -191,15 +191,18 @@ def _size(thing: Any) -> tuple[bool, int]:
 
 
 def prefills(decoder: Decoder, things: Sequence[Any], keep: int | None) -> Iterator[tuple[list[int], Prefill | str]]:
-    """One pass over prompts, or one each where one cannot be judged: whose it is, and the pass or why there is none."""
+    """One pass over prompts, or one each where they make no batch: whose it is, and the pass or why there is none.
+
+    They make none where one cannot be judged, or where their pictures have several shapes.
+    """
     try:
         inputs = decoder.encode(list(things))
     except ValueError as error:
         from ...networks.transformers import PromptError
 
-        if not isinstance(error, PromptError):
-            raise
         if len(things) == 1:
+            if not isinstance(error, PromptError):
+                raise
             yield [0], str(error) or "it cannot be read"
             return
         for i, thing in enumerate(things):

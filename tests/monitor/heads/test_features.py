@@ -91,6 +91,22 @@ def test_passes_are_together_or_one_by_one(decoder):
     assert isinstance(found[1][1], str)
 
 
+def test_prompts_that_make_no_batch_go_one_by_one(decoder, monkeypatch):
+    """Pictures of several shapes do; each prompt by itself is fit to be judged."""
+    encode = decoder.encode
+
+    def of_one_shape(prompts):
+        if len({len(prompt) for prompt in prompts}) > 1:
+            raise ValueError("expected prompts whose pixel_values have one shape, got several")
+        return encode(prompts)
+
+    monkeypatch.setattr(decoder, "encode", of_one_shape)
+    found = measure(decoder, ["a", "bb", "c"], ReadOut(), batch=3)
+    monkeypatch.setattr(decoder, "encode", encode)
+    assert found.judged.all()
+    assert np.array_equal(found.values, measure(decoder, ["a", "bb", "c"], ReadOut()).values)
+
+
 def test_a_digest_is_of_text_and_pictures_whatever_their_form(tmp_path):
     picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     (tmp_path / "a.png").write_bytes(b"one")
