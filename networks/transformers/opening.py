@@ -31,6 +31,7 @@ def open_decoder(
     if dtype not in _DTYPES:
         raise ValueError(f"expected a dtype among {', '.join(_DTYPES)}, got {dtype!r}")
     folder, gguf = _located(Path(path))
+    _check_device(device)
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if gguf:
         _require_gguf()
@@ -50,6 +51,15 @@ def open_decoder(
         if shown:
             bars.enable_progress_bar()
     return Decoder(_dequantised(model).to(device).eval(), processor, system=system)
+
+
+def _check_device(device: str) -> None:
+    """Raise ValueError for a device that is not there, before a model of gigabytes is read."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).partition("\n")[0]
+        raise ValueError(f"expected a device that torch has here, got {device!r}: {said}") from None
 
 
 def _located(path: Path) -> tuple[Path, str | None]:

@@ -104,6 +104,8 @@ def test_what_is_no_model_is_named(folder, tmp_path):
     empty.mkdir()
     with pytest.raises(FileNotFoundError, match=r"got 0 \.gguf files"):
         open_decoder(empty)
+    with pytest.raises(ValueError, match="expected a device that torch has here, got 'nonsense'"):
+        open_decoder(folder, device="nonsense")
     with pytest.raises(ValueError, match="a dtype among auto"):
         open_decoder(folder, dtype="int8")
     (folder / "model.safetensors").write_bytes(b"torn")
