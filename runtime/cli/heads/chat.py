@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
             import torch
 
             torch.manual_seed(options.seed)
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="surrogateescape")  # a line in other bytes is a FAULT, and no end
         for number, text in enumerate(_lines(options), 1):
             began = time.monotonic()
             streamer = _Streamer(guard.decoder.chat.tokenizer, quiet=options.json)

@@ -64,6 +64,13 @@ def test_a_prompt_that_cannot_be_judged_is_refused(say):
     assert "1 prompt, 0 flagged, 1 prompt could not be judged" in result.out
 
 
+def test_a_line_in_other_bytes_is_a_fault_and_the_rest_goes_on(head, home, monkeypatch, asked):
+    content = b"\xff\xfe rain\n" + asked[0].encode() + b"\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    result = head("chat", "--guard", home.calibrated, "--max-new-tokens", "2", "--json")
+    assert [line["status"] for line in lines_of(result)] == ["fault", "ok"]
+
+
 def test_sampling_with_a_seed_repeats(say, asked):
     one, same, other = (
         lines_of(say([asked[0]] * 2, "--sample", "--seed", seed, "--json"))[0]["answer"] for seed in ("3", "3", "4")
