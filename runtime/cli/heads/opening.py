@@ -67,13 +67,35 @@ def prompts_of(path: Path, kind: str, rows: slice) -> tuple[list[dict[str, Any]]
     Raises ValueError where none is left.
     """
     prompts, wrong = of_kind(read_prompts(path), kind, rows)
+    tell_wrong(path, wrong)
+    if not prompts:
+        raise ValueError(f"{path}: expected at least one {kind} prompt, got none")
+    return prompts, wrong
+
+
+def labelled_prompts(path: Path, rows: slice) -> list[tuple[list[dict[str, Any]], list[str]]]:
+    """The unsafe and the safe prompts of one file, each as `prompts_of` has them; a line without a label is wrong.
+
+    Raises ValueError where none of a kind is left.
+    """
+    missing = "expected a label, safe or unsafe, got none"
+    lines = [
+        line if line.error or line.label else line._replace(prompt=None, error=missing) for line in read_prompts(path)
+    ]
+    tell_wrong(path, [f"line {line.number}: {line.error}" for line in lines if line.error])
+    kinds = [of_kind(lines, kind, rows) for kind in ("unsafe", "safe")]
+    for kind, (prompts, _) in zip(("unsafe", "safe"), kinds, strict=True):
+        if not prompts:
+            raise ValueError(f"{path}: expected at least one {kind} prompt, got none")
+    return kinds
+
+
+def tell_wrong(path: Path, wrong: list[str]) -> None:
+    """Say on stderr which lines are left out."""
     for problem in wrong[:_NAMED]:
         sys.stderr.write(f"outrider: warning: {printable(f'{path}, {problem}')}; the line is left out\n")
     if len(wrong) > _NAMED:
         sys.stderr.write(f"outrider: warning: {printable(str(path))}: {counted(len(wrong), 'line')} left out in all\n")
-    if not prompts:
-        raise ValueError(f"{path}: expected at least one {kind} prompt, got none")
-    return prompts, wrong
 
 
 def check_folder(*outputs: Path | None) -> None:

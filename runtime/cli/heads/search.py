@@ -10,7 +10,7 @@ from typing import Any
 from ....monitor.heads import FeatureStore, HeadGuard, SearchReport
 from ...printable import printable
 from ..printing import answer
-from .opening import check_folder, open_model, prompts_bar, prompts_of
+from .opening import check_folder, labelled_prompts, open_model, prompts_bar, prompts_of
 
 _CANDIDATES = 16
 """For statistics that run the model again for every head."""
@@ -21,6 +21,8 @@ def run(options: argparse.Namespace) -> int:
     (unsafe, wrong_unsafe), (safe, wrong_safe) = _prompts(options)
     decoder = open_model(options)
     guard = HeadGuard(decoder, options.statistic, options.heads)
+    if options.heads is not None and guard.statistic.joint:
+        raise ValueError(f"expected no --heads, as {options.statistic} reads all heads at once, got {options.heads}")
     candidates = _candidates(options, guard, unsafe, safe)
     store = _store(options.features)
     try:
@@ -47,10 +49,9 @@ def _prompts(options: argparse.Namespace) -> list[tuple[list[dict[str, Any]], li
     given = options.unsafe is not None, options.safe is not None
     if (options.labelled is None) != all(given) or (options.labelled is not None and any(given)):
         raise ValueError("expected --unsafe FILE and --safe FILE, or else --labelled FILE, got something else")
-    return [
-        prompts_of(options.labelled or path, kind, options.rows)
-        for kind, path in (("unsafe", options.unsafe), ("safe", options.safe))
-    ]
+    if options.labelled is not None:
+        return labelled_prompts(options.labelled, options.rows)
+    return [prompts_of(options.unsafe, "unsafe", options.rows), prompts_of(options.safe, "safe", options.rows)]
 
 
 def _candidates(

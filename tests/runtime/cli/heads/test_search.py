@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -114,6 +116,23 @@ def test_wrong_lines_are_named_and_left_out(head, home, tmp_path):
     assert len(found["left_out"]["safe"]) == 2
 
 
+def test_a_line_without_a_label_is_of_no_kind_where_one_file_has_both(head, home, tmp_path):
+    """It must not count as unsafe and as safe; and each line is named once."""
+    lines = [*home.unsafe.read_text().splitlines()[:12], *home.safe.read_text().splitlines()[:12]]
+    both = write(tmp_path / "both.jsonl", {"prompt": "rain"}, "{oops", *lines)
+    result = head("search", "--labelled", both, "--permutations", "0", "-o", "g.outrider", "--json")
+    found = json.loads(result.out)
+    assert (found["unsafe"], found["safe"]) == (12, 12)
+    assert result.err.count("line 1: expected a label, safe or unsafe, got none") == 1
+    assert result.err.count("line 2: ") == 1
+
+
+def test_one_labelled_file_may_come_through_a_pipe(head, home, monkeypatch):
+    lines = [*home.unsafe.read_text().splitlines()[:12], *home.safe.read_text().splitlines()[:12]]
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO("\n".join(lines).encode())))
+    assert head("search", "--labelled", "-", "--permutations", "0", "-o", "g.outrider").code == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -121,10 +140,12 @@ def test_wrong_lines_are_named_and_left_out(head, home, tmp_path):
         (("--labelled", "a", "--safe", "b"), "--labelled"),
         (("--labelled", "safe.jsonl"), "expected at least one unsafe prompt"),
         (("--labelled", "no.jsonl"), "no.jsonl: no such file"),
+        (("--unsafe", "a", "--safe", "a", "--statistic", "deflection_profile", "--heads", "3"), "expected no --heads"),
     ],
 )
 def test_prompts_that_do_not_make_a_search_are_refused(head, home, tmp_path, change, message):
     (tmp_path / "safe.jsonl").write_bytes(home.safe.read_bytes())
+    write(tmp_path / "a", {"prompt": "rain"})
     assert message in error_of(head("search", *change, "-o", "g.outrider"))
 
 
