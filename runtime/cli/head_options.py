@@ -60,6 +60,12 @@ def recalibrate(parser: argparse.ArgumentParser) -> None:
     _add_guard_argument(parser)
     parser.add_argument("--safe", type=Path, required=True, metavar="FILE", help="your safe prompts, as JSON lines")
     _add_rows_argument(parser, "them")
+    parser.add_argument(
+        "--guarded",
+        type=Path,
+        metavar="MODEL.onnx",
+        help="set it in this guarded decoder, from the scores it gives itself",
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: the heads file itself")
     _add_rate_argument(parser, "default: that of before")
     parser.add_argument("--json", action="store_true", help="the comparison and the calibration as JSON")

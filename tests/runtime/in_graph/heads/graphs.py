@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 TOKENS = 64
 
 
-def decoder_graph(path, layers=2, heads=2, size=4, *, flat=False, mask=True, tower=0, more=()):
+def decoder_graph(path, layers=2, heads=2, size=4, *, flat=False, mask=True, tower=0, more=(), tokens=TOKENS):
     """Save a decoder to a path; return its weights by name.
 
     Each layer adds to the residual x what its heads return of q = k = v = x, times a matrix. flat: whether batch and
@@ -18,7 +18,7 @@ def decoder_graph(path, layers=2, heads=2, size=4, *, flat=False, mask=True, tow
     """
     rng = np.random.default_rng(3)
     width = heads * size
-    weights = {"embed": rng.normal(size=(TOKENS, width)) / 2, "split": np.array([0, 0, heads, size])}
+    weights = {"embed": rng.normal(size=(tokens, width)) / 2, "split": np.array([0, 0, heads, size])}
     weights |= {"merge": np.array([0, 0, width]), "flatten": np.array([-1, width]), "axes": np.array([1, 2])}
     nodes = [helper.make_node("Gather", ["embed", "input_ids"], ["x0"])]
     if mask:
