@@ -51,7 +51,8 @@ class SearchReport:
     cross-validated AUROC and d′ of every head, NaN where it was not measured; of a joint statistic, those of each
     head's own values. chosen: the (layer, head) pairs, best first. found: the mean cross-validated AUROC of the choice,
     in one round of folds. It flatters, because the best of many was chosen. null: (p,) the same for shuffled labels.
-    p_value: the share of shuffles that do as well, the true labels counted as one of them.
+    p_value: the share of shuffles that do as well, the true labels counted as one of them. Where only some heads were
+    measured, as the same prompts picked them, `found` and p_value flatter: the shuffles do not repeat that pick.
     unsafe, safe: prompts that were learned from. skipped: (kind, index, reason) of the others.
     """
 
@@ -93,11 +94,16 @@ class SearchReport:
             middle, highest = float(np.median(self.null)), float(self.null.max())
             shuffles = f"{len(self.null)} shuffles, p = {self.p_value:.3g}"
             against = f"on shuffled labels {middle:.3f} in the middle and at most {highest:.3f} ({shuffles})"
+        flatters = (
+            f"only {measured} of {self.auroc.size} heads were measured; where these prompts picked them, AUROC and p"
+            " flatter, as the shuffles do not repeat that pick"
+        )
         return "\n".join(
             [
                 f"{self.statistic['name']} of {measured} heads, {self.unsafe} unsafe and {self.safe} safe prompts",
                 f"chosen: {', '.join(f'{head_name(head)} ({self.auroc[head]:.3f})' for head in shown)}{more}",
                 f"{reached}; {against}",
+                *([flatters] if measured < self.auroc.size else []),
                 *(f"{kind} prompt {index} was left out: {reason}" for kind, index, reason in self.skipped),
             ]
         )

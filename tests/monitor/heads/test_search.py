@@ -113,6 +113,7 @@ def test_the_report_says_what_was_seen(decoder):
     assert facts["p_value"] == 0.1
     assert "layer 1 head 2" in str(report)
     assert "p = 0.1" in str(report)
+    assert "flatter" not in str(report)
 
 
 def test_a_prompt_given_again_is_learned_from_once(decoder):
@@ -136,6 +137,7 @@ def test_heads_may_be_chosen_among_some(decoder):
     assert np.isfinite(report.auroc).sum() == 2
     assert report.to_dict()["auroc"][2] == [None] * 4
     assert "of 2 heads" in str(report)
+    assert "only 2 of 12 heads were measured; where these prompts picked them, AUROC and p flatter" in str(report)
     assert "not held against" in str(report)
     with pytest.raises(ValueError, match="layer 3 head 0"):
         guard.search(unsafe(10), safe(10), candidates=[(3, 0)])

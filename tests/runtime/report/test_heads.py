@@ -37,6 +37,9 @@ def test_the_page_is_whole_and_says_the_numbers(text):
     assert "Tiny <model>" in said
     assert "expected a picture, got <b>" in said
     assert "no better than chance" not in said
+    assert "5 of 6 heads were measured. Where a cheaper statistic picked them on these same prompts" in said
+    every = render_heads(replace(REPORT, auroc=np.nan_to_num(AUROC)), "m")
+    assert "heads were measured" not in every
 
 
 def test_every_head_is_on_the_map_and_the_chosen_are_framed(text):
