@@ -16,7 +16,7 @@ from torch import Tensor
 from .backbone import Backbone, decoder_backbone
 from .identity import computing_settings
 from .importing import cache_keyword, import_transformers
-from .masking import means_of_values, replaced, seen_positions
+from .masking import check_plain, means_of_values, replaced, seen_positions
 from .prefill import Kept, PassHooks, Prefill
 from .prompts import Chat, left_padded
 
@@ -48,6 +48,7 @@ class Decoder:
         self.head_dim, self.width = backbone.head_dim, backbone.width
         self.context: int | None = getattr(config, "max_position_embeddings", None)
         self.dtype = str(self.model.dtype).removeprefix("torch.")
+        self._maskable = False
         self._takes = frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
@@ -110,6 +111,7 @@ class Decoder:
         are, so one token goes through the layers above each head, over the cache of the plain pass. All heads go
         together, as tokens that see the prompt and themselves.
         """
+        self._check_maskable()
         wanted = self._wanted(heads)
         kept, batch = prefill.kept, len(prefill.lengths)
         cache = self._before_last(prefill)
@@ -212,6 +214,18 @@ class Decoder:
 
     # What a layer saw.
 
+    def _check_maskable(self) -> None:
+        """Run one token, once, to see that a masked head returns the mean of its values; see `check_plain`."""
+        if self._maskable:
+            return
+        config = {**self.model.config.to_dict(), **self.model.config.get_text_config(decoder=True).to_dict()}
+        special = {value for value in config.values() if isinstance(value, int)}
+        token = next(number for number in range(3, len(special) + 4) if number not in special)
+        one = self.prefill({"input_ids": torch.tensor([[token]])})
+        for layer, heads in enumerate(one.kept.slices):
+            check_plain(heads[0].view(self.heads, self.head_dim), self._values(one, layer)[0, :, 0], layer)
+        self._maskable = True
+
     def _values(self, prefill: Prefill, layer: int) -> Tensor:
         return self._of_prompt(prefill, layer)[1]
 
@@ -242,6 +256,7 @@ class Decoder:
 
     def _masked(self, prefill: Prefill, layer: int, head: int) -> Any:
         """A context in which the head is masked at all positions of the prompt."""
+        self._check_maskable()
         means = means_of_values(self._values(prefill, layer), self._seen(prefill, layer))
         mean = means[:, head * self.groups // self.heads]
         place = slice(head * self.head_dim, (head + 1) * self.head_dim)

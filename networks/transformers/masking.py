@@ -41,6 +41,20 @@ def means_of_values(values: Tensor, seen: Tensor) -> Tensor:
     return weights[:, None] @ values.float()
 
 
+def check_plain(heads: Tensor, values: Tensor, layer: int) -> None:
+    """Raise ValueError unless each head returns the value of its group, as it must for a prompt of one token.
+
+    It does not where something stands between attention and output projection (a gate, a norm, a sink): then the mean
+    of the values is not what a masked head returns. heads: (heads, head_dim). values: (groups, head_dim).
+    """
+    expected = values.float().repeat_interleave(len(heads) // len(values), 0)
+    if not torch.allclose(heads.float(), expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max())):
+        raise ValueError(
+            f"layer {layer}: expected heads that return the mean of values when masked, got others; a gate, a norm or a"
+            " sink stands behind the attention: take the statistic read_out, which masks nothing"
+        )
+
+
 @contextmanager
 def replaced(projection: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """While it lasts, the projection works on what `change` makes of its input; in this thread alone."""
