@@ -93,7 +93,7 @@ def labelled_prompts(path: Path, rows: slice) -> list[tuple[list[dict[str, Any]]
 def tell_wrong(path: Path, wrong: list[str]) -> None:
     """Say on stderr which lines are left out."""
     for problem in wrong[:_NAMED]:
-        sys.stderr.write(f"outrider: warning: {printable(f'{path}, {problem}')}; left out\n")
+        sys.stderr.write(f"outrider: warning: {printable(f'{path}, {problem}')}; the line is left out\n")
     if len(wrong) > _NAMED:
         sys.stderr.write(f"outrider: warning: {printable(str(path))}: {counted(len(wrong), 'line')} left out in all\n")
 

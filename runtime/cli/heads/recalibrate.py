@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ....monitor import MismatchError, OutriderWarning
 from ....monitor.heads import prompt_digest
-from ...printable import counted
+from ...printable import counted, printable
 from ..printing import answer
-from .opening import check_folder, open_guard, prompts_bar, prompts_of, tell_wrong
+from .opening import check_folder, open_guard, prompts_bar, prompts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,8 @@ def _set_in_graph(options: argparse.Namespace) -> int:
             f" weights {made[:12]}…, not {guard.decoder.fingerprint[:12]}…; export it anew"
         )
     ids, left_out = _token_ids(guard, safe)
-    tell_wrong(options.safe, left_out)
+    for reason in left_out:
+        sys.stderr.write(f"outrider: warning: {printable(reason)}; left out\n")
     with prompts_bar("recalibrating", len(ids), quiet=options.quiet) as progress:
         scores = guarded_scores(options.guarded, _counted(ids, progress))
     rate = options.false_alarm_rate or known.get("false_alarm_rate", _RATE)
