@@ -39,6 +39,8 @@ def as_prompt(thing: Any) -> Prompt:
         prompt = Prompt(thing)
     elif isinstance(thing, Mapping) and isinstance(thing.get("prompt"), str):
         images = thing.get("images")
+        if images is not None and thing.get("image") is not None:
+            raise PromptError("expected pictures under 'image' or 'images', got both")
         images = [thing["image"]] if images is None and thing.get("image") is not None else images or []
         if not isinstance(images, Sequence) or isinstance(images, str):
             raise PromptError(f"expected a list of pictures under 'images', got {type(images).__name__}")

@@ -81,6 +81,8 @@ def _parsed(line: bytes, folder: Path) -> tuple[dict[str, Any], str | None]:
     if label is not None and label not in LABELS:
         raise ValueError(f'expected the label "safe" or "unsafe", got {str(label)[:40]!r}')
     images = content.get("images")
+    if images is not None and content.get("image") is not None:
+        raise ValueError('expected "image" or "images", got both')
     if images is None:
         images = [] if content.get("image") is None else [content["image"]]
     if not isinstance(images, list) or not all(isinstance(image, str) and image for image in images):

@@ -54,6 +54,7 @@ def test_another_template_system_prompt_or_vocabulary_has_another_digest(tokeniz
         ({"text": "hello"}, "a mapping with text"),
         ({"prompt": 3}, "a mapping with prompt"),
         ({"prompt": "hello", "images": "a.png"}, "list of pictures"),
+        ({"prompt": "hello", "image": "a.png", "images": ["b.png"]}, "got both"),
     ],
 )
 def test_what_is_no_prompt_is_named(thing, words):

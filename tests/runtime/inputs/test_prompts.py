@@ -43,6 +43,7 @@ def test_lines_are_read_with_their_numbers(tmp_path):
         ({"prompt": "a", "label": "harmful"}, 'label "safe" or "unsafe", got \'harmful\''),
         ({"prompt": "a", "image": 7}, "a path under"),
         ({"prompt": "a", "images": "x.png"}, "a path under"),
+        ({"prompt": "a", "image": "x.png", "images": []}, "got both"),
     ],
 )
 def test_a_wrong_line_says_so_and_the_rest_goes_on(tmp_path, line, message):
