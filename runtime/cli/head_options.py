@@ -77,7 +77,9 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompts", type=Path, metavar="FILE", help="prompts as JSON lines; - reads standard input")
     _add_guard_argument(parser)
     _add_rows_argument(parser, "the lines")
-    parser.add_argument("--batch-size", type=types.positive, default=8, metavar="N", help="at a time; default: 8")
+    parser.add_argument(
+        "--batch-size", type=types.positive, metavar="N", help="at a time; default: 8, in half precision 1"
+    )
     parser.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
     parser.add_argument("--json", action="store_true", help="one line of JSON per prompt, as they are checked")
 

@@ -22,6 +22,8 @@ from ..printing import bare_table, finite, wide_console
 from .opening import file_digest, open_guard, prompts_bar
 
 _ROWS, _WIDTH = 40, 60
+_BATCH = 8
+"""In half precision scores depend on the batch a little, and the threshold was set on prompts one by one."""
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 
 
@@ -30,14 +32,14 @@ def run(options: argparse.Namespace) -> int:
     if not lines:
         raise ValueError(f"{options.prompts}: expected lines within --rows, got none")
     guard = open_guard(options, calibrated=True)
-    guard.batch = options.batch_size
+    guard.batch = options.batch_size or (_BATCH if guard.decoder.dtype == "float32" else 1)
     counts: dict[Status, int] = dict.fromkeys(Status, 0)
     shown: list[tuple[PromptLine, Verdict]] = []
     with ExitStack() as stack:
         log = open_log(options, stack)
         chat = stack.enter_context(ChatGuard(guard, log=log))
         progress = stack.enter_context(prompts_bar("checking", len(lines), quiet=options.quiet))
-        for done, (line, verdict) in enumerate(_verdicts(chat, lines, options.batch_size), 1):
+        for done, (line, verdict) in enumerate(_verdicts(chat, lines, guard.batch), 1):
             counts[verdict.status] += 1
             if options.json:
                 sys.stdout.write(json.dumps(line_json(line, verdict), allow_nan=False) + "\n")

@@ -43,6 +43,20 @@ def test_verdicts_are_those_of_the_library_line_by_line(head, home, size):
     assert {line["label"] for line in found} == {"unsafe"}
 
 
+def test_in_half_precision_prompts_go_one_by_one_as_in_a_calibration(head, home, monkeypatch):
+    sizes = []
+    plain = HeadGuard.check
+    monkeypatch.setattr(HeadGuard, "check", lambda guard, prompts: sizes.append(len(prompts)) or plain(guard, prompts))
+    assert head("check", home.unsafe, "--guard", home.calibrated, "--rows", ":9").code == 1
+    assert sizes == [8, 1]
+    arguments = ("--safe", home.safe, "--rows", ":24", "--dtype", "bfloat16", "--permutations", "0", "-o", "h.outrider")
+    assert head("search", "--unsafe", home.unsafe, *arguments).code == 0
+    assert head("calibrate", "--guard", "h.outrider", "--safe", home.safe, "--rows", "24:").code == 0
+    sizes.clear()
+    head("check", home.unsafe, "--guard", "h.outrider", "--rows", ":3")
+    assert sizes == [1, 1, 1]
+
+
 def test_a_line_that_cannot_be_judged_is_a_fault_and_never_ok(head, home, calm, tmp_path):
     good = calm.read_text().splitlines()
     picture = {"prompt": "what is this", "image": "no.png"}
