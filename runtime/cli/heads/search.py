@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ....monitor.heads import FeatureStore, HeadGuard, SearchReport
+from ...extras import require
 from ...printable import printable
 from ..printing import answer
 from .opening import check_folder, labelled_prompts, open_model, prompts_bar, prompts_of
@@ -18,6 +19,10 @@ _CANDIDATES = 16
 
 def run(options: argparse.Namespace) -> int:
     check_folder(options.output, options.page, options.picture, options.features)
+    if options.page is not None:
+        require("jinja2", "a page of the map needs Jinja", "report")
+    if options.picture is not None:
+        require("matplotlib", "a picture of the map needs matplotlib", "report")
     (unsafe, wrong_unsafe), (safe, wrong_safe) = _prompts(options)
     decoder = open_model(options)
     guard = HeadGuard(decoder, options.statistic, options.heads)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -152,6 +154,12 @@ def test_prompts_that_do_not_make_a_search_are_refused(head, home, tmp_path, cha
 def test_too_few_prompts_name_the_number(head, home):
     said = error_of(head("search", "--unsafe", home.unsafe, "--safe", home.safe, "--rows", ":4", "-o", "g.outrider"))
     assert "expected at least 10 unsafe prompts" in said
+
+
+def test_a_missing_extra_is_told_before_the_work(head, home, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert "outrider[report]" in error_of(head("search", *given(home, "--page", "h.html")))
+    assert not Path("g.outrider").exists()
 
 
 def test_a_folder_that_is_not_there_is_told_before_the_work(head, home):
