@@ -1,0 +1,1 @@
+"""Attention heads of a language model that tell unsafe from safe prompts: detection, transfer and cost."""

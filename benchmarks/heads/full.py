@@ -1,0 +1,29 @@
+"""The published statistic, a head masked at all positions, on as many heads as time allows.
+
+A search over all heads takes a second pass a head and prompt. Here it takes the heads that `last_query` finds the
+farthest apart on the same search prompts, and restarts each at its own layer, which gives the same angle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from outrider.monitor.heads import HeadGuard
+from outrider.networks.transformers import Decoder
+
+from .features import BATCH, Measured
+from .prompts import Split
+from .scoring import Scored, facts
+
+HEADS = 16
+ROW = f"deflection, full, paper’s rule on {HEADS} heads"
+
+
+def full_row(decoder: Decoder, found: Measured, split: Split, permutations: int = 0) -> Scored:
+    """The paper's rule on the angles of `full`: the head from the search prompts, the others scored by that head."""
+    apart = found.of(split.unsafe).angles.mean(0) - found.of(split.safe).angles.mean(0)
+    heads = [divmod(int(i), decoder.heads) for i in np.argsort(-apart, kind="stable")[:HEADS]]
+    guard = HeadGuard(decoder, "exact", 1, rule="paper", batch=BATCH)
+    report = guard.search(split.unsafe, split.safe, permutations=permutations, candidates=heads)
+    parts = (split.threshold, split.test_unsafe, split.test_safe)
+    return Scored(*(guard.scores(part) for part in parts), facts=facts(report))
