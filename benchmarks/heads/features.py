@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from outrider.monitor.heads import deflection_angle
 from outrider.networks import cache_folder
 from outrider.networks.transformers import Decoder
 
@@ -91,19 +92,6 @@ def key(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def deflections(plain: np.ndarray, masked: np.ndarray) -> np.ndarray:
-    """Angles between final states in degrees, (n, heads) float32, of (n, width) and (n, heads, width).
-
-    2 atan2(‖a − b‖, ‖a + b‖) of unit vectors in float64: small angles keep their digits, which arccos loses.
-    """
-    a, b = (
-        x.astype(np.float64) / np.linalg.norm(x.astype(np.float64), axis=-1, keepdims=True) for x in (plain, masked)
-    )
-    a = a[:, None]
-    angle = 2 * np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
-    return np.degrees(angle).astype(np.float32)
-
-
 def _rows(decoder: Decoder, texts: Sequence[str], *, angles: bool) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Measured prompt by prompt, in batches of prompts of about one length."""
     tokenizer = getattr(decoder.processor, "tokenizer", decoder.processor)
@@ -116,7 +104,7 @@ def _rows(decoder: Decoder, texts: Sequence[str], *, angles: bool) -> Iterator[t
             prefill = decoder.prefill(decoder.encode(batch))
         logits = torch.from_numpy(prefill.logits).log_softmax(-1)
         if angles:
-            bent = deflections(prefill.final, decoder.last_query(prefill))
+            bent = deflection_angle(prefill.final[:, None], decoder.last_query(prefill)).astype(np.float32)
         else:
             bent = np.full((len(batch), decoder.layers * decoder.heads), np.nan, np.float32)
         found = {

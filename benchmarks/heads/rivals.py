@@ -45,7 +45,7 @@ def words(unsafe: Measured, safe: Measured) -> Score:
 def probe(unsafe: Measured, safe: Measured) -> Score:
     """Logistic regression on the state of one layer, the one whose cross-validated AUROC is best."""
     x, y = np.concatenate([unsafe.states, safe.states]), labels(unsafe, safe)
-    best = int(np.argmax([crossed(x[:, layer], y) for layer in range(x.shape[1])]))
+    best = int(np.argmax(crossed(x, y)))
     model = _logistic().fit(x[:, best], y)
     return lambda new: model.decision_function(new.states[:, best])
 
@@ -53,7 +53,7 @@ def probe(unsafe: Measured, safe: Measured) -> Score:
 def safety_heads(unsafe: Measured, safe: Measured) -> Score:
     """Logistic regression on the outputs of 16 heads together (SAHs), those whose own probes are best."""
     x, y = np.concatenate([_flat(unsafe), _flat(safe)]), labels(unsafe, safe)
-    chosen = np.argsort([-crossed(x[:, head], y) for head in range(x.shape[1])], kind="stable")[:SAH]
+    chosen = np.argsort(-crossed(x, y), kind="stable")[:SAH]
     model = _logistic().fit(x[:, chosen].reshape(len(x), -1), y)
     return lambda new: model.decision_function(_flat(new)[:, chosen].reshape(len(new), -1))
 
@@ -114,12 +114,19 @@ def labels(unsafe: Measured, safe: Measured) -> np.ndarray:
     return np.concatenate([np.ones(len(unsafe), int), np.zeros(len(safe), int)])
 
 
-def crossed(x: np.ndarray, y: np.ndarray) -> float:
-    """The AUROC of a logistic regression, cross-validated. x: (n, values). y: (n,) of 0 and 1."""
-    out = np.empty(len(y))
+def crossed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The cross-validated AUROC of a ridge regression on each part, (parts,). x: (n, parts, values). y: (n,) of 0, 1.
+
+    It stands for the logistic regression where one part of many is chosen: all of them are solved at once.
+    """
+    x, out = x.transpose(1, 0, 2).astype(float), np.empty((x.shape[1], len(y)))
     for seen, left in _folds(y):
-        out[left] = _logistic().fit(x[seen], y[seen]).decision_function(x[left])
-    return auroc(out[y == 0], out[y == 1])
+        mean, scale = x[:, seen].mean(1, keepdims=True), x[:, seen].std(1, keepdims=True)
+        z = (x - mean) / np.where(scale > 0, scale, 1)
+        kernel = z[:, seen] @ z[:, seen].transpose(0, 2, 1)
+        weights = np.linalg.solve(kernel + x.shape[2] * np.eye(len(seen)), (y[seen] - y[seen].mean())[:, None])
+        out[:, left] = (z[:, left] @ (z[:, seen].transpose(0, 2, 1) @ weights))[..., 0]
+    return np.array([auroc(scores[y == 0], scores[y == 1]) for scores in out])
 
 
 def _nearer(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from outrider.monitor import auroc, conformal_threshold
-from outrider.monitor.heads import Features, HeadGuard, SearchReport, make_statistic
+from outrider.monitor.heads import Features, HeadGuard, SearchReport, make_statistic, prompt_digest
 from outrider.networks.transformers import Decoder
 
-from .features import Measured, key
+from .features import Measured
 from .prompts import Split
 from .rivals import RIVALS
 
@@ -90,7 +90,7 @@ def as_features(guard: HeadGuard, found: Measured) -> Features:
         "measured": guard.statistic.measured,
     }
     lengths = found.length.astype(np.int64)
-    return Features(heads, values, lengths, tuple(map(key, found.texts)), ("",) * n, source)
+    return Features(heads, values, lengths, tuple(map(prompt_digest, found.texts)), ("",) * n, source)
 
 
 def facts(report: SearchReport) -> dict[str, Any]:

@@ -114,8 +114,9 @@ def cost(figures: Mapping[str, Any]) -> list[Part]:
         + ", ".join(f"{found['prefill'] * 1000:.0f} ms at {tokens} tokens" for tokens, found in lengths.items())
         + ".",
         *(
-            f"{name}: {found['equal']} of {found['unflagged']} unflagged answers of {figures['answer']} tokens are token"
-            f" for token those of the bare model; {found['flagged']} of {found['prompts']} harmless prompts were flagged."
+            f"{name}: {found['equal']} of {found['unflagged']} unflagged answers are those of the bare model, token"
+            f" for token over {figures['answer']} tokens. {found['flagged']} of {found['prompts']} harmless prompts"
+            " were flagged."
             for name, found in equal.items()
         ),
     ]

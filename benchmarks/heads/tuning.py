@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ def learned(decoder: Decoder, examples: Sequence[Example]) -> Any:
     torch.manual_seed(0)
     model = decoder.model
     config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=PROJECTIONS, task_type="CAUSAL_LM")
-    adapted = get_peft_model(model, config).train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under an old name
+        adapted = get_peft_model(model, config).train()
     weights = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=RATE, weight_decay=0.0)
     began, losses = time.perf_counter(), []
@@ -100,7 +103,7 @@ def learned(decoder: Decoder, examples: Sequence[Example]) -> Any:
         value.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
-        losses.append(float(value))
+        losses.append(value.item())
         if (step + 1) % 10 == 0:
             spent = (time.perf_counter() - began) / (step + 1)
             print(f"step {step + 1}: loss {np.mean(losses[-10:]):.3f}, {spent:.1f} s a step", file=sys.stderr)

@@ -14,6 +14,9 @@ ROOMS = ("coverage", "monitor", "networks", "runtime")
 PUBLIC = {
     "outrider": "the front",
     **{f"outrider.{room}": "a room" for room in ROOMS},
+    "outrider.monitor.heads": "a room within",
+    "outrider.networks.transformers": "a room within",
+    "outrider.runtime.generate": "a room within",
     "outrider.runtime.demos.drive": "the experiment that benchmarks/loop/drive.py runs on other tracks",
 }
 DUNDER = {"__doc__", "__file__", "__init__", "__name__"}
