@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -46,13 +47,14 @@ BARS = {
 
 def text_of(decoder: Decoder, tokens: int) -> str:
     """The longest text of the sentence that, with the chat template, has at most so many tokens."""
-    words = (SENTENCE * (tokens // 10 + 1)).split()
-    low, high = 1, len(words)
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = decoder.encode([" ".join(words[:middle])])["input_ids"].shape[1] <= tokens
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return " ".join(words[:low])
+    words = SENTENCE.split()
+    text = words[0]
+    for place in count(1):
+        longer = f"{text} {words[place % len(words)]}"
+        if decoder.encode([longer])["input_ids"].shape[1] > tokens:
+            return text
+        text = longer
+    raise AssertionError("the sentence has no end")
 
 
 def guards(decoder: Decoder, found: Measured, split: Split) -> dict[str, HeadGuard]:
