@@ -3,7 +3,7 @@
 Everything is paired in one process, on one thread: the candidates take turns, and a figure is the median of the paired
 ratios. Prompts of 40, 150 and 600 tokens are made of one harmless sentence. `check` is `HeadGuard.check` of a text,
 with its tokens made anew, against encoding and one bare forward of the model. The published way runs three prefills:
-plain, masked, and that of `generate`. Then 60 harmless prompts are answered by the bare model and by the guarded one.
+plain, masked, and that of `generate`. Then 56 harmless prompts are answered by the bare model and by the guarded one.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from ..results import keep
 from ..tables import show
 from ..timing import paired, ratio
 from . import tables
-from .features import Measured, measured
+from .features import BATCH
 from .model import arguments, opened
 from .prompts import Split, instructions
-from .scoring import RATE, as_features
+from .scoring import RATE
 
 LENGTHS = (40, 150, 600)
 ANSWER = 32
-EQUAL, EQUAL_TOKENS = 60, 24  # harmless prompts answered twice, and the tokens of each answer
+EQUAL, EQUAL_TOKENS = 56, 16  # harmless prompts answered twice, and the tokens of each answer
+LEARNED, CALIBRATED = 10, 40  # prompts of each kind that the guards here learn from, and safe ones for their threshold
 EXACT = (8, 22)  # layers that `exact` restarts at
-ROUNDS = {40: 21, 150: 11, 600: 7}
+ROUNDS = {40: 15, 150: 9, 600: 5}
 SENTENCE = "Please explain how photosynthesis works in plants and algae, and why it matters. "
 SEARCH = "last_query of every head, beyond the prefill"
 BARS = {
@@ -57,17 +58,16 @@ def text_of(decoder: Decoder, tokens: int) -> str:
     raise AssertionError("the sentence has no end")
 
 
-def guards(decoder: Decoder, found: Measured, split: Split) -> dict[str, HeadGuard]:
-    """A guard of eight read-outs and one of one deflection, with the threshold of 5 % from 200 safe prompts."""
-    guarding = {}
+def guards(decoder: Decoder, split: Split) -> dict[str, HeadGuard]:
+    """A guard of eight read-outs and one of one deflection, learned and calibrated on few prompts."""
+    found = {}
     for name, heads in (("read_out", 8), ("last_query", 1)):
-        guard = HeadGuard(decoder, name, heads)
-        guard.search(
-            as_features(guard, found.of(split.unsafe)), as_features(guard, found.of(split.safe)), permutations=0
-        )
-        guard.calibrate(as_features(guard, found.of(split.threshold)), RATE)
-        guarding[name] = guard
-    return guarding
+        guard = HeadGuard(decoder, name, heads, batch=BATCH)
+        guard.search(split.unsafe[:LEARNED], split.safe[:LEARNED], permutations=0)
+        guard.calibrate(split.threshold[:CALIBRATED], RATE)
+        guard.batch = 1
+        found[name] = guard
+    return found
 
 
 def opened_up(guard: HeadGuard, texts: Sequence[str], safe: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ def ratios(decoder: Decoder, guarding: dict[str, HeadGuard], text: str, rounds: 
                 for name, guard in guarding.items()
             },
         },
-        rounds,
+        (rounds + 1) // 2,
         warm_up=1,
     )
     found |= {f"{name} guard and answer / bare answer": ratio(answers, name, "bare") for name in guarding}
@@ -151,16 +151,19 @@ def guarded(guard: HeadGuard, inputs: dict[str, torch.Tensor], tokens: int) -> G
     )
 
 
-def unflagged(guard: HeadGuard, texts: Sequence[str]) -> dict[str, int]:
-    """How many harmless prompts the guard lets through, and how many of their answers are those of the bare model."""
-    passed = equal = 0
-    for text in texts:
-        inputs = guard.decoder.encode([text])
-        found = guarded(guard, inputs, EQUAL_TOKENS)
-        if not found.refused[0]:
-            passed += 1
-            equal += bool(torch.equal(found.sequences, answer(guard.decoder, inputs, EQUAL_TOKENS)))
-    return {"prompts": len(texts), "flagged": len(texts) - passed, "unflagged": passed, "equal": equal}
+def unflagged(guarding: dict[str, HeadGuard], texts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many harmless prompts a guard lets through, and how many of their answers are those of the bare model."""
+    found = {name: {"prompts": len(texts), "flagged": 0, "unflagged": 0, "equal": 0} for name in guarding}
+    order = sorted(texts, key=len)
+    for start in range(0, len(order), BATCH):
+        for name, guard in guarding.items():
+            inputs = guard.decoder.encode(order[start : start + BATCH])
+            expected = answer(guard.decoder, inputs, EQUAL_TOKENS)
+            got = guarded(guard, inputs, EQUAL_TOKENS)
+            for row, is_refused in enumerate(got.refused):
+                found[name]["flagged" if is_refused else "unflagged"] += 1
+                found[name]["equal"] += not is_refused and bool(torch.equal(got.sequences[row], expected[row]))
+    return found
 
 
 def main() -> None:
@@ -168,9 +171,8 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.perf_counter()
     decoder, split = opened(options.model), instructions(options.prompts)
-    found = measured(decoder, [*split.unsafe, *split.safe, *split.threshold])
-    guarding = guards(decoder, found, split)
-    equal = {name: unflagged(guard, split.test_safe[:EQUAL]) for name, guard in guarding.items()}
+    guarding = guards(decoder, split)
+    equal = unflagged(guarding, split.test_safe[:EQUAL])
     texts = [text_of(decoder, tokens) for tokens in LENGTHS]
     for guard in guarding.values():
         opened_up(guard, texts, split.threshold)
