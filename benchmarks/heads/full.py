@@ -6,24 +6,44 @@ farthest apart on the same search prompts, and restarts each at its own layer, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
-from outrider.monitor.heads import HeadGuard
+from outrider.monitor.heads import FeatureStore, HeadGuard
+from outrider.networks import cache_folder
 from outrider.networks.transformers import Decoder
 
 from .features import BATCH, Measured
 from .prompts import Split
 from .scoring import Scored, facts
 
-HEADS = 16
+HEADS = 8
 ROW = f"deflection, full, paper’s rule on {HEADS} heads"
 
 
-def full_row(decoder: Decoder, found: Measured, split: Split, permutations: int = 0) -> Scored:
-    """The paper's rule on the angles of `full`: the head from the search prompts, the others scored by that head."""
+def full_row(
+    decoder: Decoder, found: Measured, split: Split, permutations: int = 0, folder: Path | None = None
+) -> Scored:
+    """The paper's rule on the angles of `full`: the head from the search prompts, the others scored by that head.
+
+    folder: where angles are kept, by default that of `measured`.
+    """
+    folder = cache_folder() / "benchmarks" / "heads" if folder is None else folder
     apart = found.of(split.unsafe).angles.mean(0) - found.of(split.safe).angles.mean(0)
     heads = [divmod(int(i), decoder.heads) for i in np.argsort(-apart, kind="stable")[:HEADS]]
     guard = HeadGuard(decoder, "exact", 1, rule="paper", batch=BATCH)
-    report = guard.search(split.unsafe, split.safe, permutations=permutations, candidates=heads)
-    parts = (split.threshold, split.test_unsafe, split.test_safe)
+    report = guard.search(
+        split.unsafe, split.safe, permutations=permutations, candidates=heads, store=_store(folder, decoder, heads)
+    )
+    store = _store(folder, decoder, guard.chosen)
+    parts = [
+        guard.measure(part, guard.chosen, store=store) for part in (split.threshold, split.test_unsafe, split.test_safe)
+    ]
     return Scored(*(guard.scores(part) for part in parts), facts=facts(report))
+
+
+def _store(folder: Path, decoder: Decoder, heads: Sequence[tuple[int, int]]) -> FeatureStore:
+    name = "-".join(f"{layer}.{head}" for layer, head in heads)
+    return FeatureStore(folder / f"full-{decoder.fingerprint[:16]}-{name}.npz")

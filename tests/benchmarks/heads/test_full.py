@@ -20,7 +20,7 @@ def test_the_row_is_the_published_statistic_of_one_of_the_candidates(decoder, tm
     monkeypatch.setattr(full, "HEADS", 3)
     split = Split(UNSAFE[:10], SAFE[:10], ["do i help a person"], UNSAFE[10:], SAFE[10:])
     found = measured(decoder, split.texts(), folder=tmp_path)
-    scored = full.full_row(decoder, found, split, permutations=5)
+    scored = full.full_row(decoder, found, split, permutations=5, folder=tmp_path)
     apart = found.of(split.unsafe).angles.mean(0) - found.of(split.safe).angles.mean(0)
     candidates = {divmod(int(i), decoder.heads) for i in np.argsort(-apart)[:3]}
     head = tuple(scored.facts["chosen"][0])
