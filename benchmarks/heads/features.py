@@ -81,7 +81,7 @@ def measured(decoder: Decoder, texts: Sequence[str], *, angles: bool = True, fol
             known[key(text)] = row
             if done % 100 == 0 or done == len(missing):
                 print(f"{done:,} of {len(missing):,} prompts measured", file=sys.stderr, flush=True)
-            if done % 400 == 0:
+            if done % 200 == 0:
                 _save(path, known)
         _save(path, known)
     return Measured(tuple(texts), *(np.stack([known[name][array] for name in keys]) for array in ARRAYS))
