@@ -28,7 +28,7 @@ from .scoring import every_row, judged, mean
 from .tuning import parts, tuned
 
 SPLITS = 10
-PERMUTATIONS = 199
+PERMUTATIONS = 99
 
 
 def figures_of(decoder: Decoder, chosen: Sequence[Split], *, published: bool) -> dict[str, Any]:
