@@ -77,7 +77,7 @@ def main() -> None:
         SETS["vlsafe"]: vlsafe(options.prompts),
         "XSTest": splits(read(options.prompts, "xstest"), 1)[0],
     }
-    found = measured(decoder, sorted({text for split in sets.values() for text in split.texts()}))
+    found = measured(decoder, sorted({text for split in sets.values() for text in split.texts()}), angles=False)
     figures = {"model": decoder.name, "rows": pairs(decoder, found, sets), "seconds": time.perf_counter() - began}
     show(tables.transfer(figures))
     if options.keep:
