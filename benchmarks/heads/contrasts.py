@@ -21,7 +21,7 @@ from ..tables import show
 from . import tables
 from .features import measured
 from .focus import splits
-from .full import ROW, full_row
+from .full import full_row
 from .model import arguments, opened
 from .prompts import Split, read
 from .scoring import every_row, judged, mean
@@ -39,7 +39,7 @@ def figures_of(decoder: Decoder, chosen: Sequence[Split], *, published: bool) ->
         for name, scored in every_row(decoder, measures, split, PERMUTATIONS).items():
             found.setdefault(name, []).append(judged(scored))
         if published and i == 0:
-            found[ROW] = [judged(full_row(decoder, measures, split, PERMUTATIONS))]
+            found[tables.FULL] = [judged(full_row(decoder, measures, split))]
         print(f"split {i + 1} of {len(chosen)}", file=sys.stderr, flush=True)
     return {
         "rows": {name: mean(results) | {"splits": len(results)} for name, results in found.items()},

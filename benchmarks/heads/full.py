@@ -18,24 +18,21 @@ from outrider.networks.transformers import Decoder
 from .features import BATCH, Measured
 from .prompts import Split
 from .scoring import Scored, facts
-
-HEADS = 8
-ROW = f"deflection, full, paper’s rule on {HEADS} heads"
+from .tables import CANDIDATES
 
 
-def full_row(
-    decoder: Decoder, found: Measured, split: Split, permutations: int = 0, folder: Path | None = None
-) -> Scored:
+def full_row(decoder: Decoder, found: Measured, split: Split, folder: Path | None = None) -> Scored:
     """The paper's rule on the angles of `full`: the head from the search prompts, the others scored by that head.
 
-    folder: where angles are kept, by default that of `measured`.
+    folder: where angles are kept, by default that of `measured`. No permutation test is made: the candidates were taken
+    by the labels already, so that shuffling these among the candidates would flatter the choice.
     """
     folder = cache_folder() / "benchmarks" / "heads" if folder is None else folder
     apart = found.of(split.unsafe).angles.mean(0) - found.of(split.safe).angles.mean(0)
-    heads = [divmod(int(i), decoder.heads) for i in np.argsort(-apart, kind="stable")[:HEADS]]
+    heads = [divmod(int(i), decoder.heads) for i in np.argsort(-apart, kind="stable")[:CANDIDATES]]
     guard = HeadGuard(decoder, "exact", 1, rule="paper", batch=BATCH)
     report = guard.search(
-        split.unsafe, split.safe, permutations=permutations, candidates=heads, store=_store(folder, decoder, heads)
+        split.unsafe, split.safe, permutations=0, candidates=heads, store=_store(folder, decoder, heads)
     )
     store = _store(folder, decoder, guard.chosen)
     parts = [

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.heads.tables import contrasts, cost, detection, transfer, tuning
+from benchmarks.heads.tables import FULL, contrasts, cost, detection, transfer, tuning
 
 ROW = {"auroc": 0.9987, "caught": 0.99, "flagged": 0.014, "chosen": [[1, 2]], "p_value": 0.005}
 SIZES = {"unsafe": 50, "safe": 50, "threshold": 200, "test_unsafe": 100, "test_safe": 100}
@@ -21,14 +21,18 @@ def test_contrasts_say_how_many_splits_and_prompts():
     row = {"auroc": 0.86, "spread": 0.02, "caught": 0.4, "flagged": 0.05, "splits": 2, "p_values": [0.01, 0.2]}
     columns = {
         "as is": {"sizes": [SIZES, SIZES | {"threshold": 70}], "rows": {"heads": row}},
-        "tuned": {"sizes": [SIZES], "rows": {"full": row | {"splits": 1, "p_values": [0.3]}}},
+        "tuned": {"sizes": [SIZES], "rows": {FULL: row | {"splits": 1}, "other": row}},
     }
     table, sizes, *said = contrasts({"model": "Llama", "columns": columns})
-    assert table.rows == [["heads", "0.860 ± 0.020 (40 / 5)", "–"], ["full", "–", "0.860, one split (40 / 5)"]]
+    assert table.rows == [
+        ["heads", "0.860 ± 0.020 (40 / 5)", "–"],
+        [FULL, "–", "0.860, one split (40 / 5)"],
+        ["other", "–", "0.860 ± 0.020 (40 / 5)"],
+    ]
     assert "70 to 200 safe for the threshold" in sizes
     assert said == [
         "Choice of heads against shuffled labels, as is. heads: p ≤ 0.05 in 1 of 2 splits, largest 0.200.",
-        "Choice of heads against shuffled labels, tuned. full: p = 0.300.",
+        "Choice of heads against shuffled labels, tuned. other: p ≤ 0.05 in 1 of 2 splits, largest 0.200.",
     ]
 
 
