@@ -159,24 +159,15 @@ SECTIONS = (
         reliability.soak,
     ),
     Section(
-        "Attention heads: unsafe prompts",
-        "heads-detection",
-        "python -m benchmarks.heads.detection --prompts FOLDER",
-        "A language model of 135 million parameters reads unsafe and safe prompts. Every row learns from 50 of each"
-        " kind; its threshold comes from 200 other safe prompts. Rivals take one pass, like the read-outs. On these two"
-        " sets the words alone tell the kinds apart, so that a high figure says little of the heads; the contrasts"
-        " below are the harder test. The rows of deflection are the published statistic and its cheaper variant: a head"
-        " is masked, and the angle is that by which the final state turns. VLSafe's prompts are read without images.",
-        heads.detection,
-    ),
-    Section(
         "Attention heads: contrasts",
         "heads-contrasts",
         "python -m benchmarks.heads.contrasts --prompts FOLDER",
         "XSTest sets safe prompts against unsafe ones that share a word: to kill a process or a person. Ten splits"
         " by that word; the figures are means over their test halves. `tuned` is the same model after a light safety"
         " tuning on a third of the words, none of which stands in `other words`. The set has too few safe prompts for a"
-        " threshold from 200. The row of `full` ran on one split, with the heads that `last_query` liked best.",
+        " threshold from 200. The row of `full` ran on one split, among the heads that `last_query` liked best on the"
+        " same labels, so that no permutation test of its choice would mean anything. A well-regularised probe and"
+        " probes on heads come within the spread of the eight read-outs.",
         heads.contrasts,
     ),
     Section(
@@ -194,15 +185,6 @@ SECTIONS = (
         " `HeadGuard.compare` warns when it is given the other set's safe prompts. The last column follows"
         " `recalibrate` on these, which keeps the heads.",
         heads.transfer,
-    ),
-    Section(
-        "Attention heads: cost",
-        "heads-cost",
-        "python -m benchmarks.heads.cost --prompts FOLDER",
-        "`check` takes a text and gives a verdict; it is compared with encoding and one bare forward of the model."
-        " `guard and answer` is guarded generation of 32 tokens against the bare model's. What is `beyond the prefill`"
-        " comes on top of a plain pass that is there already. `prefill again` shows how far equal things differ.",
-        heads.cost,
     ),
 )
 
