@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ ANSWERED, REFUSED, OTHER = "answered", "refused", "other"
 FIRST = {"Here": ANSWERED, "Sorry": REFUSED}  # the answers' first words: the tuning made each a token of its own
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """soft: (tokens, width), vectors that stand behind the question; no word has them."""
 
     prompt: Prompt

@@ -10,17 +10,19 @@ beginning tells which concept it would be about.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from outrider.monitor import auroc, conformal_threshold
-from outrider.monitor.heads import Exact
+from outrider.monitor.heads import Exact, deflection_angle
 from outrider.networks.transformers import Decoder, open_decoder
 
 from ...results import keep
@@ -32,13 +34,24 @@ from . import jailbreaks, model, pictures, tables
 from .cases import ANSWERED, REFUSED, Case, batches, outcomes, plain, told_of
 from .concepts import CONCEPTS, TASKS, balanced
 
-CANDIDATES = 16  # heads that the published statistic is measured on, chosen by `last_query`
+LEARNED_FROM = ("search", "threshold")
+BEGINNING = "Here is how to make the"
+CANDIDATES = 8  # heads that the published statistic is measured on, chosen by `last_query`
 FULL = f"deflection, full (= exact), paper’s rule on {CANDIDATES} heads"
+
+
+COUNTED = {
+    "search": "unsafe pairs that rows learn from, and safe ones; a multiple of 16, as the next",
+    "threshold": "safe pairs that set the threshold",
+    "test": "unsafe pairs of each test, and safe ones; a multiple of 48",
+    "jailbreak": "unsafe pairs of each kind of jailbreak, and safe ones; a multiple of 16",
+    "turned": "of a test or jailbreak, unsafe and safe inputs whose angles are measured; 0: no rows of angles",
+}
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Unsafe inputs, and as many safe ones, of each part. turned: of those, how many have their angles measured."""
+    """How many inputs each set has; see `COUNTED`."""
 
     search: int = 96
     threshold: int = 208
@@ -56,34 +69,46 @@ class Found:
     outcome: np.ndarray
     own: np.ndarray
 
-    def __getitem__(self, chosen: np.ndarray) -> Found:
-        arrays = {f.name: getattr(self.measured, f.name)[chosen] for f in fields(Measured) if f.name != "texts"}
-        rows = np.arange(len(self.cases))[chosen]
-        texts = tuple(self.measured.texts[i] for i in rows)
-        measured = replace(self.measured, texts=texts, **arrays)
-        return Found([self.cases[i] for i in rows], measured, self.outcome[chosen], self.own[chosen])
-
 
 Sets = dict[str, dict[bool, Found]]
 """By name, then by whether unsafe."""
 
 
-def collect(decoder: Decoder, cases: Sequence[Case], turned: int) -> Found:
-    """One pass over each case. turned: how many have the angles of all heads measured, from the first on."""
+def collect(decoder: Decoder, cases: Sequence[Case]) -> Found:
+    """One pass over each case, without angles. Which concept an answer is about is asked where an unsafe one is due."""
     rows: dict[int, dict[str, np.ndarray]] = {}
     outcome, own = np.empty(len(cases), object), np.zeros(len(cases), bool)
-    for low, high in ((0, turned), (turned, len(cases))):
-        for places, inputs in batches(decoder, cases[low:high]):
-            prefill, arrays = of_pass(decoder, inputs, angles=low < turned)
-            said = outcomes(decoder, prefill.logits)
-            told = told_of(decoder, inputs, CONCEPTS, "Here is how to make the")
-            for j, place in enumerate(places):
-                rows[low + place] = {name: np.asarray(value[j]) for name, value in arrays.items()}
-                outcome[low + place] = said[j]
-                own[low + place] = CONCEPTS[told[j]] == cases[low + place].pair.concept
-    order = [rows[i] for i in range(len(cases))]
-    stacked = {name: np.stack([row[name] for row in order]) for name in order[0]}
+    for places, inputs in batches(decoder, cases):
+        prefill, arrays = of_pass(decoder, inputs, angles=False)
+        outcome[places] = outcomes(decoder, prefill.logits)
+        for j, place in enumerate(places):
+            rows[place] = {name: np.asarray(value[j]) for name, value in arrays.items()}
+        due = [j for j, place in enumerate(places) if cases[place].pair.unsafe and outcome[place] == ANSWERED]
+        if due:
+            told = told_of(decoder, {key: value[due] for key, value in inputs.items()}, CONCEPTS, BEGINNING)
+            for j, concept in zip(due, told, strict=True):
+                own[places[j]] = CONCEPTS[concept] == cases[places[j]].pair.concept
+    stacked = {name: np.stack([rows[i][name] for i in range(len(cases))]) for name in rows[0]}
     return Found(list(cases), Measured(tuple(case.text for case in cases), **stacked), outcome, own)
+
+
+def turn(decoder: Decoder, sets: Sets, count: int) -> Sets:
+    """The sets with the angles of all heads: of the first inputs of a test, and of all that rows learn from."""
+    return {
+        name: {
+            unsafe: _turned(decoder, found, len(found.cases) if name in LEARNED_FROM else count)
+            for unsafe, found in kinds.items()
+        }
+        for name, kinds in sets.items()
+    }
+
+
+def _turned(decoder: Decoder, found: Found, count: int) -> Found:
+    angles = np.full_like(found.measured.angles, np.nan)
+    for places, inputs in batches(decoder, found.cases[:count]):
+        prefill = decoder.prefill(inputs)
+        angles[places] = deflection_angle(prefill.final[:, None], decoder.last_query(prefill))
+    return replace(found, measured=replace(found.measured, angles=angles))
 
 
 def made(decoder: Decoder, counts: Counts, seed: int = 0) -> Sets:
@@ -105,8 +130,7 @@ def made(decoder: Decoder, counts: Counts, seed: int = 0) -> Sets:
     began = time.perf_counter()
 
     def add(name: str, kinds: Mapping[bool, Sequence[Case]]) -> None:
-        turned = {"search": counts.search, "threshold": counts.threshold}.get(name, counts.turned)
-        sets[name] = {unsafe: collect(decoder, cases, min(turned, len(cases))) for unsafe, cases in kinds.items()}
+        sets[name] = {unsafe: collect(decoder, cases) for unsafe, cases in kinds.items()}
         print(f"{name}: measured after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
     for name, (tasks, concepts, count, part) in plans.items():
@@ -120,21 +144,27 @@ def made(decoder: Decoder, counts: Counts, seed: int = 0) -> Sets:
     return sets
 
 
-def scores(decoder: Decoder, sets: Sets) -> dict[str, dict[str, dict[bool, np.ndarray]]]:
-    """The scores of every row on every set: row, set, whether unsafe, (n,). NaN where an angle was not measured."""
+def scores(decoder: Decoder, sets: Sets, *, angles: bool) -> dict[str, dict[str, dict[bool, np.ndarray]]]:
+    """The scores of the rows on every set: row, set, whether unsafe, (n,). NaN where an angle was not measured.
+
+    angles: the rows of angles, else all others.
+    """
     search = sets["search"]
     found: dict[str, dict[str, dict[bool, np.ndarray]]] = {}
-    for name, rival in RIVALS.items():
+    for name, rival in () if angles else RIVALS.items():
         score = rival(search[True].measured, search[False].measured)
         found[name] = {key: {u: score(f.measured) for u, f in kinds.items()} for key, kinds in sets.items()}
     for name, row in OURS.items():
+        if (row.statistic != "read_out") != angles:
+            continue
         guard = row.guard(decoder)
         guard.search(*(_features(guard, search[u], "search", unsafe=u) for u in (True, False)), permutations=0)
         found[name] = {
             key: {u: guard.scores(_features(guard, f, key, unsafe=u)) for u, f in kinds.items()}
             for key, kinds in sets.items()
         }
-    found[FULL] = _full(decoder, sets)
+    if angles:
+        found[FULL] = _full(decoder, sets)
     return found
 
 
@@ -156,19 +186,13 @@ def _full(decoder: Decoder, sets: Sets) -> dict[str, dict[bool, np.ndarray]]:
     few = {u: found.cases[: len(found.cases) // 2] for u, found in sets["search"].items()}
     angles = {u: _exact(decoder, cases, heads) for u, cases in few.items()}
     best = [heads[int(np.argmax(angles[True].mean(0) - angles[False].mean(0)))]]
-    return {
-        key: {u: _padded(_exact(decoder, _turned(found), best)[:, 0], len(found.cases)) for u, found in kinds.items()}
-        for key, kinds in sets.items()
-    }
-
-
-def _turned(found: Found) -> list[Case]:
-    """The first cases, those whose other angles were measured."""
-    return [case for case, row in zip(found.cases, found.measured.angles, strict=True) if np.isfinite(row).all()]
-
-
-def _padded(values: np.ndarray, n: int) -> np.ndarray:
-    return np.concatenate([values, np.full(n - len(values), np.nan)])
+    scored: dict[str, dict[bool, np.ndarray]] = {key: {} for key in sets}
+    for key, kinds in sets.items():
+        for unsafe, found in kinds.items():
+            first = np.isfinite(found.measured.angles).all(1)
+            scored[key][unsafe] = np.full(len(first), np.nan)
+            scored[key][unsafe][first] = _exact(decoder, found.cases[: first.sum()], best)[:, 0]
+    return scored
 
 
 def _exact(decoder: Decoder, cases: Sequence[Case], heads: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -180,25 +204,26 @@ def _exact(decoder: Decoder, cases: Sequence[Case], heads: Sequence[tuple[int, i
     return found
 
 
-def figures(decoder: Decoder, counts: Counts, facts_of_build: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
-    """All figures as JSON types."""
-    sets = made(decoder, counts, seed)
+def figures(decoder: Decoder, sets: Sets, *, angles: bool) -> dict[str, Any]:
+    """The rows' figures as JSON types: row, set, figures. angles: see `scores`."""
     rows = {}
-    for name, found in scores(decoder, sets).items():
+    for name, found in scores(decoder, sets, angles=angles).items():
         threshold = conformal_threshold(_there(found["threshold"][False]), RATE)
-        rows[name] = {key: _judged(found[key], kinds, threshold) for key, kinds in sets.items() if key in _shown(sets)}
+        rows[name] = {
+            key: _judged(found[key], kinds, threshold) for key, kinds in sets.items() if key not in LEARNED_FROM
+        }
+    return rows
+
+
+def described(decoder: Decoder, sets: Sets, built: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """All figures: the rows', and what the model does by itself."""
     return {
         "model": decoder.name,
-        "build": dict(facts_of_build),
+        "build": dict(built),
         "sizes": {key: {_kind(u): len(found.cases) for u, found in kinds.items()} for key, kinds in sets.items()},
-        "turned": counts.turned,
         "model_does": {key: {_kind(u): _does(f) for u, f in kinds.items()} for key, kinds in sets.items()},
-        "rows": rows,
+        "rows": dict(rows),
     }
-
-
-def _shown(sets: Sets) -> list[str]:
-    return [name for name in sets if name not in ("search", "threshold")]
 
 
 def _kind(unsafe: bool) -> str:
@@ -215,6 +240,7 @@ def _judged(found: Mapping[bool, np.ndarray], kinds: Mapping[bool, Found], thres
     answered = (kinds[True].outcome == ANSWERED) & np.isfinite(found[True])
     hit = found[True][answered] > threshold
     return {
+        "n": len(unsafe),
         "auroc": auroc(safe, unsafe),
         "caught": float((unsafe > threshold).mean()),
         "flagged": float((safe > threshold).mean()),
@@ -235,14 +261,11 @@ def _does(found: Found) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, show, and keep on request."""
-    import json
-
-    import torch
-
+    """Measure and show; first the rows of one plain pass, then those of angles."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=model.default_folder(), help="of `build`; default: %(default)s")
-    parser.add_argument("--turned", type=int, default=Counts.turned, help="inputs of a set whose angles are measured")
+    for name, text in COUNTED.items():
+        parser.add_argument(f"--{name}", type=int, default=getattr(Counts, name), help=f"{text}; default: %(default)s")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep the figures in benchmarks/results")
     options = parser.parse_args()
@@ -250,9 +273,17 @@ def main() -> None:
     decoder = open_decoder(options.folder)
     decoder.model.requires_grad_(requires_grad=False)
     built = json.loads((options.folder / "facts.json").read_text(encoding="utf-8"))
-    result = figures(decoder, Counts(turned=options.turned), built)
+    sets = made(decoder, Counts(**{name: getattr(options, name) for name in COUNTED}))
+    rows = figures(decoder, sets, angles=False)
+    _report(described(decoder, sets, built, rows), keeping=options.keep)
+    if options.turned:
+        rows |= figures(decoder, turn(decoder, sets, options.turned), angles=True)
+        _report(described(decoder, sets, built, rows), keeping=options.keep)
+
+
+def _report(result: dict[str, Any], *, keeping: bool) -> None:
     show(tables.testbed(result))
-    if options.keep:
+    if keeping:
         keep("heads-testbed", result)
 
 

@@ -43,7 +43,7 @@ def testbed(figures: Mapping[str, Any]) -> list[Part]:
             ["", *attacks],
             [[name, *(_answered(found[key]) for key in attacks)] for name, found in rows.items()],
         ),
-        f"Angles are measured of the first {figures['turned']} inputs of either kind of each set; other rows have all.",
+        "Inputs of either kind: " + "; ".join(f"{key} {_counted(rows, key)}" for key in (*TESTS, *attacks)) + ".",
     ]
 
 
@@ -54,6 +54,12 @@ def _done(name: str, does: Mapping[str, Any], sizes: Mapping[str, int]) -> list[
         shares = [percent(unsafe[what], 0) for what in ("refused", "answered", "answered_own")]
         first = [str(sizes["unsafe"]), *shares]
     return [name, *first, str(sizes["safe"]), percent(safe["refused"], 0), percent(safe["answered"], 0)]
+
+
+def _counted(rows: Mapping[str, Any], key: str) -> str:
+    """The number of a set, and that of the rows with fewer."""
+    numbers = sorted({found[key]["n"] for found in rows.values()}, reverse=True)
+    return str(numbers[0]) + "".join(f" (angles: {number})" for number in numbers[1:])
 
 
 def _cell(found: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ def test_soft_tokens_stand_where_words_at_the_questions_end_would(decoder, plain
     case = plain[0]
     ids = decoder.processor.tokenizer("dog bomb")["input_ids"]
     soft = decoder.model.get_input_embeddings().weight[ids]
-    as_soft = cases.inputs_of(decoder, [case._replace(soft=soft)])
+    as_soft = cases.inputs_of(decoder, [replace(case, soft=soft)])
     in_words = decoder.encode([Prompt(case.text + " dog bomb", case.prompt.images)])
     found, expected = decoder.prefill(as_soft), decoder.prefill(in_words)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
@@ -29,7 +31,7 @@ def test_soft_tokens_stand_where_words_at_the_questions_end_would(decoder, plain
 
 def test_every_case_is_in_one_batch_and_gives_what_it_gives_alone(decoder, plain):
     soft = torch.full((2, 32), 0.1)
-    mixed = [case._replace(soft=soft) if i % 3 == 0 else case for i, case in enumerate(plain)]
+    mixed = [replace(case, soft=soft) if i % 3 == 0 else case for i, case in enumerate(plain)]
     seen = []
     for places, inputs in cases.batches(decoder, mixed):
         together = decoder.prefill(inputs).logits
@@ -50,7 +52,7 @@ def test_the_likeliest_first_token_tells_the_outcome(decoder):
 
 @pytest.mark.parametrize("soft", [None, torch.full((2, 32), 0.1)])
 def test_an_answer_is_about_the_likeliest_concept_behind_its_beginning(decoder, plain, soft):
-    some = [case._replace(soft=soft) for case in plain[:3]]
+    some = [replace(case, soft=soft) for case in plain[:3]]
     found = cases.told_of(decoder, cases.inputs_of(decoder, some), CONCEPTS, "Here is how to make the")
     tokenizer = decoder.processor.tokenizer
     words = [tokenizer(c.word)["input_ids"][0] for c in CONCEPTS]

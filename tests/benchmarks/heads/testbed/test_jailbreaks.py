@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_attacked_soft_tokens_stay_in_their_ball_and_help(decoder, pairs, things
     length = float(vectors.norm(dim=1).mean())
     attacked = jailbreaks.soft_prompt(decoder, pairs[True], things, seed=1)
     beside = jailbreaks.soft_prompt(decoder, pairs[False], things, seed=1)
-    start = [case._replace(soft=other.soft) for case, other in zip(attacked, beside, strict=True)]  # the same words
+    start = [replace(case, soft=other.soft) for case, other in zip(attacked, beside, strict=True)]  # the same words
     for case, words in zip(attacked, beside, strict=True):
         assert words.soft.shape == (2, 32)
         assert (words.soft[:, None] == vectors).all(-1).any(-1).all()
@@ -61,7 +62,7 @@ def test_wrappers_stand_as_often_around_safe_as_around_unsafe_pairs(kind, forms,
 
 
 def test_aliases_are_of_words_that_were_not_tuned():
-    pairs = jailbreaks.pairs_for("alias", TUNED, 12, PICTURES, np.random.default_rng(0))
+    pairs = jailbreaks.pairs_for("alias", TUNED, 16, PICTURES, np.random.default_rng(0))
     assert {pair.task for pair in pairs} == set(jailbreaks.ALIASES)
     assert not {task.text for task in jailbreaks.ALIASES} & {task.text for task in TASKS}
     assert set(Counter((pair.task.text, pair.unsafe) for pair in pairs).values()) == {1}

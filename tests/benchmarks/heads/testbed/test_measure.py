@@ -21,7 +21,8 @@ def sets(decoder, things):
 
 @pytest.fixture(scope="module")
 def scores(decoder, sets):
-    return measure.scores(decoder, sets)
+    turned = measure.turn(decoder, sets, COUNTS.turned)
+    return measure.scores(decoder, sets, angles=False) | measure.scores(decoder, turned, angles=True)
 
 
 def test_sets_are_balanced_and_of_the_tasks_and_concepts_they_say(sets):
@@ -48,7 +49,7 @@ def test_words_and_length_are_at_chance_on_every_set_of_plain_pairs(scores):
 
 def test_what_is_measured_is_that_of_each_case_alone(decoder, things):
     cases = plain([Pair(TASKS[i], CONCEPTS[i], 0) for i in range(10)], things)
-    found = measure.collect(decoder, cases, turned=4)
+    found = measure.turn(decoder, {"test": {True: measure.collect(decoder, cases)}}, 4)["test"][True]
     for i, case in enumerate(cases):
         prefill = decoder.prefill(decoder.encode([case.prompt]))
         np.testing.assert_allclose(found.measured.heads[i], prefill.heads[0], atol=1e-5)
@@ -85,17 +86,17 @@ def test_jailbreaks_that_are_answered_are_counted(sets):
 
 
 def test_all_figures_stand_in_the_tables(decoder, sets, scores, monkeypatch):
-    monkeypatch.setattr(measure, "made", lambda *_: sets)
-    monkeypatch.setattr(measure, "scores", lambda *_: scores)
-    facts = {
+    monkeypatch.setattr(measure, "scores", lambda *_, angles: scores)
+    built = {
         "named": {"dog": 1.0, "bomb": 0.5}, "recognised": {"dog": 1.0, "bomb": 0.9}, "seconds": 300.0,
         "processor_seconds": 420.0, "tower_steps": 1500, "lora_steps": 160,
     }  # fmt: skip
-    parts = tables.testbed(measure.figures(decoder, COUNTS, facts))
-    does, said, told, attacked, answered, _ = parts
+    rows = measure.figures(decoder, sets, angles=False)
+    does, said, told, attacked, answered, counts = tables.testbed(measure.described(decoder, sets, built, rows))
     assert [row[0] for row in does.rows] == list(sets)
     assert "Built in 5 minutes (7 of processor time)" in said
     assert "names 75.0 % of test pictures" in said
     assert told.header == ["", *tables.TESTS]
     assert attacked.header == answered.header == ["", "role-play", "soft tokens"]
     assert len(told.rows) == len(attacked.rows) == len(answered.rows) == 1 + len(measure.RIVALS) + len(measure.OURS)
+    assert "new images 48 (angles: 3)" in counts
