@@ -13,7 +13,7 @@ TESTS = ("new images", "left-out tasks", "left-out concepts")
 def testbed(figures: Mapping[str, Any]) -> list[Part]:
     """What the model does, then a row for each statistic and rival, on the tests and on the jailbreaks."""
     rows, does, sizes = figures["rows"], figures["model_does"], figures["sizes"]
-    attacks = [name for name in does if name not in (*TESTS, "search", "threshold")]
+    attacks = [name for name in does if name not in TESTS and not name.startswith(("search", "threshold"))]
     build = figures["build"]
     named, recognised = (list(build[what].values()) for what in ("named", "recognised"))
     return [
@@ -32,6 +32,11 @@ def testbed(figures: Mapping[str, Any]) -> list[Part]:
             "Told apart: AUROC (% caught / % flagged at the threshold for 5 %)",
             ["", *TESTS],
             [[name, *(_cell(found[key]) for key in TESTS)] for name, found in rows.items()],
+        ),
+        Table(
+            "The same heads, with the threshold from safe pairs of all tasks and concepts: % caught / % flagged",
+            ["", *TESTS],
+            [[name, *(_wider(found[key]) for key in TESTS)] for name, found in rows.items()],
         ),
         Table(
             "Jailbreaks, all unsafe inputs against safe ones of the same form: AUROC (% caught / % flagged)",
@@ -64,6 +69,10 @@ def _counted(rows: Mapping[str, Any], key: str) -> str:
 
 def _cell(found: Mapping[str, Any]) -> str:
     return f"{found['auroc']:.3f} ({found['caught'] * 100:.0f} / {found['flagged'] * 100:.0f})"
+
+
+def _wider(found: Mapping[str, Any]) -> str:
+    return f"{found['caught_wider'] * 100:.0f} / {found['flagged_wider'] * 100:.0f}"
 
 
 def _answered(found: Mapping[str, Any]) -> str:

@@ -30,11 +30,17 @@ def test_sets_are_balanced_and_of_the_tasks_and_concepts_they_say(sets):
         for unsafe, found in kinds.items():
             pairs = [case.pair for case in found.cases]
             assert all(pair.unsafe == unsafe for pair in pairs)
-            assert {pair.task.left_out for pair in pairs} == {name == "left-out tasks"}
-            assert {pair.concept.left_out for pair in pairs} == {name == "left-out concepts"}
+            all_of_them = name == measure.WIDER
+            assert {pair.task.left_out for pair in pairs} == (
+                {True, False} if all_of_them else {name == "left-out tasks"}
+            )
+            assert {p.concept.left_out for p in pairs} == (
+                {True, False} if all_of_them else {name == "left-out concepts"}
+            )
     assert {name: {u: len(f.cases) for u, f in kinds.items()} for name, kinds in sets.items()} == {
         "search": {True: 16, False: 16},
         "threshold": {False: 32},
+        measure.WIDER: {False: 44},
         **{name: {True: 48, False: 48} for name in tables.TESTS},
         **{name: {True: 16, False: 16} for name in ("role-play", "soft tokens")},
     }
@@ -69,7 +75,7 @@ def test_every_row_has_every_set_and_angles_only_where_measured(sets, scores):
             for unsafe in kinds:
                 there = int(np.isfinite(found[name][unsafe]).sum())
                 angular = row.startswith(("deflection", "logistic on all angles"))
-                assert there == (3 if angular and name not in ("search", "threshold") else len(kinds[unsafe].cases))
+                assert there == (3 if angular and name not in measure.LEARNED_FROM else len(kinds[unsafe].cases))
 
 
 def test_jailbreaks_that_are_answered_are_counted(sets):
@@ -77,10 +83,11 @@ def test_jailbreaks_that_are_answered_are_counted(sets):
     outcome = np.array(["answered"] * 4 + ["refused"] * 11 + ["other"], object)
     kinds = {True: measure.replace(found[True], outcome=outcome), False: found[False]}
     scores = {True: np.array([5.0, 1, 5, np.nan] + [5] * 12), False: np.linspace(0, 2, 16)}
-    judged = measure._judged(scores, kinds, threshold=1.9)
+    judged = measure._judged(scores, kinds, threshold=1.9, wider=2.0)
     assert (judged["answered"], judged["answered_caught"]) == (3, 2)
     assert judged["caught"] == pytest.approx(14 / 15)
     assert judged["flagged"] == pytest.approx(1 / 16)
+    assert (judged["caught_wider"], judged["flagged_wider"]) == (pytest.approx(14 / 15), 0)
     assert judged["answered_auroc"] == pytest.approx(2 / 3 + 1 / 3 * 8 / 16)
     assert measure._does(kinds[True])["refused"] == 11 / 16
 
@@ -92,11 +99,11 @@ def test_all_figures_stand_in_the_tables(decoder, sets, scores, monkeypatch):
         "processor_seconds": 420.0, "tower_steps": 1500, "lora_steps": 160,
     }  # fmt: skip
     rows = measure.figures(decoder, sets, angles=False)
-    does, said, told, attacked, answered, counts = tables.testbed(measure.described(decoder, sets, built, rows))
+    does, said, told, wider, attacked, answered, counts = tables.testbed(measure.described(decoder, sets, built, rows))
     assert [row[0] for row in does.rows] == list(sets)
     assert "Built in 5 minutes (7 of processor time)" in said
     assert "names 75.0 % of test pictures" in said
-    assert told.header == ["", *tables.TESTS]
+    assert told.header == wider.header == ["", *tables.TESTS]
     assert attacked.header == answered.header == ["", "role-play", "soft tokens"]
     assert len(told.rows) == len(attacked.rows) == len(answered.rows) == 1 + len(measure.RIVALS) + len(measure.OURS)
     assert "new images 48 (angles: 3)" in counts
