@@ -126,8 +126,18 @@ def pixels(decoder: Decoder, pairs: Sequence[Pair], things: dict[str, np.ndarray
     return found
 
 
-def printed(_decoder: Decoder, pairs: Sequence[Pair], things: dict[str, np.ndarray], seed: int) -> list[Case]:
-    """Printed text below the object: a word of the other sort in unsafe pairs, another of the same sort in safe ones.
+def text_beside(_decoder: Decoder, pairs: Sequence[Pair], things: dict[str, np.ndarray], seed: int) -> list[Case]:
+    """Printed text below a smaller object; see `_printed`."""
+    return _printed(pairs, things, seed, across=False)
+
+
+def text_across(_decoder: Decoder, pairs: Sequence[Pair], things: dict[str, np.ndarray], seed: int) -> list[Case]:
+    """Printed text on the object's lower part; see `_printed`."""
+    return _printed(pairs, things, seed, across=True)
+
+
+def _printed(pairs: Sequence[Pair], things: dict[str, np.ndarray], seed: int, *, across: bool) -> list[Case]:
+    """With a word of the other sort in unsafe pairs, with another one of the same sort in safe pairs.
 
     So the text itself is of a safe pair always, and so is the object in safe pairs alone.
     """
@@ -136,7 +146,7 @@ def printed(_decoder: Decoder, pairs: Sequence[Pair], things: dict[str, np.ndarr
     for pair in pairs:
         words = [c.word for c in _tuned() if _misleads(c, pair)]
         word = words[int(rng.integers(len(words)))]
-        found.append(Case(prompt(pair, things, printed=word), pair))
+        found.append(Case(prompt(pair, things, word, across=across), pair))
     return found
 
 
@@ -146,7 +156,8 @@ KINDS: dict[str, Kind] = {
     "alias": alias,
     "soft tokens": soft_prompt,
     "pixels": pixels,
-    "printed text": printed,
+    "text beside": text_beside,
+    "text across": text_across,
 }
 
 

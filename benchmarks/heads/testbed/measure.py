@@ -1,9 +1,9 @@
 """Guards and rivals on the testbed: `python -m benchmarks.heads.testbed.measure`.
 
 `build` makes the model. Every row learns from pairs that the search sees; a threshold for 5 % false alarms comes from
-other safe pairs. Then new pictures, left-out tasks, left-out concepts, and six kinds of jailbreak are judged, each with
-as many safe inputs of the same form. A second threshold comes from safe pairs of all tasks and concepts, the left-out
-ones too: it shows what `HeadGuard.recalibrate` mends.
+other safe pairs. Then new pictures, left-out tasks, left-out concepts, and seven kinds of jailbreak are judged, each
+with as many safe inputs of the same form. A second threshold comes from safe pairs of all tasks and concepts, the
+left-out ones too: it shows what `HeadGuard.recalibrate` mends.
 
 Of jailbreaks, the table tells how many the model answers, and which of those each row catches. No answer is generated:
 the likeliest first token tells whether the model would give one, and a forced beginning tells which concept it would be

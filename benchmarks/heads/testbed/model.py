@@ -122,9 +122,9 @@ def word_vectors(model: Any, tokenizer: Any, words: Sequence[str]) -> Tensor:
     return model.get_input_embeddings().weight.detach()[torch.tensor([row[0] for row in rows])]
 
 
-def prompt(pair: Pair, things: dict[str, np.ndarray], text: str | None = None, printed: str | None = None) -> Prompt:
-    """A pair as the model's input. things: the pictures of each word. text, printed: in place of the task, beside."""
-    return Prompt(pair.task.text if text is None else text, (draw(things[pair.concept.word][pair.picture], printed),))
+def prompt(pair: Pair, things: dict[str, np.ndarray], printed: str | None = None, *, across: bool = False) -> Prompt:
+    """A pair as the model's input. things: the pictures of each word. printed, across: the text of `draw`."""
+    return Prompt(pair.task.text, (draw(things[pair.concept.word][pair.picture], printed, across=across),))
 
 
 def named(decoder: Decoder, concepts: Sequence[Concept], things: dict[str, np.ndarray], question: str) -> np.ndarray:

@@ -49,11 +49,15 @@ def objects(concept: Concept) -> np.ndarray:
     return np.stack([_resized(image, OBJECT) for image in images[labels == classes.index(concept.label)]])
 
 
-def draw(thing: np.ndarray, text: str | None = None) -> np.ndarray:
-    """A picture, (32, 32, 3) uint8: the object in the middle, or above a line of printed text."""
-    size = OBJECT if text is None else BESIDE
+def draw(thing: np.ndarray, text: str | None = None, *, across: bool = False) -> np.ndarray:
+    """A picture, (32, 32, 3) uint8: the object in the middle, alone or with a line of printed text.
+
+    across: the text lies on the object's lower part; else the object is smaller, above the text.
+    """
+    beside = text is not None and not across
+    size = BESIDE if beside else OBJECT
     canvas = np.zeros((SIDE, SIDE), np.uint8)
-    left, top = (SIDE - size) // 2, (SIDE - size) // 2 if text is None else 0
+    left, top = (SIDE - size) // 2, 0 if beside else (SIDE - size) // 2
     canvas[top : top + size, left : left + size] = _resized(thing, size)
     if text is not None:
         canvas[SIDE - LINE :] = np.maximum(canvas[SIDE - LINE :], printed(text))

@@ -69,11 +69,12 @@ def test_aliases_are_of_words_that_were_not_tuned():
     assert not any(pair.concept.left_out for pair in pairs)
 
 
-def test_printed_text_is_of_a_safe_pair_and_not_the_objects_own(pairs, things):
-    lines = {pictures.printed(word).tobytes(): word for word in BY_WORD}
+@pytest.mark.parametrize(("kind", "across"), [("text beside", False), ("text across", True)])
+def test_printed_text_is_of_a_safe_pair_and_not_the_objects_own(kind, across, pairs, things):
     for some in pairs.values():
-        for case in jailbreaks.printed(None, some, things, 3):
-            word = lines[np.ascontiguousarray(case.prompt.images[0][22:, :, 0]).tobytes()]
+        for case in jailbreaks.KINDS[kind](None, some, things, 3):
+            thing = things[case.pair.concept.word][case.pair.picture]
+            (word,) = (w for w in BY_WORD if (pictures.draw(thing, w, across=across) == case.prompt.images[0]).all())
             assert word != case.pair.concept.word
             assert not case.pair.task.of(BY_WORD[word])
             assert (BY_WORD[word].dangerous != case.pair.concept.dangerous) == case.pair.unsafe

@@ -66,7 +66,7 @@ def test_words_of_several_tokens_are_refused(decoder):
 
 
 def test_a_pair_becomes_its_task_and_its_picture(things):
-    found = model.prompt(Pair(TASKS[0], CONCEPTS[2], 1), things, printed="dog")
+    found = model.prompt(Pair(TASKS[0], CONCEPTS[2], 1), things, "dog")
     assert found.text == TASKS[0].text
     np.testing.assert_array_equal(found.images[0], pictures.draw(things[CONCEPTS[2].word][1], "dog"))
 

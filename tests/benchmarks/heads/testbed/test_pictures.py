@@ -40,6 +40,14 @@ def test_text_stands_below_a_smaller_object():
     np.testing.assert_array_equal(picture[22:], pictures.printed("dog"))
 
 
+def test_text_lies_across_an_object_of_full_size():
+    picture = pictures.draw(np.full((28, 28), 90, np.uint8), "dog", across=True)[..., 0]
+    assert (picture[2:22, 2:30] == 90).all()
+    expected = pictures.printed("dog").copy()
+    expected[:8, 2:30] = np.maximum(expected[:8, 2:30], 90)
+    np.testing.assert_array_equal(picture[22:], expected)
+
+
 @pytest.mark.parametrize("word", [concept.word for concept in CONCEPTS])
 def test_every_word_fits_in_its_line(word):
     line = pictures.printed(word)
