@@ -101,8 +101,7 @@ def _set(source: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
 def _sketches(label: str) -> np.ndarray:
     path = sketches_folder() / f"{label}.ndjson.gz"
     if not path.is_file():
-        command = "python benchmarks/fetch_data.py quickdraw"
-        raise FileNotFoundError(f"expected sketches in {path}, got none: run `{command}`")
+        raise FileNotFoundError(f"expected sketches in {path}, got none: run `make data`")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = np.array([json.loads(line) for line in lines], np.float64)
     return np.round(rows.reshape(-1, OBJECT, OBJECT) * 255).astype(np.uint8)

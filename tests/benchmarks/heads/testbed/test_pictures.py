@@ -60,7 +60,7 @@ def test_every_word_fits_in_its_line(word):
 def test_sketches_are_read_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     concept = Concept("apple", "quickdraw", "apple", dangerous=False)
-    with pytest.raises(FileNotFoundError, match=r"apple\.ndjson\.gz, got none: run `python benchmarks/fetch_data"):
+    with pytest.raises(FileNotFoundError, match=r"apple\.ndjson\.gz, got none: run `make data`"):
         pictures.objects(concept)
     rows = [[0.5, *[0] * 783], [*[0] * 783, 1]]
     pictures.sketches_folder().mkdir(parents=True)
