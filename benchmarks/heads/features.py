@@ -7,7 +7,7 @@ make tokens never reads it. Prompts are known there by their SHA-256 alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
@@ -19,7 +19,7 @@ import torch
 
 from outrider.monitor.heads import deflection_angle
 from outrider.networks import cache_folder
-from outrider.networks.transformers import Decoder
+from outrider.networks.transformers import Decoder, Prefill
 
 BATCH = 8
 # First tokens of a refusal: their log-probability as the first token of the answer.
@@ -94,38 +94,41 @@ def key(text: str) -> str:
 
 def _rows(decoder: Decoder, texts: Sequence[str], *, angles: bool) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Measured prompt by prompt, in batches of prompts of about one length."""
-    tokenizer = getattr(decoder.processor, "tokenizer", decoder.processor)
-    first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in REFUSALS]
-    vocabulary = sorted({tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in REFUSAL_WORDS})
     order = sorted(texts, key=len)
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        with _mlp_outputs(decoder) as seen:
-            prefill = decoder.prefill(decoder.encode(batch))
-        logits = torch.from_numpy(prefill.logits).log_softmax(-1)
-        if angles:
-            bent = deflection_angle(prefill.final[:, None], decoder.last_query(prefill)).astype(np.float32)
-        else:
-            bent = np.full((len(batch), decoder.layers * decoder.heads), np.nan, np.float32)
-        found = {
-            "length": prefill.lengths.astype(np.float32),
-            "heads": prefill.heads,
-            "states": prefill.states,
-            "mlp": np.stack([seen[name] for name in sorted(seen)], 1),
-            "refusal": logits[:, first].numpy(),
-            "words": _in_vocabulary(decoder, prefill.states, prefill.final, vocabulary),
-            "angles": bent,
-        }
+        _, found = of_pass(decoder, decoder.encode(batch), angles=angles)
         for i, text in enumerate(batch):
             yield text, {name: np.asarray(value[i]) for name, value in found.items()}
+
+
+def of_pass(decoder: Decoder, inputs: Mapping[str, Any], *, angles: bool) -> tuple[Prefill, dict[str, np.ndarray]]:
+    """A plain pass over a batch of inputs, and the arrays of `Measured` of it, by name."""
+    tokenizer = getattr(decoder.processor, "tokenizer", decoder.processor)
+    first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in REFUSALS]
+    vocabulary = sorted({tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in REFUSAL_WORDS})
+    with _mlp_outputs(decoder) as seen:
+        prefill = decoder.prefill(inputs)
+    logits = torch.from_numpy(prefill.logits).log_softmax(-1)
+    if angles:
+        bent = deflection_angle(prefill.final[:, None], decoder.last_query(prefill)).astype(np.float32)
+    else:
+        bent = np.full((len(logits), decoder.layers * decoder.heads), np.nan, np.float32)
+    return prefill, {
+        "length": prefill.lengths.astype(np.float32),
+        "heads": prefill.heads,
+        "states": prefill.states,
+        "mlp": np.stack([seen[name] for name in sorted(seen)], 1),
+        "refusal": logits[:, first].numpy(),
+        "words": _in_vocabulary(decoder, prefill.states, prefill.final, vocabulary),
+        "angles": bent,
+    }
 
 
 @contextmanager
 def _mlp_outputs(decoder: Decoder) -> Iterator[dict[int, np.ndarray]]:
     """Each layer's MLP output at the last position, (batch, width), filled in by the next forward."""
-    blocks = [module for name, module in decoder.model.named_modules() if name.endswith(".mlp")]
-    if len(blocks) != decoder.layers:
-        raise ValueError(f"expected an MLP in each of {decoder.layers} layers, got {len(blocks)}")
+    blocks = [layer.mlp for layer in decoder.backbone.layers]
     seen: dict[int, np.ndarray] = {}
 
     def hook(place: int) -> Any:
