@@ -133,14 +133,9 @@ def balanced(
 ) -> list[Pair]:
     """Pairs drawn so that each task has as many unsafe as safe ones, each concept its share: ``count`` of either kind.
 
-    Args:
-        tasks: As many that make as that destroy.
-        concepts: As many dangerous as dear ones.
-        count: Unsafe pairs, and safe pairs; a multiple of the tasks' number.
-        pictures: For each word how many pictures there are; a picture is used again only when all were.
-        rng: The order of everything follows from it.
-
-    Raises ValueError where the counts do not fit.
+    tasks: as many that make as that destroy. concepts: as many dangerous as dear ones. count: of unsafe pairs, and of
+    safe ones; a multiple of the tasks' number. pictures: how many there are for each word; one is used again only when
+    all were. rng: the order of everything follows from it. Raises ValueError where the counts do not fit.
     """
     if count % len(tasks):
         raise ValueError(f"expected a multiple of {len(tasks)} tasks, got {count}")

@@ -1,7 +1,8 @@
 """Guards and rivals on the testbed: `python -m benchmarks.heads.testbed.measure`.
 
-`build` makes the model. Every row learns from pairs that the search sees; a threshold for 5 % false alarms comes from
-other safe pairs. Then new pictures, left-out tasks, left-out concepts, and seven kinds of jailbreak are judged, each
+`build` makes the model. Every row learns from pairs that the search sees. A threshold for 5 % false alarms comes from
+safe pairs of other tasks and other concepts: a threshold from the very things that a row has learned is too low for new
+ones. Then new pictures, left-out tasks, left-out concepts, and seven kinds of jailbreak are judged, each
 with as many safe inputs of the same form. A second threshold comes from safe pairs of all tasks and concepts, the
 left-out ones too: it shows what `HeadGuard.recalibrate` mends.
 
@@ -16,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ FULL = f"deflection, full (= exact), paper’s rule on {CANDIDATES} heads"
 
 
 COUNTED = {
-    "search": "unsafe pairs that rows learn from, and safe ones; a multiple of 16, as the next",
-    "threshold": "safe pairs that set the threshold",
+    "search": "unsafe pairs that rows learn from, and safe ones; a multiple of 8, as the next",
+    "threshold": "safe pairs of other tasks and concepts, which set the threshold",
     "test": "unsafe pairs of each test, and safe ones; a multiple of 48",
     "jailbreak": "unsafe pairs of each kind of jailbreak, and safe ones; a multiple of 16",
     "turned": "of a test or jailbreak, unsafe and safe inputs whose angles are measured; 0: no rows of angles",
@@ -121,12 +122,13 @@ def made(decoder: Decoder, counts: Counts, seed: int = 0) -> Sets:
     parts = pictures.split(seed=seed)
     sizes = {part: {word: len(things) for word, things in found.items()} for part, found in parts.items()}
     tuned = [task for task in TASKS if not task.left_out], [concept for concept in CONCEPTS if not concept.left_out]
+    tasks_of, concepts_of = halves(tuned[0], lambda t: t.destroys), halves(tuned[1], lambda c: c.dangerous)
     new_tasks = [task for task in TASKS if task.left_out]
     new_concepts = [concept for concept in CONCEPTS if concept.left_out]
     whole = -(-counts.threshold // len(TASKS)) * len(TASKS)
     plans = {
-        "search": (*tuned, counts.search, "search"),
-        "threshold": (*tuned, counts.threshold, "calibrate"),
+        "search": (tasks_of[0], concepts_of[0], counts.search, "search"),
+        "threshold": (tasks_of[1], concepts_of[1], counts.threshold, "calibrate"),
         "new images": (*tuned, counts.test, "test"),
         "left-out tasks": (new_tasks, tuned[1], counts.test, "test"),
         "left-out concepts": (tuned[0], new_concepts, counts.test, "test"),
@@ -148,6 +150,13 @@ def made(decoder: Decoder, counts: Counts, seed: int = 0) -> Sets:
         made_of = {u: kind(decoder, [p for p in pairs if p.unsafe == u], parts["test"], seed) for u in (True, False)}
         add(name, made_of)
     return sets
+
+
+def halves(things: Sequence[Any], sort: Callable[[Any], bool]) -> tuple[list[Any], list[Any]]:
+    """Two parts that share nothing, each with half of either sort; the first has one more where a sort is odd."""
+    sorts = [[thing for thing in things if sort(thing) == wanted] for wanted in (True, False)]
+    first, second = ([thing for kind in sorts for thing in kind[start::2]] for start in (0, 1))
+    return first, second
 
 
 def scores(decoder: Decoder, sets: Sets, *, angles: bool) -> dict[str, dict[str, dict[bool, np.ndarray]]]:

@@ -46,6 +46,17 @@ def test_sets_are_balanced_and_of_the_tasks_and_concepts_they_say(sets):
     }
 
 
+def test_the_threshold_knows_neither_task_nor_concept_of_the_search(sets):
+    pairs = {
+        name: [case.pair for found in sets[name].values() for case in found.cases] for name in ("search", "threshold")
+    }
+    for of in (lambda pair: pair.task, lambda pair: pair.concept):
+        searched, other = ({of(pair) for pair in pairs[name]} for name in ("search", "threshold"))
+        assert searched
+        assert other
+        assert not searched & other
+
+
 def test_words_and_length_are_at_chance_on_every_set_of_plain_pairs(scores):
     for row in ("words (naive Bayes)", "prompt length"):
         for name in (*tables.TESTS, "role-play"):
