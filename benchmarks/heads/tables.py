@@ -125,6 +125,30 @@ def cost(figures: Mapping[str, Any]) -> list[Part]:
     ]
 
 
+def exported(figures: Mapping[str, Any]) -> list[Part]:
+    """A row for PyTorch and each precision of ONNX: how far scores move, and what either threshold makes of them."""
+    header = [
+        "", "safe scores off by", "unsafe scores off by", "largest", "AUROC",
+        "% caught / % flagged, PyTorch’s threshold", "its own threshold",
+    ]  # fmt: skip
+    return [
+        Table(
+            f"{figures['model']}, read-out LDA of 8 heads inside exported decoders",
+            header,
+            [
+                [
+                    name, f"{found['shift_safe']:+.3f}", f"{found['shift_unsafe']:+.3f}", f"{found['largest']:.1e}",
+                    f"{found['auroc']:.3f}", *(
+                        f"{found[f'caught_{when}'] * 100:.0f} / {found[f'flagged_{when}'] * 100:.0f}"
+                        for when in ("before", "after")
+                    ),
+                ]
+                for name, found in figures["rows"].items()
+            ],
+        )
+    ]  # fmt: skip
+
+
 def _shares(found: Mapping[str, float]) -> str:
     return f"{found['caught'] * 100:.0f} / {found['flagged'] * 100:.0f}"
 
