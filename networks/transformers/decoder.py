@@ -17,7 +17,7 @@ from .backbone import Backbone, decoder_backbone
 from .identity import computing_settings
 from .importing import cache_keyword, import_transformers
 from .masking import check_plain, means_of_values, replaced, seen_positions
-from .prefill import Kept, PassHooks, Prefill
+from .prefill import PassHooks, Prefill
 from .prompts import Chat, left_padded
 
 Head = tuple[int, int]
@@ -123,10 +123,10 @@ class Decoder:
                 order += [(layer, head) for head in asked]
                 fresh = kept.states[layer][:, None].expand(-1, len(asked), -1)
                 rows = fresh if rows is None else torch.cat([rows, fresh], 1)
-                seen = self._seen(prefill, layer)[:, -1:]
-                means = means_of_values(self._values(prefill, layer), seen)[:, :, 0]
-                arguments = self._for_rows(prefill, layer, rows.shape[1], seen[:, 0], cache)
-                with replaced(self.backbone.projections[layer], self._masked_rows(asked, means)):
+                given = kept.arguments(layer)
+                seen = self._seen(prefill, layer, given, last=True)
+                arguments = self._for_rows(prefill, layer, given, rows.shape[1], seen[:, 0], cache)
+                with self._masked_rows(prefill, layer, asked, seen) if asked else ExitStack():
                     rows = _hidden(self.backbone.layers[layer](rows, **arguments))
             final = self._normed(rows if rows is not None else torch.empty(batch, 0, self.width))
         places = {head: index for index, head in enumerate(order)}
@@ -242,22 +242,21 @@ class Decoder:
             )
         return keys[..., : prefill.tokens, :], values[..., : prefill.tokens, :]
 
-    def _seen(self, prefill: Prefill, layer: int) -> Tensor:
-        kept: Kept = prefill.kept
-        given = kept.arguments(layer)
+    def _seen(self, prefill: Prefill, layer: int, given: Mapping[str, Any], *, last: bool = False) -> Tensor:
+        """What positions see at a layer, of which the arguments are given; see `seen_positions`."""
         if "alibi" in given:
             raise ValueError("expected attention without a bias for distance, got alibi; a masked head is not uniform")
         attention = next(
             (m for m in self.backbone.layers[layer].modules() if getattr(m, "layer_idx", None) == layer), None
         )
-        return seen_positions(
-            given.get("attention_mask"), prefill.inputs["attention_mask"], getattr(attention, "sliding_window", None)
-        )
+        window = getattr(attention, "sliding_window", None)
+        return seen_positions(given.get("attention_mask"), prefill.inputs["attention_mask"], window, last=last)
 
     def _masked(self, prefill: Prefill, layer: int, head: int) -> Any:
         """A context in which the head is masked at all positions of the prompt."""
         self._check_maskable()
-        means = means_of_values(self._values(prefill, layer), self._seen(prefill, layer))
+        seen = self._seen(prefill, layer, prefill.kept.arguments(layer))
+        means = means_of_values(self._values(prefill, layer), seen)
         mean = means[:, head * self.groups // self.heads]
         place = slice(head * self.head_dim, (head + 1) * self.head_dim)
 
@@ -282,8 +281,9 @@ class Decoder:
             cache.layers.append(held)
         return cache
 
-    def _masked_rows(self, heads: Sequence[int], means: Tensor) -> Any:
-        """The change that masks one head in each of the last rows. means: (batch, groups, head_dim)."""
+    def _masked_rows(self, prefill: Prefill, layer: int, heads: Sequence[int], seen: Tensor) -> Any:
+        """A context in which each of the last rows has one head masked. seen: (batch, 1, tokens) bool."""
+        means = means_of_values(self._values(prefill, layer), seen)[:, :, 0]
 
         def change(values: Tensor) -> Tensor:
             values = values.clone()
@@ -293,11 +293,13 @@ class Decoder:
                 values[:, row, head * self.head_dim : (head + 1) * self.head_dim] = mean.to(values.dtype)
             return values
 
-        return change
+        return replaced(self.backbone.projections[layer], change)
 
-    def _for_rows(self, prefill: Prefill, layer: int, rows: int, seen: Tensor, cache: Any) -> dict[str, Any]:
+    def _for_rows(
+        self, prefill: Prefill, layer: int, given: Mapping[str, Any], rows: int, seen: Tensor, cache: Any
+    ) -> dict[str, Any]:
         """The arguments of a layer for rows that all stand at the last position and see the prompt and themselves."""
-        arguments = prefill.kept.arguments(layer)
+        arguments = dict(given)
         for name, value in arguments.items():
             if _is_cache(value):
                 arguments[name] = cache

@@ -16,19 +16,22 @@ import torch
 from torch import Tensor, nn
 
 
-def seen_positions(mask: Any, padding: Tensor, window: int | None) -> Tensor:
+def seen_positions(mask: Any, padding: Tensor, window: int | None, *, last: bool = False) -> Tensor:
     """(batch, tokens, tokens) bool: which positions (last axis) each position sees in the plain pass.
+
+    last: whether the last position alone is asked about, (batch, 1, tokens).
 
     mask: what the layer was given: (batch, 1, tokens, keys), bool with True for seen or numbers to add; anything else
     stands for causal attention. padding: (batch, tokens), 0 where there is no token. window: of sliding attention.
     """
     tokens = padding.shape[1]
     if isinstance(mask, Tensor) and mask.ndim == 4 and mask.shape[2] == tokens:
+        mask = mask[:, 0, -1:, :tokens] if last else mask[:, 0, :, :tokens]
         seen = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
-        return seen[:, 0, :, :tokens].expand(len(padding), -1, -1)
-    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=padding.device).tril()
-    if window:
-        causal &= ~causal.tril(-window)
+        return seen.expand(len(padding), -1, -1)
+    place = torch.arange(tokens, device=padding.device)
+    behind = (place[-1:] if last else place)[:, None] - place
+    causal = (behind >= 0) & (behind < window) if window else behind >= 0
     return causal & padding.bool()[:, None]
 
 

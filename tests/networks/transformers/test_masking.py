@@ -16,6 +16,7 @@ def test_causal_windows_end_where_they_should(window):
         for i in range(6):
             expected = [j <= i and (window is None or j > i - window) and bool(padding[row, j]) for j in range(6)]
             assert seen[row, i].tolist() == expected
+    assert torch.equal(seen_positions(None, padding, window, last=True), seen[:, -1:])
 
 
 def test_a_layers_own_mask_comes_first_in_either_form():
@@ -24,6 +25,7 @@ def test_a_layers_own_mask_comes_first_in_either_form():
     padding = torch.ones(2, 5)
     assert torch.equal(seen_positions(allowed, padding, 2), allowed[:, 0])
     assert torch.equal(seen_positions(added, padding, 2), allowed[:, 0])
+    assert torch.equal(seen_positions(added, padding, 2, last=True), allowed[:, 0, -1:])
 
 
 def test_padding_never_enters_a_mean():
