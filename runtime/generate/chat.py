@@ -86,8 +86,11 @@ class ChatGuard:
         """Answer or refuse each prompt, in one batch where they fit into one.
 
         generate_kwargs: of `generate`, such as max_new_tokens; a `streamer` takes one prompt at a time. Raises what
-        `generate` raises, and what `guarded_generate` raises for arguments that it refuses.
+        `generate` raises, and what `guarded_generate` raises for arguments that it refuses. Raises ValueError for more
+        than one answer to a prompt.
         """
+        if (generate_kwargs.get("num_return_sequences") or 1) != 1:
+            raise ValueError("expected one answer to a prompt, got num_return_sequences; take guarded_generate")
         began = time.monotonic_ns()
         batches, unfit = self._encoded(prompts)
         replies: dict[int, Reply] = {}
@@ -125,9 +128,8 @@ class ChatGuard:
         )  # fmt: skip
         kept = self._keep(prompts, answer.verdicts, answer.judged_ns - began)
         said = tokenizer_of(decoder.processor).batch_decode(answer.answers, skip_special_tokens=True)
-        copies = len(said) // len(prompts)
         replies = []
-        rows = zip(prompts, said[::copies], answer.verdicts, kept, answer.refused, strict=True)
+        rows = zip(prompts, said, answer.verdicts, kept, answer.refused, strict=True)
         for prompt, text, verdict, final, refused in rows:
             unkept = final.status is not verdict.status and not refused and self.on_fault == "refuse"
             replies.append(self._refusal(prompt, final) if unkept else Reply(text.strip(), final, refused))

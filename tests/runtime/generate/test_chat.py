@@ -162,6 +162,13 @@ def test_prompts_that_alarm_too_often_reject_the_calibration(guard):
     assert chat.metrics.drift.rejected
 
 
+def test_several_answers_to_a_prompt_are_refused_before_any_is_made(guard):
+    chat = ChatGuard(guard)
+    with pytest.raises(ValueError, match="one answer to a prompt, got num_return_sequences"):
+        chat.answer([SAFE], num_return_sequences=2, do_sample=True, max_new_tokens=2)
+    assert chat.metrics.counters.snapshot()["frames"] == 0
+
+
 def test_what_is_no_guard_or_no_log_is_refused(guard):
     with pytest.raises(TypeError, match="expected an EventLog"):
         ChatGuard(guard, log="events.jsonl")
