@@ -18,6 +18,7 @@ from .cost import onnx_tables
 from .cost import tables as cost
 from .detection import tables as detection
 from .heads import tables as heads
+from .heads.testbed.tables import testbed as heads_testbed
 from .loop import tables as loop
 from .quotes import misquoted
 from .reliability import tables as reliability
@@ -159,6 +160,17 @@ SECTIONS = (
         reliability.soak,
     ),
     Section(
+        "Attention heads: unsafe prompts",
+        "heads-detection",
+        "python -m benchmarks.heads.detection --prompts FOLDER",
+        "A language model of 135 million parameters reads unsafe and safe prompts. Every row learns from 50 of each"
+        " kind; its threshold comes from 200 other safe prompts. Rivals take one pass, like the read-outs. On these two"
+        " sets the words alone tell the kinds apart, so that a high figure says little of the heads; the contrasts"
+        " below are the harder test. The rows of deflection are the published statistic and its cheaper variant: a head"
+        " is masked, and the angle is that by which the final state turns. VLSafe's prompts are read without images.",
+        heads.detection,
+    ),
+    Section(
         "Attention heads: contrasts",
         "heads-contrasts",
         "python -m benchmarks.heads.contrasts --prompts FOLDER",
@@ -185,6 +197,34 @@ SECTIONS = (
         " `HeadGuard.compare` warns when it is given the other set's safe prompts. The last column follows"
         " `recalibrate` on these, which keeps the heads.",
         heads.transfer,
+    ),
+    Section(
+        "Attention heads: pictures and jailbreaks",
+        "heads-testbed",
+        "python -m benchmarks.heads.testbed.measure",
+        "A small vision-language model of ours (`python -m benchmarks.heads.testbed.build`): a tower that sees digits,"
+        " clothes and sketches in front of SmolLM2, tuned to refuse some pairs of task and picture. Words alone and"
+        " length alone say nothing. Rows learn from pairs of half the tasks and concepts; the threshold comes from safe"
+        " pairs of the other half. Left-out tasks and concepts were never seen as pairs, by the model either. An answer"
+        " is known by its first token; none is generated. Rows of angles were measured on fewer inputs.",
+        heads_testbed,
+    ),
+    Section(
+        "Attention heads: exported decoders",
+        "heads-exported",
+        "python -m benchmarks.heads.exported --prompts FOLDER",
+        "The guard of the first row, searched and calibrated in PyTorch, inside models of onnxruntime-genai's builder."
+        " Its own threshold comes from the file's scores over the same 200 safe prompts.",
+        heads.exported,
+    ),
+    Section(
+        "Attention heads: cost",
+        "heads-cost",
+        "python -m benchmarks.heads.cost --prompts FOLDER",
+        "`check` takes a text and gives a verdict; it is compared with encoding and one bare forward of the model."
+        " `guard and answer` is guarded generation of 32 tokens against the bare model's. What is `beyond the prefill`"
+        " comes on top of a plain pass that is there already. `prefill again` shows how far equal things differ.",
+        heads.cost,
     ),
 )
 
