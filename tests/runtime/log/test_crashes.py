@@ -46,6 +46,7 @@ INTERRUPTED = """
 import os, signal, threading, time
 from outrider.runtime.log import file, writer as log_writer
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it otherwise
 write = os.write
 file.os.write = lambda file, data: (time.sleep(0.02), write(file, data))[1]
 log_writer._LINES_AT_ONCE = 2  # a hundred writes, two seconds: the interrupt is well within

@@ -147,6 +147,8 @@ def test_two_guards_share_a_process_and_a_domain(subscribe):
         Ros2Publisher(Loop(), "b", namespace="b", domain=DOMAIN) as other,
     ):
         assert wait(lambda: len(subscriber.heard("matched")) == 2)
+        writers = [*one._writers._writers, *other._writers._writers]  # a match is known to one side before the other
+        assert wait(lambda: sum(bool(writer.get_matched_subscriptions()) for writer in writers) == 2)
         one.verdict(verdict())
         other.verdict(verdict(Status.ALARM))
         assert wait(lambda: len(subscriber.heard("sample")) == 2)
