@@ -84,7 +84,8 @@ def _backbone(stack: nn.Module, config: Any) -> Backbone:
         raise ValueError(f"expected a list of layers in {type(stack).__name__}, got none among {', '.join(_STACKS)}")
     projections = [_projection(layer, i) for i, layer in enumerate(layers)]
     heads = next(n for name in ("num_attention_heads", "n_head", "num_heads") if (n := getattr(config, name, None)))
-    groups = getattr(config, "num_key_value_heads", None) or heads
+    shared = getattr(config, "multi_query", False) and not getattr(config, "new_decoder_architecture", False)
+    groups = 1 if shared else getattr(config, "num_key_value_heads", None) or heads  # Falcon, GPTBigCode: one for all
     size = inputs_of(projections[0])
     if any(inputs_of(projection) != size for projection in projections) or size % heads:
         raise ValueError(

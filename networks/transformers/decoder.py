@@ -244,7 +244,7 @@ class Decoder:
 
     def _seen(self, prefill: Prefill, layer: int, given: Mapping[str, Any], *, last: bool = False) -> Tensor:
         """What positions see at a layer, of which the arguments are given; see `seen_positions`."""
-        if "alibi" in given:
+        if given.get("alibi") is not None:
             raise ValueError("expected attention without a bias for distance, got alibi; a masked head is not uniform")
         attention = next(
             (m for m in self.backbone.layers[layer].modules() if getattr(m, "layer_idx", None) == layer), None

@@ -61,6 +61,7 @@ DECODERS: dict[str, Callable[[], Any]] = {
     "sliding": _text("MistralForCausalLM", "MistralConfig", sliding_window=6),
     "phi": _text("PhiForCausalLM", "PhiConfig"),
     "phi3": _text("Phi3ForCausalLM", "Phi3Config", sliding_window=7),
+    "falcon": _without_groups("FalconForCausalLM", "FalconConfig", multi_query=True, alibi=False),
     "gemma2": _text("Gemma2ForCausalLM", "Gemma2Config", head_dim=8, sliding_window=6),
     "gpt2": lambda: transformers.GPT2LMHeadModel(
         transformers.GPT2Config(vocab_size=99, n_embd=32, n_layer=3, n_head=4, n_positions=64, bos_token_id=1,

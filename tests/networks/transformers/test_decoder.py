@@ -16,7 +16,7 @@ ALL = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
 PROJECTED = ("llama", "qwen2", "sliding", "phi", "gemma2", "opt")
 """Decoders whose queries come from a projection of their own, which the published way scales."""
 SEEING = ("llava", "llava-next", "idefics3", "smolvlm", "qwen2-vl", "qwen2.5-vl", "internvl")
-DECODERS = (*PROJECTED, "phi3", "gpt2", "neox")
+DECODERS = (*PROJECTED, "falcon", "phi3", "gpt2", "neox")
 
 
 def degrees(a, b):
