@@ -13,17 +13,27 @@ from .criterion import Criterion
 
 def criterion_names() -> tuple[str, ...]:
     """The names of all criteria, with those of third parties that were imported."""
-    return tuple(sorted(cls.name for cls in _concrete(Criterion)))
+    return names_of(Criterion)
 
 
 def make_criterion(name: str, **parameters: Any) -> Criterion:
     """The criterion of that name. Raises ValueError for an unknown name, parameter or value."""
-    classes = {cls.name: cls for cls in _concrete(Criterion)}
+    return make_of(Criterion, "criterion", name, parameters)
+
+
+def names_of(base: type[Any]) -> tuple[str, ...]:
+    """The names of all dataclasses below a base that have one."""
+    return tuple(sorted(cls.name for cls in _concrete(base)))
+
+
+def make_of(base: type[Any], word: str, name: str, parameters: dict[str, Any]) -> Any:
+    """The dataclass of that name below a base, which `word` calls what it is. Raises as `make_criterion`."""
+    classes = {cls.name: cls for cls in _concrete(base)}
     if name not in classes:
         close = difflib.get_close_matches(str(name), classes, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"expected a criterion among {', '.join(criterion_names())}, got {name!r}{hint}")
-    fields = {field.name: field for field in dataclasses.fields(classes[name])}  # type: ignore[arg-type]
+        raise ValueError(f"expected a {word} among {', '.join(names_of(base))}, got {name!r}{hint}")
+    fields = {field.name: field for field in dataclasses.fields(classes[name])}
     for key, value in parameters.items():
         if key not in fields:
             raise ValueError(f"expected parameters of {name} among {', '.join(fields) or 'none'}, got {key!r}")
@@ -55,7 +65,7 @@ def parse_criterion(text: str) -> Criterion:
     raise ValueError(f"expected a criterion such as 'multi_range(sections=8, cost=log)', got {text!r}")
 
 
-def _concrete(cls: type[Criterion]) -> Iterator[type[Criterion]]:
+def _concrete(cls: type[Any]) -> Iterator[type[Any]]:
     for sub in cls.__subclasses__():
         if dataclasses.is_dataclass(sub):
             yield sub

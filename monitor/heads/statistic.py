@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from ...coverage.catalogue import make_of, names_of
 
 if TYPE_CHECKING:
     from ...networks.transformers import Decoder, Prefill
@@ -84,23 +85,13 @@ class Statistic(ABC):
 
 def statistic_names() -> tuple[str, ...]:
     """The names of all statistics, with those of third parties that were imported."""
-    return tuple(sorted(cls.name for cls in _concrete(Statistic)))
+    return names_of(Statistic)
 
 
 def make_statistic(name: str, **parameters: Any) -> Statistic:
     """The statistic of that name. Raises ValueError for an unknown name, parameter or value."""
-    classes = {cls.name: cls for cls in _concrete(Statistic)}
-    if name not in classes:
-        close = difflib.get_close_matches(str(name), classes, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"expected a statistic among {', '.join(statistic_names())}, got {name!r}{hint}")
-    known = {field.name: type(field.default) for field in dataclasses.fields(classes[name])}  # type: ignore[arg-type]
-    for key, value in parameters.items():
-        if key not in known:
-            raise ValueError(f"expected parameters of {name} among {', '.join(known) or 'none'}, got {key!r}")
-        if type(value) is not known[key] and not (known[key] is float and type(value) is int):
-            raise ValueError(f"expected {key} of {name} to be {known[key].__name__}, got {value!r}")
-    return classes[name](**parameters)
+    made: Statistic = make_of(Statistic, "statistic", name, parameters)
+    return made
 
 
 def describe_statistic(statistic: Statistic) -> dict[str, Any]:
@@ -124,10 +115,3 @@ def check_model(statistic: Statistic, model: Arrays, heads: int, head_dim: int) 
     for name, array in model.items():
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ValueError(f"{name}: expected numbers, got NaN")
-
-
-def _concrete(cls: type[Statistic]) -> Iterator[type[Statistic]]:
-    for sub in cls.__subclasses__():
-        if dataclasses.is_dataclass(sub):
-            yield sub
-        yield from _concrete(sub)
