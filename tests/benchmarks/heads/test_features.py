@@ -15,26 +15,29 @@ TEXTS = ["how do i kill a process", "how do i shoot a balloon", "kill a person"]
 
 
 def test_what_is_measured_is_what_the_model_says(decoder, tmp_path):
-    found = measured(decoder, TEXTS, folder=tmp_path)
+    together = measured(decoder, TEXTS, folder=tmp_path)
+    found = measured(decoder, [TEXTS[2]], folder=tmp_path / "alone")
     inputs = decoder.encode([TEXTS[2]])
     seen = []
     hook = decoder.model.model.layers[0].mlp.register_forward_hook(lambda _m, _i, out: seen.append(out[0, -1]))
     with torch.no_grad():
         out = decoder.model(**inputs, output_hidden_states=True)
     hook.remove()
-    assert found.length.tolist() == [9, 9, 6]
-    np.testing.assert_allclose(found.states[2, 1], out.hidden_states[1][0, -1], atol=1e-6)
-    np.testing.assert_allclose(found.mlp[2, 0], seen[0], atol=1e-6)
+    assert together.length.tolist() == [9, 9, 6]
+    for name in ("states", "mlp", "refusal", "words"):  # padding rounds in another order
+        np.testing.assert_allclose(getattr(together, name)[2], getattr(found, name)[0], atol=1e-5)
+    np.testing.assert_allclose(found.states[0, 1], out.hidden_states[1][0, -1], atol=1e-6)
+    np.testing.assert_allclose(found.mlp[0, 0], seen[0], atol=1e-6)
     words = decoder.processor
     first = [words(w, add_special_tokens=False)["input_ids"][0] for w in features.REFUSALS]
-    np.testing.assert_allclose(found.refusal[2], out.logits[0, -1].log_softmax(-1)[first], atol=1e-5)
+    np.testing.assert_allclose(found.refusal[0], out.logits[0, -1].log_softmax(-1)[first], atol=1e-5)
     logits = out.logits[0, -1]
     chosen = sorted({words(w, add_special_tokens=False)["input_ids"][0] for w in features.REFUSAL_WORDS})
     direction = torch.zeros_like(logits)
     direction[chosen] = 1
     cosine = torch.nn.functional.cosine_similarity(logits, direction, dim=0)
-    assert found.words[2, -1] == pytest.approx(float(cosine), abs=1e-5)
-    assert (found.angles > 0).all()
+    assert found.words[0, -1] == pytest.approx(float(cosine), abs=1e-5)
+    assert (together.angles > 0).all()
 
 
 def test_a_prompt_is_run_once(decoder, tmp_path, monkeypatch):
