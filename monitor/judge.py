@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation
-from ..networks.network import Buffered
+from ..networks.network import Buffered, without_batch
 from .calibration import Calibration
-from .data.arrays import all_finite, as_array, finite_rows, without_batch
+from .data.arrays import all_finite, as_array, finite_rows
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
 from .judging.places import place_shape
@@ -264,7 +264,7 @@ class FrameJudge(Judge):
         return found
 
     def _without_batch(self) -> Any:
-        return None if self.seen is None else without_batch(self.seen.output)
+        return None if self.seen is None else self._network.unbatched(self.seen.output)
 
 
 def _buffered(network: Network) -> Buffered | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .inputs import Input
 from .preprocessing import Preprocessing
 from .tap import Taps
 
@@ -27,12 +28,15 @@ class Observation(NamedTuple):
     neurons ``pixel`` (batch * places, tap.size), frame by frame and row by row. A quantised tap taken unit by unit
     comes as its codes, uint8; int8 codes are shifted by 128, which keeps their order.
     score_map: (batch, map_classes, height, width) floats, the class scores of every place, for a network that has them.
+    rows: by the index of each tap whose rows vary from frame to frame (`Tap.rows` None), those of each frame, (batch,)
+    int64; the activations of that tap are (sum of these, tap.size), frame by frame.
     """
 
     output: Any
     logits: np.ndarray | None
     activations: tuple[np.ndarray, ...]
     score_map: np.ndarray | None = None
+    rows: Mapping[int, np.ndarray] | None = None
 
 
 class Network(Protocol):
@@ -47,6 +51,10 @@ class Network(Protocol):
     scores_output: index or name of the output with the class scores, where the adapter was told or knows.
     takes_tensors: whether a batch may be a torch tensor. shaped: whether input_shape and taps are known; where not,
     they raise RuntimeError until `learn_shape`.
+    inputs: what a frame is made of. A batch of a network with several is a tuple of arrays in their order, or a mapping
+    by their names; its input_shape and dtype are those of the first. scores: whether the class scores are ``logits`` or
+    ``probabilities``, the same for every frame. memory: what the network carries from frame to frame, None for most;
+    what was read here may be set again, so that several streams share one network.
     """
 
     taps: Taps
@@ -60,6 +68,13 @@ class Network(Protocol):
     scores_output: int | str | None = None
     shaped: bool = True
     takes_tensors: bool = False
+    scores: str = "logits"
+    memory: Any = None
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """By default the one input that input_shape and dtype tell."""
+        return (Input("input", tuple(self.input_shape), self.dtype),)
 
     def observe(self, batch: Any) -> Observation:
         """Run a batch, (n, *input_shape), and return the outputs with the activations at the taps."""
@@ -72,6 +87,17 @@ class Network(Protocol):
     def run(self, batch: Any) -> Any:
         """Run a batch without looking inside."""
         ...
+
+    def reset(self) -> None:
+        """Forget the frames before, where the network carries something from frame to frame; by default nothing."""
+        return
+
+    def unbatched(self, output: Any) -> Any:
+        """The output for a batch of one frame, without its batch axis; values that have none stay as they are.
+
+        By default every array of one row loses its first axis.
+        """
+        return without_batch(output)
 
     def close(self) -> None:
         """Release what the adapter holds; the network cannot be observed afterwards."""
@@ -99,6 +125,16 @@ class Buffered(Protocol):
     def observe(self, batch: Any) -> Observation:
         """Run a batch of the one size; the arrays are valid until the next call."""
         ...
+
+
+def without_batch(output: Any) -> Any:
+    """The output for a batch of one frame, in which every array of one row loses its first axis."""
+    if isinstance(output, Mapping):
+        return {name: without_batch(value) for name, value in output.items()}
+    if isinstance(output, (tuple, list)):
+        items = [without_batch(value) for value in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    return output[0] if getattr(output, "ndim", 0) and len(output) == 1 else output
 
 
 def fits(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .tap import Tap
 
 NEURONS = re.compile(r"unit|channel|channel-max|head|pixel|grid[1-9][0-9]*")
-MAPS = ("NLC", "NCL", "NCHW", "NHWC")
-FIRST = ("NCL", "NCHW")
+MAPS = ("NLC", "NCL", "NCHW", "NHWC", "NCDHW", "NDHWC")
+FIRST = ("NCL", "NCHW", "NCDHW")
 """Layouts with the channels right behind the batch."""
 
 HEADS = ("NHLC", "NLHC")

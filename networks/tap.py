@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CODES = frozenset(("uint8", "int8", "uint16", "int16"))
 """Types of quantised codes."""
 
-_RANKS = {"NC": 1, "NLC": 2, "NCL": 2, "NCHW": 3, "NHWC": 3, "NHLC": 3, "NLHC": 3}
+_RANKS = {"NC": 1, "NLC": 2, "NCL": 2, "NCHW": 3, "NHWC": 3, "NHLC": 3, "NLHC": 3, "NCDHW": 4, "NDHWC": 4}
 _LAYOUTS = {"head": HEADS, "pixel": MAPS, "grid": MAPS}
 _SHIFTS = {"int8": 128, "int16": 32768}
 
@@ -28,9 +28,9 @@ class Tap:
 
     name: of the module or tensor. kind: lower-case operator, ``output`` for the class scores.
     shape: of one sample, None where a size is left open. layout: ``NCHW``, ``NHWC``, ``NCL`` (signals), ``NLC``
-    (tokens), ``NHLC`` (attention heads x tokens x channels, also where the tensor's first axis is batch * heads),
-    ``NLHC`` (also where its last axis is heads * channels) or ``NC``. dtype: of the tensor in the network; integers are
-    quantised codes, and signed ones are shifted so that the lowest is 0.
+    (tokens), ``NCDHW`` and ``NDHWC`` (video and volumes), ``NHLC`` (attention heads x tokens x channels, also where the
+    tensor's first axis is batch * heads), ``NLHC`` (also where its last axis is heads * channels) or ``NC``. dtype: of
+    the tensor in the network; integers are quantised codes, and signed ones are shifted so that the lowest is 0.
     neurons: ``unit``, every value (in the tensor's own order); ``channel`` and ``channel-max``, the mean or the
     largest value of each channel (of each head); ``gridK``, K x K means of each channel over the windows of adaptive
     average pooling, channel by channel (for NLC, K means along the sequence); ``head``, the root mean square of each
@@ -38,6 +38,8 @@ class Tap:
     Dense (NC) tensors have ``unit`` only.
     paths: the modules whose result the tensor is, innermost first, where the file of a network tells them; a selector
     may say one instead of the name. They do not count when taps are compared.
+    rows: how many rows of the tensor each frame has, None where that varies from frame to frame (the regions of a
+    detector). They are samples of one frame, as the places of ``pixel`` are: the neurons are (batch * rows, size).
     """
 
     name: str
@@ -47,6 +49,7 @@ class Tap:
     dtype: str
     neurons: str
     paths: tuple[str, ...] = field(default=(), compare=False)
+    rows: int | None = 1
     obstacle: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

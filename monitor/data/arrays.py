@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,13 +35,3 @@ def finite_rows(array: np.ndarray, n: int) -> np.ndarray:
     if flat.dtype == np.float32 and first_non_finite_row(np.ascontiguousarray(flat)) < 0:
         return np.ones(len(flat), bool)
     return np.isfinite(flat).all(axis=1)
-
-
-def without_batch(output: Any) -> Any:
-    """The output for a batch of one frame, without the batch axis."""
-    if isinstance(output, Mapping):
-        return {name: without_batch(value) for name, value in output.items()}
-    if isinstance(output, (tuple, list)):
-        items = [without_batch(value) for value in output]
-        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
-    return output[0] if getattr(output, "ndim", 0) and len(output) == 1 else output

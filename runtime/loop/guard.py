@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
-from ...monitor.data.arrays import without_batch
 from .drift import DriftTest
 from .evidence import Evidence
 from .fallback import Fallback
@@ -279,7 +278,8 @@ class Guard:
             output = None if running is None else running.output_so_far()
             if output is not None:
                 return output
-            return without_batch(self.monitor.network.run(frame[None]))
+            network = self.monitor.network
+            return network.unbatched(network.run(frame[None]))
         except Exception:  # noqa: BLE001 (the verdict says FAULT already)
             return None
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from outrider import networks
 from outrider.networks import Network, probabilities
-from outrider.networks.network import fits
+from outrider.networks.inputs import Input
+from outrider.networks.network import fits, without_batch
 
 
 def test_probabilities_are_the_softmax():
@@ -97,3 +99,31 @@ def test_no_engine_is_imported_before_it_is_needed(use):
     code = f"import sys\nfrom outrider import networks\n{use}\nprint({engines})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_outputs_lose_their_batch_axis_whatever_they_are_in():
+    class Pair(NamedTuple):
+        a: object
+        b: object
+
+    one, two = np.ones((1, 3)), np.ones((2, 3))
+    found = without_batch({"x": [one, two], "y": Pair(one, (one, 5))})
+    assert found["x"][0].shape == (3,)
+    assert found["x"][1].shape == (2, 3)
+    assert type(found["y"]) is Pair
+    assert found["y"].b[0].shape == (3,)
+    assert found["y"].b[1] == 5
+
+
+def test_a_network_of_one_input_says_it_as_an_input():
+    class One(Network):
+        input_shape, dtype = (3, None, None), "uint8"
+
+        def observe(self, batch):
+            return batch
+
+        run = close = observe
+
+    assert One().inputs == (Input("input", (3, None, None), "uint8"),)
+    assert (One().scores, One().memory, One().reset()) == ("logits", None, None)
+    assert One().unbatched((np.ones((1, 3)), np.ones((2, 3))))[0].shape == (3,)

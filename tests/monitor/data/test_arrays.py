@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 
-from outrider.monitor.data.arrays import all_finite, as_array, finite_rows, without_batch
+from outrider.monitor.data.arrays import all_finite, as_array, finite_rows
 
 LARGEST = np.finfo(np.float32).max
 
@@ -43,17 +41,3 @@ def test_a_tensor_becomes_an_array():
     tensor = torch.ones(2, requires_grad=True)
     np.testing.assert_array_equal(as_array(tensor), [1, 1])
     assert as_array([1, 2]).tolist() == [1, 2]
-
-
-def test_outputs_lose_their_batch_axis_whatever_they_are_in():
-    class Pair(NamedTuple):
-        a: object
-        b: object
-
-    one, two = np.ones((1, 3)), np.ones((2, 3))
-    found = without_batch({"x": [one, two], "y": Pair(one, (one, 5))})
-    assert found["x"][0].shape == (3,)
-    assert found["x"][1].shape == (2, 3)
-    assert type(found["y"]) is Pair
-    assert found["y"].b[0].shape == (3,)
-    assert found["y"].b[1] == 5
