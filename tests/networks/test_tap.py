@@ -107,7 +107,7 @@ def test_two_taps_of_one_id_are_refused():
 @pytest.mark.parametrize(
     ("shape", "layout", "neurons", "message"),
     [
-        ((3, 5), "NCHW", "unit", r"layout among NC, NLC, NCL, NCHW, NHWC, NHLC, NLHC that .* got 'NCHW' and \(3, 5\)"),
+        ((3, 5), "NCHW", "unit", r"layout among NC, NLC, NCL, NCHW, NHWC, NHLC, NLHC, NCDHW, NDHWC that .* got 'NCHW' and \(3, 5\)"),
         ((3,), "NCL", "unit", "got 'NCL'"),
         ((3,), "CHW", "unit", "got 'CHW'"),
         ((3,), "NC", "channel", "expected neurons 'unit' for a dense tensor, got 'channel'"),
