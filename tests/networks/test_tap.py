@@ -114,7 +114,7 @@ def test_two_taps_of_one_id_are_refused():
         ((3, 5, 7), "NCHW", "grid", r"expected neurons 'unit', .*'gridK' \(grid4\), 'head' or 'pixel', got 'grid'"),
         ((3, 5, 7), "NCHW", "grid0", "got 'grid0'"),
         ((3, 5, 7), "NCHW", "head", "expected a layout among NHLC, NLHC for neurons 'head', got NCHW"),
-        ((3, 5, 7), "NHLC", "grid2", "expected a layout among NLC, NCL, NCHW, NHWC for neurons 'grid2', got NHLC"),
+        ((3, 5, 7), "NHLC", "grid2", "expected a layout among NLC, NCL, NCHW, NHWC, NCDHW, NDHWC for neurons 'grid2', got NHLC"),
         ((3, 5, 7), "NLHC", "pixel", "expected a layout among NLC, .* for neurons 'pixel', got NLHC"),
         ((3, None, 7), "NCHW", "unit", r"expected known sizes for neurons 'unit', got 3x\?x7; fix the input shape"),
         ((None, 5, 7), "NCHW", "channel", r"expected known sizes for neurons 'channel', got \?x5x7"),
