@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...forms import form_of
 from .nodes import Nodes, attribute, operands, operator
 
 _LIMIT = 24  # nodes; the longest spelling known, a GELU by tanh with x * x * x, has 10, and 10 more when quantised
@@ -145,40 +146,8 @@ def _with_attributes(node: Any, op: str, values: list[Any]) -> np.ndarray:
 
 
 def _kind(found: np.ndarray) -> str:
-    """The activation that has these values on the grid."""
+    """The activation that has these values on the grid; far out, exponentials may overflow."""
     if np.shape(found) != _GRID.shape or not np.isfinite(found[1:-1]).all():
         return ""
-    x = _GRID
-    at = dict(zip(x.tolist(), found.tolist(), strict=True))
-    with np.errstate(all="ignore"):
-        share = at[1.0]
-        alpha = math.log(share / (1 - share)) if 0 < share < 1 else 0.0
-        slope, low, high = -at[-1.0], at[-1e4], at[1e4]
-        steep = (at[0.1] - at[0.0]) / 0.1
-        forms = {
-            "gelu": 0.5 * x * (1 + _erf(x / math.sqrt(2))),
-            "silu": x * _sigmoid(x),
-            "mish": x * np.tanh(_softplus(x)),
-            "softplus": _softplus(x),
-            "sigmoid": _sigmoid(x),
-        }
-        above, below = at[0.5] / 0.5, at[-0.5] / -0.5
-        middle, rise = (above + below) / 2, above - below
-        if 0 < middle < 1 and rise > 0:
-            forms["hardswish"] = x * np.clip(rise * x + middle, 0, 1)
-        if alpha > 0.2:
-            forms["quickgelu"] = x * _sigmoid(alpha * x)
-        if 0 < slope < 1:
-            forms["leakyrelu"] = np.where(x < 0, slope * x, x)
-            forms["elu"] = np.where(x < 0, slope / (1 - math.exp(-1)) * np.expm1(x), x)
-        if low == 0 and high == 1e4:
-            forms["relu"] = np.maximum(x, 0)
-        if -1e4 < low <= 0 < high:
-            forms["clip"] = np.clip(x, low, high)
-        if 0 < at[0.0] < 1 and steep > 0:
-            forms["hardsigmoid"] = np.clip(steep * x + at[0.0], 0, 1)
-    inner = slice(1, -1)  # far out, exponentials may overflow
-    for kind, expected in forms.items():
-        if np.abs(found - expected)[inner].max() <= _TOLERANCE:
-            return kind
-    return ""
+    kind = form_of(_GRID, found, tolerance=_TOLERANCE)
+    return "clip" if kind in ("relu6", "hardtanh") else kind
