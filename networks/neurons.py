@@ -36,10 +36,10 @@ def map_sizes(layout: str, shape: tuple[int | None, ...]) -> tuple[int | None, .
 
 
 def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
-    """A tapped tensor (batch, *tap.shape) as neurons: (batch, tap.size) float32, C-contiguous.
+    """A tapped tensor (rows, *tap.shape) as neurons: (rows, tap.size) float32, C-contiguous; rows may be none.
 
-    Units of 8-bit codes stay uint8. For ``pixel`` the rows are places, (batch * places, tap.size), frame by frame and
-    row by row.
+    rows: the batch, times `tap.rows`. Units of 8-bit codes stay uint8. For ``pixel`` the places of each row are rows,
+    (rows * places, tap.size), frame by frame and row by row.
     """
     if tap.dtype == "int8":
         values = np.ascontiguousarray(values).view(np.uint8) ^ np.uint8(128)
@@ -55,7 +55,7 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values.reshape(-1, tap.size))
     if tap.neurons != "unit":
         values = _pooled(tap, values)
-    return np.ascontiguousarray(values.reshape(len(values), -1))
+    return np.ascontiguousarray(values.reshape(-1, tap.size))
 
 
 def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Callable[[], object]]:

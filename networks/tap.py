@@ -33,13 +33,14 @@ class Tap:
     the tensor in the network; integers are quantised codes, and signed ones are shifted so that the lowest is 0.
     neurons: ``unit``, every value (in the tensor's own order); ``channel`` and ``channel-max``, the mean or the
     largest value of each channel (of each head); ``gridK``, K x K means of each channel over the windows of adaptive
-    average pooling, channel by channel (for NLC, K means along the sequence); ``head``, the root mean square of each
-    attention head's output; ``pixel``, the channels at every place on their own, (batch * places, channels).
+    average pooling, channel by channel (K along a sequence, K x K x K in a volume); ``head``, the root mean square of
+    each attention head's output; ``pixel``, the channels at every place on their own, (batch * places, channels).
     Dense (NC) tensors have ``unit`` only.
     paths: the modules whose result the tensor is, innermost first, where the file of a network tells them; a selector
     may say one instead of the name. They do not count when taps are compared.
-    rows: how many rows of the tensor each frame has, None where that varies from frame to frame (the regions of a
-    detector). They are samples of one frame, as the places of ``pixel`` are: the neurons are (batch * rows, size).
+    rows: how many rows of the tensor each frame has, one behind the other, 1 or more, None where that varies from frame
+    to frame (the regions of a detector). They are samples of one frame, as the places of ``pixel`` are: the neurons are
+    (batch * rows, size), for ``pixel`` (batch * rows * places, size). shape is that of one row.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Tap:
                 f"got {self.layout!r} and {self.shape}"
             )
         check_neurons(self.neurons)
+        if self.rows is not None and (type(self.rows) is not int or self.rows < 1):
+            raise ValueError(f"tap {self.name!r}: expected 1 row or more a frame, or None, got {self.rows!r}")
         if self.layout == "NC" and self.neurons != "unit":
             raise ValueError(f"tap {self.name!r}: expected neurons 'unit' for a dense tensor, got {self.neurons!r}")
         fitting = _LAYOUTS.get(self.neurons.rstrip("0123456789"))
@@ -144,8 +147,7 @@ class Taps(tuple[Tap, ...]):
     def __str__(self) -> str:
         rows = [("tap", "kind", "shape", "neurons", "taken by", "module" if any(tap.paths for tap in self) else "")]
         rows += (
-            (tap.name, tap.kind, shown(tap.shape), f"{tap.size:,}", tap.neurons, ", ".join(tap.paths[:1]))
-            for tap in self
+            (tap.name, tap.kind, _shown(tap), f"{tap.size:,}", tap.neurons, ", ".join(tap.paths[:1])) for tap in self
         )
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(f"{c:{s}{w}}" for c, s, w in zip(row, "<<<><<", widths, strict=True)) for row in rows)
@@ -172,9 +174,13 @@ class Taps(tuple[Tap, ...]):
         return tuple(found)
 
 
+def _shown(tap: Tap) -> str:
+    return shown(tap.shape) if tap.rows == 1 else f"{tap.rows or '?'} of {shown(tap.shape)}"
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A tensor that might be tapped; obstacle says why it cannot be, where it cannot. paths: as of `Tap`."""
+    """A tensor that might be tapped; obstacle says why it cannot be, where it cannot. paths, rows: as of `Tap`."""
 
     name: str
     kind: str
@@ -183,33 +189,66 @@ class Candidate:
     dtype: str = ""
     obstacle: str = ""
     paths: tuple[str, ...] = ()
+    rows: int | None = 1
 
     def tap(self, neurons: str) -> Tap:
         """The tap on this tensor; dense ones are taken unit by unit, whatever is asked."""
         neurons = "unit" if self.layout == "NC" else neurons
-        return Tap(self.name, self.kind, self.shape, self.layout, self.dtype, neurons, self.paths)
+        return Tap(self.name, self.kind, self.shape, self.layout, self.dtype, neurons, self.paths, self.rows)
 
 
 def candidate(
-    name: str, kind: str, shape: Sequence[int | None], dtype: str, *, batch: int, channels_last: bool | None = None
+    name: str,
+    kind: str,
+    shape: Sequence[int | None],
+    dtype: str,
+    *,
+    batch: int,
+    channels_last: bool | None = None,
+    again: tuple[int, int | None] | None = None,
 ) -> Candidate:
-    """A candidate from a tensor seen in a trial run on `batch` samples; shape includes the batch axis.
+    """A candidate from a tensor seen in a trial run on `batch` frames; shape includes the first axis.
 
     channels_last: whether the last axis holds the channels rather than the one behind the batch; left out, it does
-    for tensors of three axes.
+    for tensors of three axes. again: another number of frames and the length of the first axis in a run on as many
+    other frames, which tells what it is where it is not the batch; see `rows_of`.
     """
     sample = tuple(shape[1:])
-    layouts = {1: "NC", 2: "NCL" if channels_last is False else "NLC", 3: "NHWC" if channels_last else "NCHW"}
+    first = "NCL" if channels_last is False else "NLC"
+    layouts = {1: "NC", 2: first, 3: "NHWC" if channels_last else "NCHW", 4: "NDHWC" if channels_last else "NCDHW"}
     layout = layouts.get(len(sample), "")
+    rows, obstacle = rows_of(batch, shape[0], again) if shape else (1, f"expected {batch} rows, got a single number")
     if "float" not in dtype and dtype not in CODES:
         obstacle = f"expected a tensor of floats or of quantised codes, got {dtype}"
-    elif not shape or shape[0] != batch:
-        obstacle = f"expected {batch} rows for a batch of {batch}, got shape {tuple(shape)}"
+    elif obstacle:
+        obstacle = f"{obstacle}, got shape {tuple(shape)}" if shape else obstacle
     elif not layout:
-        expected = "(batch, channels, height, width), (batch, length, channels) or (batch, channels)"
+        expected = "(batch, channels, depth, height, width) or one with fewer of these, or (batch, length, channels)"
         obstacle = f"expected {expected}, got {len(shape)} axes: {tuple(shape)}"
     elif sample[0 if layout in FIRST else -1] is None:
         obstacle = f"expected a known number of channels, got shape {shown(sample)}; fix the input shape"
     else:
-        return Candidate(name, kind, sample, layout, dtype)
+        return Candidate(name, kind, sample, layout, dtype, rows=rows)
     return Candidate(name, kind, obstacle=obstacle)
+
+
+def rows_of(batch: int, first: int | None, again: tuple[int, int | None] | None = None) -> tuple[int | None, str]:
+    """How many rows of a tensor each frame has, None where that varies (`Tap.rows`); and why it has none, or "".
+
+    first: the length of its first axis in a run on `batch` frames, None where it is open. again: another number of
+    frames and the length in a run on these. They should be other frames than the first: a detector may find as many
+    regions in every empty one. Lengths in proportion to the frames are so many rows a frame; those in no proportion
+    vary; one length for both belongs to no frame.
+    Without a second run the first axis is the batch or nothing is known of it.
+    """
+    if again is None or again[0] == batch:
+        return 1, "" if first == batch else f"expected {batch} rows for a batch of {batch}"
+    other, length = again
+    if first is None or length is None:
+        return 1, "expected a known number of rows; fix the input shape"
+    if first * other == length * batch and first:
+        rows, rest = divmod(first, batch)
+        return (None if rest else rows), ""
+    if first == length and first:
+        return 1, f"expected rows that belong to frames: {batch} and {other} frames have as many"
+    return None, ""

@@ -10,13 +10,17 @@ import pytest
 from outrider.networks import Tap
 from outrider.networks.neurons import fill_neurons, reduce_to_neurons
 
-SHAPES = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NHLC": (2, 5, 3), "NC": (9,)}
+SHAPES = {
+    "NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NCDHW": (3, 4, 5, 2), "NDHWC": (4, 5, 2, 3),
+    "NHLC": (2, 5, 3), "NC": (9,),
+}  # fmt: skip
+FIRST = "NCL", "NCHW", "NCDHW"
 
 
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NC"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NC", "NCDHW", "NDHWC"])
 @pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid9"])
 def test_neurons_equal_plain_loops(layout, neurons):
-    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NC": (4,)}[layout]
+    shape = SHAPES[layout]
     if layout == "NC" and neurons != "unit":
         pytest.skip("dense tensors have units only")
     tap = Tap("x", "relu", shape, layout, "float32", neurons)
@@ -31,7 +35,7 @@ def test_neurons_equal_plain_loops(layout, neurons):
 def by_hand(tap, sample):
     if tap.neurons == "unit":
         return sample.ravel().tolist()
-    planes = sample if tap.layout in ("NCHW", "NCL") else np.moveaxis(sample, -1, 0)
+    planes = sample if tap.layout in FIRST else np.moveaxis(sample, -1, 0)
     if not tap.neurons.startswith("grid"):
         largest = tap.neurons == "channel-max"
         return [max(plane.ravel()) if largest else math.fsum(plane.ravel()) / plane.size for plane in planes]
@@ -66,12 +70,12 @@ def test_neurons_of_attention_heads_equal_plain_loops(layout, neurons):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NCDHW", "NDHWC"])
 def test_places_are_rows_of_channels(layout):
-    shape = {"NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3)}[layout]
+    shape = SHAPES[layout]
     tap = Tap("x", "relu", shape, layout, "float32", "pixel")
     values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    last = [np.moveaxis(sample, 0, -1) if layout in ("NCHW", "NCL") else sample for sample in values]
+    last = [np.moveaxis(sample, 0, -1) if layout in FIRST else sample for sample in values]
     rows = [sample[place] for sample in last for place in np.ndindex(sample.shape[:-1])]
     np.testing.assert_array_equal(reduce_to_neurons(tap, values), rows)
     assert tap.size == 3
@@ -92,7 +96,7 @@ def test_codes_keep_their_order_and_begin_at_zero(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int8", "uint16", "int16"])
 @pytest.mark.parametrize(
-    ("layout", "way"), [*((layout, "unit") for layout in SHAPES), *((layout, "pixel") for layout in list(SHAPES)[:4])]
+    ("layout", "way"), [*((layout, "unit") for layout in SHAPES), *((layout, "pixel") for layout in list(SHAPES)[:6])]
 )
 def test_neurons_are_written_to_an_array_as_they_are_made(layout, way, dtype):
     shape = SHAPES[layout]
@@ -134,3 +138,20 @@ def test_nan_stays_where_it_is():
     values[0, 1, 0, 0] = np.nan
     tap = Tap("x", "relu", (2, 4, 4), "NCHW", "float32", "grid2")
     assert np.isnan(reduce_to_neurons(tap, values)).tolist() == [[False] * 4 + [True] + [False] * 3]
+
+
+@pytest.mark.parametrize(
+    ("layout", "neurons"),
+    [
+        ("NC", "unit"),
+        *(("NHLC", way) for way in ("unit", "channel", "channel-max", "head")),
+        *((layout, way) for layout in list(SHAPES)[:6] for way in ("unit", "channel", "channel-max", "grid2", "pixel")),
+    ],
+)
+def test_rows_are_neurons_each_for_itself_and_may_be_none(layout, neurons):
+    tap = Tap("x", "relu", SHAPES[layout], layout, "float32", neurons, rows=None)
+    values = np.random.default_rng(0).normal(size=(6, *tap.shape)).astype(np.float32)
+    alone = [reduce_to_neurons(tap, values[i : i + 1]) for i in range(6)]
+    np.testing.assert_array_equal(reduce_to_neurons(tap, values), np.concatenate(alone))
+    nothing = reduce_to_neurons(tap, values[:0])
+    assert (nothing.shape, nothing.dtype) == ((0, tap.size), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outrider.networks import Tap, Taps
-from outrider.networks.tap import candidate
+from outrider.networks.tap import candidate, rows_of
 
 MAP = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "channel")
 UNITS = Tap("layer1.relu", "relu", (3, 5, 7), "NCHW", "float32", "unit")
@@ -86,6 +86,15 @@ def test_open_sizes_are_shown_as_such():
     assert "3x?x?" in str(Taps([Tap("x", "relu", (3, None, None), "NCHW", "float32", "grid2")]))
 
 
+def test_the_table_tells_how_many_rows_a_frame_has():
+    views = Tap("views", "relu", (3, 5, 7), "NCHW", "float32", "channel", rows=6)
+    regions = Tap("regions", "relu", (8,), "NC", "float32", "unit", rows=None)
+    assert str(Taps([views, regions])).splitlines()[1:] == [
+        "views    relu  6 of 3x5x7        3  channel",
+        "regions  relu  ? of 8            8  unit",
+    ]
+
+
 def test_a_tap_whose_name_is_a_word_is_meant_by_it():
     taps = Taps([MAP, Tap("first", "conv2d", (3, 5, 7), "NCHW", "float32", "unit")])
     assert taps.select("first") == taps.select("first:unit") == (1,)
@@ -107,14 +116,24 @@ def test_two_taps_of_one_id_are_refused():
 @pytest.mark.parametrize(
     ("shape", "layout", "neurons", "message"),
     [
-        ((3, 5), "NCHW", "unit", r"layout among NC, NLC, NCL, NCHW, NHWC, NHLC, NLHC, NCDHW, NDHWC that .* got 'NCHW' and \(3, 5\)"),
+        (
+            (3, 5),
+            "NCHW",
+            "unit",
+            r"layout among NC, NLC, .*, NCDHW, NDHWC that .* got 'NCHW' and \(3, 5\)",
+        ),
         ((3,), "NCL", "unit", "got 'NCL'"),
         ((3,), "CHW", "unit", "got 'CHW'"),
         ((3,), "NC", "channel", "expected neurons 'unit' for a dense tensor, got 'channel'"),
         ((3, 5, 7), "NCHW", "grid", r"expected neurons 'unit', .*'gridK' \(grid4\), 'head' or 'pixel', got 'grid'"),
         ((3, 5, 7), "NCHW", "grid0", "got 'grid0'"),
         ((3, 5, 7), "NCHW", "head", "expected a layout among NHLC, NLHC for neurons 'head', got NCHW"),
-        ((3, 5, 7), "NHLC", "grid2", "expected a layout among NLC, NCL, NCHW, NHWC, NCDHW, NDHWC for neurons 'grid2', got NHLC"),
+        (
+            (3, 5, 7),
+            "NHLC",
+            "grid2",
+            "layout among NLC, NCL, NCHW, NHWC, NCDHW, NDHWC for neurons 'grid2', got NHLC",
+        ),
         ((3, 5, 7), "NLHC", "pixel", "expected a layout among NLC, .* for neurons 'pixel', got NLHC"),
         ((3, None, 7), "NCHW", "unit", r"expected known sizes for neurons 'unit', got 3x\?x7; fix the input shape"),
         ((None, 5, 7), "NCHW", "channel", r"expected known sizes for neurons 'channel', got \?x5x7"),
@@ -134,9 +153,59 @@ def test_a_tap_that_makes_no_sense_is_refused(shape, layout, neurons, message):
         ((2, None, 4, 4), "float32", "expected a known number of channels, got shape ?x4x4"),
         ((6, 3), "float32", "expected 2 rows for a batch of 2, got shape (6, 3)"),
         ((), "float32", "expected 2 rows"),
-        ((2, 3, 4, 5, 6), "float32", "got 5 axes: (2, 3, 4, 5, 6)"),
+        ((2, 3, 4, 5, 6, 7), "float32", "got 6 axes: (2, 3, 4, 5, 6, 7)"),
         ((2,), "float32", "got 1 axes: (2,)"),
     ],
 )
 def test_tensors_that_cannot_be_tapped_say_why(shape, dtype, obstacle):
     assert obstacle in candidate("x", "relu", shape, dtype, batch=2).obstacle
+
+
+@pytest.mark.parametrize(
+    ("shape", "last", "layout", "places", "sizes"),
+    [
+        ((2, 3, 4, 5, 6), None, "NCDHW", (4, 5, 6), {"channel": 3, "pixel": 3, "grid2": 24, "unit": 360}),
+        ((2, 3, 4, 5, 6), True, "NDHWC", (3, 4, 5), {"channel-max": 6, "pixel": 6, "grid3": 162, "unit": 360}),
+    ],
+)
+def test_volumes_have_three_axes_of_places(shape, last, layout, places, sizes):
+    found = candidate("x", "conv", shape, "float32", batch=2, channels_last=last)
+    assert (found.layout, found.shape, found.rows, found.obstacle) == (layout, shape[1:], 1, "")
+    taps = {way: found.tap(way) for way in sizes}
+    assert {way: tap.size for way, tap in taps.items()} == sizes
+    assert {tap.map_sizes for tap in taps.values()} == {places}
+
+
+@pytest.mark.parametrize(
+    ("batch", "first", "again", "rows", "obstacle"),
+    [
+        (2, 2, None, 1, ""),
+        (2, 2, (1, 1), 1, ""),
+        (2, 12, (1, 6), 6, ""),
+        (2, 8, (3, 12), 4, ""),
+        (1, 4, (2, 8), 4, ""),
+        (2, 7, (1, 3), None, ""),  # one number of all frames together
+        (2, 3, (1, 2), None, ""),
+        (2, 0, (1, 0), None, ""),  # a detector that finds nothing in either run
+        (2, 0, (1, 4), None, ""),
+        (2, 3, (4, 6), None, ""),  # one and a half a frame
+        (2, 2, (1, 2), 1, "expected rows that belong to frames: 2 and 1 frames have as many"),
+        (2, 1, (1, 1), 1, "expected rows that belong to frames"),
+        (2, None, (1, 6), 1, "expected a known number of rows; fix the input shape"),
+        (2, 12, None, 1, "expected 2 rows for a batch of 2"),
+        (2, 12, (2, 12), 1, "expected 2 rows for a batch of 2"),  # the same run says no more
+    ],
+)
+def test_two_runs_tell_the_rows_of_a_frame(batch, first, again, rows, obstacle):
+    found, why = rows_of(batch, first, again)
+    assert found == rows
+    assert why.startswith(obstacle)
+    assert bool(why) == bool(obstacle)
+    seen = candidate("x", "relu", (first, 5), "float32", batch=batch, again=again)
+    assert seen.tap("unit").rows == rows if not obstacle else obstacle in seen.obstacle
+
+
+@pytest.mark.parametrize("rows", [0, -1, 2.0, True, "2"])
+def test_rows_that_make_no_sense_are_refused(rows):
+    with pytest.raises(ValueError, match=r"tap 'x': expected 1 row or more a frame, or None, got"):
+        Tap("x", "relu", (3,), "NC", "float32", "unit", rows=rows)
