@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 CODES = frozenset(("uint8", "int8", "uint16", "int16"))
 """Types of quantised codes."""
 
-_RANKS = {"NC": 1, "NLC": 2, "NCL": 2, "NCHW": 3, "NHWC": 3, "NHLC": 3, "NLHC": 3, "NCDHW": 4, "NDHWC": 4}
+RANKS = {"NC": 1, "NLC": 2, "NCL": 2, "NCHW": 3, "NHWC": 3, "NHLC": 3, "NLHC": 3, "NCDHW": 4, "NDHWC": 4}
+"""The layouts of taps, with the axes that a frame has in each."""
 _LAYOUTS = {"head": HEADS, "pixel": MAPS, "grid": MAPS}
 _SHIFTS = {"int8": 128, "int16": 32768}
 
@@ -54,9 +55,9 @@ class Tap:
     obstacle: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        if _RANKS.get(self.layout) != len(self.shape):
+        if RANKS.get(self.layout) != len(self.shape):
             raise ValueError(
-                f"tap {self.name!r}: expected a layout among {', '.join(_RANKS)} that fits the shape of one sample, "
+                f"tap {self.name!r}: expected a layout among {', '.join(RANKS)} that fits the shape of one sample, "
                 f"got {self.layout!r} and {self.shape}"
             )
         check_neurons(self.neurons)
