@@ -50,12 +50,16 @@ class Learner:
         for values in (*seen.activations, seen.logits, seen.score_map):
             if values is not None:
                 finite &= finite_rows(values, n)
-        places = Places(predictions, seen.score_map if trusted.per_map_class is not None else None)
+        places = Places(
+            predictions, seen.score_map if trusted.per_map_class is not None else None, self._network.scores
+        )
         chosen = finite.copy()
         if labels is not None and seen.logits is not None and places.of_frames:
-            chosen &= (predictions == labels) & sure_of(seen.logits, trusted.confidence)
+            chosen &= (predictions == labels) & sure_of(seen.logits, trusted.confidence, self._network.scores)
         chosen_places: dict[Shape | None, np.ndarray] = {
-            shape: places.trusted(shape, chosen, labels, trusted.confidence) for shape in self._shapes if shape
+            shape: places.trusted(shape, chosen, labels, trusted.confidence)
+            for shape in self._shapes
+            if shape
         }
         if trusted.per_map_class is not None:
             chosen &= self._count_map_classes(trusted.per_map_class, places, chosen_places, n)
@@ -89,10 +93,10 @@ class Learner:
             column.criterion.observe(signature, values, classes)
 
 
-def sure_of(logits: np.ndarray, confidence: float) -> np.ndarray:
-    """(n,) bool: whether the softmax of the class predicted is at least that."""
+def sure_of(logits: np.ndarray, confidence: float, scores: str) -> np.ndarray:
+    """(n,) bool: whether the probability of the class predicted is at least that. scores: as of `Network.scores`."""
     with np.errstate(invalid="ignore"):
-        sure: np.ndarray = probabilities(logits).max(axis=1) >= confidence
+        sure: np.ndarray = probabilities(logits, scores).max(axis=1) >= confidence
     return sure
 
 

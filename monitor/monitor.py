@@ -217,7 +217,7 @@ class Monitor:
                 logits = judge.observe(batch).logits
                 sure = np.ones(judge.n, bool)
                 if trusted.labelled and logits is not None:
-                    sure = sure_of(logits, trusted.confidence)
+                    sure = sure_of(logits, trusted.confidence, self.network.scores)
                 covered = judge.uncovered < 0
                 parts.append((judge.deviations.copy(), judge.predictions.copy(), sure, covered))
             done += judge.n

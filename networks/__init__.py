@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
-    from .network import Network, NetworkWarning, Observation, probabilities
+    from .network import Network, NetworkWarning, Observation
     from .onnx.files import onnx_fingerprint
     from .onnx.network import OnnxNetwork
     from .preprocessing import Preprocessing
+    from .scores import probabilities
     from .pytorch.network import TorchNetwork
     from .pytorch.torchvision_import import import_torchvision
     from .selectors import DEFAULT_TAPS
@@ -36,10 +37,11 @@ _MODULES = {
     "pytorch.torchvision_import": ("import_torchvision",),
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "zoo.datasets": ("ImageSet", "cache_folder", "dataset_names", "load_dataset", "read_idx", "read_image"),
-    "network": ("Network", "NetworkWarning", "Observation", "probabilities"),
+    "network": ("Network", "NetworkWarning", "Observation"),
     "onnx.files": ("onnx_fingerprint",),
     "onnx.network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
+    "scores": ("probabilities",),
     "selectors": ("DEFAULT_TAPS",),
     "tap": ("Tap", "Taps"),
     "transformers.network": ("TransformerNetwork",),

@@ -140,19 +140,3 @@ def without_batch(output: Any) -> Any:
 def fits(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
     """Whether a shape is the expected one, of which None stands for any size."""
     return len(shape) == len(expected) and all(size in (None, own) for own, size in zip(shape, expected, strict=True))
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Class scores (batch, classes) as probabilities, float32: softmax, unless the rows are probabilities already.
-
-    Rows that are all non-negative and sum to 1 within 1e-3 are taken as they are.
-    """
-    logits = np.asarray(logits, np.float32)
-    if logits.ndim != 2:
-        raise ValueError(f"expected class scores of shape (batch, classes), got {logits.shape}")
-    with np.errstate(invalid="ignore", over="ignore"):
-        ready = (logits >= 0).all(1) & (np.abs(logits.sum(1) - 1) <= 1e-3)
-        if ready.all():
-            return logits
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        return np.where(ready[:, None], logits, powers / powers.sum(1, keepdims=True))

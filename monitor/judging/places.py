@@ -44,11 +44,12 @@ class Places:
 
     predictions: (batch,) int64, the class of each frame. score_map: (batch, classes, height, width), or None where the
     places of a frame are all of its class. A tap of `shape` has batch * rows * columns places; None means the frames.
+    scores: the kind of the score map, as of `Network.scores`.
     """
 
-    def __init__(self, predictions: np.ndarray, score_map: np.ndarray | None):
+    def __init__(self, predictions: np.ndarray, score_map: np.ndarray | None, scores: str = "logits"):
         self._predictions = predictions
-        self._map = score_map
+        self._map, self._scores = score_map, scores
         self._classes: dict[Shape, np.ndarray] = {}
 
     @property
@@ -80,7 +81,7 @@ class Places:
         if labels is not None and self._map is not None:
             trusted &= nearest(labels, shape).reshape(-1) == self.classes(shape)
             with np.errstate(invalid="ignore"):
-                trusted &= probabilities(_scores(self._map, shape)).max(axis=1) >= confidence
+                trusted &= probabilities(_scores(self._map, shape), self._scores).max(axis=1) >= confidence
         return trusted
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..network import probabilities
+from ..scores import LOGITS, probabilities
 
 WEIGHTS = Path(__file__).parent / "weights"
 STEERING = np.linspace(-0.3, 0.3, 7, dtype=np.float32)
@@ -15,7 +15,7 @@ STEERING = np.linspace(-0.3, 0.3, 7, dtype=np.float32)
 
 def steering_of(logits: np.ndarray) -> float:
     """The mean angle under the softmax of the class scores, (7,)."""
-    return float(probabilities(logits[None])[0] @ STEERING)
+    return float(probabilities(logits[None], LOGITS)[0] @ STEERING)
 
 
 def labels_of(steering: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Softmax, and the public names of the room."""
+"""The defaults of a network, and the public names of the room."""
 
 from __future__ import annotations
 
@@ -10,17 +10,9 @@ import numpy as np
 import pytest
 
 from outrider import networks
-from outrider.networks import Network, probabilities
+from outrider.networks import Network
 from outrider.networks.inputs import Input
 from outrider.networks.network import fits, without_batch
-
-
-def test_probabilities_are_the_softmax():
-    logits = np.random.default_rng(0).normal(0, 5, (7, 4)).astype(np.float32)
-    found = probabilities(logits)
-    expected = np.exp(logits.astype(float))
-    np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), rtol=1e-5)
-    assert found.dtype == np.float32
 
 
 def test_a_network_knows_its_shape_unless_it_says_otherwise():
@@ -52,32 +44,6 @@ def test_a_network_is_closed_at_the_end_of_a_with_statement():
 )
 def test_none_fits_any_size(shape, expected, fitting):
     assert fits(shape, expected) == fitting
-
-
-def test_large_logits_do_not_overflow():
-    np.testing.assert_array_equal(probabilities(np.array([[1e30, -1e30, 1e30]])), [[0.5, 0, 0.5]])
-
-
-def test_rows_that_are_probabilities_stay():
-    rows = np.array([[0.2, 0.8], [1, 0]], np.float32)
-    assert probabilities(rows) is rows
-
-
-@pytest.mark.parametrize("rows", [[[0.2, 0.9]], [[-0.1, 1.1]], [[0.2, 0.8], [3, 4]]])
-def test_other_rows_go_through_the_softmax(rows):
-    found = probabilities(np.array(rows, np.float32))
-    assert not np.allclose(found, rows)
-    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_non_finite_scores_become_nan_without_a_warning(bad):
-    assert np.isnan(probabilities(np.array([[bad, 0.0]]))).any()
-
-
-def test_scores_of_another_rank_are_refused():
-    with pytest.raises(ValueError, match=r"expected class scores of shape \(batch, classes\), got \(3,\)"):
-        probabilities(np.zeros(3))
 
 
 @pytest.mark.parametrize("name", networks.__all__)
