@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from .onnx.files import onnx_fingerprint
     from .onnx.network import OnnxNetwork
     from .preprocessing import Preprocessing
-    from .scores import probabilities
     from .pytorch.network import TorchNetwork
     from .pytorch.torchvision_import import import_torchvision
+    from .scores import probabilities
     from .selectors import DEFAULT_TAPS
     from .tap import Tap, Taps
     from .transformers.network import TransformerNetwork

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Sequence
 from typing import Any, cast
 
 from .network import Network
@@ -26,7 +25,6 @@ def as_network(thing: Any, **options: Any) -> Network:
         return OnnxNetwork(thing, **options)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(thing, torch.nn.Module):
-        _refuse_heads(options.get("taps", ()))
         from .pytorch.network import TorchNetwork
 
         return TorchNetwork(thing, **options)
@@ -48,16 +46,6 @@ def as_network(thing: Any, **options: Any) -> Network:
     if options:
         raise TypeError(f"expected {', '.join(options)} for a model, got it for a network that is there already")
     return cast(Network, thing)
-
-
-def _refuse_heads(taps: str | Sequence[str]) -> None:
-    """Hooks on a module do not see its attention heads: say what does."""
-    heads = [selector for selector in ([taps] if isinstance(taps, str) else taps) if selector.startswith("@attention")]
-    if heads:
-        raise ValueError(
-            f"expected selectors that a PyTorch module has taps for, got {heads[0]!r}; give"
-            " outrider.networks.TransformerNetwork(model) for a model of transformers, or export the module to ONNX"
-        )
 
 
 class _OfBefore(Network):

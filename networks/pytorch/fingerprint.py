@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
-import torch
-from torch import Tensor, nn
+from torch import nn
+
+from .state import Place, constants_of, text_of
 
 
-def module_fingerprint(module: nn.Module) -> str:
-    """SHA-256 over the module's tree as text and its state: names, dtypes, shapes and bytes."""
+def module_fingerprint(module: nn.Module, moving: Collection[Place] = ()) -> str:
+    """SHA-256 over all of a module that decides what it computes.
+
+    Its tree as text, its weights, every buffer, also those that are not saved, and the constants among its attributes:
+    numbers, texts, tensors, functions by their name, and lists and mappings of these. moving: buffers and attributes
+    that change from frame to frame and so do not count.
+    """
+    module = getattr(module, "_orig_mod", module)  # compiled or not, it is the same network
+    names = {part: name for name, part in module.named_modules()}
     digest = hashlib.sha256(str(module).encode())
-    for name, value in sorted(module.state_dict().items()):
-        if isinstance(value, Tensor):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        else:
-            digest.update(f"{name} {value!r}\n".encode())
+    for name, value in (*sorted(module.named_parameters()), *constants_of(names, moving)):
+        if (text := text_of(value)) is not None:
+            digest.update(f"{name} {text}\n".encode())
     return digest.hexdigest()

@@ -1,29 +1,32 @@
-"""PyTorch modules as networks: forward hooks where a module computes a value, torch.fx where a function does."""
+"""PyTorch modules as networks: the module itself runs, and what it computes is read while it does."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..network import Network, Observation
+from ..inputs import Input
+from ..layouts import warn_of_undecided
+from ..network import Network, NetworkWarning, Observation
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
-from ..scores import count_classes
-from ..selectors import DEFAULT_TAPS, OUTPUT, some
-from ..tap import Candidate, Taps
+from ..scores import LOGITS, check_kind, class_scores, count_classes
+from ..selectors import DEFAULT_TAPS, OUTPUT, choose, some
+from ..tap import Candidate, Tap, Taps
+from .arguments import Dtypes, Shapes, shapes_in, ways_to_call
 from .fingerprint import module_fingerprint
-from .hooks import TRIAL, Recorder, Trial, dtype_name, trial_batch
-from .outputs import pick, scores_of
-from .tracing import plan
-
-if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
+from .neurons import as_arrays
+from .outputs import batch_axes, kind_of_scores, pick, scores_of, usual_key, without_axes
+from .recorder import Recorder
+from .refusals import refuse_other_programs
+from .state import KeptState
+from .trial import AGAIN, FRAMES, Trial, TrialError, as_written, is_compiled, names_in, undone
 
 
 class _Unseen:
@@ -42,151 +45,240 @@ _UNSEEN: Any = _Unseen()
 
 
 class TorchNetwork(Network):
-    """A module in eval mode, observed through hooks that are installed once and removed by `close`.
+    """A module in eval mode, read while it runs; nothing of it changes.
 
-    module: takes one (batch, *input_shape) tensor, on any device. It stays unchanged, and its weights must stay so
-    while it is observed. input_shape: of one sample; left out, the first batch tells it and the taps (`learn_shape`).
-    taps, neurons: as `choose` says; a module that runs more than once has a tap per run, the second named
-    ``relu#2``. Activations called as functions (``F.relu``) are found by tracing the module with torch.fx and bear the
-    names that it gives them. classes: how many, ``auto`` to take it from an output (batch, 2 or more), None for a
-    network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width). scores_output:
-    index or name of the output with the class scores.
+    Modules are seen by hooks that are on it only during an observation, in its own thread; activations and attention
+    that it calls as functions (``F.relu``, ``x.relu()``, ``x * torch.sigmoid(x)``) by a `TorchFunctionMode` inside of
+    the modules that call them. They are named by their caller: ``layer1.0.relu``, and ``layer1.0.relu#2`` for the
+    second. A module that runs more than once has a tap for each run likewise. The network may be used by the
+    application too, copied, moved and pickled; its weights must stay as they are while it is observed.
 
-    Raises ValueError for a module in training mode, an input shape that it does not take, and taps that do not exist.
+    module: takes batches (n, *input_shape), on any device. input_shape: of one sample; for several inputs a mapping by
+    the parameters of `forward`, or a sequence of shapes. Left out, the first batch tells it and the taps
+    (`learn_shape`). dtype: of the input or inputs, where it is not float32 or the first that the module runs with among
+    float32, uint8 and int64; float32 is fed in the dtype of the weights. taps, neurons: as `choose` says. layouts: of
+    tensors whose channel axis the module does not tell, by name. classes: how many, ``auto`` to take it from an output
+    (batch, 2 or more), 2 also for an output (batch, 1), None for a network without classes, or ``pixel`` where the
+    scores are a map (batch, classes, height, width). scores_output: index or name of the output with the class scores;
+    of several outputs, ``logits`` has them, and otherwise none unless one is named. scores: ``logits``,
+    ``probabilities``, or ``auto`` to see whether a softmax makes them.
+
+    A compiled module, and one that takes another way while it is watched (the fused path of `TransformerEncoder`), runs
+    twice for an observation, once as it is and once as written; a NetworkWarning says so. Another warns of a module
+    that keeps something from frame to frame.
+    candidates: what can be tapped of it, once it knows its inputs, and why the rest cannot.
+    Raises ValueError for a module in training mode, inputs that it does not take, and taps that do not exist; TypeError
+    for a program of TorchScript or `torch.export`.
     """
 
     engine = "torch"
     takes_tensors = True
     taps: Taps = _UNSEEN
-    input_shape: tuple[int | None, ...] = _UNSEEN
     classes: int | None = _UNSEEN
     map_classes: int | None = _UNSEEN
+    input_shape: tuple[int | None, ...] = _UNSEEN
+    inputs: tuple[Input, ...] = _UNSEEN
+    dtype: str = "float32"
 
     @renamed_keyword("logits", "scores_output")
     def __init__(
         self,
         module: nn.Module,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Shapes | None = None,
         *,
+        dtype: Dtypes = None,
         taps: str | Sequence[str] = DEFAULT_TAPS,
         neurons: str | Sequence[str] = "channel",
+        layouts: Mapping[str, str] | None = None,
         classes: int | str | None = "auto",
-        scores_output: int | str = 0,
+        scores_output: int | str | None = None,
+        scores: str = "auto",
         preprocessing: Preprocessing | None = None,
     ) -> None:
+        refuse_other_programs(module)
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
         if training:
             raise ValueError(f"expected a module in eval mode (call .eval()), got training mode in {some(training)}")
-        weights = trial_batch(module, ())
-        self._device, self._dtype = weights.device, weights.dtype
         self._module = module
-        self._asked = taps, neurons, classes
-        self.scores_output: int | str = scores_output
+        self._asked = taps, neurons, classes, layouts
+        self._dtypes = dtype
+        self._scores_asked = check_kind(scores, "auto")
+        self.scores = LOGITS if scores == "auto" else scores
+        self.scores_output = scores_output
         self.preprocessing = preprocessing
-        self.fingerprint = module_fingerprint(module)
         self._closed = False
         self._lock = threading.Lock()
-        self._recording: Recorder | None = None
-        self._handles: list[RemovableHandle] = []
         self.shaped = False
+        self.fingerprint = module_fingerprint(module)
         if input_shape is not None:
-            self._try_out(tuple(input_shape))
+            self._try_out(input_shape, dtype)
 
-    def learn_shape(self, batch: np.ndarray | Tensor) -> None:
-        """Take the input shape from a batch, (n, *input_shape), and find the taps; nothing where they are known.
+    def learn_shape(self, batch: Any) -> None:
+        """Take the input shapes and dtypes from a batch, (n, *input_shape), and find the taps, unless they are known.
 
         Raises what `observe` and the constructor raise.
         """
-        shape = self._checked(batch).shape[1:]
-        with self._lock:
-            if not self.shaped:
-                self._try_out(tuple(shape))
+        self._check_open()
+        if not self.shaped:
+            shapes, dtypes = shapes_in(batch)
+            with self._lock:
+                if not self.shaped:
+                    self._learn(shapes, dtypes)
 
-    def _try_out(self, input_shape: tuple[int, ...]) -> None:
-        taps, neurons, told = self._asked
-        module = self._module
-        zeros = trial_batch(module, input_shape)
-        plain = Trial(((name, part) for name, part in module.named_modules() if name), module, zeros)
-        classes = map_classes = None
-        if told is not None:
-            classes, map_classes = count_classes(*scores_of(plain.output, self.scores_output), TRIAL, told)
+    def _learn(self, shapes: Shapes, dtypes: Dtypes) -> None:
+        """Try the shapes of a batch, in its dtypes where none are told."""
+        try:
+            self._try_out(shapes, self._dtypes or dtypes)
+        except TrialError as error:
+            if self._dtypes or not dtypes:
+                raise
+            raise TypeError(f"{error}; expected a batch of another dtype: convert it and check its scale") from error
+
+    def _try_out(self, shapes: Shapes, dtypes: Dtypes) -> None:
+        taps, neurons, told, layouts = self._asked
+        trial = _first_that_runs(self._module, shapes, dtypes, layouts)
+        key = usual_key(trial.output) if self.scores_output is None else self.scores_output
+        classes, map_classes = _counted(trial.output, key, told)
         scores = []
-        if classes is not None:
-            name = OUTPUT if OUTPUT not in plain.parts else f"{OUTPUT}#logits"
-            scores.append(Candidate(name, OUTPUT, (classes,), "NC", dtype_name(self._dtype)))
-        self._forward, trial, chosen = plan(module, plain, zeros, scores, taps, neurons)
-        self._overwrites_input = trial.overwrites_input
-        self._sites = trial.sites(chosen)
+        if classes is not None and key is not None:
+            name = OUTPUT if all(c.name != OUTPUT for c in trial.candidates) else f"{OUTPUT}#logits"
+            dtype = str(pick(trial.output, key).dtype).removeprefix("torch.")
+            scores.append(Candidate(name, OUTPUT, (classes,), "NC", dtype))
+        self.candidates = (*trial.candidates, *scores)
+        chosen = [tap for tap in _chosen(self.candidates, taps, neurons) if tap.kind != OUTPUT]
+        warn_of_undecided(trial.candidates, taps)
+        if classes is not None and key is not None and self._scores_asked == "auto":
+            self.scores = kind_of_scores(pick(trial.output, key), trial.calls, classes)
+        self._recorder = Recorder(trial.plan(chosen))
+        self._arguments, self._copies, self._names = trial.arguments, trial.overwrites_input, names_in(self._module)
+        self._axes = batch_axes(trial.output, FRAMES, trial.again, AGAIN)
+        self._varying = [i for i, tap in enumerate(chosen) if tap.rows is None]
+        self._moving = bool(trial.moving)
+        self._apart = self._takes_another_way(trial)
+        if trial.moving:
+            self.fingerprint = module_fingerprint(self._module, trial.moving)
+        if trial.moving:
+            kept = some(list(trial.moving.values()))
+            _warn(f"the module keeps something from frame to frame, {kept}; show it frames in the order of time")
         self.taps = Taps([*chosen, *(score.tap("unit") for score in scores)])
-        self.input_shape, self.classes, self.map_classes = input_shape, classes, map_classes
-        self._handles = [trial.parts[name].register_forward_hook(partial(self._take, name)) for name in self._sites]
+        self.inputs = trial.arguments.inputs
+        self.input_shape, self.dtype = self.inputs[0].shape, self.inputs[0].dtype
+        self.classes, self.map_classes, self.scores_output = classes, map_classes, key
         self.shaped = True
 
-    def observe(self, batch: np.ndarray | Tensor) -> Observation:
-        """Run a batch, (n, *input_shape) float32, and return the outputs with the activations at the taps.
+    def _takes_another_way(self, trial: Trial) -> bool:
+        """Whether the module computes something else while it is watched, and must run once more for that."""
+        if is_compiled(self._module):
+            _warn("a compiled module runs twice, once as written for its taps; give the module before torch.compile")
+            return True
+        if trial.again_differs(lambda call: self._recorder.run(call)[0]):
+            _warn("the module leaves a fused path while it is watched, so it runs twice; taps cost a second run")
+            return True
+        return False
+
+    def observe(self, batch: Any) -> Observation:
+        """Run a batch, (n, *input_shape) per input, and return the outputs with the activations at the taps.
 
         Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError when the network is
-        closed, its module in training mode, or a tapped module runs more or fewer times than at construction.
+        closed, its module in training mode, or other modules or functions run than in the trial.
         """
         samples = self._samples(batch)
-        with self._lock, torch.inference_mode():
-            recording = self._recording = Recorder(self._sites)
-            try:
-                output = self._forward(samples)
-            finally:
-                self._recording = None
-            activations = tuple(map(_numpy, recording.finish()))
-            if self.map_classes is not None:
-                return Observation(output, None, activations, _numpy(pick(output, self.scores_output)))
-            if self.classes is None:
-                return Observation(output, None, activations)
-            logits = _numpy(pick(output, self.scores_output))
-            return Observation(output, logits, (*activations, logits))
+        rows: dict[int, np.ndarray] | None = None
+        with self._lock, self._quietly():
+            if self._apart or (self._varying and len(samples[0]) > 1):
+                neurons, rows = self._piece_by_piece(samples)
+                output = self._arguments.call(self._module, samples)
+            else:
+                output, neurons = self._recorder.run(self._arguments.call, self._module, samples)
+                if self._varying:
+                    rows = {i: np.array([len(neurons[i])]) for i in self._varying}
+            activations = tuple(as_arrays(neurons))
+            key = self.scores_output
+            if self.map_classes is not None and key is not None:
+                return Observation(output, None, activations, as_arrays([pick(output, key)])[0], rows)
+            if self.classes is None or key is None:
+                return Observation(output, None, activations, None, rows)
+            logits = class_scores(as_arrays([pick(output, key)])[0], self.scores)
+            return Observation(output, logits, (*activations, logits), None, rows)
 
-    def run(self, batch: np.ndarray | Tensor) -> Any:
-        """What the module returns for a batch, (n, *input_shape) float32."""
+    def _piece_by_piece(self, samples: tuple[Tensor, ...]) -> tuple[list[Tensor], dict[int, np.ndarray] | None]:
+        """The neurons of a batch from runs that leave nothing behind: frame by frame where rows vary."""
+        size = 1 if self._varying else len(samples[0])
+        pieces = []
+        with as_written(self._module), undone(self._module, KeptState(self._names if self._moving else {})):
+            for start in range(0, len(samples[0]), size):
+                piece = tuple(
+                    sample[start : start + size].clone() if self._copies else sample[start : start + size]
+                    for sample in samples
+                )
+                pieces.append(self._recorder.run(self._arguments.call, self._module, piece)[1])
+        neurons = [torch.cat(values) for values in zip(*pieces, strict=True)]
+        return neurons, {i: np.array([len(piece[i]) for piece in pieces]) for i in self._varying} or None
+
+    def run(self, batch: Any) -> Any:
+        """What the module returns for a batch, (n, *input_shape) per input."""
         samples = self._samples(batch)
-        with self._lock, torch.inference_mode():  # else the hooks would add this run to another observation
-            return self._module(samples)
+        with self._lock, self._quietly():
+            return self._arguments.call(self._module, samples)
+
+    def unbatched(self, output: Any) -> Any:
+        """The output for one frame, without the batch axes that the trial runs showed."""
+        return without_axes(output, self._axes)
 
     def close(self) -> None:
-        """Remove the hooks."""
+        """Let go of the module, which stays as it is; the network cannot be observed afterwards."""
         self._closed = True
-        for handle in self._handles:
-            handle.remove()
 
     def __repr__(self) -> str:
         name = type(self._module).__name__
         if not self.shaped:
             return f"TorchNetwork({name}): no batch seen"
-        return f"TorchNetwork({name}, {self.input_shape}): {len(self.taps)} taps"
+        shape = self.input_shape if len(self.inputs) == 1 else ", ".join(f"{i.name} {i.shape}" for i in self.inputs)
+        return f"TorchNetwork({name}, {shape}): {len(self.taps)} taps"
 
-    def _take(self, name: str, _part: nn.Module, _inputs: Any, output: Any) -> None:
-        if self._recording is not None:
-            self._recording.take(name, output)
+    def _quietly(self) -> Any:
+        """Without gradients; a module that keeps tensors keeps ordinary ones."""
+        return torch.no_grad() if self._moving else torch.inference_mode()
 
-    def _samples(self, batch: np.ndarray | Tensor) -> Tensor:
-        """The batch on the module's device and in its dtype; a copy where it must be one."""
+    def _samples(self, batch: Any) -> tuple[Tensor, ...]:
+        self._check_open()
         self.learn_shape(batch)
-        if batch.shape[1:] != self.input_shape or len(batch) == 0:
-            expected = ", ".join(["n", *map(str, self.input_shape)])
-            raise ValueError(f"expected a batch of shape ({expected}), got {tuple(batch.shape)}")
-        if isinstance(batch, np.ndarray):
-            batch = torch.from_numpy(np.require(batch, requirements=("C", "W")))
-        return batch.detach().to(self._device, self._dtype, copy=self._overwrites_input)
+        return self._arguments.tensors(batch, self._copies)
 
-    def _checked(self, batch: Any) -> Any:
-        """The batch as it is, of any shape. Raises RuntimeError or TypeError where it cannot be run."""
+    def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("expected an open network, got one after close(); make a new TorchNetwork")
         if self._module.training:
             raise RuntimeError("expected the module in eval mode (call .eval()), got training mode")
-        if not isinstance(batch, (np.ndarray, Tensor)):
-            raise TypeError(f"expected a numpy array or a torch tensor, got {type(batch).__name__}")
-        if batch.dtype not in (np.float32, torch.float32, self._dtype):
-            raise TypeError(f"expected a batch of dtype float32, got {batch.dtype}; convert it and check its scale")
-        return batch
 
 
-def _numpy(values: Tensor) -> np.ndarray:
-    return values.float().contiguous().cpu().numpy()
+def _first_that_runs(module: nn.Module, shapes: Shapes, dtypes: Dtypes, layouts: Mapping[str, str] | None) -> Trial:
+    """The trial in the first way to call the module that it takes; the error of the very first where it takes none."""
+    first: ValueError | None = None
+    for arguments in ways_to_call(module, shapes, dtypes):
+        try:
+            return Trial(module, arguments, layouts)
+        except TrialError as error:
+            first = first or error
+    raise first or ValueError("expected an input, got none")
+
+
+def _counted(output: Any, key: int | str | None, told: int | str | None) -> tuple[int | None, int | None]:
+    """The classes and the classes of a map in a module's output."""
+    if key is None and told not in (None, "auto"):
+        raise ValueError(f"expected scores_output= to say which of several outputs has {told!r} classes, got none")
+    return (None, None) if key is None or told is None else count_classes(*scores_of(output, key), FRAMES, told)
+
+
+def _chosen(candidates: Sequence[Candidate], taps: str | Sequence[str], neurons: str | Sequence[str]) -> list[Tap]:
+    try:
+        return choose(candidates, taps, neurons)
+    except ValueError as error:
+        asked = [taps] if isinstance(taps, str) else taps
+        if any(selector.startswith("@attention") for selector in asked):
+            raise ValueError(f"{error}; TransformerNetwork(model) sees the heads of models of transformers") from None
+        raise
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, NetworkWarning, stacklevel=5)

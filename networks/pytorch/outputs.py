@@ -1,11 +1,21 @@
-"""Which output of a module holds the class scores."""
+"""Which output of a module holds the class scores, of which kind they are, and which outputs have a batch axis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from ..scores import LOGITS, PROBABILITIES
+from .reading.functions import name_of
+from .reading.tracer import Call, Key
+
+_MOVING = frozenset(("view", "reshape", "flatten", "squeeze", "unsqueeze", "float", "double", "to", "contiguous",
+    "type", "dequantize", "clone", "detach", "getitem"))  # fmt: skip
+_SUM_OFF = 2e-2  # of probabilities that were rounded to eight bits
 
 
 def scores_of(output: Any, key: int | str) -> tuple[tuple[int, ...] | str, bool]:
@@ -16,16 +26,111 @@ def scores_of(output: Any, key: int | str) -> tuple[tuple[int, ...] | str, bool]
     return type(scores).__name__, False
 
 
+def usual_key(output: Any) -> int | str | None:
+    """The output with the class scores where nobody names one: the only one, or ``logits``; None for several others."""
+    if isinstance(output, Tensor):
+        return 0
+    named = _named(output)
+    tensors = [key for key, value in named.items() if isinstance(key, int) and value is not None]
+    if "logits" in named:
+        return "logits"
+    return tensors[0] if len(tensors) == 1 else None
+
+
 def pick(output: Any, key: int | str) -> Any:
     """One of a module's outputs. Raises ValueError for an index or name that is not there."""
-    if isinstance(output, Tensor):
-        named: dict[Any, Any] = {0: output}
-    elif isinstance(output, Mapping):
-        named = {**dict(enumerate(output.values())), **output}
-    elif isinstance(output, (tuple, list)):
-        named = {**dict(enumerate(output)), **(output._asdict() if hasattr(output, "_asdict") else {})}
-    else:
-        named = {0: output, **vars(output)} if hasattr(output, "__dict__") else {0: output}
+    if isinstance(output, Tensor) and key == 0:
+        return output
+    named = _named(output)
     if key not in named:
         raise ValueError(f"expected scores_output to be one of the outputs {', '.join(map(repr, named))}, got {key!r}")
     return named[key]
+
+
+def _named(output: Any) -> dict[Any, Any]:
+    if isinstance(output, Tensor):
+        return {0: output}
+    if isinstance(output, Mapping):
+        return {**dict(enumerate(output.values())), **output}
+    if isinstance(output, (tuple, list)):
+        return {**dict(enumerate(output)), **(output._asdict() if hasattr(output, "_asdict") else {})}
+    if dataclasses.is_dataclass(output) or hasattr(output, "__dict__"):
+        return {**dict(enumerate(vars(output).values())), **vars(output)}
+    return {0: output}
+
+
+def kind_of_scores(scores: Tensor, calls: Sequence[Call], classes: int) -> str:
+    """``probabilities`` where a softmax made the class scores, or a sigmoid those of two classes in one column.
+
+    Reshapes and casts behind it do not matter. Scores of a function that cannot be seen, as of quantised modules, are
+    told by their values in the trial run: all rows sum to 1.
+    """
+    made: dict[Key, Call] = {}
+    for call in calls:
+        if not call.is_module:
+            made.update((one.key, call) for one in call.outputs)
+    key: Key | None = (id(scores), scores._version)  # noqa: SLF001
+    while key in made:
+        call = made.pop(key)
+        name = name_of(call.of)
+        if name == "softmax" or (name in ("sigmoid", "hardsigmoid") and _is_column(scores)):
+            return PROBABILITIES
+        if name not in _MOVING or not call.inputs:
+            return LOGITS
+        key = call.inputs[0].key
+    rows = scores.detach().float().reshape(len(scores), -1)
+    sums = (rows.sum(1) - 1).abs()
+    return (
+        PROBABILITIES
+        if classes > 1 < rows.shape[1] and bool((rows >= 0).all() and (sums <= _SUM_OFF).all())
+        else LOGITS
+    )
+
+
+def _is_column(scores: Tensor) -> bool:
+    return scores.numel() == len(scores)
+
+
+def batch_axes(output: Any, frames: int, again: Any, other: int) -> Any:
+    """Which of a module's outputs have a batch axis, in the form of the outputs.
+
+    output, again: of runs on two numbers of frames; again may be None, and then the first alone decides.
+    """
+    if isinstance(output, Tensor):
+        follows = not isinstance(again, Tensor) or (again.ndim > 0 and len(again) == other)
+        return output.ndim > 0 and len(output) == frames and follows
+    if isinstance(output, Mapping):
+        there = again if isinstance(again, Mapping) else {}
+        return {key: batch_axes(value, frames, there.get(key), other) for key, value in output.items()}
+    if isinstance(output, (tuple, list)):
+        others = again if isinstance(again, (tuple, list)) and len(again) == len(output) else [None] * len(output)
+        return [batch_axes(value, frames, one, other) for value, one in zip(output, others, strict=True)]
+    return False
+
+
+def without_axes(output: Any, axes: Any) -> Any:
+    """The output for a batch of one frame, without the batch axes that `batch_axes` found."""
+    if isinstance(output, Tensor):
+        return output[0] if axes is True and output.ndim and len(output) == 1 else output
+    if isinstance(output, Mapping) and isinstance(axes, dict):
+        kind: Any = type(output)
+        changed = {key: without_axes(value, axes.get(key)) for key, value in output.items()}
+        return kind(**changed) if hasattr(kind, "__dataclass_fields__") else kind(changed)
+    if isinstance(output, (tuple, list)) and isinstance(axes, list) and len(axes) == len(output):
+        items = [without_axes(value, one) for value, one in zip(output, axes, strict=True)]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    return output
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two outputs are the same to the last bit, NaN included."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        alike = one.shape == other.shape and one.dtype == other.dtype
+        return alike and bool(torch.equal(one, other) or ((one == other) | (one.isnan() & other.isnan())).all())
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return list(one) == list(other) and all(same_bits(one[key], other[key]) for key in one)
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(same_bits, one, other))
+    if hasattr(one, "__dict__") and type(one) is type(other):
+        return same_bits(vars(one), vars(other))
+    return bool(one == other)

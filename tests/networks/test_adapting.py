@@ -77,8 +77,8 @@ def test_a_path_is_an_onnx_model_and_a_module_one_of_torch(tmp_path):
 @pytest.mark.parametrize("taps", ["@attention", ("auto", "@attention:channel")])
 def test_the_heads_of_a_module_are_looked_for_where_they_can_be_seen(taps):
     torch = pytest.importorskip("torch")
-    with pytest.raises(ValueError, match=r"got '@attention.*; give outrider\.networks\.TransformerNetwork\(model\)"):
-        as_network(torch.nn.ReLU().eval(), taps=taps)
+    with pytest.raises(ValueError, match=r"got '@attention.*; TransformerNetwork\(model\) sees the heads of models"):
+        as_network(torch.nn.Sequential(torch.nn.ReLU()).eval(), input_shape=(3,), taps=taps)
 
 
 def test_torch_is_not_imported_to_ask(monkeypatch):

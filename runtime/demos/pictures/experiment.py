@@ -188,6 +188,8 @@ def _judge(monitor: Monitor, everything: list[Inputs]) -> tuple[Outcome, ...]:
     checked = [monitor.check(inputs.images) for inputs in everything]
     _, test = checked[0]
     return tuple(
-        Outcome(inputs, verdicts, auroc(test.score, verdicts.score), probabilities(logits, monitor.network.scores).max(1))
+        Outcome(
+            inputs, verdicts, auroc(test.score, verdicts.score), probabilities(logits, monitor.network.scores).max(1)
+        )
         for inputs, (logits, verdicts) in zip(everything, checked, strict=True)
     )

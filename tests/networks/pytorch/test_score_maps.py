@@ -69,4 +69,6 @@ def test_a_module_gives_the_scores_of_its_places(batch, logits):
 
 def test_scores_that_are_no_map_are_refused():
     with pytest.raises(ValueError, match=r"expected a map of the scores of 2 classes or more, .* got \(2, 2\)"):
+        TorchNetwork(Segmenter().eval(), (3, 8, 8), taps="relu", classes="pixel", scores_output=0)
+    with pytest.raises(ValueError, match="expected scores_output= to say which of several outputs has 'pixel'"):
         TorchNetwork(Segmenter().eval(), (3, 8, 8), taps="relu", classes="pixel")

@@ -1,0 +1,70 @@
+"""Tensors as neurons, on the device where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..neurons import FIRST, HEADS
+from ..tap import Tap
+
+_POOLS = {3: functional.adaptive_avg_pool1d, 4: functional.adaptive_avg_pool2d, 5: functional.adaptive_avg_pool3d}
+
+
+def reader(tap: Tap, overwritten: bool) -> Callable[[Tensor], Tensor]:
+    """What makes neurons, (batch * rows, tap.size), of the tensor of a tap; of pixels, every place is a row.
+
+    overwritten: whether a later operation overwrites the tensor. Units and pixels are then a copy.
+    """
+    if tap.neurons in ("unit", "pixel"):
+        rows = partial(_pixels, tap.size, tap.layout in FIRST) if tap.neurons == "pixel" else partial(_flat, 1)
+        return (lambda value: rows(value).clone()) if overwritten else rows
+    pooled = _pooling(tap)
+    return pooled if tap.dtype == "float32" else lambda value: pooled(value.float())
+
+
+def _pooling(tap: Tap) -> Callable[[Tensor], Tensor]:
+    if tap.layout in HEADS:
+        tokens = 2 if tap.layout == "NHLC" else 1
+        if tap.neurons == "head":
+            return lambda value: value.square().mean((tokens, 3)).sqrt()
+        if tap.neurons == "channel":
+            return lambda value: value.mean(tokens).flatten(1)
+        return lambda value: value.amax(tokens).flatten(1)
+    rank = len(tap.shape) + 1
+    axes = tuple(range(2, rank)) if tap.layout in FIRST else tuple(range(1, rank - 1))
+    if tap.neurons == "channel":
+        return lambda value: torch.mean(value, axes)
+    if tap.neurons == "channel-max":
+        return lambda value: torch.amax(value, axes)
+    pool, grid, last = _POOLS[rank], tap.grid, tap.layout not in FIRST
+    return lambda value: pool(value.movedim(-1, 1) if last else value, grid).flatten(1)
+
+
+def _flat(axis: int, value: Tensor) -> Tensor:
+    return value.flatten(axis)
+
+
+def _pixels(size: int, first: bool, value: Tensor) -> Tensor:
+    return (value.movedim(1, -1) if first else value).reshape(-1, size)
+
+
+def as_arrays(values: Sequence[Tensor]) -> list[np.ndarray]:
+    """Tensors as C-contiguous float32 arrays; what lies on an accelerator crosses to the CPU in one piece."""
+    if len(values) > 1 and not any(value.is_cpu for value in values):
+        whole = torch.cat([value.reshape(-1).float() for value in values]).cpu().numpy()
+        parts = np.split(whole, np.cumsum([value.numel() for value in values[:-1]]))
+        return [part.reshape(tuple(value.shape)) for part, value in zip(parts, values, strict=True)]
+    return [_array(value) for value in values]
+
+
+def _array(value: Tensor) -> np.ndarray:
+    if value.dtype is torch.float32 and value.is_cpu and value.is_contiguous():
+        array: np.ndarray = value.numpy()
+        return array
+    return _array(value.float().contiguous().cpu())

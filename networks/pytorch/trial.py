@@ -1,0 +1,188 @@
+"""Trial runs of a module on noise: what can be tapped, what a frame's calls must be, and what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..layouts import undecided, with_layouts
+from ..tap import Candidate, Tap, candidate
+from .arguments import Arguments
+from .neurons import reader
+from .outputs import same_bits
+from .reading.channels import channel_axes
+from .reading.kinds import kinds_of
+from .reading.tracer import Call, Key, Tracer
+from .recorder import Plan, Reads
+from .state import KeptState
+
+FRAMES, AGAIN = 2, 3  # of the two runs: enough to tell the batch axis from others
+
+
+def names_in(module: nn.Module) -> dict[nn.Module, str]:
+    """The path of each part of a module, without the wrappers that `torch.compile` puts around some."""
+    return {
+        part: ".".join(step for step in name.split(".") if step != "_orig_mod")
+        for name, part in module.named_modules()
+        if not hasattr(part, "_orig_mod")
+    }
+
+
+@contextmanager
+def as_written(module: nn.Module) -> Iterator[None]:
+    """While this is open, what `torch.compile` has compiled runs as it was written, where hooks see it."""
+    with torch.compiler.set_stance("force_eager") if is_compiled(module) else nullcontext():
+        yield
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether the module or a part of it is compiled by `torch.compile`."""
+    return any(
+        hasattr(part, "_orig_mod") or getattr(part, "_compiled_call_impl", None) is not None
+        for part in module.modules()
+    )
+
+
+@contextmanager
+def undone(module: nn.Module, state: KeptState) -> Iterator[None]:
+    """What runs inside leaves the buffers and attributes of a module, and the random numbers, as they were."""
+    tensors = (*module.parameters(), *module.buffers())
+    devices = {tensor.device.index for tensor in tensors if tensor.device.type == "cuda"}
+    with torch.random.fork_rng(sorted(devices)):
+        try:
+            yield
+        finally:
+            state.restore()
+
+
+class TrialError(ValueError):
+    """A module that does not take the frames of a trial run."""
+
+
+class Trial:
+    """Two traced runs of a module, on 2 and on 3 frames of noise; behind them it is as it was.
+
+    candidates: what can be tapped, in the order in which it was computed. calls: of the first run. output: of the
+    first. again: of the second, None where it failed. moving: the places that a run changes, with a name for each.
+    overwrites_input: whether it does. Raises TrialError where the module does not take such frames.
+    """
+
+    def __init__(self, module: nn.Module, arguments: Arguments, layouts: Mapping[str, str] | None = None) -> None:
+        self.arguments, self._module = arguments, module
+        self._names = names_in(module)
+        samples = arguments.samples(FRAMES)
+        try:
+            self.calls, self.output, self.moving = self._traced(samples)
+        except Exception as error:
+            raise TrialError(f"expected a module that takes {_shown(samples)}, got {error!r}") from error
+        self.overwrites_input = any(sample._version > 0 for sample in samples)  # noqa: SLF001
+        self.again: Any = None
+        try:
+            others, self.again, _ = self._traced(arguments.samples(AGAIN))
+        except Exception:  # noqa: BLE001 - it takes 2 frames and no other number, so nothing more is known
+            others = []
+        alike = [call.of for call in others] == [call.of for call in self.calls]
+        self._firsts = [_first_axis(call) for call in others] if alike else [None] * len(self.calls)
+        self._sites: dict[str, int] = {}
+        self.candidates = with_layouts(list(self._candidates(samples)), layouts)
+
+    def plan(self, taps: Sequence[Tap]) -> Plan:
+        """What to read of a run for these taps, and the calls that must be there."""
+        wanted: dict[int, list[tuple[int, Callable[[Tensor], Tensor]]]] = {}
+        for position, tap in enumerate(taps):
+            site = self._sites[tap.name]
+            wanted.setdefault(site, []).append((position, reader(tap, self.calls[site].outputs[0].overwritten)))
+        parts = {self.calls[site].path: self.calls[site].of for site in wanted if self.calls[site].is_module}
+        runs: dict[str, list[Reads]] = {path: [] for path in parts}
+        for i, call in enumerate(self.calls):
+            if call.is_module and call.path in runs:
+                runs[call.path].append(wanted.get(i, []))
+        called = [self.calls[site] for site in wanted if not self.calls[site].is_module]
+        functions, owners = {call.of for call in called}, frozenset(call.path for call in called)
+        parts |= {path: part for part, path in self._names.items() if path in owners}
+        sequence = [
+            (call.of, call.path, wanted.get(i, []))
+            for i, call in enumerate(self.calls)
+            if not call.is_module and call.of in functions and owners.intersection(call.within)
+        ]
+        return Plan(parts, runs, sequence, owners)
+
+    def again_differs(self, watched: Callable[[Callable[[], Any]], Any]) -> bool:
+        """Whether a run that is watched returns something else, to the last bit, than one that is not.
+
+        A module that differs from run to run by itself tells nothing. watched: runs what it is given.
+        """
+        state = KeptState(self._names)
+
+        def run(how: Callable[[Callable[[], Any]], Any]) -> Any:
+            samples = self.arguments.samples(FRAMES)
+            with torch.inference_mode(not self.moving), torch.no_grad(), undone(self._module, state):
+                torch.manual_seed(0)
+                return how(lambda: self.arguments.call(self._module, samples))
+
+        def plain(call: Callable[[], Any]) -> Any:
+            return call()
+
+        alone = run(plain)
+        return not same_bits(alone, run(watched)) and same_bits(alone, run(plain))
+
+    def _traced(self, samples: tuple[Tensor, ...]) -> tuple[list[Call], Any, dict[Any, str]]:
+        tracer, state = Tracer(self._names), KeptState(self._names)
+        # Not inference mode: its tensors do not count the operations that overwrite them.
+        with torch.no_grad(), as_written(self._module), undone(self._module, state):
+            output = tracer.run(lambda: self.arguments.call(self._module, samples))
+            return tracer.calls, output, self._moved_again(samples) if state.changed() else {}
+
+    def _moved_again(self, samples: tuple[Tensor, ...]) -> dict[Any, str]:
+        """What a second run changes once more: the first may only have made something ready."""
+        state = KeptState(self._names)
+        with suppress(Exception):  # what it keeps does not fit these frames
+            self.arguments.call(self._module, tuple(sample.flip(0) for sample in samples))
+        return state.changed()
+
+    def _candidates(self, samples: Sequence[Tensor]) -> Iterator[Candidate]:
+        kinds, axes = kinds_of(self.calls, samples), channel_axes(self.calls)
+        paths = set(self._names.values())
+        runs: dict[str, int] = {}
+        for i, (call, kind, first) in enumerate(zip(self.calls, kinds, self._firsts, strict=True)):
+            if not kind or (call.is_module and not call.path):
+                continue
+            name = call.path
+            if not call.is_module:
+                own = kind.removesuffix("-part")
+                name = f"{name}.{own}" if name else own
+                name = f"{name}#function" if name in paths else name
+            run = runs[name] = runs.get(name, 0) + 1
+            name = name if run == 1 else f"{name}#{run}"
+            self._sites[name] = i
+            yield _candidate(name, kind, call, first, axes)
+
+
+def _candidate(name: str, kind: str, call: Call, first: int | None, axes: Mapping[Key, int]) -> Candidate:
+    if not isinstance(call.value, Tensor):
+        obstacle = f"expected a module that returns a tensor, got {type(call.value).__name__}"
+        return Candidate(name, kind, obstacle=obstacle)
+    (seen,) = call.outputs
+    shape, dtype = tuple(seen.tensor.shape), str(seen.tensor.dtype).removeprefix("torch.")
+    if kind == "attention" and len(shape) == 4 and shape[0] == FRAMES:
+        return Candidate(name, kind, shape[1:], "NHLC", dtype)
+    axis = axes.get(seen.key)
+    last = None if axis is None else axis == len(shape) - 1
+    again = None if first is None else (AGAIN, first)
+    found = candidate(name, kind, shape, dtype, batch=FRAMES, channels_last=last, again=again)
+    return undecided(found) if axis is None else found
+
+
+def _first_axis(call: Call) -> int | None:
+    return len(call.value) if isinstance(call.value, Tensor) and call.value.ndim else None
+
+
+def _shown(samples: Sequence[Tensor]) -> str:
+    """``a batch of shape (2, 3, 8, 8)``, with the dtype where it is not float32."""
+    kinds = ("" if sample.dtype == torch.float32 else f" {str(sample.dtype)[6:]}" for sample in samples)
+    listed = (f"{tuple(sample.shape)}{kind}" for sample, kind in zip(samples, kinds, strict=True))
+    return f"a batch of shape {' and '.join(listed)}"

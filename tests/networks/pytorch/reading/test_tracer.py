@@ -1,0 +1,80 @@
+"""What is written down of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from outrider.networks.pytorch.reading.tracer import Tracer, tensors_in  # noqa: E402
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, x):
+        return {"x": self.inner(self.inner(x)) * 2}
+
+
+class Inner(nn.Module):
+    def forward(self, x):
+        return functional.relu(x - 0.5).add_(1)
+
+
+def traced(module, x):
+    tracer = Tracer({part: name for name, part in module.named_modules()})
+    return tracer.run(lambda: module(x)), tracer.calls
+
+
+def test_calls_come_in_the_order_in_which_they_end_with_their_callers():
+    x = torch.rand(2, 3)
+    output, calls = traced(Twice(), x)
+    told = [(type(c.of).__name__ if c.is_module else c.of.__name__, c.path, c.within) for c in calls]
+    inner = [
+        ("sub", "inner", ("", "inner")),
+        ("relu", "inner", ("", "inner")),
+        ("add_", "inner", ("", "inner")),
+        ("Inner", "inner", ("",)),
+    ]
+    assert told == [*inner, *inner, ("mul", "", ("",)), ("Twice", "", ())]
+    assert calls[-1].value is output
+    assert calls[0].inputs[0].tensor is x
+    assert calls[1].inputs[0].key == calls[0].outputs[0].key
+    assert calls[1].outputs[0].overwritten
+    assert not calls[2].outputs[0].overwritten
+    assert calls[2].outputs[0].tensor is calls[1].outputs[0].tensor
+    torch.testing.assert_close(calls[1].outputs[0].points, (x - 0.5).relu().flatten())
+
+
+def test_what_a_module_raises_goes_through_and_what_it_catches_does_not_confuse():
+    class Careful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.broken = Broken()
+
+        def forward(self, x):
+            try:
+                return self.broken(x)
+            except ArithmeticError:
+                return functional.relu(x)
+
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise ArithmeticError("broken")
+
+    module = Careful()
+    _, calls = traced(module, torch.ones(1))
+    assert [c.path for c in calls] == ["", ""]
+    with pytest.raises(ArithmeticError, match="broken"):
+        traced(module.broken, torch.ones(1))
+    assert not module.broken._forward_hooks
+
+
+def test_tensors_are_found_wherever_they_lie():
+    one, two = torch.ones(1), torch.ones(2)
+    assert [len(t) for t in tensors_in({"a": [one, (two, 3)], "b": "text"})] == [1, 2]

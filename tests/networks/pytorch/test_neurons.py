@@ -1,0 +1,62 @@
+"""Tensors as neurons, held to the same in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
+from outrider.networks.pytorch.neurons import as_arrays, reader  # noqa: E402
+from outrider.networks.tap import Tap  # noqa: E402
+
+SHAPES = {
+    "NC": (5,), "NLC": (4, 3), "NCL": (3, 4), "NCHW": (2, 4, 5), "NHWC": (4, 5, 2), "NCDHW": (2, 3, 4, 5),
+    "NDHWC": (3, 4, 5, 2), "NHLC": (2, 4, 3), "NLHC": (4, 2, 3),
+}  # fmt: skip
+WAYS = {
+    (layout, neurons)
+    for layout in SHAPES
+    for neurons in ("unit", "channel", "channel-max", "grid1", "grid2", "grid3", "pixel", "head")
+    if (layout in ("NHLC", "NLHC") and neurons in ("unit", "channel", "channel-max", "head"))
+    or (layout == "NC" and neurons == "unit")
+    or (layout not in ("NC", "NHLC", "NLHC") and neurons != "head")
+}
+
+
+@pytest.mark.parametrize(("layout", "neurons"), sorted(WAYS))
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_neurons_are_those_of_numpy(layout, neurons, dtype):
+    tap = Tap("t", "relu", SHAPES[layout], layout, dtype, neurons)
+    values = np.random.default_rng(0).normal(size=(3, *SHAPES[layout])).astype(dtype)
+    found = as_arrays([reader(tap, False)(torch.from_numpy(values))])[0]
+    expected = reduce_to_neurons(tap, values)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("neurons", ["unit", "pixel", "channel"])
+def test_what_is_overwritten_later_is_kept(neurons):
+    tap = Tap("t", "relu", (2, 3, 3), "NCHW", "float32", neurons)
+    value = torch.rand(2, 2, 3, 3)
+    expected = reader(tap, False)(value).clone()
+    found = reader(tap, True)(value)
+    value.mul_(0)
+    assert torch.equal(found, expected)
+
+
+def test_arrays_of_several_shapes_keep_their_values():
+    values = [torch.rand(2, 3), torch.rand(4, 1).double(), torch.rand(3, 2).T, torch.rand(2, 2).bfloat16()]
+    for found, value in zip(as_arrays(values), values, strict=True):
+        assert (found.shape, found.dtype) == (tuple(value.shape), np.float32)
+        np.testing.assert_array_equal(found, value.float())
+
+
+def test_values_of_an_accelerator_cross_together():
+    if not torch.cuda.is_available():
+        pytest.skip("no accelerator here")
+    values = [torch.rand(2, 3, device="cuda"), torch.rand(4, 1, device="cuda").half()]
+    for found, value in zip(as_arrays(values), values, strict=True):
+        np.testing.assert_array_equal(found, value.float().cpu())
