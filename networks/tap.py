@@ -240,9 +240,9 @@ def rows_of(batch: int, first: int | None, again: tuple[int, int | None] | None 
     frames and the length in a run on these. They should be other frames than the first: a detector may find as many
     regions in every empty one. Lengths in proportion to the frames are so many rows a frame; those in no proportion
     vary; one length for both belongs to no frame.
-    Without a second run the first axis is the batch or nothing is known of it.
+    Without a second run, and where as many frames have as many rows, the first axis is the batch or nothing is known.
     """
-    if again is None or again[0] == batch:
+    if again is None or again == (batch, first):
         return 1, "" if first == batch else f"expected {batch} rows for a batch of {batch}"
     other, length = again
     if first is None or length is None:

@@ -26,7 +26,11 @@ def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
     if found is None:
         axis = graph.channel_axis(name)
         last = None if axis is None else axis in (-1, len(seen.shape) - 1)
-        found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last)
+        again = _as_many_again(seen, trial) if axis == 1 and len(seen.shape) > 2 else seen.again
+        found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last, again=again)
+    if found.rows is None and trial.fixed not in (None, 1):
+        obstacle = f"expected as many rows for every frame, as the model fixes batches of {trial.fixed}"
+        return Candidate(name, kind, obstacle=f"{obstacle}; export it with an open batch or a batch of 1", paths=paths)
     return replace(found, paths=paths)
 
 
@@ -82,6 +86,17 @@ def where_kept(
         more = f"; and {len(moved) - 3} more, see `moved`" if len(moved) > 3 else ""
         warnings.warn(f"tapped {listed}{more}; exact=True taps what was asked", NetworkWarning, stacklevel=3)
     return sorted(found.values(), key=lambda tap: positions[tap.name]), tuple(moved.values())
+
+
+def _as_many_again(seen: SeenTensor, trial: TrialRun) -> tuple[int, int] | None:
+    """What a run on twice as many frames would show, where the model fixes the batch and other frames are as long.
+
+    Only for a tensor with its channels behind the first axis: convolutions and pooling take each row by itself.
+    """
+    first = seen.shape[0]
+    if seen.again != (trial.batch, first) or first is None or first % trial.batch:
+        return seen.again
+    return 2 * trial.batch, 2 * first
 
 
 def _heads(name: str, seen: SeenTensor, batch: int, heads: int | None) -> Candidate | None:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
+from ..inputs import each, frames_in
 from ..network import Network, Observation, fits
 from ..neurons import fill_neurons, reduce_to_neurons
 from ..preprocessing import Preprocessing
@@ -23,7 +25,7 @@ from .candidates import candidates_of, usable_moves, where_kept
 from .feeds import with_feeds
 from .files import check_external, fingerprint, read_model
 from .half_precision import may_round, warn_of_rounding
-from .pooling import add_neurons, join_neurons
+from .pooling import add_neurons, join_neurons, rows_alike
 from .proto import Fragment
 from .reading.graph import OnnxGraph
 from .session import Runtime
@@ -116,6 +118,7 @@ class OnnxNetwork(Network):
         self.taps = Taps(chosen)
 
         fragment, self._fetched, self._reads = _neurons_out(graph, self.taps)
+        self._varying = [index for index, tap in enumerate(self.taps) if tap.rows is None]
         self._session = runtime.session(graph.with_fragment(fragment), folder)
         if risky := [tap.name for tap in self.taps if may_round(tap)]:
             bare = runtime.session(graph.with_outputs(()), folder)
@@ -131,7 +134,21 @@ class OnnxNetwork(Network):
         """
         if self._buffered is not None and len(batch) == self._buffered.size:
             return self._buffered.observe(batch)
-        return self._observation(self._run(self._fetched, batch))
+        seen = self._observation(self._run(self._fetched, batch))
+        return self._with_rows(seen, batch) if self._varying else seen
+
+    def _with_rows(self, seen: Observation, batch: Any) -> Observation:
+        """The same with the rows of each frame, at taps where they vary. Each frame is run by itself to know them."""
+        frames = [seen.activations]
+        if (n := frames_in(batch)) > 1:
+            runs = (self._run(self._fetched, each(batch, itemgetter(slice(i, i + 1)))) for i in range(n))
+            frames = [tuple(read(values) for read in self._reads) for values in runs]
+        parts = {index: [activations[index] for activations in frames] for index in self._varying}
+        rows = {index: np.array([len(part) for part in own], np.int64) for index, own in parts.items()}
+        activations = tuple(
+            np.concatenate(parts[index]) if index in parts else values for index, values in enumerate(seen.activations)
+        )
+        return seen._replace(activations=activations, rows=rows)
 
     def _observation(self, values: list[Any]) -> Observation:
         activations = tuple(read(values) for read in self._reads)
@@ -146,7 +163,7 @@ class OnnxNetwork(Network):
         """This network with arrays of its own for batches of one size, apart from those of `buffers`.
 
         It refuses batches once this network is closed. Raises ValueError where the graph leaves open the shape of an
-        output that is neither tapped nor the class scores.
+        output that is neither tapped nor the class scores, and where the rows of a tap vary from frame to frame.
         """
         read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.scores_output}
         if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
@@ -170,7 +187,13 @@ class OnnxNetwork(Network):
     def __repr__(self) -> str:
         return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
 
+    def _refuse_varying(self) -> None:
+        if self._varying:
+            tap = self.taps[self._varying[0]].id
+            raise ValueError(f"expected taps with as many rows for every frame for a buffer, got {tap}; tap others")
+
     def _bound(self, size: int) -> BufferedNetwork:
+        self._refuse_varying()
         if size < 1 or self._fixed not in (None, size):
             raise ValueError(f"expected buffers for {self._fixed or '1 or more'} frames, got {size}")
         shape = [side for side in self.input_shape if side is not None]
@@ -201,7 +224,8 @@ class OnnxNetwork(Network):
         for start in range(0, len(batch), self._fixed):
             piece = batch[start : start + self._fixed]
             padded = np.concatenate([piece, np.zeros((self._fixed - len(piece), *piece.shape[1:]), piece.dtype)])
-            pieces.append([value[: len(piece)] for value in session.run(names, {self._input: padded})])
+            values = session.run(names, {self._input: padded})
+            pieces.append([value[: len(value) // self._fixed * len(piece)] for value in values])
         return [np.concatenate(values) for values in zip(*pieces, strict=True)]
 
     def _check(self, batch: np.ndarray) -> Any:
@@ -269,11 +293,11 @@ def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[
                 fetched.append(name)
                 fragment.output(name)
             reads[tap.id] = _Read(tap, fetched.index(name), None if whole else slice(0, tap.size))
-    if pooled:
-        together, columns = join_neurons(fragment, pooled)
+    for group in rows_alike(pooled):
+        together, columns = join_neurons(fragment, group)
         fragment.output(together)
+        reads.update((tap.id, _Read(tap, len(fetched), part)) for tap, part in zip(group, columns, strict=True))
         fetched.append(together)
-        reads.update((tap.id, _Read(tap, -1, part)) for tap, part in zip(pooled, columns, strict=True))
     return fragment, fetched, [reads[tap.id] for tap in taps]
 
 

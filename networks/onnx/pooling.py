@@ -21,7 +21,7 @@ _LARGE, _LEAST_IN_WINDOW = 48 * 48, 8  # places
 
 
 def add_neurons(fragment: Fragment, tap: Tap) -> str:
-    """Add what turns a tapped tensor into its neurons; the name of a (batch, tap.size) float32 tensor.
+    """Add what turns a tapped tensor into its neurons; the name of a (batch * rows, tap.size) float32 tensor.
 
     The numbers are those of `reduce_to_neurons`, to within rounding; units of quantised tensors are codes as float32.
     Raises ValueError for neurons ``pixel``, which are not numbers of a frame.
@@ -31,7 +31,7 @@ def add_neurons(fragment: Fragment, tap: Tap) -> str:
 
 def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[slice]]:
     """Add what turns tapped tensors into neurons; the name of one (batch, sum of sizes) float32 tensor, and the columns
-    of each tap in it.
+    of each tap in it. All have as many rows: see `rows_alike`.
 
     With one tensor for all, ONNX Runtime computes each tap's part right behind its layer, while that is in the cache,
     and brings one small tensor out of its own layouts instead of one a tap. It follows a graph from the last output
@@ -56,6 +56,14 @@ def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[sli
             start += taps[index].size
     name = joined[0] if len(joined) == 1 else fragment.node("Concat", *joined, axis=1)
     return name, [columns[index] for index in range(len(taps))]
+
+
+def rows_alike(taps: Sequence[Tap]) -> list[list[Tap]]:
+    """Taps that can leave as one tensor, group by group; one whose rows vary goes alone, as no other has as many."""
+    groups: dict[object, list[Tap]] = {}
+    for tap in taps:
+        groups.setdefault(tap.id if tap.rows is None else tap.rows, []).append(tap)
+    return list(groups.values())
 
 
 def _is_made_anew(tap: Tap) -> bool:
@@ -106,7 +114,7 @@ def _part(fragment: Fragment, tap: Tap) -> _Part:
             return _highest_codes(fragment, tap)
     source = _floats(fragment, tap)
     # Not behind a cast: ONNX Runtime 1.31 crashes on a transpose, a cast and a product in a row.
-    if tap.layout in ("NLC", "NHWC") and still and tap.neurons != "channel-max" and source == tap.name:
+    if tap.layout in ("NLC", "NHWC", "NDHWC") and still and tap.neurons != "channel-max" and source == tap.name:
         flat, averages = _flat(fragment, tap, source), _averages(tap)
         name = fragment.node("MatMul", fragment.constant(averages), flat)
         return _Part(name, _Group("rows", "float32", 3, len(averages), tap.shift))
@@ -148,7 +156,9 @@ def _maps(fragment: Fragment, tap: Tap, source: str) -> _Part:
             kernel, strides = zip(*(window for window in windows if window), strict=True)
             name = fragment.node("AveragePool", source, kernel_shape=kernel, strides=strides)
         elif None not in sizes:
-            flat = fragment.node("Reshape", source, _shape(fragment, 0, 0, -1)) if rank == 4 else source
+            flat = source
+            if rank > 3:
+                flat = fragment.node("Reshape", source, _shape(fragment, -1, tap.size // cells, _product(sizes)))
             name, rank = fragment.node("MatMul", flat, fragment.constant(_averages(tap).T)), 3
         else:
             name = _open_grid(fragment, source, rank, tap.grid)
@@ -198,8 +208,13 @@ def _open_grid(fragment: Fragment, source: str, rank: int, k: int) -> str:
         averages = fragment.node("Div", fragment.node("Cast", within, to=_FLOAT), counts)
         if axis == rank - 1:
             source = fragment.node("MatMul", source, fragment.node("Transpose", averages, perm=(1, 0)))
-        else:
+        elif axis == rank - 2:
             source = fragment.node("MatMul", averages, source)
+        else:
+            swap = [*range(rank)]
+            swap[axis], swap[-2] = rank - 2, axis
+            source = fragment.node("MatMul", averages, fragment.node("Transpose", source, perm=swap))
+            source = fragment.node("Transpose", source, perm=swap)
     return source
 
 

@@ -17,6 +17,7 @@ from .session import Runtime
 _BATCH = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
 _SIDES = (64, 128, 224, 256, 320, 512, 640, 32, 16, 8)
 _STEP = 64  # between the sizes of two trial runs: more than the stride of a whole network
+_NOISE = 2  # of frames that differ from zeros; cast to integers they are 0 and 1, which most tables hold
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -28,11 +29,15 @@ Shape = tuple[int | None, ...]
 
 
 class SeenTensor(NamedTuple):
-    """A tensor in the trial run: shape with the batch, None where a size is open; obstacle: why it is no tensor."""
+    """A tensor in the trial run: shape with the batch, None where a size is open; obstacle: why it is no tensor.
+
+    again: another number of frames and the length of the first axis in a run on as many others; see `rows_of`.
+    """
 
     shape: Shape
     dtype: str
     obstacle: str = ""
+    again: tuple[int, int] | None = None
 
 
 class TrialRun(NamedTuple):
@@ -59,15 +64,17 @@ def try_out(
 ) -> TrialRun:
     """Run a model whose weights may lie in a folder, and look at its outputs and at the tensors of these names.
 
-    asked: the shape of one sample; what it leaves open is tried at two sizes. Raises ValueError for an input that is no
+    asked: the shape of one sample; what it leaves open is tried at two sizes. A run on other frames, and on another
+    number of them where the model allows it, tells what first axes are. Raises ValueError for an input that is no
     batch of numbers, a shape that does not fit it, and a model that runs at no size tried.
     """
     names = list(dict.fromkeys((*graph.outputs, *tensors)))
     session = runtime.session(graph.with_outputs(names), folder, optimised=False)
     name, dtype, fixed, sample = _input(session, asked)
 
-    def seen_with(batch: int, sizes: tuple[int, ...]) -> dict[str, SeenTensor]:
-        values = runtime.run(session, names, {name: np.zeros((batch, *sizes), dtype)})
+    def seen_with(batch: int, sizes: tuple[int, ...], noise: float = 0) -> dict[str, SeenTensor]:
+        frames = np.random.default_rng(0).uniform(0, noise, (batch, *sizes)).astype(dtype)
+        values = runtime.run(session, names, {name: frames})
         return {key: _seen(value) for key, value in zip(names, values, strict=True)}
 
     error: Exception | None = None
@@ -86,14 +93,20 @@ def try_out(
         ) from error
     if fixed is None and batch == 1:
         fixed = 1
+    others = fixed or 1
+    try:
+        again = seen_with(others, filled, _NOISE)
+        seen = {key: _seen_again(seen[key], others, again[key]) for key in seen}
+    except ValueError:
+        pass
     shape: Shape = filled
     if None in sample:
         for other in _grown(sample, filled):
             try:
-                again = seen_with(batch, other)
+                grown_too = seen_with(batch, other)
             except ValueError:
                 continue
-            seen = {key: _common(seen[key], again[key]) for key in seen}
+            seen = {key: _common(seen[key], grown_too[key]) for key in seen}
             shape = tuple(None if grown != size else size for size, grown in zip(filled, other, strict=True))
             break
     return TrialRun(name, dtype, fixed, shape, batch, filled, seen)
@@ -145,6 +158,10 @@ def _seen(value: Any) -> SeenTensor:
     if isinstance(value, np.ndarray):
         return SeenTensor(value.shape, str(value.dtype))
     return SeenTensor((), "", f"expected a tensor, got {type(value).__name__}")
+
+
+def _seen_again(one: SeenTensor, frames: int, other: SeenTensor) -> SeenTensor:
+    return one if not other.shape or other.shape[0] is None else one._replace(again=(frames, other.shape[0]))
 
 
 def _common(one: SeenTensor, other: SeenTensor) -> SeenTensor:

@@ -193,7 +193,8 @@ def test_volumes_have_three_axes_of_places(shape, last, layout, places, sizes):
         (2, 1, (1, 1), 1, "expected rows that belong to frames"),
         (2, None, (1, 6), 1, "expected a known number of rows; fix the input shape"),
         (2, 12, None, 1, "expected 2 rows for a batch of 2"),
-        (2, 12, (2, 12), 1, "expected 2 rows for a batch of 2"),  # the same run says no more
+        (2, 12, (2, 12), 1, "expected 2 rows for a batch of 2"),  # another run like the first says no more
+        (1, 4, (1, 7), None, ""),
     ],
 )
 def test_two_runs_tell_the_rows_of_a_frame(batch, first, again, rows, obstacle):

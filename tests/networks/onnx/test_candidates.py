@@ -49,7 +49,7 @@ def test_sequences_and_channels_last(chain, images):
 
 
 def test_tensors_that_cannot_be_tapped_say_why(chain):
-    shape = [("s", np.array([2, 1, 1, 2, 2], np.int64)), ("f", np.array([-1, 1], np.int64))]
+    shape = [("s", np.array([2, 1, 1, 2, 1, 2], np.int64)), ("f", np.array([-1, 1], np.int64))]
     data = chain(
         ("Relu", "x", "r", {}),
         ("Reshape", "r s", "deep", {}),
@@ -59,7 +59,7 @@ def test_tensors_that_cannot_be_tapped_say_why(chain):
         constants=shape,
     )
     for name, message in (
-        ("deep", r"'deep' cannot be tapped: .* got 5 axes: \(2, 1, 1, 2, 2\)"),
+        ("deep", r"'deep' cannot be tapped: .* got 6 axes: \(2, 1, 1, 2, 1, 2\)"),
         ("flat", r"'flat' cannot be tapped: expected 2 rows for a batch of 2, got shape \(8, 1\)"),
         ("size", "'size' cannot be tapped: expected a tensor of floats or of quantised codes, got int64"),
     ):

@@ -58,7 +58,7 @@ def test_every_tensor_of_a_model_is_offered_or_has_an_obstacle(model):
     found = {c.name: (c.kind, c.shape, c.layout, c.dtype) for c in offer.candidates if not c.obstacle}
     assert found["r"] == ("relu", (4, 8, 8), "NCHW", "float32")
     assert found["y"] == ("output", (3,), "NC", "float32")
-    obstacle = "expected 2 rows for a batch of 2, got shape (4, 2, 8, 8)"
+    obstacle = "expected rows that belong to frames: 2 and 1 frames have as many, got shape (4, 2, 8, 8)"
     assert {c.name: c.obstacle for c in offer.candidates if c.obstacle} == {"t": obstacle, "s": obstacle}
 
 
