@@ -25,13 +25,15 @@ class HeldOut(NamedTuple):
     """Held-out frames as the judge saw them.
 
     deviations: (n, columns) float32. predictions: (n,) int64. sure: (n,) bool, whether the network was as sure as of
-    trusted frames. covered: (n,) bool, whether the classes seen are.
+    trusted frames. covered: (n,) bool, whether the classes seen are. with_rows: (n,) bool, whether there were rows at
+    every tap, and trusted ones of the class; left out, there were.
     """
 
     deviations: np.ndarray
     predictions: np.ndarray
     sure: np.ndarray
     covered: np.ndarray
+    with_rows: np.ndarray | None = None
 
 
 def check_rates(rate: float, warning_rate: float | None) -> None:
@@ -50,12 +52,15 @@ def calibrate(
     own data from held-out data.
     """
     groups = np.array([column.group for column in profile.columns])
-    deviations, predictions, sure, covered = held_out
+    deviations, predictions, sure, covered, with_rows = held_out
     finite = np.isfinite(deviations).all(axis=1)
+    empty = np.zeros_like(covered) if with_rows is None else covered & ~finite & ~with_rows
     excluded = {
         "predicted as a class without enough trusted frames": int((~covered).sum()),
-        "NaN or Inf": int((covered & ~finite).sum()),
+        "NaN or Inf": int((covered & ~finite & ~empty).sum()),
     }
+    if empty.any():
+        excluded["without rows at a tap"] = int(empty.sum())
     for reason, count in excluded.items():
         if count:
             warn(f"{count} of {len(finite)} held-out frames were left out: {reason}")
@@ -83,7 +88,8 @@ def calibrate(
     judged = n + excluded_here
     leak = None
     if profile.trusted.probe is not None:
-        leak = _leak(profile, logic.score(scales, profile.trusted.probe, groups), scores[sure[~learning]])
+        probes = logic.score(scales, profile.trusted.probe, groups)
+        leak = _leak(profile, probes[np.isfinite(probes)], scores[sure[~learning]])
     return Calibration(
         rate,
         thresholds,

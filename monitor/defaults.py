@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ..coverage import Criterion, Gaussian, Mahalanobis, SingleRange, Softmax
 from ..networks import Taps
-from .judging.places import place_shape
+from .judging.places import samples_of
 
 _RANGE_BYTES = 512 * 2**20
 _COVARIANCE_NEURONS = 512
 _WORK = 2**25
+_REGIONS = 100  # about as many as a detector finds
 
 
 def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[Criterion]]:
@@ -18,8 +19,8 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
     pooled away; the distance of the channels of every layer, which sees other scenes and sensors; the network's own
     confidence, which sees inputs on a decision boundary. Nothing is learned from unsafe data.
     Left out where they would not fit: ranges above 512 MiB for all classes, covariances above 512 neurons or, on taps
-    of pixels, where places times neurons squared exceed 2**25, some ten milliseconds a frame (votes of single neurons
-    instead).
+    of many samples a frame, where samples times neurons squared exceed 2**25, some ten milliseconds a frame (votes of
+    single neurons instead); rows that vary from frame to frame count as 100.
     """
     chosen: dict[str, list[Criterion]] = {}
     ranged = False
@@ -32,7 +33,7 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
                 chosen[tap.id] = [SingleRange()]
                 ranged = True
         else:
-            rows, columns = place_shape(tap) or (1, 1)
-            fits = tap.size <= _COVARIANCE_NEURONS and (tap.neurons != "pixel" or rows * columns * tap.size**2 <= _WORK)
+            samples = samples_of(tap) or _REGIONS
+            fits = tap.size <= _COVARIANCE_NEURONS and samples * tap.size**2 <= _WORK
             chosen[tap.id] = [Mahalanobis() if fits else Gaussian()]
     return chosen

@@ -18,6 +18,7 @@ from ..coverage import Signature, describe_criterion, make_criterion
 from .calibration import Calibration
 from .data.spool import FrameSpool
 from .errors import OutriderError, ProfileError
+from .judging.places import told_apart
 from .logic import Logic, Scales, describe_logic, make_logic
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
 
@@ -168,7 +169,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
     if probe is not None:
         probe = _array(tensors, "trusted.probe", (len(probe), len(columns)), np.float32)
     per_map_class = None
-    if network.map_classes and any(network.taps[column.tap].neurons == "pixel" for column in columns):
+    if network.map_classes and any(told_apart(network.taps[column.tap]) for column in columns):
         per_map_class = _array(tensors, "trusted.per_map_class", (network.map_classes,), np.int64)
     profile = Profile(
         network,

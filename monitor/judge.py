@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation
-from ..networks.network import Buffered, without_batch
+from ..networks.network import Buffered, fits, without_batch
 from .calibration import Calibration
 from .data.arrays import all_finite, as_array, finite_rows
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
-from .judging.places import place_shape
+from .judging.places import samples_of
+from .judging.varying import VaryingComparer
 from .kernels import verdicts as kernels
 from .logic import Logic
 from .profile import Profile, gives_codes
@@ -62,9 +63,15 @@ class Judge:
         self._indices = [order[profile.facts.taps[column.tap].id] for column in profile.columns]
         own = self.predictions, self.deviations
         together = [TogetherComparer(*group, self._indices, *own) for group in profile.together]
-        rest = set(range(len(profile.columns))) - {i for _, columns in profile.together for i in columns}
+        varying = {i for i, column in enumerate(profile.columns) if profile.facts.taps[column.tap].rows is None}
+        rest = set(range(len(profile.columns))) - {i for _, columns in profile.together for i in columns} - varying
         self._alone = [
             ColumnComparer(profile, i, self._indices[i], *own, self._map, self.uncovered) for i in sorted(rest)
+        ]
+        self._varying = [VaryingComparer(profile, i, self._indices[i], *own) for i in sorted(varying)]
+        self._several: list[ColumnComparer | VaryingComparer] = [
+            *(one for one in self._alone if one.shape is not None),
+            *self._varying,
         ]
         self._expected = self._forms()
         comparers: list[TogetherComparer | ColumnComparer] = [*together, *self._alone]
@@ -113,6 +120,8 @@ class Judge:
         else:
             for compare in self._compare:
                 compare(seen.activations)
+        for one in self._varying:
+            one.compare(seen)
         if infinite:
             kernels.alarm_rows(self._infinite, self.deviations)
         return seen
@@ -123,7 +132,7 @@ class Judge:
         self.rate()
         score, reasons = self.score.copy(), {}
         for i in np.flatnonzero(~np.isfinite(score)):
-            reasons[int(i)] = self._profile.why_infinite(int(self.uncovered[i]), self.deviations[i])
+            reasons[int(i)] = self._why_infinite(int(i))
         broken = None if all_finite(array) else ~finite_rows(array, self.n)
         if broken is not None:
             score[broken] = np.inf
@@ -137,13 +146,17 @@ class Judge:
         return output, Verdicts(status, score, threshold, confidence, classes, deviations, self._limits, reasons)
 
     def maps(self) -> dict[str, np.ndarray]:
-        """The deviations of the places of the last batch: {column: (n, rows, columns) float32}, for taps of pixels."""
+        """The deviations of the samples of the last batch, of columns that have several a frame: {column: (n, ...)}."""
         found = {}
-        for one in self._alone:
-            if one.shape is not None:
-                found[self._profile.names[one.column]] = values = one.of_places.reshape(self.n, *one.shape).copy()
-                values[self._infinite != 0] = np.inf
+        for one in sorted(self._several, key=lambda one: one.column):
+            found[self._profile.names[one.column]] = values = one.maps()
+            values[self._infinite != 0] = np.inf
         return found
+
+    def _why_infinite(self, i: int) -> str:
+        """Why the score of a frame of the last batch is infinite."""
+        unjudged = {one.column: why for one in self._varying if (why := one.why(i))}
+        return self._profile.why_infinite(int(self.uncovered[i]), self.deviations[i], unjudged)
 
     def _begin(self) -> bool:
         """Forget the batch before, where no class scores come: whether the one class of all frames is not covered."""
@@ -151,22 +164,29 @@ class Judge:
         self._infinite.fill(not self._first_is_covered)
         return not self._first_is_covered
 
-    def _forms(self) -> dict[int, tuple[tuple[int, int], np.dtype]]:
+    @property
+    def with_rows(self) -> np.ndarray:
+        """(n,) bool: whether the frames of the last batch had rows at every tap, and their class trusted ones there."""
+        return np.array([not any(one.why(i) for one in self._varying) for i in range(self.n)], bool)
+
+    def _forms(self) -> dict[int, tuple[tuple[int | None, int], np.dtype]]:
         """Of each index among the activations that a column reads: the shape and dtype that are expected there."""
-        forms = {}
+        forms: dict[int, tuple[tuple[int | None, int], np.dtype]] = {}
         for column, index in zip(self._profile.columns, self._indices, strict=True):
             tap = self._profile.facts.taps[column.tap]
-            rows, columns = place_shape(tap) or (1, 1)
-            forms[index] = (self.n * rows * columns, tap.size), np.dtype(np.uint8 if gives_codes(tap) else np.float32)
+            samples = samples_of(tap)
+            rows = None if samples is None else self.n * samples
+            forms[index] = (rows, tap.size), np.dtype(np.uint8 if gives_codes(tap) else np.float32)
         return forms
 
     def _refuse_other_forms(self, seen: Observation) -> None:
         """Refuse what the kernels, which check nothing, would read beyond its end."""
         for index, (shape, dtype) in self._expected.items():
             values = seen.activations[index]
-            if values.shape != shape or values.dtype != dtype:
-                tap = self._network.taps[index].id
-                raise ValueError(f"tap {tap}: expected neurons {dtype} {shape}, got {values.dtype} {values.shape}")
+            if not fits(values.shape, shape) or values.dtype != dtype:
+                tap, rows = self._network.taps[index].id, "any" if shape[0] is None else shape[0]
+                wanted = f"{dtype} ({rows}, {shape[1]})"
+                raise ValueError(f"tap {tap}: expected neurons {wanted}, got {values.dtype} {values.shape}")
         if seen.logits is not None:
             expected = self.n, len(self._covered)
             if seen.logits.shape != expected:
@@ -182,8 +202,9 @@ class FrameJudge(Judge):
     """
 
     def __init__(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration) -> None:
-        self.source = _buffered(network)
-        """What runs the network into arrays of its own; None where it makes new ones."""
+        varying = any(tap.rows is None for tap in profile.facts.taps)
+        self.source = None if varying else _buffered(network)
+        """What runs the network into arrays of its own; None where it makes new ones, and where rows vary."""
         fixed = None if self.source is None else self.source.seen
         super().__init__(network, profile, 1, logic, calibration, fixed)
         self._observe = (self.source or network).observe
@@ -222,7 +243,7 @@ class FrameJudge(Judge):
         elif score < np.inf:
             reason = why(status, score, threshold, layers)
         else:
-            reason = self._profile.why_infinite(self.uncovered.item(), deviation)
+            reason = self._why_infinite(0)
         return output, _verdict((status, score, threshold, confidence, prediction, deviation, layers, reason))
 
     def output_so_far(self) -> Any:
@@ -246,21 +267,24 @@ class FrameJudge(Judge):
             if column is None:
                 namers.append(namer(names, seen.activations[index][0], label))
             else:
-                values, own = column.worst(seen.activations)
+                worst = column.worst(seen.activations)
+                if worst is None:
+                    continue
+                values, own = worst
                 if self._map.covered is None or self._map.covered[own]:
                     namers.append(namer(names, values, own))
             if len(namers) == _COLUMNS_NAMED:
                 break
         return Neurons(namers)
 
-    def _bound_names(self) -> dict[str, tuple[Naming, int, ColumnComparer | None]]:
-        """Of each column that is a sum over neurons: what names them, the index of its tap, its places."""
+    def _bound_names(self) -> dict[str, tuple[Naming, int, ColumnComparer | VaryingComparer | None]]:
+        """Of each column that is a sum over neurons: what names them, the index of its tap, its samples if several."""
         profile, found = self._profile, {}
-        of_places = {one.column: one for one in self._alone if one.shape is not None}
+        several = {one.column: one for one in self._several}
         for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
             names = naming(profile.facts.taps[column.tap].id, column.criterion, signature)
             if names is not None:
-                found[profile.names[i]] = names, self._indices[i], of_places.get(i)
+                found[profile.names[i]] = names, self._indices[i], several.get(i)
         return found
 
     def _without_batch(self) -> Any:

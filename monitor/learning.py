@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..networks import Network, probabilities
+from ..networks import Network, Observation, probabilities
 from .data.arrays import as_array, finite_rows
 from .data.batches import check_labels
 from .errors import ProfileError, warn
-from .judging.places import Places, Shape, place_shape
+from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of, told_apart
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
 
 
@@ -21,7 +21,7 @@ def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: 
         column.criterion.empty(facts.taps[column.tap].size, facts.classes_of(column.tap)) for column in columns
     )
     trusted = TrustedSet(confidence, minimum, np.zeros(facts.classes or 1, np.int64))
-    if facts.map_classes and any(facts.taps[column.tap].neurons == "pixel" for column in columns):
+    if facts.map_classes and any(told_apart(facts.taps[column.tap]) for column in columns):
         trusted.per_map_class = np.zeros(facts.map_classes, np.int64)
     return Profile(facts, columns, signatures, trusted)
 
@@ -34,7 +34,9 @@ class Learner:
         order = {tap.id: i for i, tap in enumerate(network.taps)}
         taps = [profile.facts.taps[column.tap] for column in profile.columns]
         self._indices = [order[tap.id] for tap in taps]
-        self._shapes = [place_shape(tap) for tap in taps]
+        self._samples = [samples_of(tap) for tap in taps]
+        by_map = profile.trusted.per_map_class is not None
+        self._shapes = [place_shape(tap) if by_map and told_apart(tap) else None for tap in taps]
 
     def learn(self, frames: Any, labels: np.ndarray | None) -> None:
         """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
@@ -47,24 +49,29 @@ class Learner:
         n = len(array)
         predictions = np.zeros(n, np.int64) if seen.logits is None else seen.logits.argmax(axis=1)
         finite = finite_rows(array, n)
-        for values in (*seen.activations, seen.logits, seen.score_map):
-            if values is not None:
-                finite &= finite_rows(values, n)
-        places = Places(
-            predictions, seen.score_map if trusted.per_map_class is not None else None, self._network.scores
-        )
-        chosen = finite.copy()
-        if labels is not None and seen.logits is not None and places.of_frames:
-            chosen &= (predictions == labels) & sure_of(seen.logits, trusted.confidence, self._network.scores)
-        chosen_places: dict[Shape | None, np.ndarray] = {
-            shape: places.trusted(shape, chosen, labels, trusted.confidence)
-            for shape in self._shapes
-            if shape
+        rows = {
+            index: rows_of_frames(seen, index, tap, n)
+            for index, tap in enumerate(self._network.taps)
+            if tap.rows is None
         }
-        if trusted.per_map_class is not None:
-            chosen &= self._count_map_classes(trusted.per_map_class, places, chosen_places, n)
-        chosen_places[None] = chosen
-        self._observe(seen.activations, places, chosen_places)
+        for index, values in enumerate((*seen.activations, seen.logits, seen.score_map)):
+            if values is None:
+                continue
+            if index in rows:
+                finite[np.repeat(np.arange(n), rows[index])[~finite_rows(values, len(values))]] = False
+            else:
+                finite &= finite_rows(values, n)
+        places = None if trusted.per_map_class is None else Places(_the_map(seen), self._network.scores)
+        chosen = finite.copy()
+        if labels is not None and seen.logits is not None and places is None:
+            chosen &= (predictions == labels) & sure_of(seen.logits, trusted.confidence, self._network.scores)
+        at_places: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
+        if places is not None:
+            for shape in filter(None, self._shapes):
+                there = places.trusted(shape, chosen, labels, trusted.confidence)
+                at_places[shape] = there, places.classes(shape)
+            chosen &= self._count_map_classes(trusted.per_map_class, places, at_places, n)
+        self._observe(seen.activations, rows, predictions, chosen, at_places)
         self._profile.spool.add(array[chosen])
         trusted.per_class += np.bincount(predictions[chosen], minlength=len(trusted.per_class))
         trusted.non_finite += int((~finite).sum())
@@ -72,29 +79,42 @@ class Learner:
 
     @staticmethod
     def _count_map_classes(
-        per_class: np.ndarray, places: Places, chosen: dict[Shape | None, np.ndarray], n: int
+        per_class: Any, places: Places, at_places: dict[Shape, tuple[np.ndarray, np.ndarray]], n: int
     ) -> np.ndarray:
         """Count the frames that have a trusted place of each class: (n,) whether a frame has any."""
         present = np.zeros((n, len(per_class)), bool)
-        for shape, rows in chosen.items():
-            present[places.frames(shape)[rows], places.classes(shape)[rows]] = True
+        for shape, (trusted, classes) in at_places.items():
+            present[places.frames(shape)[trusted], classes[trusted]] = True
         per_class += present.sum(axis=0)
         return np.asarray(present.any(axis=1))
 
     def _observe(
-        self, activations: Sequence[np.ndarray], places: Places, chosen: dict[Shape | None, np.ndarray]
-    ) -> None:
+        self, activations: Sequence[np.ndarray], rows: dict[int, np.ndarray], predictions: np.ndarray,
+        chosen: np.ndarray, at_places: dict[Shape, tuple[np.ndarray, np.ndarray]],
+    ) -> None:  # fmt: skip
+        """Add samples to the signatures: those of the frames chosen, of their class, or those of the places."""
         profile = self._profile
-        bound = zip(profile.columns, profile.signatures, self._indices, self._shapes, strict=True)
-        for column, signature, index, shape in bound:
-            values, rows, classes = activations[index], chosen[shape], places.classes(shape)
-            if not rows.all():
-                values, classes = values[rows], classes[rows]
+        bound = zip(profile.columns, profile.signatures, self._indices, self._shapes, self._samples, strict=True)
+        for column, signature, index, shape, samples in bound:
+            values = activations[index]
+            if shape is None:
+                times = rows[index] if samples is None else samples
+                trusted, classes = np.repeat(chosen, times), np.repeat(predictions, times)
+            else:
+                trusted, classes = at_places[shape]
+            if not trusted.all():
+                values, classes = values[trusted], classes[trusted]
             column.criterion.observe(signature, values, classes)
 
 
-def sure_of(logits: np.ndarray, confidence: float, scores: str) -> np.ndarray:
-    """(n,) bool: whether the probability of the class predicted is at least that. scores: as of `Network.scores`."""
+def _the_map(seen: Observation) -> np.ndarray:
+    if seen.score_map is None:
+        raise ValueError("expected a map of class scores, got none")
+    return seen.score_map
+
+
+def sure_of(logits: np.ndarray, confidence: float) -> np.ndarray:
+    """(n,) bool: whether the softmax of the class predicted is at least that."""
     with np.errstate(invalid="ignore"):
         sure: np.ndarray = probabilities(logits, scores).max(axis=1) >= confidence
     return sure

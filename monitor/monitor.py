@@ -47,10 +47,12 @@ class Monitor:
     a module the selectors are tapped; of a `Network` they choose among its taps. logic: how the columns (a criterion on
     a tap each) become one score, or its name; by default `Sum` for a single column and `SmallestP` otherwise.
 
-    On a tap with neurons ``pixel`` the places of a frame are samples of one signature. They are of the class of the
-    frame or, for a network with a map of class scores, each of the class that the network sees there. The deviation of
-    a frame is that of its most deviating place: a high quantile would overlook what is smaller than its share of the
-    picture, and what a maximum lets through by chance is what calibration counts. `deviation_maps` shows the places.
+    On a tap with neurons ``pixel`` the places of a frame are samples of one signature, and where a frame has several
+    rows (`Tap.rows`) all of these. They are of the class of the frame or, for places of the picture in a network with a
+    map of class scores, each of the class that the network sees there. The deviation of a frame is that of its most
+    deviating sample: a high quantile would overlook what is smaller than its share of the picture, and what a maximum
+    lets through by chance is what calibration counts. A frame without any row at a tap was not judged there and alarms.
+    `deviation_maps` shows the samples.
     Calls of one monitor wait for each other. Raises ValueError for a selector that matches no tap.
     """
 
@@ -219,7 +221,7 @@ class Monitor:
                 if trusted.labelled and logits is not None:
                     sure = sure_of(logits, trusted.confidence, self.network.scores)
                 covered = judge.uncovered < 0
-                parts.append((judge.deviations.copy(), judge.predictions.copy(), sure, covered))
+                parts.append((judge.deviations.copy(), judge.predictions.copy(), sure, covered, judge.with_rows))
             done += judge.n
             if progress:
                 progress(done)
@@ -273,14 +275,16 @@ class Monitor:
             return judge.deviations.copy()
 
     def deviation_maps(self, batch: Any) -> dict[str, np.ndarray]:
-        """Where in each frame it deviates: {column: (n, rows, columns) float32} for the columns on taps of pixels.
+        """Where in each frame it deviates: {column: float32} for the columns on taps with several samples a frame.
 
-        A place belongs to the tapped map, which may be coarser than the input; sequences have one row. The largest
-        value of a frame is its deviation in that column. Raises NotReadyError before `profile`, ValueError when no
-        column is on a tap with neurons ``pixel``.
+        (n, height, width) for taps of pixels; a place belongs to the tapped map, which may be coarser than the input.
+        Sequences have one row, volumes are (n, depth, height, width). Of k rows a frame it is (n, k, ...), (n, k) where
+        each row is one sample; where rows vary, k is that of the frame with most, and NaN stands behind the last of the
+        others. The largest value of a frame is its deviation in that column. Raises NotReadyError before `profile`,
+        ValueError when every tap has one sample a frame.
         """
         taps = self.learned.facts.taps
-        if not any(tap.neurons == "pixel" for tap in taps):
+        if not any(tap.neurons == "pixel" or tap.rows != 1 for tap in taps):
             raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
         with self._judging(batch) as (judge, frames):
             judge.observe(frames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from itertools import groupby
@@ -14,6 +14,7 @@ from ..coverage import Criterion, Joined, Signature, join
 from ..networks import Network, Preprocessing, Tap
 from ..networks.renamed import renamed_attribute
 from .data.spool import FrameSpool
+from .judging.places import told_apart
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class NetworkFacts:
 
     def classes_of(self, tap: int) -> int:
         """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""
-        own = self.map_classes if self.taps[tap].neurons == "pixel" else None
+        own = self.map_classes if told_apart(self.taps[tap]) else None
         return own or self.classes or 1
 
     def options(self) -> dict[str, Any]:
@@ -203,12 +204,12 @@ class Profile:
     def together(self) -> tuple[tuple[Joined, tuple[int, ...]], ...]:
         """The columns of one criterion that are compared in one call, criterion by criterion; made once it is complete.
 
-        Columns of pixels and of codes, and those whose tables are too large to copy, are in none.
+        Columns of many samples a frame and of codes, and those whose tables are too large to copy, are in none.
         """
         found: list[tuple[Joined, tuple[int, ...]]] = []
         for _, members in groupby(range(len(self.columns)), lambda i: self.columns[i].group):
             taps = ((i, self.facts.taps[self.columns[i].tap]) for i in members)
-            fitting = tuple(i for i, tap in taps if tap.neurons != "pixel" and not gives_codes(tap))
+            fitting = tuple(i for i, tap in taps if tap.neurons != "pixel" and tap.rows == 1 and not gives_codes(tap))
             whole = self._joined(fitting)
             found += [whole] if whole else [one for i in fitting if (one := self._joined((i,)))]
         return tuple(found)
@@ -250,14 +251,17 @@ class Profile:
         trusted, n = self.trusted, len(self.columns)
         return f"Profile({n} column{'s' * (n != 1)}, {trusted.accepted:,} of {trusted.frames:,} frames trusted{state})"
 
-    def why_infinite(self, uncovered: int, deviation: np.ndarray) -> str:
-        """Why a score is infinite: `uncovered` is a class that has too few trusted frames, or -1."""
+    def why_infinite(self, uncovered: int, deviation: np.ndarray, unjudged: Mapping[int, str] | None = None) -> str:
+        """Why a score is infinite: `uncovered` is a class that has too few trusted frames, or -1.
+
+        unjudged: why a column has nothing to compare, where it has not.
+        """
         if uncovered >= 0:
             trusted = self.trusted
             per_class = trusted.per_class if trusted.per_map_class is None else trusted.per_map_class
             few = f"{per_class[uncovered]} trusted frames, fewer than {trusted.minimum_per_class}"
             return f"class {uncovered} is not covered: {few}"
-        broken = np.flatnonzero(np.isinf(deviation))
-        if not len(broken):
-            return "the score is not finite"
+        broken = [int(i) for i in np.flatnonzero(np.isinf(deviation)) if i not in (unjudged or ())]
+        if not broken:
+            return next(iter(unjudged.values())) if unjudged else "the score is not finite"
         return f"NaN or Inf in the network, at {self.facts.taps[self.columns[broken[0]].tap].id}"

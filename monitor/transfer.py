@@ -63,6 +63,7 @@ def _differences(mine: Tap, theirs: Tap) -> list[str]:
         ("neurons", mine.neurons, theirs.neurons),
         ("number", mine.size, theirs.size),
         ("dtype", mine.dtype, theirs.dtype),
+        ("rows a frame", mine.rows, theirs.rows),
     ]
     if mine.neurons == theirs.neurons == "unit":
         facts.append(("shape", mine.shape, theirs.shape))

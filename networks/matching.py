@@ -195,7 +195,7 @@ class Matching:
 
 def _comparable(a: Tap, b: Tap) -> bool:
     """Whether two taps could show the same neurons in the same order."""
-    if OUTPUT in (a.kind, b.kind) or a.neurons != b.neurons or a.size != b.size:
+    if OUTPUT in (a.kind, b.kind) or a.neurons != b.neurons or a.size != b.size or a.rows != b.rows:
         return False
     return a.neurons != "unit" or a.shape == b.shape
 

@@ -12,7 +12,7 @@ from ...coverage import Joined
 from ..data.arrays import finite_rows
 from ..kernels import verdicts as kernels
 from ..profile import Profile, gives_codes
-from .places import Shape, middles, place_shape
+from .places import Shape, middles, sample_shape, samples_of, told_apart
 
 Step = Callable[[], object]
 Activations = Sequence[np.ndarray]
@@ -113,10 +113,10 @@ def _within_one(rows: Sequence[np.ndarray]) -> tuple[np.ndarray | None, list[int
 
 
 class ColumnComparer:
-    """A column that is compared by itself; where its tap is one of pixels, its deviation is that of the worst place.
+    """A column that is compared by itself; of several samples a frame its deviation is that of the worst.
 
-    shape: of the places of its tap, None for other taps. of_places: (n * places,) or (n,) float32, the deviations
-    written last. uncovered: (n,) int64, where the class of a place that is not covered is written.
+    shape: in which the samples of a frame lie, `sample_shape`; None for one a frame. of_places: (n * samples,) float32,
+    the deviations written last. uncovered: (n,) int64, where the class of a place that is not covered is written.
     """
 
     def __init__(
@@ -126,19 +126,19 @@ class ColumnComparer:
         own, signature = profile.columns[column], profile.signatures[column]
         tap, n = profile.facts.taps[own.tap], len(classes)
         self.column, self._index = column, index
-        self.shape = place_shape(tap)
-        rows = n if self.shape is None else n * self.shape[0] * self.shape[1]
+        self.shape = sample_shape(tap)
+        rows = n * (samples_of(tap) or 0)
         codes = gives_codes(tap)
         self._floats = np.empty((rows, tap.size), np.float32) if codes and not own.criterion.takes_codes else None
         self._compare = own.criterion.comparer(signature, rows, codes and own.criterion.takes_codes)
         self._in_place = rows == 1 and self.shape is None
         self.of_places = deviations[0, column : column + 1] if self._in_place else np.empty(rows, np.float32)
         self._deviations, self._of_frames, self._uncovered = deviations, classes, uncovered
-        self._covered = score_map.covered
+        self._covered = score_map.covered if told_apart(tap) else None
         self._classes = classes
         if self.shape is not None:
-            told_apart = score_map.covered is not None
-            self._classes = score_map.classes(self.shape) if told_apart else np.empty(rows, np.int64)
+            of_map = self._covered is not None
+            self._classes = score_map.classes(self.shape) if of_map else np.empty(rows, np.int64)
 
     def steps(self, activations: Activations) -> list[Step]:
         """What `compare` does, where the activations stay where they are."""
@@ -167,7 +167,11 @@ class ColumnComparer:
             kernels.alarm_uncovered_places(self._classes, self._covered, self.of_places, self._uncovered)
         kernels.highest_of_places(self.of_places, self.column, self._deviations)
 
-    def worst(self, activations: Activations) -> tuple[np.ndarray, int]:
-        """The values and the class of the place of the first frame that deviates most."""
+    def worst(self, activations: Activations) -> tuple[np.ndarray, int] | None:
+        """The values and the class of the sample of the first frame that deviates most."""
         row = int(self.of_places[: len(self.of_places) // len(self._of_frames)].argmax())
         return activations[self._index][row], int(self._classes[row])
+
+    def maps(self) -> np.ndarray:
+        """The deviations of the samples of the last batch: (n, *shape)."""
+        return self.of_places.reshape(len(self._of_frames), *(self.shape or ())).copy()

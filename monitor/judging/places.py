@@ -1,28 +1,65 @@
-"""The places of a pixel tap: how they lie in the frame, and which class the network sees at each."""
+"""The samples of a frame at a tap: rows and places, how they lie in it, and which class the network sees at each."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from ...networks import Tap, probabilities
+from ...networks import Observation, Tap, probabilities
 
-Shape = tuple[int, int]
+Shape = tuple[int, ...]
 
 
 def place_shape(tap: Tap) -> Shape | None:
-    """(rows, columns) of the places of a pixel tap, (1, length) for sequences; None for other neurons.
+    """The sizes of the map that the places of a pixel tap make, (1, length) for sequences; None for other neurons.
 
     Raises ValueError where the tap leaves them open.
     """
     if tap.neurons != "pixel":
         return None
-    sizes = tap.shape[1:] if tap.layout in ("NCHW", "NCL") else tap.shape[:-1]
-    rows, columns = (1, *sizes)[-2:]
-    if rows is None or columns is None:
+    sizes = tuple(size for size in tap.map_sizes if size is not None)
+    if len(sizes) < len(tap.map_sizes):
         raise ValueError(
             f"tap {tap.id}: expected known sizes for neurons 'pixel', got {tap.shape}; fix the input shape"
         )
-    return rows, columns
+    return (1, *sizes) if len(sizes) == 1 else sizes
+
+
+def sample_shape(tap: Tap) -> Shape | None:
+    """How the samples of a frame lie at a tap: (rows, *places), without what is not there; None for one a frame.
+
+    Where the rows vary it is the shape of one of them, () for one sample a row.
+    """
+    places = place_shape(tap) or ()
+    if tap.rows is None:
+        return places
+    return (places or None) if tap.rows == 1 else (tap.rows, *places)
+
+
+def samples_of(tap: Tap) -> int | None:
+    """How many samples of a tap each frame has, rows times places; None where it varies."""
+    return None if tap.rows is None else math.prod(sample_shape(tap) or ())
+
+
+def told_apart(tap: Tap) -> bool:
+    """Whether a map of class scores tells the classes of a tap's places: places of the picture, of one row a frame."""
+    return tap.neurons == "pixel" and tap.rows == 1 and len(tap.map_sizes) <= 2
+
+
+def rows_of_frames(seen: Observation, index: int, tap: Tap, n: int) -> np.ndarray:
+    """(n,) int64: the rows among the activations of a tap that are each frame's, one frame behind the other.
+
+    Raises ValueError where the network tells none, and where they are not as many as there are.
+    """
+    found = None if seen.rows is None else seen.rows.get(index)
+    if found is None:
+        raise ValueError(f"tap {tap.id}: expected the rows of each frame, as they vary, got none")
+    rows = np.ascontiguousarray(found, np.int64)
+    there = len(seen.activations[index])
+    if rows.shape != (n,) or rows.min(initial=0) < 0 or rows.sum() != there:
+        raise ValueError(f"tap {tap.id}: expected the {there} rows of {n} frames, got {rows.tolist()}")
+    return rows
 
 
 def middles(shape: Shape, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -40,53 +77,37 @@ def nearest(maps: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 class Places:
-    """The places of one batch at the resolution of any tap.
+    """The places of one batch at the resolution of any tap, whose classes a map of scores tells apart.
 
-    predictions: (batch,) int64, the class of each frame. score_map: (batch, classes, height, width), or None where the
-    places of a frame are all of its class. A tap of `shape` has batch * rows * columns places; None means the frames.
-    scores: the kind of the score map, as of `Network.scores`.
+    score_map: (batch, classes, height, width). scores: their kind, as of `Network.scores`. A tap of `shape` has batch *
+    rows * columns places.
     """
 
-    def __init__(self, predictions: np.ndarray, score_map: np.ndarray | None, scores: str = "logits"):
-        self._predictions = predictions
+    def __init__(self, score_map: np.ndarray, scores: str = "logits"):
         self._map, self._scores = score_map, scores
         self._classes: dict[Shape, np.ndarray] = {}
 
-    @property
-    def of_frames(self) -> bool:
-        """Whether the places of a frame are all of its class."""
-        return self._map is None
-
-    def frames(self, shape: Shape | None) -> np.ndarray:
+    def frames(self, shape: Shape) -> np.ndarray:
         """(places,) int64: the frame that each place lies in."""
-        return np.repeat(np.arange(len(self._predictions)), _count(shape))
+        return np.repeat(np.arange(len(self._map)), math.prod(shape))
 
-    def classes(self, shape: Shape | None) -> np.ndarray:
+    def classes(self, shape: Shape) -> np.ndarray:
         """(places,) int64: the class of each place."""
-        if shape is None:
-            return self._predictions
         if shape not in self._classes:
-            if self._map is None:
-                self._classes[shape] = np.repeat(self._predictions, _count(shape))
-            else:
-                self._classes[shape] = _scores(self._map, shape).argmax(axis=1)
+            self._classes[shape] = _scores(self._map, shape).argmax(axis=1)
         return self._classes[shape]
 
     def trusted(self, shape: Shape, frames: np.ndarray, labels: np.ndarray | None, confidence: float) -> np.ndarray:
         """(places,) bool: in one of the `frames` (batch,) and, by labels of places, right with that softmax.
 
-        labels: (batch, height, width) integers of any resolution; those of frames do not count here.
+        labels: (batch, height, width) integers of any resolution.
         """
-        trusted = np.repeat(frames, _count(shape))
-        if labels is not None and self._map is not None:
+        trusted = np.repeat(frames, math.prod(shape))
+        if labels is not None:
             trusted &= nearest(labels, shape).reshape(-1) == self.classes(shape)
             with np.errstate(invalid="ignore"):
                 trusted &= probabilities(_scores(self._map, shape), self._scores).max(axis=1) >= confidence
         return trusted
-
-
-def _count(shape: Shape | None) -> int:
-    return 1 if shape is None else shape[0] * shape[1]
 
 
 def _scores(score_map: np.ndarray, shape: Shape) -> np.ndarray:

@@ -81,6 +81,22 @@ def highest_of_places(values, column, out):
         out[i, column] = best
 
 
+@compiled(read(float32, 1), LABELS, int64, float32[:, ::1])
+def highest_of_rows(values, rows, column, out):
+    """Write the highest of each frame's values, NaN above all, to a column of `out`; +inf for a frame without any.
+
+    values: (any,), those of one frame behind those of the other. rows: (n,), how many each frame has.
+    """
+    start = 0
+    for i in range(rows.shape[0]):
+        best = np.float32(np.inf) if rows[i] == 0 else values[start]
+        for v in values[start : start + rows[i]]:
+            if not (best >= v) and best == best:  # noqa: PLR0124 (NaN)
+                best = v
+        out[i, column] = best
+        start += rows[i]
+
+
 @compiled(read(uint8, 1), float32[:, ::1])
 def alarm_rows(infinite, out):
     """Set the rows of `out` to +inf where told."""
