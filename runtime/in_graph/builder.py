@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ...monitor import Calibration, Logic
 from ...monitor.profile import Profile
 from ...networks import Tap
-from ...networks.onnx.pooling import add_neurons, join_neurons
+from ...networks.onnx.pooling import add_neurons, join_neurons, rows_alike
 from ...networks.onnx.proto import Fragment
 from . import criteria, logics
 from .guarded_model import OUTPUTS, THRESHOLD
@@ -43,6 +42,11 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
             raise ValueError(
                 f"column {name!r} cannot be computed inside a graph: expected a criterion among {possible}, got"
                 f" {column.criterion!r}; profile again without it, or keep the monitor outside"
+            )
+        if profile.facts.taps[column.tap].rows is None:
+            raise ValueError(
+                f"column {name!r} cannot be computed inside a graph: expected as many rows of its tap for every frame,"
+                " got rows that vary; profile again without it, or keep the monitor outside"
             )
         if profile.facts.taps[column.tap].neurons == "pixel":
             raise ValueError(
@@ -79,19 +83,27 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     if len(default) > 1:
         threshold = ops("Gather", threshold, str(prediction), axis=0)
     neurons = _Neurons(ops, profile)
-    by_criterion = groupby(range(len(profile.columns)), lambda i: profile.columns[i].group)
-    groups = [neurons.arranged(list(same)) for _, same in by_criterion]
+    groups = [neurons.arranged(group) for group in _alike(profile)]
+    rows = [neurons.rows(group[0]) for group in groups]
+    of_rows = {k: _of_rows(ops, prediction, k) for k in rows}
     prepared = []
-    for group in groups:
+    for group, k in zip(groups, rows, strict=True):
         order = None if group == sorted(group) else np.argsort(np.argsort(group)).tolist()
         signatures = [profile.signatures[i] for i in group]
-        held = criteria.Group(profile.columns[group[0]].criterion, signatures, prediction, order)
+        held = criteria.Group(profile.columns[group[0]].criterion, signatures, of_rows[k], order)
         prepared.append(criteria.prepare(ops, held))
     sums += neurons.add()
     if "float" in model.dtype:
         values = model.input if model.dtype == "float32" else ops.to_float(model.input)
         sums.append(ops.reduce("ReduceSum", values if model.rank == 2 else ops("Flatten", values, axis=1)))
-    deviations = ops.join([add(neurons.of(group)) for add, group in zip(prepared, groups, strict=True)])
+    parts = [
+        _highest_of_rows(ops, add(neurons.of(group)), k, len(group))
+        for add, group, k in zip(prepared, groups, rows, strict=True)
+    ]
+    deviations = ops.join(parts)
+    there = [column for group in groups for column in sorted(group)]
+    if there != sorted(there):
+        deviations = ops("Gather", deviations, ops.constant(np.argsort(there), np.int64), axis=1)
     lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
     for row in filter(None, (lost, lost_class)):
         deviations = ops("Add", deviations, row)
@@ -112,39 +124,74 @@ def default_thresholds(calibration: Calibration) -> np.ndarray:
     return thresholds if (thresholds != thresholds[0]).any() else thresholds[:1]
 
 
+def _alike(profile: Profile) -> list[list[int]]:
+    """The columns of one criterion on taps of as many rows a frame, which are compared together."""
+    groups: dict[tuple[int, int | None], list[int]] = {}
+    for i, column in enumerate(profile.columns):
+        groups.setdefault((column.group, profile.facts.taps[column.tap].rows), []).append(i)
+    return list(groups.values())
+
+
+def _of_rows(ops: Operators, prediction: str | None, k: int) -> str | None:
+    """The prediction of each of the k rows of every frame, (batch * k,) int64."""
+    if prediction is None or k == 1:
+        return prediction
+    return ops.reshape(ops("Add", ops.reshape(prediction, -1, 1), ops.constant(np.zeros((1, k)), np.int64)), -1)
+
+
+def _highest_of_rows(ops: Operators, deviations: str, k: int, columns: int) -> str:
+    """The highest deviation of the k rows of each frame: (batch * k, columns) as (batch, columns)."""
+    if k == 1:
+        return deviations
+    return ops.reduce("ReduceMax", ops.reshape(ops.settled(deviations), -1, k, columns), 1, keep=False)
+
+
 class _Neurons:
-    """The neurons of columns. Pooled taps come together as one tensor; each tap taken unit by unit is its own."""
+    """The neurons of columns. Pooled taps of as many rows a frame come together as one tensor; each tap taken unit by
+    unit is its own.
+    """
 
     def __init__(self, ops: Operators, profile: Profile) -> None:
         self._fragment = ops.fragment
         self._ops = ops
         self._taps = [profile.facts.taps[column.tap] for column in profile.columns]
-        self._pooled = [tap for tap in profile.facts.taps if tap.neurons != "unit" or tap.layout == "NC"]
-        self._together = ""
+        pooled = [tap for tap in profile.facts.taps if tap.neurons != "unit" or tap.layout == "NC"]
+        self._pooled = {group[0].rows or 1: group for group in rows_alike([tap for tap in pooled if tap.rows])}
+        self._together: dict[int, str] = {}
         self._alone: dict[Tap, str] = {}
-        spans: list[slice] = []
-        if self._pooled:
-            _, spans = join_neurons(Fragment("trial", self._fragment.opset), self._pooled)
-        self._spans = dict(zip(self._pooled, spans, strict=True))
+        self._spans: dict[Tap, slice] = {}
+        for group in self._pooled.values():
+            _, spans = join_neurons(Fragment("trial", self._fragment.opset), group)
+            self._spans |= zip(group, spans, strict=True)
+
+    def rows(self, column: int) -> int:
+        """How many rows a frame has at the tap of a column."""
+        return self._taps[column].rows or 1
 
     def arranged(self, columns: Sequence[int]) -> list[int]:
-        """Columns in the order in which their neurons lie beside each other."""
+        """Columns of as many rows in the order in which their neurons lie beside each other."""
         ends = {tap: span.stop for tap, span in self._spans.items()}
         return sorted(columns, key=lambda column: ends.get(self._taps[column], np.inf))
 
     def add(self) -> list[str]:
         """Add the nodes; names of (batch, 1) float32, the sums of all neurons."""
-        if self._pooled:
-            self._together, _ = join_neurons(self._fragment, self._pooled)
+        for k, group in self._pooled.items():
+            self._together[k], _ = join_neurons(self._fragment, group)
         for tap in dict.fromkeys(self._taps):
             if tap not in self._spans:
                 self._alone[tap] = add_neurons(self._fragment, tap)
-        names = [self._together] if self._pooled else []
-        return [self._ops.reduce("ReduceSum", name) for name in (*names, *self._alone.values())]
+        names = [*self._together.items(), *((tap.rows or 1, name) for tap, name in self._alone.items())]
+        return [self._sum(name, k) for k, name in names]
+
+    def _sum(self, name: str, k: int) -> str:
+        """The sum of all neurons of the k rows of each frame, (batch, 1)."""
+        total = self._ops.reduce("ReduceSum", name)
+        return total if k == 1 else self._ops.reduce("ReduceSum", self._ops.reshape(total, -1, k))
 
     def of(self, columns: Sequence[int]) -> str:
-        """Name of (batch, sum of sizes) float32 for columns in the order of `arranged`."""
-        whole = sum(tap.size for tap in self._pooled)
+        """Name of (batch * rows, sum of sizes) float32 for columns in the order of `arranged`."""
+        k = self.rows(columns[0])
+        whole = sum(tap.size for tap in self._pooled.get(k, ()))
         pieces: list[str] = []
         start = stop = 0
         for tap in [*(self._taps[column] for column in columns), None]:
@@ -153,7 +200,8 @@ class _Neurons:
                 stop = span.stop
                 continue
             if stop > start:
-                pieces.append(self._together if stop - start == whole else self._ops.part(self._together, start, stop))
+                together = self._together[k]
+                pieces.append(together if stop - start == whole else self._ops.part(together, start, stop))
             start, stop = (0, 0) if span is None else (span.start, span.stop)
             if tap is not None and span is None:
                 pieces.append(self._alone[tap])

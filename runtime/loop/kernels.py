@@ -14,24 +14,31 @@ from ...coverage.kernels.compiling import compiled, read
 def _frame_facts(frame, exponent, last):
     """How many frames in a row had the bytes of this one; -1 where it holds NaN or Inf, -2 where it is of one colour.
 
-    Of three axes the first or the last is that of the colours, if it has at most 4. exponent: (1,) unsigned of the
-    size of a value, the bits of the exponent, 0 for integers. last: (2,) uint64, kept from frame to frame: a digest,
-    which is the sum of all values times pseudo-random weights in 64 bits, and how many frames in a row had it.
+    Of three axes the first or the last is that of the colours, if it has at most 4; of more axes any is. exponent: (1,)
+    unsigned of the size of a value, the bits of the exponent, 0 for integers. last: (2,) uint64, kept from frame to
+    frame: a digest, which is the sum of all values times pseudo-random weights in 64 bits, and how many frames in a row
+    had it.
     """
     words, highest = frame.reshape(frame.size).view(exponent.dtype), exponent[0]
-    plain = False
-    for last_axis in range(2):
-        size, colours = words.shape[0], 1
-        if frame.ndim == 3 and size > 4:
-            if last_axis and frame.shape[2] <= 4:
-                colours = frame.shape[2]
-            elif not last_axis and frame.shape[0] <= 4:
-                size //= frame.shape[0]
-        differs = False
-        for i in range(words.shape[0]):
-            if i % size >= colours and words[i] != words[i - colours]:
-                differs = True
-                break
+    plain, inner = False, 1
+    for back in range(frame.ndim + 1):  # the axis of the colours, from the last to the first, then none
+        colours, size = 1, words.shape[0]
+        if back < frame.ndim:
+            axis = frame.ndim - 1 - back
+            colours, size = frame.shape[axis], inner
+            inner *= colours
+            if frame.ndim < 3 or words.shape[0] <= 4 or colours > 4 or (frame.ndim == 3 and axis == 1):
+                continue
+        differs, block = False, 0
+        while block < words.shape[0] and not differs:
+            for k in range(colours):
+                for i in range(block + k * size, block + (k + 1) * size):
+                    if words[i] != words[k * size]:
+                        differs = True
+                        break
+                if differs:
+                    break
+            block += colours * size
         plain |= not differs
     bad, digest = int32(0), uint64(0)
     for i in range(words.shape[0]):
