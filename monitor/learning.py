@@ -113,8 +113,8 @@ def _the_map(seen: Observation) -> np.ndarray:
     return seen.score_map
 
 
-def sure_of(logits: np.ndarray, confidence: float) -> np.ndarray:
-    """(n,) bool: whether the softmax of the class predicted is at least that."""
+def sure_of(logits: np.ndarray, confidence: float, scores: str) -> np.ndarray:
+    """(n,) bool: whether the probability of the class predicted is at least that. scores: as of `Network.scores`."""
     with np.errstate(invalid="ignore"):
         sure: np.ndarray = probabilities(logits, scores).max(axis=1) >= confidence
     return sure
