@@ -165,6 +165,7 @@ class OnnxNetwork(Network):
         It refuses batches once this network is closed. Raises ValueError where the graph leaves open the shape of an
         output that is neither tapped nor the class scores, and where the rows of a tap vary from frame to frame.
         """
+        self._refuse_varying()
         read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.scores_output}
         if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
             raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")

@@ -224,10 +224,9 @@ def _heads(fragment: Fragment, tap: Tap) -> _Part:
     if tap.shift:
         source = fragment.node("Add", source, fragment.constant(tap.shift, np.float32))
     tokens = 2 if tap.layout == "NHLC" else 1
-    if tokens == 1:
-        sizes: tuple[int | None, ...] = (0, -1, *tap.shape[1:])
-    else:
-        sizes = (0, tap.shape[0], -1, tap.shape[2]) if tap.shape[1] is None else (-1, *tap.shape)
+    sizes: tuple[int | None, ...] = (-1, *tap.shape)
+    if None in tap.shape:
+        sizes = (0, -1, *tap.shape[1:]) if tokens == 1 else (0, tap.shape[0], -1, tap.shape[2])
     source = fragment.node("Reshape", source, _shape(fragment, *sizes))
     if tap.neurons == "head":
         square = fragment.node("Mul", source, source)

@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper  # noqa: E402
 
 from outrider.networks import Tap  # noqa: E402
 from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
-from outrider.networks.onnx.pooling import add_neurons, join_neurons  # noqa: E402
+from outrider.networks.onnx.pooling import add_neurons, join_neurons, rows_alike  # noqa: E402
 from outrider.networks.onnx.reading.graph import OnnxGraph  # noqa: E402
 
 SHAPES = {
@@ -25,12 +25,14 @@ SHAPES = {
     "NCL": (5, 7),
     "NCHW": (5, 6, 9),
     "NHWC": (6, 9, 5),
+    "NCDHW": (5, 4, 6, 3),
+    "NDHWC": (4, 6, 3, 5),
     "NHLC": (2, 7, 3),
     "NLHC": (7, 2, 3),
 }
 MAPS = [
     (layout, neurons)
-    for layout in ("NLC", "NCL", "NCHW", "NHWC")
+    for layout in ("NLC", "NCL", "NCHW", "NHWC", "NCDHW", "NDHWC")
     for neurons in ("unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid4")
 ]
 HEADS = [(layout, neurons) for layout in ("NHLC", "NLHC") for neurons in ("unit", "channel", "channel-max", "head")]
@@ -94,7 +96,8 @@ def test_neurons_equal_those_computed_outside(layout, neurons, dtype):
 def test_sizes_may_be_left_open(layout, neurons, dtype, n):
     """All but the number of channels (and heads)."""
     shape = SHAPES[layout]
-    known = {"NLC": (1,), "NCL": (0,), "NCHW": (0,), "NHWC": (2,), "NHLC": (0, 2), "NLHC": (1, 2)}[layout]
+    last = len(shape) - 1
+    known = {"NLC": (last,), "NHWC": (last,), "NDHWC": (last,), "NHLC": (0, 2), "NLHC": (1, 2)}.get(layout, (0,))
     open_shape = tuple(size if axis in known else None for axis, size in enumerate(shape))
     declared = ("n", *(size or f"s{axis}" for axis, size in enumerate(open_shape)))
     values = samples(dtype, shape, n)
@@ -106,7 +109,7 @@ def test_sizes_may_be_left_open(layout, neurons, dtype, n):
 @pytest.mark.parametrize(("layout", "neurons"), [form for form in FORMS if form[1] in (*OPSET_FORMS, "head")])
 def test_every_opset_has_a_form(opset, layout, neurons):
     shape = SHAPES[layout]
-    length = {"NLC": 0, "NCL": 1, "NCHW": 2, "NHWC": 1, "NHLC": 1, "NLHC": 0}[layout]
+    length = {"NCHW": 2, "NLC": 0, "NLHC": 0}.get(layout, 1)
     for dtype in ("float32", "uint8") if opset >= 10 else ("float32",):  # quantised operators came with opset 10
         for opened in (None, length):
             said = tuple(None if axis == opened else size for axis, size in enumerate(shape))
@@ -125,6 +128,20 @@ def test_heads_may_share_an_axis_with_the_batch_or_the_channels(layout, shape, n
     whole = (2, 2, 7, 3) if layout == "NHLC" else (2, 7, 2, 3)
     np.testing.assert_allclose(found, reduce_to_neurons(tap, values), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found, reduce_to_neurons(tap, values.reshape(whole)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize(("layout", "neurons"), FORMS)
+def test_no_rows_give_no_neurons(layout, neurons, dtype):
+    shape = SHAPES[layout]
+    tap = Tap("t", "relu", shape, layout, dtype, neurons, rows=None)
+    found = pooled(tap, samples(dtype, shape, 0), ("n", *shape))
+    assert (found.shape, found.dtype) == ((0, tap.size), np.float32)
+
+
+def test_taps_leave_with_those_of_as_many_rows():
+    taps = [Tap(f"t{i}", "relu", (3,), "NC", "float32", "unit", rows=k) for i, k in enumerate([1, 4, None, 1, None, 4])]
+    assert [[taps.index(tap) for tap in group] for group in rows_alike(taps)] == [[0, 3], [1, 5], [2], [4]]
 
 
 def test_taps_of_many_forms_leave_as_one_tensor():
