@@ -29,6 +29,12 @@ def _model(nodes, shape, outputs, constants, batch, opset=17):
     return onnx.shape_inference.infer_shapes(made).SerializeToString()
 
 
+def _scores(features, mean):
+    """Weights and bias of class scores that tell features around their mean apart."""
+    weights = _weights(features, 3, seed=7) * 9
+    return {"u": weights, "z": -(np.full(features, mean, np.float32) @ weights)}
+
+
 def volumes(batch="n"):
     """A convolution over volumes (n, 2, 4, 6, 6): maps r (n, 8, 4, 6, 6), and scores (n, 3)."""
     nodes = [
@@ -36,16 +42,16 @@ def volumes(batch="n"):
         ("Relu", "c", "r", {}),
         ("GlobalAveragePool", "r", "p", {}),
         ("Flatten", "p", "f", {}),
-        ("MatMul", "f v", "y", {}),
+        ("Gemm", "f u z", "y", {}),
     ]
-    return _model(nodes, VOLUME, ["y"], {"w": _weights(8, 2, 3, 3, 3), "v": _weights(8, 3, seed=1) * 9}, batch)
+    return _model(nodes, VOLUME, ["y"], {"w": _weights(8, 2, 3, 3, 3), **_scores(8, 0.45)}, batch)
 
 
 def views(batch="n"):
     """Four views a frame, (n, 4, 2, 6, 6): maps r (n * 4, 8, 6, 6), rows d (n * 4, 6), and scores (n, 3)."""
     constants = {
-        "apart": np.array([-1, *VIEWS[1:]]), "w": _weights(8, 2, 3, 3), "v": _weights(8, 6, seed=1) * 3,
-        "beside": np.array([-1, 4, 6]), "u": _weights(6, 3, seed=2) * 9,
+        "apart": np.array([-1, *VIEWS[1:]]), "w": _weights(8, 2, 3, 3), "v": np.abs(_weights(8, 6, seed=1)),
+        "beside": np.array([-1, 4, 6]), **_scores(6, [2.2, 2.0, 0.5, 1.4, 1.2, 1.2]),
     }  # fmt: skip
     nodes = [
         ("Reshape", "x apart", "a", {}),
@@ -58,7 +64,7 @@ def views(batch="n"):
         ("Reshape", "d beside", "b", {}),
         ("ReduceMean", "b", "s", {"axes": [1], "keepdims": 0}),
         ("Relu", "s", "e", {}),
-        ("MatMul", "e u", "y", {}),
+        ("Gemm", "e u z", "y", {}),
     ]
     return _model(nodes, VIEWS, ["y"], constants, batch)
 
@@ -70,7 +76,7 @@ def regions(batch="n"):
     """
     constants = {
         "w": _weights(8, 3, 3, 3), "t": np.array(THRESHOLD, np.float32), "flat": np.array([-1, 8]),
-        "v": _weights(8, 6, seed=1), "o": _weights(6, 4, seed=2), "u": _weights(8, 3, seed=3) * 9,
+        "v": _weights(8, 6, seed=1), "o": _weights(6, 4, seed=2), **_scores(8, 0.48),
     }  # fmt: skip
     nodes = [
         ("Conv", "x w", "c", {"pads": [1] * 4, "strides": [2, 2]}),
@@ -85,7 +91,7 @@ def regions(batch="n"):
         ("MatMul", "d o", "boxes", {}),
         ("GlobalAveragePool", "r", "p", {}),
         ("Flatten", "p", "f", {}),
-        ("MatMul", "f u", "y", {}),
+        ("Gemm", "f u z", "y", {}),
     ]
     return _model(nodes, PICTURE, ["y", "boxes"], constants, batch)
 

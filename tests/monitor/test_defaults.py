@@ -15,6 +15,15 @@ def test_default_criteria_leave_covariances_out_where_there_are_too_many_places(
     assert default_criteria(Taps([large])) == {"map:pixel": [Gaussian()]}
 
 
+def test_rows_count_as_places_do_and_those_that_vary_as_100():
+    views = [Tap("views", "relu", (512,), "NC", "float32", "unit", rows=rows) for rows in (128, 129)]
+    assert [*default_criteria(Taps(views[:1])).values()] == [[Mahalanobis()]]
+    assert [*default_criteria(Taps(views[1:])).values()] == [[Gaussian()]]
+    regions = [Tap("regions", "relu", (size,), "NC", "float32", "unit", rows=None) for size in (512, 513)]
+    assert [*default_criteria(Taps(regions[:1])).values()] == [[Mahalanobis()]]
+    assert [*default_criteria(Taps(regions[1:])).values()] == [[Gaussian()]]
+
+
 def tap(name, shape, neurons, kind="relu"):
     return Tap(name, kind, shape, "NC" if len(shape) == 1 else "NCHW", "float32", neurons)
 

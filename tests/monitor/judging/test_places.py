@@ -17,7 +17,7 @@ from outrider.monitor import (
     Status,
     describe_profile,
 )
-from outrider.monitor.judging.places import nearest, place_shape
+from outrider.monitor.judging.places import nearest, place_shape, sample_shape, samples_of, told_apart
 from outrider.networks import Network, Observation, Tap, Taps
 
 from ..conftest import NumpyNetwork, batches
@@ -300,6 +300,25 @@ def test_a_tap_of_pixels_of_unknown_size_is_refused():
     with pytest.raises(ValueError, match="expected known sizes for neurons 'pixel'"):
         place_shape(tap)
     assert place_shape(Tap("map", "relu", (4, 2, 3), "NCHW", "float32", "channel")) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "neurons", "rows", "places", "samples", "lie", "apart"),
+    [
+        ((4, 2, 3), "NCHW", "pixel", 1, (2, 3), 6, (2, 3), True),
+        ((7, 4), "NLC", "pixel", 1, (1, 7), 7, (1, 7), True),
+        ((4, 5, 2, 3), "NCDHW", "pixel", 1, (5, 2, 3), 30, (5, 2, 3), False),
+        ((5, 2, 3, 4), "NDHWC", "pixel", 2, (5, 2, 3), 60, (2, 5, 2, 3), False),
+        ((4, 2, 3), "NCHW", "pixel", 6, (2, 3), 36, (6, 2, 3), False),
+        ((4, 2, 3), "NCHW", "pixel", None, (2, 3), None, (2, 3), False),
+        ((4, 2, 3), "NCHW", "channel", 6, None, 6, (6,), False),
+        ((4,), "NC", "unit", None, None, None, (), False),
+        ((4, 2, 3), "NCHW", "channel", 1, None, 1, None, False),
+    ],
+)
+def test_how_the_samples_of_a_frame_lie(shape, layout, neurons, rows, places, samples, lie, apart):
+    tap = Tap("map", "relu", shape, layout, "float32", neurons, rows=rows)
+    assert (place_shape(tap), samples_of(tap), sample_shape(tap), told_apart(tap)) == (places, samples, lie, apart)
 
 
 @pytest.mark.parametrize("map_classes", [None, CLASSES])

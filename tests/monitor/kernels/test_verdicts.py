@@ -57,6 +57,17 @@ def test_the_class_at_the_last_uncovered_place_is_the_frames():
     assert uncovered.tolist() == [2, 2]
 
 
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6), st.data())
+@settings(deadline=None)
+def test_the_worst_of_rows_that_vary(rows, data):
+    values = data.draw(arrays(np.float32, sum(rows) + 2, elements=st.floats(width=32)))
+    out = np.full((len(rows), 2), -5, np.float32)
+    verdicts.highest_of_rows(values, np.array(rows), 1, out)
+    every = np.split(values[: sum(rows)], np.cumsum(rows)[:-1])
+    np.testing.assert_array_equal(out[:, 1], [own.max() if len(own) else np.inf for own in every])
+    assert (out[:, 0] == -5).all()
+
+
 def test_nan_is_the_worst_of_all_places():
     values = np.float32([1, np.nan, np.inf, 3, 2, 1])
     worst = np.zeros((2, 1), np.float32)

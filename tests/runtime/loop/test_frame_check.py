@@ -13,7 +13,9 @@ from outrider.runtime.loop.frame_check import FrameCheck, as_array
 from outrider.runtime.loop.kernels import frame_facts
 
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int32", "int64"]
-frames = st.sampled_from(DTYPES).flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3)))
+frames = st.sampled_from(DTYPES).flatmap(
+    lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=5, max_side=6))
+)
 
 
 def picture(dtype="float32", seed=0):
@@ -23,10 +25,25 @@ def picture(dtype="float32", seed=0):
 def is_of_one_colour(frame):
     words = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
     whole = (words == words.flat[0]).all()
-    if frame.ndim != 3 or frame.size <= 4:
+    if frame.ndim < 3 or frame.size <= 4:
         return whole
-    first = frame.shape[0] <= 4 and all((plane == plane.flat[0]).all() for plane in words)
-    return whole or first or (frame.shape[2] <= 4 and (words == words[0, 0]).all())
+    of_colours = [axis for axis in range(frame.ndim) if frame.shape[axis] <= 4 and (frame.ndim > 3 or axis != 1)]
+    planes = [np.moveaxis(words, axis, 0).reshape(frame.shape[axis], -1) for axis in of_colours]
+    return whole or any((plane == plane[:, :1]).all() for plane in planes)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((3, 8, 9, 7), 0), ((8, 9, 7, 3), 3), ((6, 3, 9, 7), 1), ((6, 5, 3, 9, 7), 2)]
+)
+def test_volumes_and_views_of_one_colour_are_told_wherever_the_colours_are(shape, axis):
+    colours = np.arange(1, 4, dtype=np.float32).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    frame = np.ascontiguousarray(np.broadcast_to(colours, shape))
+    check = FrameCheck(shape, "float32")
+    assert "of one colour throughout" in check.judge(frame)[1]
+    for place in (-1, frame.size // 2):
+        other = frame.copy()
+        other.flat[place] += 1
+        assert check.judge(other) == (Status.OK, "", True)
 
 
 @given(frames)
