@@ -39,6 +39,9 @@ class Gap:
 
     def add(self, one: np.ndarray, other: np.ndarray) -> None:
         one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+        if one.shape != other.shape:  # other numbers of rows, where these vary
+            self._difference = np.inf
+            return
         if self._fit:
             codes, values = (one, other) if self._fit == "a" else (other, one)
             self._line = self._line or _line(codes, values)

@@ -45,6 +45,7 @@ def _facts(offer: Offer, candidate: Candidate, chosen_by: list[str]) -> dict[str
         "name": candidate.name,
         "kind": candidate.kind,
         "shape": None if candidate.obstacle else list(candidate.shape),
+        "rows": candidate.rows,
         "layout": candidate.layout or None,
         "dtype": candidate.dtype or None,
         "neurons": {} if candidate.obstacle else _neurons(candidate),
@@ -81,7 +82,8 @@ def print_offer(spec: str, facts: dict[str, Any]) -> None:
     headers = ["tap", "kind", "shape", "type", "neurons", "chosen by", *["module"] * paths, ""]
     table = bare_table(*(Column(header, overflow="fold") for header in headers), gap=2)
     for row in rows:
-        cells = [row["name"], row["kind"], f"{_shown(row['shape'])} {row['layout'] or ''}", row["dtype"] or ""]
+        rows_of = "" if row["rows"] == 1 else f"{row['rows'] or '?'} of "
+        cells = [row["name"], row["kind"], f"{rows_of}{_shown(row['shape'])} {row['layout'] or ''}", row["dtype"] or ""]
         cells += [_counts(row["neurons"]), ", ".join(row["chosen_by"])]
         cells += [", ".join(row["modules"])] * paths
         table.add_row(*map(Text, [*cells, _note(row)]), style="dim" if row["obstacle"] else None)

@@ -19,9 +19,12 @@ def shrink(frame: np.ndarray) -> np.ndarray:
     """A copy of every n-th pixel of a frame, (height, width, channels), its longer side at most `SIDE`.
 
     frame: (h, w), (c, h, w) or (h, w, c) with 1, 3 or 4 channels, each also behind an axis of length 1. Where the first
-    axis and the last could both hold the channels, the first does. Raises ValueError for other shapes.
+    axis and the last could both hold the channels, the first does. Of a clip (c, t, h, w), and of several pictures one
+    behind the other, in as many axes as there are, the last is kept. Raises ValueError for other shapes.
     """
-    image = frame[0] if frame.ndim == 4 and len(frame) == 1 else frame
+    image = frame
+    while image.ndim > 3 and image.size:
+        image = image[:, -1] if image.ndim == 4 and image.shape[0] in (3, 4) else image[-1]
     if image.ndim == 2:
         image = image[:, :, None]
     elif image.ndim == 3 and image.shape[0] in _CHANNELS:

@@ -87,6 +87,7 @@ def test_preprocessing_comes_along(network):
         (Tap("t1", "relu", (9,), "NC", "float32", "unit"), "expected number 16, got 9"),
         (Tap("t1", "relu", (HIDDEN,), "NC", "float16", "unit"), "expected dtype float32, got float16"),
         (Tap("t1", "relu", (HIDDEN,), "NC", "uint8", "unit"), "expected dtype float32, got uint8"),
+        (Tap("t1", "relu", (HIDDEN,), "NC", "float32", "unit", rows=2), "expected rows a frame 1, got 2"),
         (Tap("t1", "relu", (4, 4), "NLC", "float32", "unit"), r"expected shape \(16,\), got \(4, 4\)"),
     ],
 )

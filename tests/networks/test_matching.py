@@ -88,3 +88,14 @@ def test_units_of_another_shape_are_other_neurons():
     maps = [Tap("m", "relu", shape, "NCHW", "float32", "unit") for shape in ((2, 1, 2), (1, 2, 2))]
     left = bind(Fake({maps[0]: first}), Fake({maps[1]: first}, "two"), frames()).missing()
     assert left[0].reason == "no tap there has its 4 neurons taken by unit"
+
+
+def test_rows_bind_to_as_many_rows_and_varying_ones_to_those_that_are_as_many():
+    four, two, varying = (Tap("d", "relu", (2,), "NC", "float32", "unit", rows=rows) for rows in (4, 2, None))
+    assert bind(Fake({four: first}), Fake({two: first}, "two"), frames()).missing()
+    there = Tap("e", "relu", (2,), "NC", "float32", "unit", rows=None)
+    every = Fake({varying: lambda x: x.reshape(-1, 2)})
+    (row, _) = bind(every, Fake({there: lambda x: x.reshape(-1, 2)}, "two"), frames()).rows
+    assert row.difference == 0
+    (row, _) = bind(every, Fake({there: lambda x: x.reshape(-1, 2)[1:]}, "two"), frames()).rows
+    assert row.difference == float("inf")

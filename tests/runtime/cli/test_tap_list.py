@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ...rows_models import regions, views
 from .outcomes import error_of
 
 FACTORY = """
@@ -31,13 +32,25 @@ def test_the_taps_of_a_model_as_json(outrider, model):
     taps = {tap["name"]: tap for tap in facts["taps"]}
     assert list(taps) == ["conv", "relu", "flat", "logits"]
     assert taps["relu"] == {
-        "name": "relu", "kind": "relu", "shape": [6, 8, 8], "layout": "NCHW", "dtype": "float32",
+        "name": "relu", "kind": "relu", "shape": [6, 8, 8], "rows": 1, "layout": "NCHW", "dtype": "float32",
         "neurons": {"channel": 6, "unit": 384}, "chosen_by": ["auto", "first", "stages"], "modules": [], "moved": None,
         "obstacle": None,
     }  # fmt: skip
     assert taps["conv"]["moved"] == {"to": "relu", "why": "ONNX Runtime fuses the conv with the relu that reads it"}
     assert taps["logits"]["neurons"] == {"unit": 10}
     assert not any(taps[name]["chosen_by"] for name in ("conv", "flat", "logits"))
+
+
+def test_rows_are_told_where_a_frame_has_not_one(outrider, tmp_path):
+    (tmp_path / "views.onnx").write_bytes(views())
+    (tmp_path / "regions.onnx").write_bytes(regions())
+    found = []
+    for path in ("views.onnx", "regions.onnx"):
+        taps = {tap["name"]: tap["rows"] for tap in json.loads(outrider("inspect", path, "--json").out)["taps"]}
+        found.append((taps["r"], taps["d"]))
+    assert found == [(4, 4), (1, None)]
+    assert "4 of 8x6x6 NCHW" in outrider("inspect", "views.onnx").out
+    assert "? of 6 NC" in outrider("inspect", "regions.onnx").out
 
 
 def test_every_name_listed_can_be_asked_for(outrider, model):

@@ -40,10 +40,26 @@ def test_every_layout_becomes_height_width_channels(shape, expected):
     assert small[0, 0, 0] == 0
 
 
-@pytest.mark.parametrize("shape", [(5,), (2, 20, 30), (2, 3, 20, 30), (20, 30, 2), (0, 20), (3, 0, 5), ()])
+@pytest.mark.parametrize(
+    "shape", [(5,), (2, 20, 30), (3, 2, 20, 30, 5), (0, 3, 20, 30), (20, 30, 2), (0, 20), (3, 0, 5), ()]
+)
 def test_what_is_no_picture_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected a picture of 1, 3 or 4 channels, got shape \("):
         shrink(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kept"),
+    [
+        ((3, 5, 20, 30), lambda clip: clip[:, -1].transpose(1, 2, 0)),  # channels, moments
+        ((6, 3, 20, 30), lambda views: views[-1].transpose(1, 2, 0)),
+        ((5, 20, 30, 3), lambda clip: clip[-1]),
+        ((2, 6, 3, 20, 30), lambda frames: frames[-1, -1].transpose(1, 2, 0)),
+    ],
+)
+def test_of_several_pictures_the_last_is_kept(shape, kept):
+    frame = np.random.default_rng(0).random(shape)
+    np.testing.assert_array_equal(shrink(frame), kept(frame))
 
 
 def test_bytes_stay_shares_are_spread_and_the_rest_is_stretched():
