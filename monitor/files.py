@@ -18,9 +18,8 @@ from ..coverage import Signature, describe_criterion, make_criterion
 from .calibration import Calibration
 from .data.spool import FrameSpool
 from .errors import OutriderError, ProfileError
-from .judging.places import told_apart
 from .logic import Logic, Scales, describe_logic, make_logic
-from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
+from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 
 FORMAT = 1
 _KEY = "outrider"

@@ -11,8 +11,8 @@ from ..networks import Network, Observation, probabilities
 from .data.arrays import as_array, finite_rows
 from .data.batches import check_labels
 from .errors import ProfileError, warn
-from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of, told_apart
-from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes
+from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of
+from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 
 
 def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int) -> Profile:

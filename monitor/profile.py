@@ -14,7 +14,6 @@ from ..coverage import Criterion, Joined, Signature, join
 from ..networks import Network, Preprocessing, Tap
 from ..networks.renamed import renamed_attribute
 from .data.spool import FrameSpool
-from .judging.places import told_apart
 
 
 @dataclass(frozen=True)
@@ -133,6 +132,11 @@ def _short(fact: Any) -> Any:
 def gives_codes(tap: Tap) -> bool:
     """Whether the neurons of a tap are uint8 codes."""
     return tap.dtype in ("uint8", "int8") and tap.neurons == "unit"
+
+
+def told_apart(tap: Tap) -> bool:
+    """Whether a map of class scores tells the classes of a tap's places: places of the picture, of one row a frame."""
+    return tap.neurons == "pixel" and tap.rows == 1 and len(tap.map_sizes) <= 2
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from ...coverage import Joined
 from ..data.arrays import finite_rows
 from ..kernels import verdicts as kernels
-from ..profile import Profile, gives_codes
-from .places import Shape, middles, sample_shape, samples_of, told_apart
+from ..profile import Profile, gives_codes, told_apart
+from .places import Shape, middles, sample_shape, samples_of
 
 Step = Callable[[], object]
 Activations = Sequence[np.ndarray]

@@ -42,11 +42,6 @@ def samples_of(tap: Tap) -> int | None:
     return None if tap.rows is None else math.prod(sample_shape(tap) or ())
 
 
-def told_apart(tap: Tap) -> bool:
-    """Whether a map of class scores tells the classes of a tap's places: places of the picture, of one row a frame."""
-    return tap.neurons == "pixel" and tap.rows == 1 and len(tap.map_sizes) <= 2
-
-
 def rows_of_frames(seen: Observation, index: int, tap: Tap, n: int) -> np.ndarray:
     """(n,) int64: the rows among the activations of a tap that are each frame's, one frame behind the other.
 

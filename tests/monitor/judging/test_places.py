@@ -17,7 +17,8 @@ from outrider.monitor import (
     Status,
     describe_profile,
 )
-from outrider.monitor.judging.places import nearest, place_shape, sample_shape, samples_of, told_apart
+from outrider.monitor.judging.places import nearest, place_shape, sample_shape, samples_of
+from outrider.monitor.profile import told_apart
 from outrider.networks import Network, Observation, Tap, Taps
 
 from ..conftest import NumpyNetwork, batches
