@@ -11,17 +11,20 @@ from .neurons import FIRST
 from .selectors import ACTIVATIONS, GATES, OUTPUT, did_you_mean, matches, shown, some, split_selector
 from .tap import RANKS, Candidate
 
+_WAYS = {2: ("NCL", "NLC"), 4: ("NCDHW", "NDHWC")}
 _WORDS = frozenset(("auto", "first", "stages"))
 
 
 def undecided(candidate: Candidate) -> Candidate:
-    """A candidate of two axes behind the batch, signals or tokens, whose channel axis nothing tells.
+    """A candidate of two axes behind the batch, signals or tokens, or of four, whose channel axis nothing tells.
 
     It cannot be tapped until `with_layouts` says it. Others come back as they are: maps of unknown axis count as NCHW.
+    Four axes may be those of a volume, or several maps side by side.
     """
-    if candidate.obstacle or len(candidate.shape) != 2:
+    if candidate.obstacle or len(candidate.shape) not in _WAYS:
         return candidate
-    obstacle = f"its channel axis cannot be told: say layouts={{{candidate.name!r}: 'NCL'}} or 'NLC'"
+    first, last = _WAYS[len(candidate.shape)]
+    obstacle = f"its channel axis cannot be told: say layouts={{{candidate.name!r}: {first!r}}} or {last!r}"
     return replace(candidate, layout="", obstacle=obstacle)
 
 
@@ -51,11 +54,12 @@ def warn_of_undecided(candidates: Sequence[Candidate], selectors: str | Sequence
     usable = {candidate.kind for candidate in candidates if not candidate.obstacle}
     if _WORDS.intersection(patterns):
         kinds |= ACTIVATIONS if usable & ACTIVATIONS else ACTIVATIONS | GATES
-    left = [c.name for c in candidates if c.kind in kinds and c.obstacle and c.shape and not c.layout]
+    left = [c for c in candidates if c.kind in kinds and c.obstacle and c.shape and not c.layout]
     if left:
+        first, last = _WAYS.get(len(left[0].shape), _WAYS[2])
         warnings.warn(
-            f"left out {some(left)}: the channel axis cannot be told; say layouts={{{left[0]!r}: 'NCL'}} where the"
-            " channels come before the steps, or 'NLC'",
+            f"left out {some([c.name for c in left])}: the channel axis cannot be told; say"
+            f" layouts={{{left[0].name!r}: {first!r}}} where the channels come before the steps, or {last!r}",
             NetworkWarning,
             stacklevel=3,
         )

@@ -28,6 +28,8 @@ def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
         last = None if axis is None else axis in (-1, len(seen.shape) - 1)
         again = _as_many_again(seen, trial) if axis == 1 and len(seen.shape) > 2 else seen.again
         found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last, again=again)
+    if name in graph.counted and found.rows != 1:  # the runs may have found as many in every frame by chance
+        found = replace(found, rows=None)
     if found.rows is None and trial.fixed not in (None, 1):
         obstacle = f"expected as many rows for every frame, as the model fixes batches of {trial.fixed}"
         return Candidate(name, kind, obstacle=f"{obstacle}; export it with an open batch or a batch of 1", paths=paths)

@@ -36,6 +36,13 @@ def test_a_signal_of_unknown_axis_waits_for_its_layout():
     assert (tap.layout, tap.size) == ("NLC", 128)
 
 
+def test_a_volume_of_unknown_axis_waits_for_its_layout_too():
+    volume = undecided(Candidate("v", "relu", (6, 3, 8, 9), "NCDHW", "float32"))
+    assert volume.obstacle == "its channel axis cannot be told: say layouts={'v': 'NCDHW'} or 'NDHWC'"
+    (found,) = with_layouts([volume], {"v": "NDHWC"})
+    assert (found.layout, found.obstacle, found.tap("channel").size) == ("NDHWC", "", 9)
+
+
 @pytest.mark.parametrize(
     ("told", "found"),
     [

@@ -9,6 +9,7 @@ from ..files import external_tensors
 from ..proto import Fragment, parse_model
 from ..validation import check_graph, inner_tensors
 from .attention import attention_heads
+from .counted import counted_tensors
 from .layouts import channel_axes
 from .moves import Fusions, MovedTap
 from .nodes import Nodes, kind_of
@@ -25,6 +26,7 @@ class OnnxGraph:
     operator; those that end an activation written in several nodes (x * Sigmoid(x)) bear its name, codes that of what
     is quantised. inside: the tensors inside such an activation or a layer norm, with the one that ends it. heads: the
     tensors with what attention heads return, with their number where the graph says it.
+    counted: those whose length depends on what is in a frame; see `counted_tensors`.
     paths: the modules that these tensors are the results of, where the exporter kept them; see `module_paths`.
     outputs, metadata: of the file. external: the files beside it that hold weights; external_tensors: what is in them.
     inner: the tensors inside subgraphs and local functions, each with its operator and the node it lies in.
@@ -50,6 +52,7 @@ class OnnxGraph:
             self.heads = attention_heads(self.nodes)
             self.kinds.update(dict.fromkeys(self.heads, "attention"))
             self._channel_axes = channel_axes(self.nodes)
+            self.counted = counted_tensors(self.nodes)
             self.paths = module_paths(graph, self.kinds)
         except (ArithmeticError, LookupError, RecursionError, TypeError) as error:
             raise ValueError(
