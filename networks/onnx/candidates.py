@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..network import NetworkWarning
 from ..selectors import OUTPUT
-from ..tap import Candidate, Tap, candidate
+from ..tap import Candidate, Tap, candidate, rows_of
 from .reading.graph import OnnxGraph
 from .reading.moves import MovedTap
 from .trial import SeenTensor, TrialRun
@@ -104,12 +104,16 @@ def _as_many_again(seen: SeenTensor, trial: TrialRun) -> tuple[int, int] | None:
 def _heads(name: str, seen: SeenTensor, batch: int, heads: int | None) -> Candidate | None:
     """The result of attention heads in any shape that exporters write; None where the heads cannot be told."""
     shape = seen.shape
-    if len(shape) == 4 and shape[0] == batch:
-        return Candidate(name, "attention", shape[1:], "NHLC", seen.dtype)
+    if len(shape) == 4:
+        rows, obstacle = rows_of(batch, shape[0], seen.again)
+        return None if obstacle else Candidate(name, "attention", shape[1:], "NHLC", seen.dtype, rows=rows)
     if len(shape) != 3 or shape[0] is None or shape[2] is None:
         return None
     if heads and shape[0] == batch and shape[2] % heads == 0:
         return Candidate(name, "attention", (shape[1], heads, shape[2] // heads), "NLHC", seen.dtype)
     if shape[0] > batch and shape[0] % batch == 0:
-        return Candidate(name, "attention", (shape[0] // batch, *shape[1:]), "NHLC", seen.dtype)
+        rows, rest = divmod(shape[0] // batch, heads or shape[0] // batch)
+        if rows and not rest:
+            own = shape[0] // batch // rows, *shape[1:]
+            return Candidate(name, "attention", own, "NHLC", seen.dtype, rows=rows)
     return None

@@ -104,3 +104,30 @@ def test_what_is_no_row_of_a_frame_has_an_obstacle():
 def test_a_fixed_batch_tells_the_rows_of_maps_and_no_others():
     network = OnnxNetwork(views(1), taps="auto", neurons="channel")
     assert [(tap.name, tap.rows) for tap in network.taps] == [("r", 4), ("e", 1), ("y", 1)]
+
+
+@pytest.mark.parametrize(("shape", "joined"), [((-1, 2, 5, 3), False), ((-1, 5, 3), True)])
+def test_attention_inside_windows_has_rows_of_heads(shape, joined, chain):
+    """Three windows a frame, two heads, five tokens of three channels; exporters also join windows and heads."""
+    nodes = [
+        ("Reshape", "x s", "q", {}),
+        ("Transpose", "q", "k", {"perm": [0, 2, 1] if joined else [0, 1, 3, 2]}),
+        ("MatMul", "q k", "m", {}),
+        ("Softmax", "m", "p", {"axis": -1}),
+        ("MatMul", "p q", "a", {}),
+        ("Reshape", "a back", "y", {}),
+    ]
+    constants = [("s", np.array(shape, np.int64)), ("back", np.array([-1, 90], np.int64))]
+    network = OnnxNetwork(
+        chain(*nodes, shape=("n", 90), constants=constants), taps="a", neurons=("channel", "head"), classes=None
+    )
+    x = np.random.default_rng(0).normal(size=(4, 90)).astype(np.float32)
+    a = network.observe(x).output.reshape(-1, 2, 5, 3)
+    if joined:  # nothing in the graph tells heads from windows
+        assert [(tap.shape, tap.rows) for tap in network.taps] == [((6, 5, 3), 1)] * 2
+        a = a.reshape(4, 6, 5, 3)
+    else:
+        assert [(tap.shape, tap.rows, tap.size) for tap in network.taps] == [((2, 5, 3), 3, 6), ((2, 5, 3), 3, 2)]
+    means, norms = network.observe(x).activations
+    np.testing.assert_allclose(means, a.mean(2).reshape(len(a), -1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(norms, np.sqrt((a**2).mean((2, 3))), rtol=1e-5, atol=1e-6)
