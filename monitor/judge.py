@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation
-from ..networks.network import Buffered, fits, without_batch
+from ..networks.network import Buffered, fits
 from .calibration import Calibration
 from .data.arrays import all_finite, as_array, finite_rows
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
@@ -208,7 +208,7 @@ class FrameJudge(Judge):
         fixed = None if self.source is None else self.source.seen
         super().__init__(network, profile, 1, logic, calibration, fixed)
         self._observe = (self.source or network).observe
-        self._take = self._without_batch if fixed is None else _copy_of(fixed.output)
+        self._take = self._without_batch if fixed is None else _copy_of(fixed.output, network.unbatched(fixed.output))
         self._deviation, self._score = self.deviations[0], self.score
         self._has_classes = network.classes is not None
         self._names, self._above = profile.names, np.empty(len(profile.columns), np.int64)
@@ -298,12 +298,12 @@ def _buffered(network: Network) -> Buffered | None:
         return None
 
 
-def _copy_of(output: Any) -> Callable[[], Any]:
-    """What copies an output that is always in the same place."""
+def _copy_of(output: Any, taken: Any) -> Callable[[], Any]:
+    """What copies an output that is always in the same place; taken: what `Network.unbatched` makes of it."""
     if isinstance(output, tuple):
-        takes = [_copy_of(value) for value in output]
+        takes = [_copy_of(*pair) for pair in zip(output, taken, strict=True)]
         return lambda: tuple(take() for take in takes)
-    if output.ndim > 1 and len(output) == 1:
-        copy: Callable[[], Any] = output[0].copy
+    if isinstance(taken, np.ndarray):  # a view
+        copy: Callable[[], Any] = taken.copy
         return copy
-    return lambda: without_batch(output.copy())
+    return lambda: output[0]  # a number, which numpy makes anew

@@ -22,6 +22,8 @@ class NetworkFacts:
 
     map_classes: the classes that a map of class scores tells apart, None for a network without one.
     scores_output: which output holds the class scores, where the network says so and no tap does; ``logits`` in a file.
+    scores: the kind of the class scores, None without classes and where nothing but logits is possible. batch_axis:
+    False for a graph that takes one frame, otherwise None.
     """
 
     engine: str
@@ -32,6 +34,8 @@ class NetworkFacts:
     preprocessing: dict[str, Any] | None = None
     map_classes: int | None = None
     scores_output: int | str | None = None
+    scores: str | None = None
+    batch_axis: bool | None = None
 
     @classmethod
     def of(cls, network: Network, taps: Iterable[Tap]) -> NetworkFacts:
@@ -39,7 +43,11 @@ class NetworkFacts:
         shape = tuple(network.input_shape)
         of_map, output = network.map_classes, network.scores_output
         same = network.engine, network.fingerprint, network.classes, shape, tuple(taps), preprocessing
-        return cls(*same, of_map, output)
+        # What is so of most networks is not written; an ONNX graph may say otherwise than its user.
+        told = (network.classes or of_map) and (network.engine == "onnx" or network.scores == "probabilities")
+        scores = network.scores if told else None
+        batch_axis = False if getattr(network, "batch_axis", None) is False else None
+        return cls(*same, of_map, output, scores, batch_axis)
 
     def classes_of(self, tap: int) -> int:
         """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""
@@ -58,6 +66,8 @@ class NetworkFacts:
         if self.engine == "onnx":
             outputs = [tap.name for tap in self.taps if tap.kind == "output"]
             options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
+            told = {"scores": self.scores, "batch_axis": self.batch_axis}
+            options |= {name: value for name, value in told.items() if value is not None}
         return options
 
     def differences(self, other: NetworkFacts) -> list[str]:
@@ -77,6 +87,8 @@ class NetworkFacts:
             lines.append(f"preprocessing: expected {self.preprocessing}, got {other.preprocessing}")
         if None not in (self.scores_output, other.scores_output) and self.scores_output != other.scores_output:
             lines.append(f"output with the class scores: expected {self.scores_output!r}, got {other.scores_output!r}")
+        if None not in (self.scores, other.scores) and self.scores != other.scores:
+            lines.append(f"class scores: expected {self.scores}, got {other.scores}")
         there = {tap.id: tap for tap in other.taps}
         for tap in self.taps:
             if tap.id not in there:
@@ -90,7 +102,7 @@ class NetworkFacts:
         """The facts in JSON types."""
         facts = asdict(self)
         facts["logits"] = facts.pop("scores_output")
-        for name in ("map_classes", "logits"):
+        for name in ("map_classes", "logits", "scores", "batch_axis"):
             if facts[name] is None:
                 del facts[name]
         for tap in facts["taps"]:
@@ -112,8 +124,13 @@ class NetworkFacts:
             raise ValueError(f"expected a map of 2 classes or more, got {of_map!r}")
         if not (output is None or isinstance(output, (int, str))):
             raise ValueError(f"expected the index or name of an output, got {output!r}")
+        scores, batch_axis = facts.get("scores"), facts.get("batch_axis")
+        if scores not in (None, "logits", "probabilities"):
+            raise ValueError(f"expected scores 'logits' or 'probabilities', got {scores!r}")
+        if batch_axis not in (None, False):
+            raise ValueError(f"expected a batch_axis that is left out or false, got {batch_axis!r}")
         texts = str(facts["engine"]), str(facts["fingerprint"])
-        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, output)
+        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, output, scores, batch_axis)
 
 
 def _shape(sizes: list[Any]) -> tuple[int | None, ...]:

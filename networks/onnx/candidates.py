@@ -25,6 +25,8 @@ def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
     found = _heads(name, seen, trial.batch, graph.heads[name]) if name in graph.heads else None
     if found is None:
         axis = graph.channel_axis(name)
+        if axis is not None and axis >= 0 and name in trial.bare:
+            axis += 1
         last = None if axis is None else axis in (-1, len(seen.shape) - 1)
         again = _as_many_again(seen, trial) if axis == 1 and len(seen.shape) > 2 else seen.again
         found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last, again=again)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .proto import all_nodes, parse_model, subgraphs
 from .validation import data_bytes
@@ -65,8 +67,10 @@ def check_external(tensors: Sequence[External], folder: Path) -> None:
             )
 
 
-def fingerprint(data: bytes, tensors: Sequence[External], folder: Path | None) -> str:
-    """SHA-256 of a model's bytes, and of the files with its weights where it has some."""
+def fingerprint(
+    data: bytes, tensors: Sequence[External], folder: Path | None, feeds: Mapping[str, Any] | None = None
+) -> str:
+    """SHA-256 of a model's bytes, of the files with its weights where it has some, and of its feeds by name."""
     digest = hashlib.sha256(data)
     for location in sorted({tensor.location for tensor in tensors}):
         if folder is None:
@@ -76,11 +80,15 @@ def fingerprint(data: bytes, tensors: Sequence[External], folder: Path | None) -
         with (folder / location).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
+    for name, values in sorted((feeds or {}).items()):
+        array = np.ascontiguousarray(values)
+        digest.update(f"{name!r} {array.dtype.str} {np.shape(values)}".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def onnx_fingerprint(path: str | os.PathLike[str]) -> str:
-    """What `OnnxNetwork(path).fingerprint` is, without an engine: SHA-256 of the file and its files of weights.
+def onnx_fingerprint(path: str | os.PathLike[str], feeds: Mapping[str, Any] | None = None) -> str:
+    """What `OnnxNetwork(path, feeds=feeds).fingerprint` is, without an engine: see `fingerprint`.
 
     Raises FileNotFoundError, and ValueError for a file that is no ONNX model.
     """
@@ -88,7 +96,7 @@ def onnx_fingerprint(path: str | os.PathLike[str]) -> str:
     data = read_model(path)
     tensors = external_tensors(parse_model(data))
     check_external(tensors, path.parent)
-    return fingerprint(data, tensors, path.parent)
+    return fingerprint(data, tensors, path.parent, feeds)
 
 
 def _tensors(model: Any) -> Iterator[Any]:
@@ -103,6 +111,8 @@ def _tensors(model: Any) -> Iterator[Any]:
         if attribute.HasField("sparse_tensor"):
             yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
         yield from attribute.tensors
+        for sparse in attribute.sparse_tensors:
+            yield from (sparse.values, sparse.indices)
 
 
 def _external(tensor: Any) -> External:

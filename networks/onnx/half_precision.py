@@ -24,9 +24,8 @@ def warn_of_rounding(
     runtime: Runtime, bare: Any, tapped: Any, trial: TrialRun, outputs: Sequence[str], taps: Sequence[str]
 ) -> None:
     """Warn where a session with taps of these names gives other outputs for noise than the one without taps."""
-    values = np.random.default_rng(0).normal(size=(trial.batch, *trial.sample))
-    frames = values.astype(trial.dtype) if "float" in trial.dtype else np.zeros(values.shape, trial.dtype)
-    one, other = (runtime.run(session, list(outputs), {trial.input: frames}) for session in (bare, tapped))
+    frames = trial.noise()
+    one, other = (runtime.run(session, list(outputs), frames) for session in (bare, tapped))
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True)):
         warnings.warn(
             "the outputs differ from those of the bare model in the last digits of half precision, because ONNX Runtime"

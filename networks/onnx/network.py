@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
-from ..inputs import each, frames_in
-from ..network import Network, Observation, fits
-from ..neurons import fill_neurons, reduce_to_neurons
+from ..inputs import Input, together
+from ..network import Network, Observation, without_batch
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
+from ..scores import LOGITS, PROBABILITIES, check_kind
 from ..selectors import DEFAULT_TAPS, OUTPUT, choose, stands_for
-from ..tap import Tap, Taps
-from .buffers import BufferedNetwork, Buffers, Fill, shapes_are_fixed
+from ..tap import Taps
+from .buffers import BufferedNetwork, Buffers, shapes_are_fixed
 from .candidates import candidates_of, usable_moves, where_kept
 from .feeds import with_feeds
 from .files import check_external, fingerprint, read_model
 from .half_precision import may_round, warn_of_rounding
-from .pooling import add_neurons, join_neurons, rows_alike
-from .proto import Fragment
+from .reading.entries import InputShape, checked
 from .reading.graph import OnnxGraph
+from .reading.probabilities import are_probabilities
+from .readout import neurons_out
 from .session import Runtime
-from .trial import try_out
+from .trial import TrialRun, try_out
 
 
 class OnnxNetwork(Network):
@@ -38,24 +36,35 @@ class OnnxNetwork(Network):
     model: a path or the bytes of a file. taps, neurons: as `choose` says; names are those of the tensors in the file,
     and the paths of the modules that PyTorch's exporters keep in it mean what these modules return.
     Channels of NCHW maps are pooled in the graph, so that a few numbers leave it instead of the map. The outputs of the
-    model stay the same bit for bit. classes: how many, ``auto`` to take it from an output (batch, 2 or more), None for
-    a network without classes, or ``pixel`` where the scores are a map (batch, classes, height, width), also with its
-    axes in another order that the graph tells. scores_output: index or name of the output with the class scores; a
-    model with several outputs has classes only where one of them is named so. threads: inside one operator; they do
-    not spin. input_shape: of one sample. Sizes stay open where the model leaves them open and None stands here; then
-    no tap is taken unit by unit.
+    model stay the same bit for bit.
 
-    feeds: values for all inputs but one, the same for every frame. buffers: batches of this many frames go through
-    arrays that are bound once. `observe` then returns views of these. They are valid until its next call, which must
-    come from the same thread.
+    classes: how many, ``auto`` to take it from an output (batch, 2 or more) or (batch, 2 or more, 1, 1), None for a
+    network without classes, 2 also for an output of one number a frame, or ``pixel`` where the scores are a map (batch,
+    classes, height, width), also with its axes in another order that the graph tells. scores_output: index or name of
+    the output with the class scores; a model with several outputs has classes only where one of them is named so.
+    scores: ``logits``, ``probabilities``, or ``auto``: probabilities where they come out of a softmax, or the one
+    number of two classes out of a sigmoid. threads: inside one operator; they do not spin.
+
+    Every input whose value is not in `feeds` changes with the frame: a batch of several inputs is a tuple of arrays in
+    the order of `inputs`, or a mapping by their names, each of the input's own dtype. feeds: values that are the same
+    for every frame. input_shape: of one frame; of several inputs a mapping by name, or a shape for each. Sizes stay
+    open where the model leaves them open and None stands here; then no tap is taken unit by unit. batch_axis: whether
+    the first axis of the inputs is the batch; False: a run takes one frame. Left out, it is, but a model whose input
+    may be either, (3, 64, 64), is refused where input_shape does not tell.
+
+    buffers: batches of this many frames go through arrays that are bound once. `observe` then returns views of these.
+    They are valid until its next call, which must come from the same thread.
 
     exact: tap what is asked. Otherwise a tap moves from a tensor that ONNX Runtime fuses away to the next one that it
     computes; `moved` and a NetworkWarning say so.
 
-    A model with a fixed batch size is run in pieces of that size. The constructor builds all sessions. The engine reads
-    the weights in files beside the model; the fingerprint reads them piece by piece.
+    A model with a fixed batch size is run in pieces of that size. Frames are run one by one where the graph takes one
+    frame, or a batch of one of which an output has no batch axis; the output for several is a list then, of the
+    outputs that the bare model gives for each frame, and that for one is the bare model's.
+    The constructor builds all sessions. The engine reads the weights in files beside the model; the fingerprint reads
+    them piece by piece.
     Raises FileNotFoundError without a file; ImportError without onnxruntime; ValueError for a file that is no model or
-    that ONNX Runtime cannot run, more than one input, and taps or providers that do not exist.
+    that ONNX Runtime cannot run, inputs of different batch sizes, and taps or providers that do not exist.
     """
 
     engine = "onnx"
@@ -69,14 +78,17 @@ class OnnxNetwork(Network):
         neurons: str | Sequence[str] = "channel",
         classes: int | str | None = "auto",
         scores_output: int | str | None = None,
+        scores: str = "auto",
         providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
         threads: int = 1,
         preprocessing: Preprocessing | None = None,
         exact: bool = False,
-        input_shape: Sequence[int | None] | None = None,
+        input_shape: InputShape | None = None,
+        batch_axis: bool | None = None,
         feeds: Mapping[str, Any] | None = None,
         buffers: int | None = None,
     ) -> None:
+        check_kind(scores, "auto")
         runtime = Runtime(providers, threads)
         folder = None if isinstance(model, bytes) else Path(model).parent.absolute()
         data = model if isinstance(model, bytes) else read_model(Path(model))
@@ -85,7 +97,7 @@ class OnnxNetwork(Network):
             raise ValueError("expected a bare model, got one that carries a monitor; give the one it was exported from")
         if folder is not None:
             check_external(graph.external_tensors, folder)
-        self.fingerprint = fingerprint(data, graph.external_tensors, folder)
+        self.fingerprint = fingerprint(data, graph.external_tensors, folder, feeds)
         self.preprocessing = preprocessing
         self._outputs = list(graph.outputs)
 
@@ -97,18 +109,24 @@ class OnnxNetwork(Network):
         ]
         moves = {} if exact else graph.moves(wanted, lambda: runtime.optimised(graph.with_outputs(()), folder))
         wanted += (move.taken for move in moves.values())
-        trial = try_out(runtime, graph, folder, wanted, input_shape)
-        self._input, self.dtype, self._fixed = trial.input, trial.dtype, trial.fixed
+        trial = try_out(runtime, graph, folder, wanted, input_shape, batch_axis)
+        self._inputs, self._fixed, self.batch_axis = trial.inputs, trial.fixed, trial.entries.batch_axis
         self.input_shape: tuple[int | None, ...] = trial.shape
+        self.dtype = trial.inputs[0].dtype
+        self._whole, self._bare = trial.whole, trial.bare
+        self._names = [one.name for one in trial.inputs]
+        self._usual = np.dtype(self.dtype), self.input_shape if len(trial.inputs) == 1 else None
 
-        scores = _pick(graph.outputs, scores_output)
+        name = _pick(graph.outputs, scores_output)
         if scores_output is None and len(graph.outputs) > 1 and classes == "auto":
             classes = None
-        self._map_axis = graph.channel_axis(scores) or 1
-        self.classes, self.map_classes = trial.count_classes(scores, classes, self._map_axis)
-        self.scores_output: str | None = None if self.map_classes is None else scores
-        self._splits = all(trial.tensors[name].shape[:1] == (trial.batch,) for name in graph.outputs)
-        candidates = candidates_of(graph, trial, scores, self.classes)
+        self._map_axis = _map_axis(graph, trial, name)
+        self.classes, self.map_classes = trial.count_classes(name, classes, self._map_axis)
+        self.scores_output: str | None = None if self.map_classes is None else name
+        self.score_shape = trial.tensors[name].shape[1:]
+        """The shape of the class scores of a frame, as the graph has them."""
+        self.scores = _kind_of_scores(graph, trial, name, self.classes) if scores == "auto" else scores
+        candidates = candidates_of(graph, trial, name, self.classes)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
             selectors.remove("first:unit")
         chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]
@@ -117,7 +135,7 @@ class OnnxNetwork(Network):
             chosen.append(candidates[-1].tap("unit"))
         self.taps = Taps(chosen)
 
-        fragment, self._fetched, self._reads = _neurons_out(graph, self.taps)
+        fragment, self._fetched, self._reads = neurons_out(graph, self.taps, self.scores, self._bare)
         self._varying = [index for index, tap in enumerate(self.taps) if tap.rows is None]
         self._session = runtime.session(graph.with_fragment(fragment), folder)
         if risky := [tap.name for tap in self.taps if may_round(tap)]:
@@ -127,22 +145,32 @@ class OnnxNetwork(Network):
         self.buffers = buffers
         self._buffered = None if buffers is None else self._bound(buffers)
 
-    def observe(self, batch: np.ndarray) -> Observation:
-        """Run a batch, (n, *input_shape) of the model's dtype, and return the outputs with the activations at the taps.
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs that change with the frame, in the order of the graph."""
+        return self._inputs
+
+    def observe(self, batch: Any) -> Observation:
+        """Run a batch, (n, *shape) of each input's dtype, and return the outputs with the activations at the taps.
 
         Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError after `close`.
         """
-        if self._buffered is not None and len(batch) == self._buffered.size:
-            return self._buffered.observe(batch)
-        seen = self._observation(self._run(self._fetched, batch))
-        return self._with_rows(seen, batch) if self._varying else seen
+        parts = self._check(batch)
+        if self._buffered is not None and len(parts[0]) == self._buffered.size:
+            return self._buffered.observe(together(parts))
+        if self._one_by_one(len(parts[0])):
+            each = [self._observation(values) for values in self._run_each(self._fetched, parts)]
+            frames, seen = [one.activations for one in each], each[0] if len(each) == 1 else _joined(each)
+        else:
+            seen = self._observation(self._run(self._fetched, parts))
+            frames = [seen.activations]
+            if self._varying and len(parts[0]) > 1:
+                runs = self._run_each(self._fetched, parts)
+                frames = [tuple(read(values) for read in self._reads) for values in runs]
+        return self._with_rows(seen, frames) if self._varying else seen
 
-    def _with_rows(self, seen: Observation, batch: Any) -> Observation:
-        """The same with the rows of each frame, at taps where they vary. Each frame is run by itself to know them."""
-        frames = [seen.activations]
-        if (n := frames_in(batch)) > 1:
-            runs = (self._run(self._fetched, each(batch, itemgetter(slice(i, i + 1)))) for i in range(n))
-            frames = [tuple(read(values) for read in self._reads) for values in runs]
+    def _with_rows(self, seen: Observation, frames: Sequence[tuple[np.ndarray, ...]]) -> Observation:
+        """The same with the rows of each frame, at taps where they vary. frames: the activations of each by itself."""
         parts = {index: [activations[index] for activations in frames] for index in self._varying}
         rows = {index: np.array([len(part) for part in own], np.int64) for index, own in parts.items()}
         activations = tuple(
@@ -152,12 +180,16 @@ class OnnxNetwork(Network):
 
     def _observation(self, values: list[Any]) -> Observation:
         activations = tuple(read(values) for read in self._reads)
-        outputs = len(self._outputs)
-        output = values[0] if outputs == 1 else tuple(values[:outputs])
+        output = self._output(values)
         if self.scores_output is not None:
             scores = values[self._outputs.index(self.scores_output)]
+            scores = scores[None] if self.scores_output in self._bare else scores
             return Observation(output, None, activations, np.moveaxis(scores, self._map_axis, 1))
         return Observation(output, None if self.classes is None else activations[-1], activations)
+
+    def _output(self, values: list[Any]) -> Any:
+        outputs = len(self._outputs)
+        return values[0] if outputs == 1 else tuple(values[:outputs])
 
     def buffered(self, size: int) -> BufferedNetwork:
         """This network with arrays of its own for batches of one size, apart from those of `buffers`.
@@ -171,13 +203,29 @@ class OnnxNetwork(Network):
             raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
         return self._bound(size)
 
-    def run(self, batch: np.ndarray) -> Any:
-        """The outputs for a batch, (n, *input_shape) of the model's dtype: an array, or a tuple of several.
+    def run(self, batch: Any) -> Any:
+        """The outputs for a batch, (n, *shape) of each input's dtype: an array, or a tuple of several.
 
         ONNX Runtime computes the taps here too, but returns none: it runs every node of a session, whatever is fetched.
         """
-        values = self._run(self._outputs, batch)
-        return values[0] if len(values) == 1 else tuple(values)
+        parts = self._check(batch)
+        if not self._one_by_one(len(parts[0])):
+            return self._output(self._run(self._outputs, parts))
+        outputs = [self._output(values) for values in self._run_each(self._outputs, parts)]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def unbatched(self, output: Any) -> Any:
+        """The output for one frame without its batch axis, of which an output that has none keeps all axes.
+
+        Which have one was seen when the network was opened. They are those whose first size followed the batch. Where
+        the model fixes the batch to one, they are those that it declares so.
+        """
+        values = output if len(self._outputs) > 1 else (output,)
+        taken = tuple(
+            value if name in self._whole else without_batch(value)
+            for name, value in zip(self._outputs, values, strict=True)
+        )
+        return taken if len(self._outputs) > 1 else taken[0]
 
     def close(self) -> None:
         """Release the session and its buffers."""
@@ -186,7 +234,10 @@ class OnnxNetwork(Network):
         self._session = self._buffered = None
 
     def __repr__(self) -> str:
-        return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
+        if len(self._inputs) == 1:
+            return f"OnnxNetwork(input {self.input_shape}, {self.dtype}): {len(self.taps)} taps"
+        takes = ", ".join(f"{one.name} {one.shape} {one.dtype}" for one in self._inputs)
+        return f"OnnxNetwork(inputs {takes}): {len(self.taps)} taps"
 
     def _refuse_varying(self) -> None:
         if self._varying:
@@ -197,10 +248,14 @@ class OnnxNetwork(Network):
         self._refuse_varying()
         if size < 1 or self._fixed not in (None, size):
             raise ValueError(f"expected buffers for {self._fixed or '1 or more'} frames, got {size}")
-        shape = [side for side in self.input_shape if side is not None]
-        if len(shape) < len(self.input_shape):
-            raise ValueError(f"expected known input sizes for buffers, got {self.input_shape}; say input_shape=")
-        buffers = Buffers(self._session, self._input, self._fetched, np.zeros((size, *shape), self.dtype))
+        zeros = {}
+        for one in self._inputs:
+            shape = [side for side in one.shape if side is not None]
+            if len(shape) < len(one.shape):
+                of = f" of input {one.name!r}" if len(self._inputs) > 1 else ""
+                raise ValueError(f"expected known input sizes for buffers, got {one.shape}{of}; say input_shape=")
+            zeros[one.name] = np.zeros((size, *shape), one.dtype)
+        buffers = Buffers(self._session, zeros, self._fetched, batch_axis=self.batch_axis)
         seen = self._observation(buffers.values)
         fills = [
             fill
@@ -212,36 +267,42 @@ class OnnxNetwork(Network):
         self._handed_out.add(own)
         return own
 
-    def _run(self, names: list[str], batch: np.ndarray) -> list[Any]:
-        session = self._check(batch)
-        if self._fixed in (None, len(batch)):
-            return session.run(names, {self._input: batch})
-        if not self._splits:
+    def _one_by_one(self, n: int) -> bool:
+        """Whether each frame of n needs a run of its own."""
+        return not self.batch_axis or (self._fixed == 1 and n > 1 and bool(self._whole))
+
+    def _run_each(self, names: list[str], parts: Sequence[np.ndarray]) -> list[list[Any]]:
+        """The values of a run for each frame."""
+        frames = range(len(parts[0]))
+        if self.batch_axis:
+            return [self._run(names, [part[i : i + 1] for part in parts]) for i in frames]
+        return [self._run(names, [part[i] for part in parts]) for i in frames]
+
+    def _run(self, names: list[str], parts: Sequence[np.ndarray]) -> list[Any]:
+        """The values of one run, or of pieces of the batch size that the model fixes."""
+        session, n = self._check_open(), len(parts[0]) if self.batch_axis else 1
+        if self._fixed in (None, n):
+            return session.run(names, dict(zip(self._names, parts, strict=True)))
+        if self._whole:
             raise ValueError(
-                f"expected a batch of {self._fixed}, which the model fixes, got {len(batch)}; "
+                f"expected a batch of {self._fixed}, which the model fixes, got {n}; "
                 "an output without a batch axis cannot be put together from pieces"
             )
         pieces = []
-        for start in range(0, len(batch), self._fixed):
-            piece = batch[start : start + self._fixed]
-            padded = np.concatenate([piece, np.zeros((self._fixed - len(piece), *piece.shape[1:]), piece.dtype)])
-            values = session.run(names, {self._input: padded})
-            pieces.append([value[: len(value) // self._fixed * len(piece)] for value in values])
+        for start in range(0, n, self._fixed):
+            rows = min(self._fixed, n - start)
+            filled = [_padded(part[start : start + rows], self._fixed) for part in parts]
+            values = session.run(names, dict(zip(self._names, filled, strict=True)))
+            pieces.append([value[: len(value) // self._fixed * rows] for value in values])
         return [np.concatenate(values) for values in zip(*pieces, strict=True)]
 
-    def _check(self, batch: np.ndarray) -> Any:
-        """The session, once the batch is one that it takes."""
-        session = self._check_open()
-        if not isinstance(batch, np.ndarray):
-            raise TypeError(f"expected a numpy array, got {type(batch).__name__}")
-        if batch.dtype != self.dtype:
-            raise TypeError(
-                f"expected a batch of dtype {self.dtype}, got {batch.dtype}; convert it and check its scale"
-            )
-        if 0 in batch.shape or not fits(batch.shape[1:], self.input_shape):
-            sizes = ("?" if size is None else str(size) for size in self.input_shape)
-            raise ValueError(f"expected a batch of shape ({', '.join(('n', *sizes))}), got {batch.shape}")
-        return session
+    def _check(self, batch: Any) -> tuple[np.ndarray, ...]:
+        """The arrays of a batch in the order of the inputs, once it is one that the open network takes."""
+        self._check_open()
+        dtype, shape = self._usual
+        if type(batch) is np.ndarray and batch.dtype is dtype and batch.shape[1:] == shape and 0 not in batch.shape:
+            return (batch,)
+        return checked(batch, self._inputs)
 
     def _check_open(self) -> Any:
         if self._session is None:
@@ -258,55 +319,30 @@ def _pick(outputs: Sequence[str], key: int | str | None) -> str:
     return named[key]
 
 
-@dataclass(frozen=True)
-class _Read:
-    """The value of a run that holds the neurons of a tap. columns: of that value, None where it is the tensor."""
-
-    tap: Tap
-    position: int
-    columns: slice | None = None
-
-    def __call__(self, values: list[np.ndarray]) -> np.ndarray:
-        value = values[self.position]
-        if self.columns is None:
-            return reduce_to_neurons(self.tap, value)
-        return np.ascontiguousarray(value[:, self.columns])
-
-    def fills(self, values: list[np.ndarray], array: np.ndarray) -> list[Fill]:
-        """What writes these neurons to an array of their own whenever a run has filled `values`."""
-        value = values[self.position]
-        if self.columns is None:
-            return fill_neurons(self.tap, value, array)
-        return [partial(np.copyto, array, value[:, self.columns])]
+def _map_axis(graph: OnnxGraph, trial: TrialRun, scores: str) -> int:
+    """The axis of the classes in a map of scores, with the batch."""
+    axis = graph.channel_axis(scores)
+    if axis is not None and axis >= 0 and scores in trial.bare:
+        axis += 1
+    return axis or 1
 
 
-def _neurons_out(graph: OnnxGraph, taps: Sequence[Tap]) -> tuple[Fragment, list[str], list[_Read]]:
-    """The nodes to put behind the graph, the names to fetch of a run, and how to read each tap out of it."""
-    fragment = graph.fragment()
-    fetched = list(graph.outputs)
-    pooled = [tap for tap in taps if tap.neurons not in ("unit", "pixel")]
-    reads: dict[str, _Read] = {}
-    for tap in taps:
-        if tap not in pooled:
-            whole = _leaves_whole(tap)
-            name = tap.name if whole else add_neurons(fragment, tap)
-            if name not in fetched:
-                fetched.append(name)
-                fragment.output(name)
-            reads[tap.id] = _Read(tap, fetched.index(name), None if whole else slice(0, tap.size))
-    for group in rows_alike(pooled):
-        together, columns = join_neurons(fragment, group)
-        fragment.output(together)
-        reads.update((tap.id, _Read(tap, len(fetched), part)) for tap, part in zip(group, columns, strict=True))
-        fetched.append(together)
-    return fragment, fetched, [reads[tap.id] for tap in taps]
+def _kind_of_scores(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int | None) -> str:
+    one = classes == 2 and set(trial.tensors[scores].shape[1:]) <= {1}
+    return PROBABILITIES if are_probabilities(graph.nodes, graph.kinds, scores, one=one) else LOGITS
 
 
-def _leaves_whole(tap: Tap) -> bool:
-    """Whether the tensor itself leaves the graph.
+def _padded(piece: np.ndarray, size: int) -> np.ndarray:
+    if len(piece) == size:
+        return piece
+    return np.concatenate([piece, np.zeros((size - len(piece), *piece.shape[1:]), piece.dtype)])
 
-    Hard swish does not: ONNX Runtime fuses it with the convolution before it only where its output stays in the graph.
-    """
-    if tap.neurons == "pixel":
-        return True
-    return tap.dtype in ("uint8", "int8") or (tap.dtype == "float32" and tap.kind != "hardswish")
+
+def _joined(seen: Sequence[Observation]) -> Observation:
+    """What was observed of frames one by one, as of a batch; the outputs come as a list."""
+    logits = None if seen[0].logits is None else np.concatenate([one.logits for one in seen if one.logits is not None])
+    maps = None
+    if seen[0].score_map is not None:
+        maps = np.concatenate([one.score_map for one in seen if one.score_map is not None])
+    activations = tuple(np.concatenate(values) for values in zip(*(one.activations for one in seen), strict=True))
+    return Observation([one.output for one in seen], logits, activations, maps)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..offers import Offer
 from .candidates import candidates_of, usable_moves
 from .files import check_external, read_model
+from .reading.entries import InputShape
 from .reading.graph import OnnxGraph
 from .session import Runtime
 from .trial import try_out
 
 
-def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] | None = None) -> Offer:
+def onnx_offer(
+    model: str | os.PathLike[str], input_shape: InputShape | None = None, batch_axis: bool | None = None
+) -> Offer:
     """What an ONNX model offers, seen in one run that returns every tensor. Raises what `OnnxNetwork` raises.
 
     Class scores are the only output, where it is one row of two floats or more for a frame.
@@ -24,7 +26,7 @@ def onnx_offer(model: str | os.PathLike[str], input_shape: Sequence[int | None] 
     folder = path.parent.absolute()
     graph = OnnxGraph(read_model(path))
     check_external(graph.external_tensors, folder)
-    trial = try_out(runtime, graph, folder, graph.kinds, input_shape)
+    trial = try_out(runtime, graph, folder, graph.kinds, input_shape, batch_axis)
     scores, *others = graph.outputs
     classes = None if others else trial.count_classes(scores, "auto")[0]
     candidates = candidates_of(graph, trial, scores, classes)

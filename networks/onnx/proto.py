@@ -24,7 +24,8 @@ _SCHEMA = {
     "Node": "input 1 string*, output 2 string*, name 3 string, op_type 4 string, attribute 5 Attribute*,"
     " domain 7 string, metadata_props 9 Entry*",
     "Attribute": "name 1 string, f 2 float, i 3 int64, s 4 bytes, t 5 Tensor, g 6 Graph, floats 7 float*,"
-    " ints 8 int64*, tensors 10 Tensor*, graphs 11 Graph*, type 20 int32, sparse_tensor 22 SparseTensor",
+    " ints 8 int64*, tensors 10 Tensor*, graphs 11 Graph*, type 20 int32, sparse_tensor 22 SparseTensor,"
+    " sparse_tensors 23 SparseTensor*",
     "Value": "name 1 string, type 2 Type",
     "Type": "tensor_type 1 TensorType",
     "TensorType": "elem_type 1 int32, shape 2 Shape",

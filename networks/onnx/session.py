@@ -105,8 +105,10 @@ class Runtime:
         try:
             return session.run(names, feeds)
         except self._errors as error:
-            shapes = ", ".join(str(value.shape) for value in feeds.values())
-            raise ValueError(f"expected a model that takes an input of shape {shapes}, got: {error}") from error
+            shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
+            if len(feeds) == 1:
+                shapes = f"an input of shape {next(iter(feeds.values())).shape}"
+            raise ValueError(f"expected a model that takes {shapes}, got: {error}") from error
 
     def _options(self, folder: Path | None) -> Any:
         options = self._ort.SessionOptions()

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..network import fits
+from ..inputs import Input
 from ..scores import count_classes
+from .reading.entries import SIDES, Entries, InputShape, Shape, entries
 from .reading.graph import OnnxGraph
+from .reading.nodes import Nodes, operator
 from .session import Runtime
 
 _BATCH = 2  # samples in the trial run of a model that leaves the batch open: enough to tell its axis from others
-_SIDES = (64, 128, 224, 256, 320, 512, 640, 32, 16, 8)
-_STEP = 64  # between the sizes of two trial runs: more than the stride of a whole network
-_NOISE = 2  # of frames that differ from zeros; cast to integers they are 0 and 1, which most tables hold
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    **{f"tensor({kind})": kind for kind in ("uint8", "int8", "uint16", "int16", "int32", "int64")},
-}
-
-Shape = tuple[int | None, ...]
+_SIZED_BY_VALUES = frozenset(("compress", "if", "loop", "nonmaxsuppression", "nonzero", "unique"))
+"""Operators of whose results the values of a frame decide the number of rows."""
+_DETECTIONS = frozenset(("nonmaxsuppression",))
 
 
 class SeenTensor(NamedTuple):
@@ -41,117 +34,163 @@ class SeenTensor(NamedTuple):
 
 
 class TrialRun(NamedTuple):
-    """What a trial run showed. input: its name. fixed: the batch size where the model fixes it. shape: of one sample,
-    None where it is open. batch, sample: how many samples were run, and their shape.
+    """What a trial run showed.
+
+    inputs: with the shapes of one frame, None where a size is open. fixed: the batch size where the model fixes it.
+    batch, samples: how many frames were run, and their shapes. tensors: of a graph without a batch axis each as in a
+    batch of one. bare: those of them that have no such axis in the graph. whole: the outputs without a batch axis.
     """
 
-    input: str
-    dtype: str
+    inputs: tuple[Input, ...]
     fixed: int | None
-    shape: Shape
     batch: int
-    sample: tuple[int, ...]
+    samples: tuple[tuple[int, ...], ...]
     tensors: dict[str, SeenTensor]
+    entries: Entries
+    bare: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of one frame, of the first input."""
+        return self.inputs[0].shape
+
+    def zeros(self) -> dict[str, np.ndarray]:
+        """What the trial run was fed, by input."""
+        return self.entries.feeds(self.batch, self.samples)
+
+    def noise(self) -> dict[str, np.ndarray]:
+        """Noise for another run of this size, by input; zeros where integers may be indices."""
+        return self.entries.feeds(self.batch, self.samples, np.random.default_rng(0))
 
     def count_classes(self, scores: str, told: int | str | None, axis: int = 1) -> tuple[int | None, int | None]:
-        """The classes that an output tells apart, in rows of scores or in a map; see `scores.count_classes`."""
+        """The classes that an output tells apart, in rows of scores or in a map; see `scores.count_classes`.
+
+        An output without a batch axis tells none.
+        """
         seen = self.tensors[scores]
+        if told == "auto" and scores in self.whole and self.entries.batch_axis:
+            return None, None
         return count_classes(seen.shape, "float" in seen.dtype, self.batch, told, axis)
 
 
 def try_out(
-    runtime: Runtime, graph: OnnxGraph, folder: Path | None, tensors: Iterable[str], asked: Sequence[int | None] | None
+    runtime: Runtime,
+    graph: OnnxGraph,
+    folder: Path | None,
+    tensors: Iterable[str],
+    asked: InputShape | None,
+    batch_axis: bool | None = None,
 ) -> TrialRun:
     """Run a model whose weights may lie in a folder, and look at its outputs and at the tensors of these names.
 
-    asked: the shape of one sample; what it leaves open is tried at two sizes. A run on other frames, and on another
-    number of them where the model allows it, tells what first axes are. Raises ValueError for an input that is no
-    batch of numbers, a shape that does not fit it, and a model that runs at no size tried.
+    asked: the shape of one frame, of each input; what it leaves open is tried at two sizes. A run on other frames, and
+    on another number of them where the model allows it, tells what first axes are. Raises ValueError for inputs that
+    are no batch of numbers, a shape that does not fit them, and a model that runs at no size tried.
     """
     names = list(dict.fromkeys((*graph.outputs, *tensors)))
     session = runtime.session(graph.with_outputs(names), folder, optimised=False)
-    name, dtype, fixed, sample = _input(session, asked)
+    own = entries(session, asked, batch_axis)
+    fixed = own.fixed if own.batch_axis else 1
 
-    def seen_with(batch: int, sizes: tuple[int, ...], noise: float = 0) -> dict[str, SeenTensor]:
-        frames = np.random.default_rng(0).uniform(0, noise, (batch, *sizes)).astype(dtype)
-        values = runtime.run(session, names, {name: frames})
+    def seen_with(
+        batch: int, samples: Sequence[tuple[int, ...]], rng: np.random.Generator | None = None
+    ) -> dict[str, SeenTensor]:
+        values = runtime.run(session, names, own.feeds(batch, samples, rng))
         return {key: _seen(value) for key, value in zip(names, values, strict=True)}
 
     error: Exception | None = None
-    for batch, filled in itertools.product((fixed,) if fixed else (_BATCH, 1), _fillings(sample)):
+    for batch, filled in ((b, f) for b in ((fixed,) if fixed else (_BATCH, 1)) for f in own.fillings()):
         try:
             seen = seen_with(batch, filled)
             break
         except ValueError as failed:
             error = error or failed
     else:
-        if None not in sample and error is not None:
+        if not own.open and error is not None:
             raise error
         raise ValueError(
-            f"expected input {name!r} to run at a size among {', '.join(map(str, _SIDES))}, got: {error};"
-            " say input_shape="
+            f"expected input {', '.join(repr(one.name) for one in own.inputs)} to run at a size among"
+            f" {', '.join(map(str, SIDES))}, got: {error}; say input_shape="
         ) from error
     if fixed is None and batch == 1:
         fixed = 1
     others = fixed or 1
-    try:
-        again = seen_with(others, filled, _NOISE)
-        seen = {key: _seen_again(seen[key], others, again[key]) for key in seen}
-    except ValueError:
-        pass
-    shape: Shape = filled
-    if None in sample:
-        for other in _grown(sample, filled):
+    if own.batch_axis:
+        try:
+            again = seen_with(others, filled, np.random.default_rng(0))
+            seen = {key: _seen_again(seen[key], others, again[key]) for key in seen}
+        except ValueError:
+            pass
+    inputs = tuple(one._replace(shape=sizes) for one, sizes in zip(own.inputs, filled, strict=True))
+    if own.open:
+        for other in own.grown(filled):
             try:
                 grown_too = seen_with(batch, other)
             except ValueError:
                 continue
             seen = {key: _common(seen[key], grown_too[key]) for key in seen}
-            shape = tuple(None if grown != size else size for size, grown in zip(filled, other, strict=True))
+            inputs = tuple(
+                one._replace(shape=tuple(None if a != b else a for a, b in zip(sizes, grown, strict=True)))
+                for one, sizes, grown in zip(own.inputs, filled, other, strict=True)
+            )
             break
-    return TrialRun(name, dtype, fixed, shape, batch, filled, seen)
+    trial = TrialRun(inputs, fixed, batch, filled, seen, own)
+    whole = _whole(runtime, session, graph, trial)
+    if own.batch_axis:
+        return trial._replace(whole=whole)
+    bare = whole.union(name for name in seen if not _of_a_batch(seen[name], graph.channel_axis(name)))
+    with_axis = {
+        name: tensor._replace(shape=(1, *tensor.shape)) if name in bare else tensor for name, tensor in seen.items()
+    }
+    return trial._replace(tensors=with_axis, bare=bare, whole=frozenset(graph.outputs))
 
 
-def _input(session: Any, asked: Sequence[int | None] | None) -> tuple[str, str, int | None, Shape]:
-    """Name, dtype, fixed batch size or None, and shape of one sample, of a model's input."""
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        names = [value.name for value in inputs]
-        todo = f"; give the others constant values, feeds={{{names[-1]!r}: array}}" if names else ""
-        raise ValueError(f"expected a model with one input, got {', '.join(names) or 'none'}{todo}")
-    name, shape = inputs[0].name, tuple(inputs[0].shape)
-    if inputs[0].type not in _DTYPES:
-        raise ValueError(f"expected input {name!r} to be a tensor of numbers, got {inputs[0].type}")
-    if len(shape) < 2:
-        raise ValueError(f"expected input {name!r} of shape (batch, ...), got {shape}")
-    declared = tuple(size if isinstance(size, int) else None for size in shape)
-    sample = declared[1:] if asked is None else tuple(asked)
-    if not fits(sample, declared[1:]):
-        raise ValueError(f"expected input_shape to fit input {name!r} of shape {shape}, got {sample}")
-    return name, _DTYPES[inputs[0].type], declared[0], sample
+def _whole(runtime: Runtime, session: Any, graph: OnnxGraph, trial: TrialRun) -> frozenset[str]:
+    """The outputs of which the first size is not that of the batch.
+
+    It must follow the batch: where that is open, frames of noise are run one by one too. One row of a batch of one may
+    be the frame or the one thing found in it. Where the model fixes such a batch, the shape that the file declares
+    decides. Where that says nothing, it is the frame unless the values of a frame decide the number of rows.
+    """
+    outputs, n = list(graph.outputs), trial.fixed or 1
+    found = {name for name in outputs if trial.tensors[name].shape[:1] != (trial.batch,)}
+    for seed in range(2):
+        try:
+            values = runtime.run(session, outputs, trial.entries.feeds(n, trial.samples, np.random.default_rng(seed)))
+        except ValueError:  # noise may be no frame, and one frame no batch
+            continue
+        found.update(name for name, value in zip(outputs, values, strict=True) if _seen(value).shape[:1] != (n,))
+    batch = {1 if trial.fixed == 1 else None, trial.entries.batch_symbol} - {None}
+    inferred = {value.name: (*value.shape, None)[0] for value in session.get_outputs()}
+    declared = {name: graph.first_sizes[name] or inferred[name] for name in outputs}
+    for name in set(outputs) - found if trial.fixed in (None, 1) else ():
+        told, sized = declared[name], _SIZED_BY_VALUES if trial.fixed == 1 else _DETECTIONS
+        if told not in batch and ((trial.fixed == 1 and told is not None) or _is_behind(graph.nodes, name, sized)):
+            found.add(name)
+    return frozenset(found)
 
 
-def _fillings(sample: Shape) -> Iterator[tuple[int, ...]]:
-    """Shapes to try; a picture whose channels are open too has 3 or 1 of them, first or last."""
-    if None not in sample:
-        yield tuple(size or 0 for size in sample)
-        return
-    forms: list[Shape] = [sample]
-    if len(sample) == 3 and sample[0] is None and sample[2] is not None and sample[1] is not None:
-        forms = [(channels, *sample[1:]) for channels in (3, 1)]
-    elif sample == (None, None, None):
-        forms = [(3, None, None), (1, None, None), (None, None, 3), (None, None, 1)]
-    for side in _SIDES:
-        for form in forms:
-            yield tuple(side if size is None else size for size in form)
+def _is_behind(nodes: Nodes, tensor: str, operators: Container[str]) -> bool:
+    """Whether a tensor is computed with what such an operator returns."""
+    behind, left = {tensor}, [tensor]
+    while left:
+        node = nodes.producers.get(left.pop())
+        if node is not None and operator(node) in operators:
+            return True
+        for name in () if node is None else nodes.moving_operands(node):
+            if name not in behind:
+                behind.add(name)
+                left.append(name)
+    return False
 
 
-def _grown(sample: Shape, filled: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Larger sizes for the open axes, each by a step of its own where possible; channels stay."""
-    opened = [axis for axis, size in enumerate(sample) if size is None and filled[axis] not in (1, 3)]
-    for factor, stride in ((1, 1), (2, 1), (1, 0), (2, 0)):
-        steps = {axis: _STEP * factor * (1 + i * stride) for i, axis in enumerate(opened)}
-        yield tuple(size + steps.get(axis, 0) for axis, size in enumerate(filled))
+def _of_a_batch(seen: SeenTensor, channels: int | None) -> bool:
+    """Whether the first axis of a tensor in a graph without a batch axis is a batch of one, as convolutions need it.
+
+    Of three axes the first, of size one, may be that of the channels; the graph tells.
+    """
+    return len(seen.shape) > 1 and seen.shape[0] == 1 and channels != 0
 
 
 def _seen(value: Any) -> SeenTensor:

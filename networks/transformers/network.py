@@ -16,7 +16,7 @@ from ..network import Network, Observation
 from ..neurons import reduce_to_neurons
 from ..preprocessing import Preprocessing
 from ..pytorch.fingerprint import module_fingerprint
-from ..scores import count_classes
+from ..scores import LOGITS, class_scores, count_classes
 from ..selectors import OUTPUT, choose
 from ..tap import Candidate, Tap, Taps
 from .backbone import Backbone, tower_backbone
@@ -167,7 +167,9 @@ class _Pictures:
 
     def observe(self, batch: Tensor) -> tuple[Any, np.ndarray | None, list[np.ndarray]]:
         output, heads = self._pass(batch)
-        logits = None if self.classes is None else output.logits.float().cpu().numpy()
+        logits = None
+        if self.classes is not None:
+            logits = class_scores(output.logits.float().cpu().numpy(), LOGITS)
         return output, logits, [values.float().cpu().numpy() for values in heads]
 
     def run(self, batch: Tensor) -> Any:

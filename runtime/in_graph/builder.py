@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from ...monitor.profile import Profile
 from ...networks import Tap
 from ...networks.onnx.pooling import add_neurons, join_neurons, rows_alike
 from ...networks.onnx.proto import Fragment
+from ...networks.scores import LOGITS, PROBABILITIES
+from ...networks.selectors import OUTPUT
 from . import criteria, logics
 from .guarded_model import OUTPUTS, THRESHOLD
 from .operators import Operators
@@ -24,6 +27,7 @@ class Model(NamedTuple):
 
     input, dtype, rank: of the frames. batch: its size, a name where it is open. scores: the tap of the class scores,
     None for a network without classes. score_map: the tensor that holds the class scores of every place, or None.
+    score_shape: of the class scores of a frame, as the graph has them. kind: of the class scores, see `Network.scores`.
     """
 
     input: str
@@ -32,6 +36,8 @@ class Model(NamedTuple):
     batch: int | str
     scores: Tap | None
     score_map: str | None = None
+    score_shape: tuple[int | None, ...] = ()
+    kind: str = LOGITS
 
 
 def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
@@ -69,7 +75,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     # fetches it into the cache for the first layer.
     scores = None
     if model.scores is not None:
-        scores = add_neurons(fragment, model.scores)
+        scores = _class_scores(ops, model.scores, model)
     elif model.score_map is not None:
         scores = ops("Flatten", ops.to_float(model.score_map), axis=1)
     sums = [] if scores is None else [ops.reduce("ReduceSum", scores)]
@@ -82,7 +88,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     threshold = ops.fragment.default(THRESHOLD, default)
     if len(default) > 1:
         threshold = ops("Gather", threshold, str(prediction), axis=0)
-    neurons = _Neurons(ops, profile)
+    neurons = _Neurons(ops, profile, scores)
     groups = [neurons.arranged(group) for group in _alike(profile)]
     rows = [neurons.rows(group[0]) for group in groups]
     of_rows = {k: _of_rows(ops, prediction, k) for k in rows}
@@ -124,6 +130,19 @@ def default_thresholds(calibration: Calibration) -> np.ndarray:
     return thresholds if (thresholds != thresholds[0]).any() else thresholds[:1]
 
 
+def _class_scores(ops: Operators, tap: Tap, model: Model) -> str:
+    """The class scores as rows, (batch, classes) float32, as `class_scores` makes them."""
+    if model.score_shape == tap.shape:
+        return add_neurons(ops.fragment, tap)
+    name = tap.name if tap.dtype == "float32" else ops.to_float(tap.name)
+    if any(size != 1 for size in model.score_shape):
+        return ops("Flatten", name, axis=1)
+    column = name if len(model.score_shape) == 1 else ops.reshape(name, -1, 1)
+    if model.kind == PROBABILITIES:
+        return ops("Add", ops("Mul", column, ops.constant([[-1, 1]])), ops.constant([[1, 0]]))
+    return ops("Mul", column, ops.constant([[0, 1]]))
+
+
 def _alike(profile: Profile) -> list[list[int]]:
     """The columns of one criterion on taps of as many rows a frame, which are compared together."""
     groups: dict[tuple[int, int | None], list[int]] = {}
@@ -151,11 +170,15 @@ class _Neurons:
     unit is its own.
     """
 
-    def __init__(self, ops: Operators, profile: Profile) -> None:
+    def __init__(self, ops: Operators, profile: Profile, scores: str | None) -> None:
         self._fragment = ops.fragment
         self._ops = ops
-        self._taps = [profile.facts.taps[column.tap] for column in profile.columns]
-        pooled = [tap for tap in profile.facts.taps if tap.neurons != "unit" or tap.layout == "NC"]
+        taps = [
+            replace(tap, name=scores, dtype="float32") if scores is not None and tap.kind == OUTPUT else tap
+            for tap in profile.facts.taps
+        ]
+        self._taps = [taps[column.tap] for column in profile.columns]
+        pooled = [tap for tap in taps if tap.neurons != "unit" or tap.layout == "NC"]
         self._pooled = {group[0].rows or 1: group for group in rows_alike([tap for tap in pooled if tap.rows])}
         self._together: dict[int, str] = {}
         self._alone: dict[Tap, str] = {}

@@ -72,6 +72,11 @@ def export(
     refuse_another_model(profile, learned, fingerprint(untouched, graph.external_tensors, source.parent), source)
     data = modern(untouched, graph.opset)
     with closing(cast("OnnxNetwork", reopen_network(str(source), profile, learned))) as network:
+        if not network.batch_axis:
+            raise ExportError(
+                f"{source}: expected a model whose inputs have a batch axis, got one that takes a single frame; export"
+                " the model with a batch axis, or keep the monitor outside"
+            )
         monitor = Monitor.load(profile, network)
         if monitor.calibration is None:
             raise NotReadyError(f"{profile}: expected a calibrated profile, got one without a threshold; calibrate it")
@@ -176,7 +181,8 @@ def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     batch = (sizes[0].dim_value or sizes[0].dim_param) if sizes else ""
     rank = 1 + len(network.input_shape)
     scores = next((tap for tap in network.taps if tap.kind == "output"), None)
-    return builder.Model(value.name, network.dtype, rank, batch or "outrider_batch", scores, network.scores_output)
+    says = scores, network.scores_output, network.score_shape, network.scores
+    return builder.Model(value.name, network.dtype, rank, batch or "outrider_batch", *says)
 
 
 def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:

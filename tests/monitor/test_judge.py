@@ -359,3 +359,42 @@ def test_a_judge_is_of_what_the_monitor_judges_by_and_holds_no_batch():
         copied.check(batch)
     with pytest.raises(KeyError):
         copied(batch[0])
+
+
+@pytest.mark.parametrize("fixed", [True, False], ids=["bound", "new arrays"])
+def test_frames_alone_keep_the_axes_that_are_no_batch(monkeypatch, fixed):
+    """One best row over the batch (1, 4), one number over it, scores, and the highest score of the frame."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnx import helper, numpy_helper
+
+    from outrider.networks import OnnxNetwork
+
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("ReduceMax", ["r"], ["best"], axes=[0], keepdims=1),
+        helper.make_node("ReduceSum", ["r"], ["sum"], keepdims=0),
+        helper.make_node("Neg", ["r"], ["y"]),
+        helper.make_node("ReduceSum", ["r", "one"], ["row"], keepdims=0),
+    ]
+    outputs = [helper.make_empty_tensor_value_info(name) for name in ("best", "sum", "y", "row")]
+    one = numpy_helper.from_array(np.array([1]), "one")
+    graph = helper.make_graph(nodes, "t", [helper.make_tensor_value_info("x", 1, ("n", 4))], outputs, [one])
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    network = OnnxNetwork(data, taps="r", classes=None)
+    if not fixed:
+        monkeypatch.setattr(network, "buffered", lambda size: Network.buffered(network, size))
+    monitor = Monitor(network, SingleRange())
+    frames = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        monitor.profile([frames[:30]], minimum_per_class=0)
+        monitor.calibrate([frames[30:]], 0.1)
+    judge = monitor.bind()
+    assert (judge.source is not None) == fixed
+    kept = [judge(frame)[0] for frame in frames[:3]]
+    for frame, output in zip(frames, kept, strict=False):
+        raised = np.maximum(frame, 0)
+        assert [np.shape(value) for value in output] == [(1, 4), (), (4,), ()]
+        for found, expected in zip(output, (raised[None], raised.sum(), -raised, raised.sum()), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -10,6 +10,7 @@ from outrider.monitor import (
     ProfileError,
     Sum,
 )
+from outrider.networks import Observation
 
 from .conftest import CLASSES, batches, frames
 
@@ -33,6 +34,24 @@ def test_trusted_frames_are_those_the_network_classifies_rightly_and_surely(netw
         np.testing.assert_array_equal(profile.signatures[0].arrays["low"][c], hidden[right & (labels == c)].min(axis=0))
     assert profile.trusted.labelled
     assert profile.trusted.frames == 1000
+
+
+def test_what_is_sure_of_a_network_that_gives_probabilities_is_their_highest(network):
+    """In steps of 1/64, as of eight bits, whose rows do not sum to 1; by the softmax of these none is sure."""
+    data = frames(1000)
+    shares = np.floor(softmax(network.run(data)) * 64).astype(np.float32) / 64
+
+    def observe(batch):
+        hidden = np.maximum(batch @ network.first, 0)
+        output = np.floor(softmax(hidden @ network.second) * 64).astype(np.float32) / 64
+        return Observation(output, output, (hidden, output))
+
+    network.scores, network.observe = "probabilities", observe
+    labels = shares.argmax(axis=1)
+    monitor = Monitor(network, {"hidden": SingleRange()})
+    accepted = monitor.profile(batches(data, labels=labels)).trusted.accepted
+    assert 0 < accepted == (shares.max(axis=1) >= 0.9).sum() < 1000
+    assert monitor.calibrate(batches(frames(400, 1)), 0.05).n > 0
 
 
 def test_without_labels_every_frame_counts_and_the_profile_says_so(network):

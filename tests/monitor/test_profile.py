@@ -33,7 +33,10 @@ def test_the_facts_say_how_a_network_is_opened_again(network):
         "taps": ["hidden:unit"], "classes": CLASSES, "preprocessing": None, "scores_output": 0, "input_shape": (INPUTS,)
     }  # fmt: skip
     onnx = replace(facts, engine="onnx", taps=tuple(network.taps), map_classes=4, scores_output="map")
-    assert onnx.options() == facts.options() | {"classes": "pixel", "exact": True, "scores_output": "logits"}
+    told = {"classes": "pixel", "exact": True, "scores_output": "logits", "scores": "logits"}
+    onnx = replace(onnx, scores="logits")
+    assert onnx.options() == facts.options() | told
+    assert replace(onnx, scores=None, batch_axis=False).options()["batch_axis"] is False
 
 
 def test_facts_survive_json_with_the_names_that_files_have(network):
@@ -42,6 +45,15 @@ def test_facts_survive_json_with_the_names_that_files_have(network):
     assert (text["logits"], text["map_classes"]) == ("y", 5)
     assert "logits" not in NetworkFacts.of(network, network.taps).to_dict()
     assert NetworkFacts.from_dict(text) == facts
+    told = replace(facts, scores="probabilities", batch_axis=False)
+    text = json.loads(json.dumps(told.to_dict()))
+    assert (text["scores"], text["batch_axis"]) == ("probabilities", False)
+    assert NetworkFacts.from_dict(text) == told
+    old = {name: value for name, value in text.items() if name not in ("scores", "batch_axis")}
+    assert NetworkFacts.from_dict(old) == replace(told, scores=None, batch_axis=None)
+    for broken in ({"scores": "odds"}, {"batch_axis": 1}):
+        with pytest.raises(ValueError, match=r"expected (scores|a batch_axis)"):
+            NetworkFacts.from_dict(text | broken)
 
 
 def test_what_differs_is_named(network):
@@ -51,6 +63,10 @@ def test_what_differs_is_named(network):
         "engine", "SHA-256", "classes", "input shape"
     ]  # fmt: skip
     assert facts.differences(facts) == []
+    assert replace(facts, scores="logits").differences(replace(facts, scores="probabilities")) == [
+        "class scores: expected logits, got probabilities"
+    ]
+    assert facts.differences(replace(facts, scores="logits")) == []
 
 
 def test_the_old_names_of_facts_and_accepted_frames_warn(network):

@@ -109,7 +109,7 @@ def test_a_model_and_its_quantised_form():
     plain = model(("Relu", "x", "r"), ("GlobalAveragePool", "r", "p"), ("Neg", "p", "y"))
     codes = ("QuantizeLinear", "r scale zero", "q"), ("DequantizeLinear", "q scale zero", "d")
     quantised = model(("Relu", "x", "r"), *codes, ("GlobalAveragePool", "d", "p"), ("Neg", "p", "y"))
-    a, b = (OnnxNetwork(data, taps="auto", neurons=("unit", "channel")) for data in (plain, quantised))
+    a, b = (OnnxNetwork(data, taps="auto", neurons=("unit", "channel"), classes=None) for data in (plain, quantised))
     binding = bind(a, b, random_frames(a))
     assert [row.a.id for row in binding.rows] == ["r:unit", "r:channel"]
     assert {row.b.quantised for row in binding.rows} == {True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from ...selectors import ACTIVATIONS, GATES
 from ..files import external_tensors
@@ -28,7 +29,8 @@ class OnnxGraph:
     tensors with what attention heads return, with their number where the graph says it.
     counted: those whose length depends on what is in a frame; see `counted_tensors`.
     paths: the modules that these tensors are the results of, where the exporter kept them; see `module_paths`.
-    outputs, metadata: of the file. external: the files beside it that hold weights; external_tensors: what is in them.
+    outputs, metadata: of the file. first_sizes: of each output, a number, a name, or None where the file says nothing.
+    external: the files beside it that hold weights; external_tensors: what is in them.
     inner: the tensors inside subgraphs and local functions, each with its operator and the node it lies in.
     Raises ValueError for bytes that are no ONNX model, and for one that cannot be computed; see `check_graph`.
     """
@@ -41,6 +43,7 @@ class OnnxGraph:
             check_graph(graph)
             self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
             self.outputs = tuple(value.name for value in graph.output)
+            self.first_sizes = {value.name: _first_size(value) for value in graph.output}
             self.metadata = {entry.key: entry.value for entry in model.metadata_props}
             self.external_tensors = external_tensors(model)
             self.external = tuple(sorted({tensor.location for tensor in self.external_tensors}))
@@ -94,6 +97,11 @@ class OnnxGraph:
         for name in dict.fromkeys(name for name in outputs if name not in self.outputs):
             fragment.output(name)
         return self.with_fragment(fragment)
+
+
+def _first_size(value: Any) -> int | str | None:
+    sizes = value.type.tensor_type.shape.dim
+    return (sizes[0].dim_value or sizes[0].dim_param or None) if sizes else None
 
 
 def _kinds(nodes: Nodes) -> tuple[dict[str, str], dict[str, str]]:

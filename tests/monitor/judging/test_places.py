@@ -17,7 +17,7 @@ from outrider.monitor import (
     Status,
     describe_profile,
 )
-from outrider.monitor.judging.places import nearest, place_shape, sample_shape, samples_of
+from outrider.monitor.judging.places import Places, nearest, place_shape, sample_shape, samples_of
 from outrider.monitor.profile import told_apart
 from outrider.networks import Network, Observation, Tap, Taps
 
@@ -161,6 +161,16 @@ def test_with_labels_only_places_that_are_surely_right_are_learned():
     for c in range(CLASSES):
         np.testing.assert_array_equal(profile.signatures[0].arrays["high"][c], fine[right & (classes == c)].max(axis=0))
         assert profile.signatures[0].counts[c] == (right & (classes == c)).sum()
+
+
+def test_maps_of_probabilities_are_taken_as_they_are():
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([0.3] * CLASSES, (2, SIDE, SIDE)).astype(np.float32).transpose(0, 3, 1, 2)
+    labels = shares.argmax(axis=1)
+    places = Places(shares, "probabilities")
+    found = places.trusted((SIDE, SIDE), np.ones(2, bool), labels, 0.8)
+    np.testing.assert_array_equal(found, (shares.max(axis=1) >= 0.8).ravel())
+    assert 0 < found.sum() < found.size
 
 
 def test_a_class_seen_at_too_few_places_is_named_and_alarms_where_it_is():

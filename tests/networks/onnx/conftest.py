@@ -101,3 +101,87 @@ def _images(n=3, shape=(3, 16, 16), seed=0):
 @pytest.fixture
 def images():
     return _images
+
+
+def _graph(nodes, inputs, outputs, constants=(), opset=17):
+    """A model of nodes (operator, inputs, output, attributes); inputs {name: (dtype, shape)}, outputs {name: shape}.
+
+    An output of the shape None says nothing of itself; others are float32.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    made = helper.make_graph(
+        [helper.make_node(op, names.split(), [output], **attributes) for op, names, output, attributes in nodes],
+        "test",
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+            for name, (dtype, shape) in inputs.items()
+        ],
+        [
+            helper.make_empty_tensor_value_info(name)
+            if shape is None
+            else helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in outputs.items()
+        ],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in dict(constants).items()],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def graph():
+    return _graph
+
+
+def _run_alone(data, **feeds):
+    """All outputs of a model, by an ONNX Runtime session of its own."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(None, feeds)
+
+
+@pytest.fixture
+def run_alone():
+    return _run_alone
+
+
+@pytest.fixture
+def camera_and_state():
+    """A model of a camera of bytes and a state of doubles, (batch, 3, 8, 8) and (batch, 5), with 4 class scores."""
+    rng = np.random.default_rng(3)
+
+    def make(batch="n", size=8):
+        return _graph(
+            [
+                ("Cast", "camera", "picture", {"to": 1}),
+                ("Conv", "picture w", "c", {"pads": [1] * 4}),
+                ("Relu", "c", "r", {}),
+                ("GlobalAveragePool", "r", "p", {}),
+                ("Flatten", "p", "f", {}),
+                ("Cast", "state", "s", {"to": 1}),
+                ("Concat", "f s", "both", {"axis": 1}),
+                ("MatMul", "both d", "h", {}),
+                ("Relu", "h", "a", {}),
+                ("Neg", "a", "y", {}),
+            ],
+            {"camera": (np.uint8, (batch, 3, size, size)), "state": (np.float64, (batch, 5))},
+            {"y": (batch, 4)},
+            {"w": weights[0], "d": weights[1]},
+        )
+
+    weights = _weights(rng, 8, 3, 3, 3), _weights(rng, 13, 4)
+    return make
+
+
+@pytest.fixture
+def pairs():
+    """Frames of a camera and a state."""
+
+    def make(n, seed=0, size=8):
+        rng = np.random.default_rng(seed)
+        return rng.integers(0, 256, (n, 3, size, size), np.uint8), rng.normal(size=(n, 5))
+
+    return make

@@ -208,3 +208,58 @@ def test_a_tap_whose_shape_changes_with_the_frame_is_an_error_where_it_changes(i
     with pytest.raises(Exception, match="shape"):
         own.observe(images(1, SHAPE))
     np.testing.assert_array_equal(own.observe(frame).activations[0], network.observe(frame).activations[0])
+
+
+@pytest.mark.parametrize("side", [8, 480], ids=["copied", "lent"])
+def test_several_inputs_are_bound(camera_and_state, pairs, side):
+    network = OnnxNetwork(camera_and_state(size=side), taps="r:channel")
+    own = network.buffered(1)
+    for seed in range(3):
+        camera, state = pairs(1, seed, side)
+        expected = network.observe((camera, state))
+        scattered = np.ascontiguousarray(camera.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        for batch in ((camera, state), {"state": state, "camera": camera}, (scattered, state[:, ::-1][:, ::-1])):
+            found = own.observe(batch)
+            assert found is own.seen
+            np.testing.assert_array_equal(found.output, expected.output)
+            for one, other in zip(found.activations, expected.activations, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_several_inputs_of_another_form_are_refused(camera_and_state, pairs):
+    network = OnnxNetwork(camera_and_state(), taps="r:channel")
+    own = network.buffered(2)
+    camera, state = pairs(2)
+    with pytest.raises(TypeError, match="input 'state': expected a batch of dtype float64, got float32"):
+        own.observe((camera, state.astype(np.float32)))
+    with pytest.raises(ValueError, match="expected a batch of 2, got 1"):
+        own.observe((camera[:1], state[:1]))
+    with pytest.raises(ValueError, match="expected as many frames of every input, got camera 1, state 2"):
+        own.observe((camera[:1], state))
+    network.close()
+    with pytest.raises(RuntimeError, match="after close"):
+        own.observe((camera, state))
+    with pytest.raises(ValueError, match=r"for buffers, got \(3, None, None\) of input 'camera'; say input_shape="):
+        OnnxNetwork(camera_and_state(size="s"), taps="r:channel", buffers=1)
+
+
+@pytest.mark.parametrize("side", [9, 400], ids=["copied", "lent"])
+def test_frames_of_a_graph_without_a_batch_axis_are_bound(graph, images, side):
+    nodes = [
+        ("Tanh", "x", "t", {}),
+        ("ReduceMean", "t", "m", {"axes": [1, 2], "keepdims": 0}),
+        ("Softmax", "m", "y", {}),
+    ]
+    data = graph(nodes, {"x": (np.float32, (3, side, side))}, {"y": (3,)})
+    network = OnnxNetwork(data, taps=("t:channel", "t:unit", "m"), batch_axis=False)
+    own = network.buffered(1)
+    for seed in range(2):
+        frame = images(1, (3, side, side), seed)
+        found, expected = own.observe(frame), network.observe(frame)
+        assert found.output.shape == (3,)
+        np.testing.assert_array_equal(found.output, expected.output)
+        np.testing.assert_array_equal(found.logits, expected.output[None])
+        for one, other in zip(found.activations, expected.activations, strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="expected buffers for 1 frames, got 2"):
+        network.buffered(2)

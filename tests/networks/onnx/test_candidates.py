@@ -73,3 +73,16 @@ def test_graphs_without_activations_are_refused_with_the_names_there_are(chain, 
     data = chain(*(("Neg", before, name, {}) for before, name in zip("x" + nodes, nodes, strict=False)))
     with pytest.raises(ValueError, match=f"expected activations to tap, got none; name tensors among: {names}$"):
         OnnxNetwork(data)
+
+
+def test_the_channel_axis_counts_from_the_batch_that_a_tensor_was_given(graph):
+    """Both have channels that a convolution tells: before it the axis of the batch is there, behind it no more."""
+    nodes = [("Transpose", "x", "first", {"perm": [2, 0, 1]}), ("Unsqueeze", "first zero", "u", {}),
+             ("Conv", "u w", "c", {}), ("Squeeze", "c zero", "r", {}), ("Relu", "r", "a", {}),
+             ("Neg", "a", "y", {})]  # fmt: skip
+    weights = np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32)
+    data = graph(nodes, {"x": (np.float32, (9, 12, 3))}, {"y": None}, {"w": weights, "zero": np.array([0])})
+    network = OnnxNetwork(data, taps=("c", "a"), exact=True, batch_axis=False, classes=None)
+    assert [(tap.name, tap.shape, tap.layout, tap.size) for tap in network.taps] == [
+        ("c", (5, 7, 10), "NCHW", 5), ("a", (5, 7, 10), "NCHW", 5)
+    ]  # fmt: skip

@@ -45,7 +45,7 @@ def test_only_what_is_not_rounded_anyway_may_be_rounded_for_a_tap(kind, dtype, e
 def test_outputs_that_differ_are_told_with_the_taps(off):
     """Sessions are what they return here; one NaN is equal to another."""
     runtime = SimpleNamespace(run=lambda session, names, feeds: session)
-    trial = SimpleNamespace(batch=2, sample=(3,), dtype="float16", input="x")
+    trial = SimpleNamespace(noise=dict)
     bare, tapped = [np.array([np.nan, 1])], [np.array([np.nan, 1 + off])]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -13,7 +13,7 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import helper  # noqa: E402
 
-from outrider.networks import LeNet, OnnxNetwork, TorchNetwork  # noqa: E402
+from outrider.networks import LeNet, OnnxNetwork, TorchNetwork, probabilities  # noqa: E402
 from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
 
 SHAPE = (3, 16, 16)
@@ -293,3 +293,216 @@ def test_a_closed_network_says_so(model, images):
 
 def test_the_repr_is_short(model):
     assert repr(OnnxNetwork(model(), taps="auto")) == "OnnxNetwork(input (3, 16, 16), float32): 4 taps"
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("batch", ["n", 1, 2])
+def test_several_inputs_are_fed_each_as_the_graph_takes_it(camera_and_state, pairs, run_alone, batch, n):
+    network = OnnxNetwork(camera_and_state(batch), taps=("r:channel", "a"), buffers=batch if batch == 2 else 1)
+    assert [tuple(one) for one in network.inputs] == [("camera", (3, 8, 8), "uint8"), ("state", (5,), "float64")]
+    assert (network.input_shape, network.dtype, network.classes) == ((3, 8, 8), "uint8", 4)
+    camera, state = pairs(n)
+    if batch == 2:
+        camera_, state_ = (np.concatenate([part, part[:1]]) if n % 2 else part for part in (camera, state))
+        pieces = [
+            run_alone(camera_and_state(2), camera=camera_[i : i + 2], state=state_[i : i + 2])
+            for i in range(0, len(camera_), 2)
+        ]
+    elif batch == 1:
+        pieces = [run_alone(camera_and_state(1), camera=camera[i : i + 1], state=state[i : i + 1]) for i in range(n)]
+    else:
+        pieces = [run_alone(camera_and_state(), camera=camera, state=state)]
+    expected = np.concatenate([piece[0] for piece in pieces])[:n]
+    for given in ((camera, state), [camera, state], {"state": state, "camera": camera}):
+        seen = network.observe(given)
+        np.testing.assert_array_equal(seen.output, expected)
+        np.testing.assert_array_equal(network.run(given), expected)
+        np.testing.assert_array_equal(seen.logits, expected)
+        np.testing.assert_array_equal(seen.activations[1], -expected)
+        assert [array.shape for array in seen.activations] == [(n, 8), (n, 4), (n, 4)]
+
+
+def test_batches_of_several_inputs_that_do_not_fit_name_the_input(camera_and_state, pairs):
+    network = OnnxNetwork(camera_and_state(), taps="r")
+    camera, state = pairs(3)
+    with pytest.raises(TypeError, match="input 'camera': expected a batch of dtype uint8, got float32; convert it"):
+        network.observe((camera.astype(np.float32), state))
+    with pytest.raises(ValueError, match="expected as many frames of every input, got camera 3, state 2"):
+        network.run((camera, state[:2]))
+    with pytest.raises(TypeError, match=r"expected a tuple of 2 arrays \(camera, state\)"):
+        network.observe(camera)
+    assert repr(network) == "OnnxNetwork(inputs camera (3, 8, 8) uint8, state (5,) float64): 2 taps"
+
+
+@pytest.mark.parametrize("shape", [("n", 8, 8, 3), (1, 8, 8, 3)])
+def test_pictures_of_bytes_with_the_channels_last_are_fed_as_they_are(graph, run_alone, shape):
+    nodes = [("Cast", "x", "f", {"to": 1}), ("Transpose", "f", "t", {"perm": [0, 3, 1, 2]}), ("Conv", "t w", "c", {}),
+             ("Relu", "c", "r", {}), ("GlobalAveragePool", "r", "p", {}), ("Flatten", "p", "y", {})]  # fmt: skip
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    data = graph(nodes, {"x": (np.uint8, shape)}, {"y": (shape[0], 4)}, {"w": weights})
+    network = OnnxNetwork(data, taps="r", neurons="channel")
+    assert (network.input_shape, network.dtype) == ((8, 8, 3), "uint8")
+    frames = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    expected = np.concatenate([run_alone(data, x=frames[i : i + 1])[0] for i in range(2)])
+    seen = network.observe(frames)
+    np.testing.assert_array_equal(seen.output, expected)
+    np.testing.assert_allclose(seen.activations[0], expected, rtol=1e-6)
+    with pytest.raises(TypeError, match="expected a batch of dtype uint8, got float32"):
+        network.observe(frames.astype(np.float32))
+
+
+@pytest.fixture
+def alone(graph):
+    """A model of one picture (3, 12, 16) without a batch axis: maps inside that have one, and one that has none."""
+
+    def make(outputs=("y",)):
+        rng = np.random.default_rng(5)
+        nodes = [
+            ("Neg", "x", "n", {}),
+            ("Tanh", "n", "map", {}),
+            ("Unsqueeze", "map first", "u", {}),
+            ("Conv", "u w", "c", {}),
+            ("Relu", "c", "r", {}),
+            ("GlobalAveragePool", "r", "p", {}),
+            ("Flatten", "p", "f", {}),
+            ("MatMul", "f d", "z", {}),
+            ("Squeeze", "z first", "q", {}),
+            ("Relu", "q", "row", {}),
+            ("Softmax", "row", "y", {}),
+        ]
+        constants = {
+            "first": np.array([0]), "w": rng.normal(size=(6, 3, 3, 3)).astype(np.float32),
+            "d": rng.normal(size=(6, 4)).astype(np.float32),
+        }  # fmt: skip
+        return graph(nodes, {"x": (np.float32, (3, 12, 16))}, dict.fromkeys(outputs), constants)
+
+    return make
+
+
+def test_a_graph_of_one_frame_is_run_frame_by_frame(alone, images, run_alone):
+    names = ("y", "map", "r", "row")
+    network = OnnxNetwork(alone(), taps=("map:channel", "map:unit", "map:pixel", "r:grid2", "row"), batch_axis=False)
+    assert (network.input_shape, network.classes, network.scores) == ((3, 12, 16), 4, "probabilities")
+    assert {tap.name: (tap.shape, tap.layout) for tap in network.taps} == {
+        "map": ((3, 12, 16), "NCHW"), "r": ((6, 10, 14), "NCHW"), "row": ((4,), "NC"), "y": ((4,), "NC")
+    }  # fmt: skip
+    frames = images(3, (3, 12, 16))
+    expected = [dict(zip(names, run_alone(alone(names), x=frame), strict=True)) for frame in frames]
+    seen = network.observe(frames)
+    assert isinstance(seen.output, list)
+    for output, plain, wanted in zip(seen.output, network.run(frames), expected, strict=True):
+        np.testing.assert_array_equal(output, wanted["y"])
+        np.testing.assert_array_equal(plain, wanted["y"])
+    maps = np.stack([wanted["map"] for wanted in expected])
+    found = dict(zip((tap.id for tap in network.taps), seen.activations, strict=True))
+    np.testing.assert_allclose(found["map:channel"], maps.mean((2, 3)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found["map:unit"], maps.reshape(3, -1))
+    np.testing.assert_array_equal(found["map:pixel"], np.moveaxis(maps, 1, -1).reshape(-1, 3))
+    squares = np.concatenate([wanted["r"] for wanted in expected]).reshape(3, 6, 2, 5, 2, 7).mean((3, 5))
+    np.testing.assert_allclose(found["r:grid2"], squares.reshape(3, -1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found["row:unit"], [wanted["row"] for wanted in expected])
+    np.testing.assert_array_equal(seen.logits, [wanted["y"] for wanted in expected])
+
+
+def test_the_output_for_one_frame_of_such_a_graph_is_the_graphs(alone, images, run_alone):
+    frame = images(1, (3, 12, 16))
+    for outputs in (("y",), ("y", "row")):
+        network = OnnxNetwork(alone(outputs), taps="r", batch_axis=False)
+        expected = run_alone(alone(outputs), x=frame[0])
+        for output in (network.run(frame), network.observe(frame).output, network.unbatched(network.run(frame))):
+            values = output if len(outputs) > 1 else (output,)
+            for found, wanted in zip(values, expected, strict=True):
+                np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(ValueError, match=r"got \(3, 12, 16\), which may be one frame or a batch of 3; say batch_axis="):
+        OnnxNetwork(alone())
+    with pytest.raises(ValueError, match=r"expected a batch of shape \(n, 3, 12, 16\), got \(3, 12, 16\)"):
+        network.observe(frame[0])
+
+
+def test_a_graph_of_one_row_of_numbers(graph):
+    data = graph(
+        [("Relu", "x", "r", {}), ("ReduceSum", "r", "y", {"keepdims": 0})], {"x": (np.float32, (5,))}, {"y": ()}
+    )
+    network = OnnxNetwork(data, taps="r", batch_axis=False)
+    rows = np.float32([[1, -2, 3, 0, 1], [1, 1, 1, 1, -9]])
+    seen = network.observe(rows)
+    assert seen.output == [5, 4]
+    np.testing.assert_array_equal(seen.activations[0], np.maximum(rows, 0))
+    assert network.run(rows[:1]) == 5
+
+
+SCORES = {
+    "one logit": ([("MatMul", "f d", "y", {})], ("n", 1), lambda y: np.stack([0 * y, y], 1), "logits"),
+    "one logit of no axis": (
+        [("MatMul", "f d", "z", {}), ("Squeeze", "z one", "y", {})], ("n",), lambda y: np.stack([0 * y, y], 1), "logits"
+    ),
+    "one probability": (
+        [("MatMul", "f d", "z", {}), ("Sigmoid", "z", "y", {})], ("n", 1), lambda y: np.stack([1 - y, y], 1),
+        "probabilities",
+    ),
+    "rows": ([("MatMul", "f e", "y", {})], ("n", 3), lambda y: y.reshape(-1, 3), "logits"),
+    "map of one place": ([("Conv", "p k", "y", {})], ("n", 3, 1, 1), lambda y: y.reshape(-1, 3), "logits"),
+    "shares of one place": (
+        [("Conv", "p k", "z", {}), ("Softmax", "z", "y", {"axis": 1})], ("n", 3, 1, 1), lambda y: y.reshape(-1, 3),
+        "probabilities",
+    ),
+    "half precision": (
+        [("MatMul", "f e", "z", {}), ("Cast", "z", "h", {"to": 10}), ("Cast", "h", "y", {"to": 1})], ("n", 3),
+        lambda y: y.reshape(-1, 3), "logits",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SCORES)
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_class_scores_of_every_form(graph, images, run_alone, case, batch):
+    last, says, rows_of, kind = SCORES[case]
+    rng = np.random.default_rng(2)
+    sizes = {"w": (6, 3, 3, 3), "d": (6, 1), "e": (6, 3), "k": (3, 6, 1, 1)}
+    constants = {name: rng.normal(size=shape).astype(np.float32) for name, shape in sizes.items()}
+    nodes = [("Conv", "x w", "c", {}), ("Relu", "c", "r", {}), ("GlobalAveragePool", "r", "p", {}),
+             ("Flatten", "p", "f", {}), *last]  # fmt: skip
+    data = graph(nodes, {"x": (np.float32, (batch, 3, 9, 9))}, {"y": (batch, *says[1:])}, constants | {"one": [1]})
+    classes = 2 if case.startswith("one") else 3
+    network = OnnxNetwork(data, taps="r:channel", classes=2 if classes == 2 else "auto")
+    frames = images(4, (3, 9, 9))
+    expected = np.concatenate([run_alone(data, x=frames[i : i + 1])[0] for i in range(4)])
+    rows = rows_of(expected.ravel() if classes == 2 else expected)
+    seen = network.observe(frames)
+    assert (network.classes, network.scores, network.taps[-1].shape) == (classes, kind, (classes,))
+    np.testing.assert_allclose(seen.output, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen.logits, rows, rtol=1e-5, atol=1e-6)
+    assert (seen.logits.dtype, seen.logits.flags.c_contiguous) == (np.float32, True)
+    assert seen.activations[-1] is seen.logits
+    own = network.buffered(1)
+    for i in range(4):
+        np.testing.assert_allclose(own.observe(frames[i : i + 1]).logits, rows[i : i + 1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(own.seen.activations[-1], own.seen.logits)
+    assert np.shape(network.unbatched(network.run(frames[:1]))) == expected.shape[1:]
+
+
+def test_one_number_a_frame_is_no_class_score_unless_told(chain, images):
+    data = chain(("Relu", "x", "a", {}), ("ReduceSum", "a one", "y", {}), constants=[("one", np.array([1]))])
+    network = OnnxNetwork(data, taps="a")
+    assert (network.classes, network.scores) == (None, "logits")
+    assert network.observe(images(2, (4,))).logits is None
+    with pytest.raises(ValueError, match=r"expected class scores of shape \(2, 3\) for a batch of 2, got \(2, 1\)"):
+        OnnxNetwork(data, taps="a", classes=3)
+
+
+def test_a_softmax_in_eight_bits_gives_probabilities(chain):
+    """Codes of 1/100: rows sum to 0.99 or 1.01."""
+    nodes = [("Softmax", "x", "s", {}), ("QuantizeLinear", "s scale zero", "q", {}),
+             ("DequantizeLinear", "q scale zero", "y", {})]  # fmt: skip
+    data = chain(*nodes, constants=[("scale", np.float32(0.01)), ("zero", np.int8(-128))])
+    network = OnnxNetwork(data, taps="@output")
+    logits = np.float32([[0, 0, 0, -20], [0.3, 0.2, 0.1, 0.0]])
+    seen = network.observe(logits)
+    share = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert network.scores == "probabilities"
+    assert seen.output[0].sum() < 0.9901
+    np.testing.assert_array_equal(probabilities(seen.logits, network.scores), seen.output)
+    np.testing.assert_allclose(seen.output, share, atol=0.0051)
+    assert OnnxNetwork(data, taps="@output", scores="logits").scores == "logits"
+    with pytest.raises(ValueError, match="expected scores 'auto', 'logits', 'probabilities', got 'softmax'"):
+        OnnxNetwork(data, taps="@output", scores="softmax")

@@ -48,11 +48,94 @@ def test_the_dtype_of_the_input_is_that_of_the_model(model, run_bare):
         network.observe(batch.astype(np.float32))
 
 
-def test_two_inputs_are_refused(chain):
-    made = onnx.load_from_string(chain(("Add", "x z", "a", {}), ("Relu", "a", "y", {})))
-    made.graph.input.append(helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, ("n", 4)))
-    with pytest.raises(ValueError, match="expected a model with one input, got x, z"):
-        OnnxNetwork(made.SerializeToString())
+def test_sizes_of_several_inputs_are_tried_together(graph):
+    """The second is added to the means of the columns of the first: they are as wide."""
+    nodes = [("Relu", "x", "a", {}), ("ReduceMean", "a", "m", {"axes": [1, 2], "keepdims": 0}),
+             ("Squeeze", "z axis", "v", {}), ("Add", "m v", "y", {})]  # fmt: skip
+    inputs = {"x": (np.float32, ("n", 3, "h", "w")), "z": (np.float32, ("n", "w", 1))}
+    data = graph(nodes, inputs, {"y": ("n", "w")}, {"axis": np.array([2])})
+    network = OnnxNetwork(data, taps="a:channel")
+    assert [one.shape for one in network.inputs] == [(3, None, None), (None, 1)]
+    assert [one.shape for one in OnnxNetwork(data, taps="a:channel", input_shape={"z": (64, 1)}).inputs] == [
+        (3, None, 64), (64, 1)
+    ]  # fmt: skip
+
+
+def runs_of(network, frames):
+    """What a network returns for each frame on its own, without the batch axis where there is one."""
+    return [network.unbatched(network.run(frames[i : i + 1])) for i in range(len(frames))]
+
+
+def detector(graph, batch, boxes, limit):
+    """Boxes (found, 4) that NonMaxSuppression leaves of three; the frame (3, 8, 8) tells their scores."""
+    corners = np.float32([[0, 0, 1, 1], [5, 5, 6, 6], [9, 9, 10, 10]])
+    nodes = [
+        ("Relu", "x", "r", {}),
+        ("ReduceMean", "x", "m", {"axes": [2, 3], "keepdims": 0}),
+        ("Unsqueeze", "m one", "scores", {}),
+        ("Shape", "x", "shape", {}),
+        ("Gather", "shape first", "n", {}),
+        ("Concat", "n rest", "sizes", {"axis": 0}),
+        ("Expand", "all sizes", "boxes", {}),
+        ("NonMaxSuppression", "boxes scores three iou limit", "chosen", {}),
+        ("Gather", "chosen two", "places", {"axis": 1}),
+        ("Gather", "corners places", "y", {"axis": 0}),
+    ]
+    constants = {
+        "one": np.array([1]), "first": np.array([0]), "rest": np.array([3, 4]), "all": corners[None],
+        "three": np.array([3]), "iou": np.float32([0.5]), "limit": np.float32([limit]), "two": np.array(2),
+        "corners": corners,
+    }  # fmt: skip
+    return graph(nodes, {"x": (np.float32, (batch, 3, 8, 8))}, {"y": boxes}, constants)
+
+
+def frames_with(*boxes):
+    """Frames in which these boxes are found."""
+    frames = np.zeros((len(boxes), 3, 8, 8), np.float32)
+    for frame, found in zip(frames, boxes, strict=True):
+        frame[list(found)] = 9
+    return frames
+
+
+@pytest.mark.parametrize("limit", [0.5, -0.5], ids=["none in zeros", "all in zeros"])
+@pytest.mark.parametrize("declared", [("found", 4), None], ids=["declared", "untold"])
+@pytest.mark.parametrize("batch", [1, "n"])
+def test_one_thing_found_is_no_batch_of_one(graph, run_alone, batch, declared, limit):
+    data = detector(graph, batch, declared, limit)
+    network = OnnxNetwork(data, taps="r:channel")
+    frames = frames_with([1], [0, 2], [0], []) - np.float32(limit < 0)
+    expected = [run_alone(data, x=frames[i : i + 1])[0] for i in range(4)]
+    assert [value.shape for value in expected] == [(1, 4), (2, 4), (1, 4), (0, 4)]
+    assert network.classes is None
+    for found, wanted in zip(runs_of(network, frames), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    if batch == 1:
+        several = network.run(frames)
+        assert isinstance(several, list)
+        assert [value.shape for value in several] == [(1, 4), (2, 4), (1, 4), (0, 4)]
+        seen = network.observe(frames)
+        np.testing.assert_allclose(seen.activations[0], np.maximum(frames, 0).mean((2, 3)), rtol=1e-6)
+        assert [value.shape for value in seen.output] == [(1, 4), (2, 4), (1, 4), (0, 4)]
+
+
+@pytest.mark.parametrize("batch", [1, 2, "n"])
+def test_outputs_that_follow_the_batch_lose_it_and_others_do_not(graph, batch):
+    """One best row over all frames, one number over all, and scores a frame."""
+    nodes = [("Relu", "x", "r", {}), ("ReduceMax", "r", "best", {"axes": [0], "keepdims": 1}),
+             ("ReduceSum", "r", "sum", {"keepdims": 0}), ("Neg", "r", "y", {})]  # fmt: skip
+    data = graph(nodes, {"x": (np.float32, (batch, 5))}, {"best": ("one", 5), "sum": (), "y": (batch, 5)})
+    network = OnnxNetwork(data, taps="r", classes=None)
+    batch = np.ones((batch if batch == 2 else 1, 5), np.float32)
+    shapes = [np.shape(value) for value in network.unbatched(network.run(batch))]
+    assert shapes == [(1, 5), (), (2, 5) if len(batch) == 2 else (5,)]
+
+
+def test_a_fixed_batch_of_one_keeps_the_frame_where_the_file_says_nothing(graph):
+    data = graph([("Relu", "x", "r", {}), ("Reshape", "r shape", "y", {})], {"x": (np.float32, (1, 2, 3))}, {"y": None},
+                 {"shape": np.array([-1, 6])})  # fmt: skip
+    network = OnnxNetwork(data, taps="r:unit")
+    assert network.classes == 6
+    assert network.unbatched(network.run(np.ones((1, 2, 3), np.float32))).shape == (6,)
 
 
 def test_initializers_among_the_inputs_are_no_inputs(model, images):

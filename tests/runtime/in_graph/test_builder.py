@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from outrider.coverage import CoverageBitmap, MultiRange, NearestNeighbour, NeuronRank, SingleRange
+from outrider.coverage import CoverageBitmap, Mahalanobis, MultiRange, NearestNeighbour, NeuronRank, SingleRange
 from outrider.monitor import ExportError, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
 from outrider.networks import OnnxNetwork
 from outrider.runtime import export
@@ -198,3 +198,46 @@ def test_a_logic_of_someone_elses_is_refused(bare):
     learned = taught(bare, SingleRange())[0].learned
     with pytest.raises(ValueError, match="expected a detection logic of Outrider's own, got 'mine'"):
         refuse_what_cannot_be_exported(learned, "mine")
+
+
+FORMS = {
+    "one logit": ([("MatMul", "raw column", "logits", {})], ["n", 1], 2, "logits"),
+    "one logit of no axis": (
+        [("MatMul", "raw column", "z", {}), ("Squeeze", "z second", "logits", {})], ["n"], 2, "logits"
+    ),
+    "one probability": (
+        [("MatMul", "raw column", "z", {}), ("Sigmoid", "z", "logits", {})], ["n", 1], 2, "probabilities"
+    ),
+    "one place": ([("Unsqueeze", "raw third", "logits", {})], ["n", 4, 1, 1], 4, "logits"),
+    "one place in half precision": (
+        [("Cast", "raw", "half", {"to": 10}), ("Unsqueeze", "half third", "logits", {})], ["n", 4, 1, 1], 4, "logits"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_class_scores_of_every_form_are_read_right_inside(case, tmp_path):
+    tail, shape, classes, kind = FORMS[case]
+    whole = model()
+    whole.graph.node[-1].output[0] = "raw"
+    whole.graph.node.extend(helper.make_node(op, names.split(), [end], **more) for op, names, end, more in tail)
+    whole.graph.initializer.extend(
+        numpy_helper.from_array(values, name)
+        for name, values in (
+            ("column", np.float32([[1], [-1], [-1], [1]])), ("second", np.array([1])), ("third", np.array([2, 3]))
+        )
+    )  # fmt: skip
+    number = TensorProto.FLOAT16 if "half" in case else TensorProto.FLOAT
+    whole.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", number, shape))
+    bare = tmp_path / "bare.onnx"
+    onnx.save(whole, bare)
+    criteria = {"r1:channel": SingleRange(), "@output": [SingleRange(), Mahalanobis()]}
+    monitor, profile = taught(bare, criteria, ZScore(), n=600, per_class=True, classes=classes)
+    assert (monitor.network.classes, monitor.network.scores) == (classes, kind)
+    assert len(set(monitor.calibration.thresholds)) > 1
+    export(bare, profile, tmp_path / "guarded.onnx")
+    batch = mixed()
+    verdicts = assert_agree(run(tmp_path / "guarded.onnx", batch), monitor, batch, rtol=1e-3)
+    assert len(set(verdicts.prediction)) == classes
+    batch[3, 0, 0, 0] = np.nan
+    assert run(tmp_path / "guarded.onnx", batch)["outrider_alarm"][3]

@@ -266,3 +266,14 @@ def test_copied_weights_go_when_the_model_cannot_be_written(external, tmp_path, 
     with pytest.raises(ExportError, match="full"):
         export(path, profile, tmp_path / "guarded.onnx")
     assert not (tmp_path / "weights" / "all.bin").exists()
+
+
+def test_a_graph_of_one_frame_is_refused(tmp_path):
+    path = tmp_path / "alone.onnx"
+    nodes = [helper.make_node("Tanh", ["x"], ["t"]), helper.make_node("Neg", ["t"], ["y"])]
+    ends = [helper.make_tensor_value_info("x", 1, (3, 8, 8))], [helper.make_tensor_value_info("y", 1, (3, 8, 8))]
+    graph = helper.make_graph(nodes, "alone", *ends)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    _, profile = taught(path, SingleRange(), taps="t", batch_axis=False)
+    with pytest.raises(ExportError, match="whose inputs have a batch axis, got one that takes a single frame; export"):
+        export(path, profile, tmp_path / "guarded.onnx")

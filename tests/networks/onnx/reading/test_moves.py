@@ -14,8 +14,8 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from outrider.networks import NetworkWarning, OnnxNetwork  # noqa: E402
-from outrider.networks.onnx.network import _neurons_out  # noqa: E402
 from outrider.networks.onnx.reading.graph import OnnxGraph  # noqa: E402
+from outrider.networks.onnx.readout import neurons_out  # noqa: E402
 
 RNG = np.random.default_rng(0)
 
@@ -133,7 +133,7 @@ def test_the_graph_is_optimised_as_without_the_tap(name, tensor, tmp_path):
     assert [(move.asked, move.taken) for move in network.moved] == ([(tensor, taken)] if tensor in asked else [])
     assert len(caught) == len(network.moved)
     bare, session = optimised(data, tmp_path)
-    fragment, _, _ = _neurons_out(OnnxGraph(data), network.taps)
+    fragment, _, _ = neurons_out(OnnxGraph(data), network.taps)
     observed, _ = optimised(data + fragment.to_bytes(), tmp_path)
     layout = ("ReorderOutput", "ReorderInput", "Transpose", "Reshape")
     assert {node: n for node, n in (bare - observed).items() if node[0] not in layout} == {}
