@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
+    from .inputs import Input
     from .network import Network, NetworkWarning, Observation
     from .onnx.files import onnx_fingerprint
     from .onnx.network import OnnxNetwork
     from .preprocessing import Preprocessing
     from .pytorch.network import TorchNetwork
     from .pytorch.torchvision_import import import_torchvision
+    from .recurrent.network import Recurrent
     from .scores import probabilities
     from .selectors import DEFAULT_TAPS
     from .tap import Tap, Taps
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
     from .zoo.train import HELD_OUT
 
 __all__ = [
-    "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "LeNet", "Network", "NetworkWarning",
-    "Observation", "OnnxNetwork", "Preprocessing", "SmallResNet", "Tap", "Taps", "TorchNetwork", "TransformerNetwork",
-    "UnboundTap", "bind", "cache_folder", "dataset_names", "drive_model", "import_torchvision", "load_dataset",
-    "onnx_fingerprint", "probabilities", "random_frames", "read_idx", "read_image", "torchvision_classifier",
-    "trained", "trained_names", "untrained",
+    "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "Input", "LeNet", "Network", "NetworkWarning",
+    "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet", "Tap", "Taps", "TorchNetwork",
+    "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "dataset_names", "drive_model", "import_torchvision",
+    "load_dataset", "onnx_fingerprint", "probabilities", "random_frames", "read_idx", "read_image",
+    "torchvision_classifier", "trained", "trained_names", "untrained",
 ]  # fmt: skip
 
 _MODULES = {
@@ -38,9 +40,11 @@ _MODULES = {
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "zoo.datasets": ("ImageSet", "cache_folder", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "NetworkWarning", "Observation"),
+    "inputs": ("Input",),
     "onnx.files": ("onnx_fingerprint",),
     "onnx.network": ("OnnxNetwork",),
     "preprocessing": ("Preprocessing",),
+    "recurrent.network": ("Recurrent",),
     "scores": ("probabilities",),
     "selectors": ("DEFAULT_TAPS",),
     "tap": ("Tap", "Taps"),

@@ -5,29 +5,34 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any, cast
 
 from .network import Network
+from .recurrent.network import Recurrent
 
 _NAMES = [name for name in {**Network.__annotations__, **vars(Network)} if not name.startswith("_")]
 _NEEDED = "taps", "classes", "input_shape", "engine", "fingerprint", "observe", "run", "close"
 
 
-def as_network(thing: Any, **options: Any) -> Network:
+def as_network(thing: Any, *, states: Mapping[str, int | str] | None = None, **options: Any) -> Network:
     """A network as it is; the path or the bytes of an ONNX model as an `OnnxNetwork`, a module as a `TorchNetwork`.
 
-    options: as these two take them, for what is no network yet. Raises TypeError for anything else and for options to a
+    options: as these two take them, for what is no network yet. states: {input: output} of what the model carries from
+    frame to frame; it is then a `Recurrent` one. Raises TypeError for anything else and for options to a
     network, and what the two classes raise.
     """
     if isinstance(thing, (str, bytes, os.PathLike)):
         from .onnx.network import OnnxNetwork
 
-        return OnnxNetwork(thing, **options)
+        return with_states(OnnxNetwork(thing, **options), states)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(thing, torch.nn.Module):
         from .pytorch.network import TorchNetwork
 
-        return TorchNetwork(thing, **options)
+        return with_states(TorchNetwork(thing, **options), states)
+    if states is not None:
+        options["states"] = states
     missing = _missing(thing)
     if missing and all(hasattr(thing, name) for name in _NEEDED):
         warnings.warn(
@@ -46,6 +51,17 @@ def as_network(thing: Any, **options: Any) -> Network:
     if options:
         raise TypeError(f"expected {', '.join(options)} for a model, got it for a network that is there already")
     return cast(Network, thing)
+
+
+def with_states(network: Network, states: Mapping[str, int | str] | None) -> Network:
+    """The network, or where it has states the `Recurrent` one of it. Raises what `Recurrent` raises, and closes it."""
+    if states is None:
+        return network
+    try:
+        return Recurrent(network, states)
+    except BaseException:
+        network.close()
+        raise
 
 
 class _OfBefore(Network):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .inputs import Input, frames_in, parts_of, together
 from .matching import Gap, Matching
 from .network import Network, Observation, fits
 from .tap import Tap
@@ -64,28 +65,33 @@ class Binding:
         return tuple(unbound for unbound in self.unbound if unbound.side == side)
 
 
-def bind(a: Network, b: Network, frames: np.ndarray | Iterable[np.ndarray] | None = None) -> Binding:
+def bind(a: Network, b: Network, frames: Any = None) -> Binding:
     """Find the taps of `a` among those of `b`.
 
     Networks of one engine are bound by the names of taps, others by module path, where one of them tells the paths.
     What is left is bound by its position among the taps of the same operator, shape and neurons. frames:
-    (n, *input_shape), or batches of them, are run through both. Then a candidate that fits clearly better is taken,
-    and values tell what neither path nor position tells. The first batch decides; all of them are measured.
+    (n, *input_shape), or batches of them, are run through both; of networks with several inputs, a tuple of arrays or a
+    mapping by name, or batches of these. Inputs are the same in both by name or, where names differ, by order. Then a
+    candidate that fits clearly better is taken, and values tell what neither path nor position tells. The first batch
+    decides; all of them are measured. Recurrent networks are reset first.
     Raises ValueError when the two take or return different shapes, or `frames` holds none.
     """
     if frames is None:
         pairs, left = Matching(a, b, None).result()
         rows = [BoundTap(a.taps[i], b.taps[j], how) for (i, j), how in sorted(pairs.items())]
         return Binding(tuple(rows), tuple(UnboundTap(*rest) for rest in left))
-    batches = iter([frames] if isinstance(frames, np.ndarray) else frames)
+    one_batch = isinstance(frames, (np.ndarray, Mapping)) or (len(a.inputs) > 1 and isinstance(frames, tuple))
+    batches = (together(parts_of(batch, a.inputs)) for batch in ([frames] if one_batch else frames))
     first = next(batches, None)
-    if first is None or not len(first):
+    if first is None or not frames_in(first):
         raise ValueError("expected frames to compare the networks on, got none")
     pairs = {}
     gaps: dict[tuple[int, int], Gap] = {}
     output, differ, count = Gap(), 0, 0
+    a.reset()
+    b.reset()
     for batch in itertools.chain([first], batches):
-        seen = a.observe(_taken_by(a, batch)), b.observe(_taken_by(b, batch))
+        seen = a.observe(_taken_by(a, batch, a.inputs)), b.observe(_taken_by(b, batch, a.inputs))
         if not count:
             pairs, left = Matching(a, b, seen).result()
             gaps = {(i, j): Gap.between(a.taps[i], b.taps[j]) for i, j in pairs}
@@ -95,32 +101,52 @@ def bind(a: Network, b: Network, frames: np.ndarray | Iterable[np.ndarray] | Non
             output.add(one, other)
         if seen[0].logits is not None and seen[1].logits is not None:
             differ += int((seen[0].logits.argmax(1) != seen[1].logits.argmax(1)).sum())
-        count += len(batch)
+        count += frames_in(batch)
     rows = [BoundTap(a.taps[i], b.taps[j], how, gaps[i, j].relative) for (i, j), how in sorted(pairs.items())]
     unbound = tuple(UnboundTap(*rest) for rest in left)
     differ_in = differ if None not in (a.classes, b.classes) else None
     return Binding(tuple(rows), unbound, count, output.relative, differ_in)
 
 
-def random_frames(network: Network, count: int = 4, seed: int = 0) -> np.ndarray:
+def random_frames(network: Network, count: int = 4, seed: int = 0) -> Any:
     """Frames of noise for a network, (count, *input_shape): standard normal, or any byte where it takes integers.
 
-    Raises ValueError for a network that leaves its input size open.
+    Of a network with several inputs, a tuple of arrays. Raises ValueError for a network that leaves input sizes open.
     """
-    shape = tuple(size for size in network.input_shape if size is not None)
-    if len(shape) < len(network.input_shape):
-        raise ValueError(f"expected a network whose input sizes are known, got {network.input_shape}")
     rng = np.random.default_rng(seed)
-    dtype = np.dtype(network.dtype)
+    return together([_noise(one, count, rng) for one in network.inputs])
+
+
+def _noise(one: Input, count: int, rng: np.random.Generator) -> np.ndarray:
+    shape = tuple(size for size in one.shape if size is not None)
+    if len(shape) < len(one.shape):
+        raise ValueError(f"expected a network whose input sizes are known, got {one.shape} for input {one.name}")
+    dtype = np.dtype(one.dtype)
     if dtype.kind == "f":
         return rng.standard_normal((count, *shape)).astype(dtype)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, (count, *shape)).astype(dtype)
     return rng.integers(0, min(256, np.iinfo(dtype).max + 1), (count, *shape)).astype(dtype)
 
 
-def _taken_by(network: Network, frames: np.ndarray) -> np.ndarray:
-    """Frames in the float dtype of a network, and with the channels first or last as it takes them."""
-    dtype = np.dtype(network.dtype)
-    taken = network.input_shape
+def _taken_by(network: Network, batch: Any, given: Sequence[Input]) -> Any:
+    """A batch in the float dtypes of a network, and with the channels first or last as it takes them.
+
+    given: the inputs in the order of the batch; they are the network's by their names or, where these are others, by
+    their order.
+    """
+    inputs = network.inputs
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    if len(parts) != len(inputs):
+        raise ValueError(f"expected networks of as many inputs, got {len(parts)} and {len(inputs)}")
+    named = {one.name: part for one, part in zip(given, parts, strict=True)}
+    if set(named) == {one.name for one in inputs}:
+        parts = tuple(named[one.name] for one in inputs)
+    return together([_fitted(part, one) for part, one in zip(parts, inputs, strict=True)])
+
+
+def _fitted(frames: np.ndarray, one: Input) -> np.ndarray:
+    dtype, taken = np.dtype(one.dtype), one.shape
     if len(taken) == 3 and frames.ndim == 4 and not fits(frames.shape[1:], taken):
         turned = [np.moveaxis(frames, *axes) for axes in ((1, -1), (-1, 1))]
         frames = next((np.ascontiguousarray(t) for t in turned if fits(t.shape[1:], taken)), frames)

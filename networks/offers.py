@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .inputs import Input
 from .selectors import choose
 from .tap import Candidate
 
@@ -18,13 +19,15 @@ class Offer:
     """The tensors of a network as candidates for taps, those with an obstacle included.
 
     candidates: in the order in which they are computed, class scores last; of PyTorch, the modules that cannot be
-    tapped come after them. moves: by the tensor asked for, where a tap stands elsewhere (see `OnnxNetwork`).
+    tapped come after them. inputs: what a frame is made of, where that is known by name. moves: by the tensor asked
+    for, where a tap stands elsewhere (see `OnnxNetwork`).
     """
 
     engine: str
     input_shape: tuple[int | None, ...]
     candidates: tuple[Candidate, ...]
     moves: Mapping[str, MovedTap] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
 
     def asked(self, selectors: str | Sequence[str]) -> tuple[str, ...]:
         """The tensors that selectors mean. Raises ValueError as `choose` does."""

@@ -100,6 +100,7 @@ class OnnxNetwork(Network):
         self.fingerprint = fingerprint(data, graph.external_tensors, folder, feeds)
         self.preprocessing = preprocessing
         self._outputs = list(graph.outputs)
+        self.output_names = tuple(graph.outputs)
 
         selectors = [taps] if isinstance(taps, str) else list(taps)
         wanted = [

@@ -31,4 +31,5 @@ def onnx_offer(
     classes = None if others else trial.count_classes(scores, "auto")[0]
     candidates = candidates_of(graph, trial, scores, classes)
     moves = graph.moves(graph.kinds, lambda: runtime.optimised(graph.with_outputs(()), folder))
-    return Offer("onnx", trial.shape, tuple(candidates), usable_moves(moves, candidates, graph))
+    moved = usable_moves(moves, candidates, graph)
+    return Offer("onnx", trial.shape, tuple(candidates), moved, trial.inputs)

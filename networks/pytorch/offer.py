@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import nn
 
 from ..offers import Offer
 from ..tap import Candidate
+from .arguments import Shapes
 from .network import TorchNetwork
 from .reading.kinds import class_kind
 
 
-def torch_offer(module: nn.Module, input_shape: Sequence[int]) -> Offer:
+def torch_offer(module: nn.Module, input_shape: Shapes) -> Offer:
     """What a PyTorch module in eval mode offers; the parts that cannot be tapped come last.
 
     Raises what `TorchNetwork` raises.
     """
     with TorchNetwork(module, input_shape, taps="*") as network:
-        candidates = network.candidates
+        candidates, shape, inputs = network.candidates, network.input_shape, network.inputs
     free = [one for one in candidates if not one.obstacle]
     rest = [one for one in candidates if one.obstacle]
     known = {one.name for one in candidates}
@@ -27,4 +26,4 @@ def torch_offer(module: nn.Module, input_shape: Sequence[int]) -> Offer:
         for name, part in module.named_modules()
         if name and name not in known
     ]
-    return Offer("torch", tuple(input_shape), (*free, *rest, *idle))
+    return Offer("torch", shape, (*free, *rest, *idle), inputs=inputs)

@@ -6,10 +6,10 @@ import hashlib
 
 import numpy as np
 
-from outrider.networks import Observation, Tap, Taps
+from outrider.networks import Network, Observation, Tap, Taps
 
 
-class Fake:
+class Fake(Network):
     """Shows tensors that are functions of its frames: {tap: function}; the output is the sum over a frame, twice."""
 
     classes = 2

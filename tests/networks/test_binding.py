@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from outrider.networks import bind, random_frames
+from outrider.networks import Recurrent, bind, random_frames
 
+from .several import Cell, Fused, fused_frames
 from .shown import Fake, first, frames, tap
 
 
@@ -143,3 +144,33 @@ def test_a_module_and_its_export(dynamo, tmp_path):
         i, j = a.taps.index(row.a), b.taps.index(row.b)
         scale = max(np.abs(one[i]).max(), np.abs(other[j]).max())
         assert row.difference == pytest.approx(np.abs(one[i] - other[j]).max() / scale, rel=1e-3, abs=1e-12)
+
+
+def test_inputs_are_bound_by_name_or_else_by_order():
+    class Turned(Fused):
+        @property
+        def inputs(self):
+            return super().inputs[::-1]
+
+        def observe(self, batch):
+            return super().observe(batch[::-1])
+
+    class Renamed(Fused):
+        names = "x", "y"
+
+    whole = fused_frames(6)
+    named = {"speed": whole[1].astype(np.float64), "camera": whole[0]}
+    for other, given in ((Turned(), [whole, named]), (Renamed(), whole), (Fused(), named)):
+        binding = bind(Fused(), other, given)
+        assert binding.largest == 0
+        assert binding.frames == (12 if isinstance(given, list) else 6)
+    one = Fake({tap("r"): first})
+    with pytest.raises(ValueError, match="expected networks of as many inputs, got 2 and 1"):
+        bind(Fused(), one, whole)
+    assert [part.shape for part in random_frames(Fused(), 3)] == [(3, 1, 5, 6), (3, 4)]
+
+
+def test_recurrent_networks_begin_anew():
+    a, b = (Recurrent(Cell(), {"h_in": "h_out"}) for _ in range(2))
+    a.run(fused_frames(3)[0])
+    assert bind(a, b, [fused_frames(4, seed)[0] for seed in (1, 2)]).largest == 0

@@ -184,7 +184,13 @@ def _batch(values: Sequence[Any], declared: Sequence[Declared]) -> int | None:
     batch = sizes[values[widest].name]
     if batch is None and any(shape[:1] == (1,) and len(shape) > 1 for shape in declared):
         batch = 1
+    heads = {size for size in first.values() if isinstance(size, str)}
     for value, shape in zip(values, declared, strict=True):
+        if sizes[value.name] not in (None, 1) and heads.intersection(shape[1:]):
+            raise ValueError(
+                f"expected input {value.name!r} with the batch on its first axis, got {shape}; say batch_axis=False and"
+                " input_shape= with all axes of a run of one frame"
+            )
         if not shape or sizes[value.name] not in (batch, None):
             others = [v for v in values if v is not value]
             beside = "" if not others else f"; the batch is that of {others[0].name!r}, {tuple(others[0].shape)}"

@@ -46,6 +46,16 @@ def test_the_size_of_the_batch_is_known_wherever_it_stands():
     assert [one.shape for one in found.inputs] == [(16,), (1, 64)]
 
 
+def test_an_input_whose_batch_stands_elsewhere_is_no_batch_of_its_first_axis():
+    with pytest.raises(
+        ValueError, match=r"'hidden' with the batch on its first axis, got \(2, 'n', 64\); say batch_axis"
+    ):
+        entries(session(x=("n", 16), hidden=(2, "n", 64)), None, None)
+    shapes = {"x": (1, 16), "hidden": (2, 1, 64)}
+    found = entries(session(x=("n", 16), hidden=(2, "n", 64)), shapes, False)
+    assert {one.name: one.shape for one in found.inputs} == shapes
+
+
 @pytest.mark.parametrize(
     ("shapes", "culprit"),
     [
