@@ -40,8 +40,11 @@ def write_profile(
         tensors["trusted.probe"] = trusted.probe
     if trusted.per_map_class is not None:
         tensors["trusted.per_map_class"] = trusted.per_map_class
-    if profile.spool.frames is not None:
-        tensors["trusted.frames"] = profile.spool.frames
+    held = profile.spool.frames
+    if isinstance(held, tuple):
+        tensors |= {f"trusted.frames.{i}": part for i, part in enumerate(held)}
+    elif held is not None:
+        tensors["trusted.frames"] = held
     facts: dict[str, Any] = {
         "format": FORMAT,
         "complete": profile.complete,
@@ -78,7 +81,7 @@ def write_profile(
         }
     text = json.dumps(facts, sort_keys=True, allow_nan=False)
     data = save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
-    write_whole(Path(path), data, mode=0o600 if "trusted.frames" in tensors else 0o644)
+    write_whole(Path(path), data, mode=0o644 if held is None else 0o600)
 
 
 def write_whole(path: Path, data: bytes, error_type: type[OutriderError] = ProfileError, *, mode: int = 0o644) -> None:
@@ -179,10 +182,17 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
             bool(trusted["labelled"]), int(trusted["non_finite"]), probe, per_map_class,
         ),
         bool(facts["complete"]),
-        FrameSpool(tensors.get("trusted.frames"), int(trusted["spooled"])),
+        FrameSpool(_spooled(network, tensors), int(trusted["spooled"])),
     )  # fmt: skip
     logic = make_logic(**facts["logic"])
     return profile, logic, _calibration(facts["calibration"], tensors, classes, groups, logic)
+
+
+def _spooled(network: NetworkFacts, tensors: dict[str, np.ndarray]) -> Any:
+    """The frames that a checkpoint holds: an array, a tuple of one for each of several inputs, or None."""
+    if len(network.inputs) < 2 or "trusted.frames.0" not in tensors:
+        return tensors.get("trusted.frames")
+    return tuple(tensors[f"trusted.frames.{i}"] for i in range(len(network.inputs)))
 
 
 def _signature(column: Column, network: NetworkFacts, i: int, tensors: dict[str, np.ndarray]) -> Signature:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation
+from ..networks.inputs import each, parts_of, together
 from ..networks.network import Buffered, fits
 from .calibration import Calibration
-from .data.arrays import all_finite, as_array, finite_rows
+from .data.arrays import all_finite, finite_frames
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
 from .judging.places import samples_of
@@ -95,7 +96,7 @@ class Judge:
             self._thresholds = thresholds_and_warnings(calibration)
 
     def observe(self, batch: Any) -> Observation:
-        """Run a batch, (n, *input_shape), and write its deviations.
+        """Run a batch as the network takes it, of n frames, and write its deviations.
 
         Raises what the network raises, ValueError and TypeError where it shows something of another shape or dtype.
         """
@@ -128,12 +129,12 @@ class Judge:
 
     def verdicts(self, batch: Any) -> tuple[Any, Verdicts]:
         """The network's own output for a batch, and the verdicts on it."""
-        output, array = self.observe(batch).output, as_array(batch)
+        output = self.observe(batch).output
         self.rate()
         score, reasons = self.score.copy(), {}
         for i in np.flatnonzero(~np.isfinite(score)):
             reasons[int(i)] = self._why_infinite(int(i))
-        broken = None if all_finite(array) else ~finite_rows(array, self.n)
+        broken = None if all_finite(batch) else ~finite_frames(batch, self.n)
         if broken is not None:
             score[broken] = np.inf
             reasons |= dict.fromkeys(map(int, np.flatnonzero(broken)), BROKEN_INPUT)
@@ -222,12 +223,13 @@ class FrameJudge(Judge):
     def __call__(self, frame: Any, finite: bool = False) -> tuple[Any, Verdict]:
         """The output and verdict of one frame (*input_shape). finite: whether it is known to hold neither NaN nor Inf.
 
+        Of a network with several inputs a frame is a tuple in their order or a mapping by their names.
         Raises what `observe` raises.
         """
-        batch = frame[None]
+        batch = frame[None] if type(frame) is np.ndarray else self._batch_of(frame)
         self.observe(batch)
         self.rate()
-        broken = not finite and not all_finite(as_array(batch))
+        broken = not finite and not all_finite(batch)
         if broken:
             self._score[0] = np.inf
         level, score, threshold, confidence, prediction, loud = self.hold()
@@ -245,6 +247,10 @@ class FrameJudge(Judge):
         else:
             reason = self._why_infinite(0)
         return output, _verdict((status, score, threshold, confidence, prediction, deviation, layers, reason))
+
+    def _batch_of(self, frame: Any) -> Any:
+        """A batch of one of a frame that is no array: a tensor, or the arrays of several inputs."""
+        return each(together(parts_of(frame, self._network.inputs)), _alone)
 
     def output_so_far(self) -> Any:
         """The output of the last frame, also where the judge raised behind the network; None where that had not run."""
@@ -289,6 +295,10 @@ class FrameJudge(Judge):
 
     def _without_batch(self) -> Any:
         return None if self.seen is None else self._network.unbatched(self.seen.output)
+
+
+def _alone(part: Any) -> Any:
+    return part[None] if hasattr(part, "__getitem__") else np.asarray(part)[None]
 
 
 def _buffered(network: Network) -> Buffered | None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..networks import Network, Observation, probabilities
-from .data.arrays import as_array, finite_rows
+from ..networks.inputs import each, together
+from .data.arrays import as_arrays, finite_frames, finite_rows, rows_of
 from .data.batches import check_labels
 from .errors import ProfileError, warn
 from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of
@@ -42,13 +43,12 @@ class Learner:
         """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
         facts, trusted = self._profile.facts, self._profile.trusted
         if labels is not None:
-            check_labels(labels, len(frames), facts.classes, facts.map_classes)
+            check_labels(labels, rows_of(frames), facts.classes, facts.map_classes)
         _refuse_mixed_labels(trusted, facts, labels)
         seen = self._network.observe(frames)
-        array = as_array(frames)
-        n = len(array)
+        n = rows_of(frames)
         predictions = np.zeros(n, np.int64) if seen.logits is None else seen.logits.argmax(axis=1)
-        finite = finite_rows(array, n)
+        finite = finite_frames(frames, n)
         rows = {
             index: rows_of_frames(seen, index, tap, n)
             for index, tap in enumerate(self._network.taps)
@@ -72,7 +72,8 @@ class Learner:
                 at_places[shape] = there, places.classes(shape)
             chosen &= self._count_map_classes(trusted.per_map_class, places, at_places, n)
         self._observe(seen.activations, rows, predictions, chosen, at_places)
-        self._profile.spool.add(array[chosen])
+        if self._network.memory is None:  # frames out of their order would tell nothing of a recurrent network
+            self._profile.spool.add(each(together(as_arrays(frames)), lambda part: part[chosen]))
         trusted.per_class += np.bincount(predictions[chosen], minlength=len(trusted.per_class))
         trusted.non_finite += int((~finite).sum())
         trusted.frames += n

@@ -14,11 +14,12 @@ import numpy as np
 
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
+from ..networks.inputs import parts_of
 from ..networks.renamed import warn_of_name
 from .calibrating import HeldOut, calibrate, check_rates
 from .calibration import Calibration
 from .criteria import Criteria, columns_of, taps_for
-from .data.arrays import taken
+from .data.arrays import refuse_unlike, rows_of, taken
 from .data.batches import Batches, batches_of, behind, peeked
 from .data.spool import FrameSpool
 from .describe import describe
@@ -130,7 +131,8 @@ class Monitor:
         """Learn from trusted data in one pass and bounded memory.
 
         batches: arrays or tensors (n, *input_shape), or pairs of such an array and labels (n,), from any iterable, a
-        ``DataLoader`` or a generator; or one whole array. With labels, a frame is trusted
+        ``DataLoader`` or a generator; or one whole array. Of a network with several inputs a batch is a tuple in their
+        order or a mapping by their names; `batches_of` says where labels stand. With labels, a frame is trusted
         when the network is right with a softmax of at least `trusted_confidence`; without, every frame is, under
         the class the network predicts. For a network with a map of class scores, labels are (n, height, width) and
         places are trusted by them, not frames. Classes with fewer than `minimum_per_class` trusted frames are named in
@@ -139,8 +141,13 @@ class Monitor:
         progress: called with the number of frames seen, after each batch. checkpoint: a path that keeps what was
         learned, every 30 seconds and when `progress` raises, until `save`; called again with the same batches,
         `profile` goes on behind the frames it holds.
+
+        A recurrent network is reset once, at the beginning: frames come in their order, and a generator calls
+        ``network.reset()`` between two drives. No sample of its trusted frames is kept, as they tell nothing out of
+        their order; `calibrate` then cannot test whether profiled and held-out frames are told apart.
         Raises ProfileError when no frame is trusted, and when some batches have labels and others have none.
         """
+        self.network.reset()
         found = peeked(batches_of(batches, self.network))
         if found is None:
             raise ProfileError("expected trusted batches, got none; a generator is used up after one pass")
@@ -150,7 +157,8 @@ class Monitor:
         profile = self._start(trusted_confidence, minimum_per_class, path)
         learner, trusted = Learner(self.network, profile), profile.trusted
         saved = time.monotonic()
-        for frames, labels in behind(found, trusted.frames):
+        recurrent = self.network.memory is not None
+        for frames, labels in behind(found, trusted.frames, self.network.run if recurrent else None):
             learner.learn(frames, labels)
             try:
                 if progress:
@@ -164,7 +172,9 @@ class Monitor:
                 saved = time.monotonic()
         complete(profile)
         self._assemble(self.network, profile, self.logic, None)
-        trusted.probe = np.concatenate([self.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)])
+        if profile.spool.frames is not None:
+            probes = [self.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)]
+            trusted.probe = np.concatenate(probes)
         profile.spool = FrameSpool(seen=profile.spool.seen)
         self._checkpoint = path
         return profile
@@ -196,10 +206,11 @@ class Monitor:
     ) -> Calibration:
         """Set the threshold on held-out, in-distribution data that the profile has not seen.
 
-        batches: as for `profile`; labels are not used. Where the logic learns scales, every other frame goes to
-        them and the rest to the threshold (split conformal). per_class: a threshold of its own for each class with
-        enough frames. Frames predicted as a class without enough trusted frames alarm whatever the threshold: they do
-        not move it and are counted in the rate seen. warning_rate: a second, higher rate whose threshold gives WARN.
+        batches: as for `profile`; labels are not used, and a recurrent network is reset once. Where the logic learns
+        scales, every other frame goes to them and the rest to the threshold (split conformal). per_class: a threshold
+        of its own for each class with enough frames. Frames predicted as a class without enough trusted frames alarm
+        whatever the threshold: they do not move it and are counted in the rate seen. warning_rate: a second, higher
+        rate whose threshold gives WARN.
         Raises CalibrationError naming the number of frames needed, NotReadyError before `profile`. Warns when
         profiled and held-out frames are told apart (AUROC above 0.6).
         """
@@ -214,6 +225,7 @@ class Monitor:
 
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
         trusted, parts, done = self.learned.trusted, [], 0
+        self.network.reset()
         for frames, _ in batches_of(batches, self.network):
             with self._judging(frames) as (judge, batch):
                 logits = judge.observe(batch).logits
@@ -234,6 +246,7 @@ class Monitor:
     def check(self, batch: Any) -> tuple[Any, Verdicts]:
         """The network's own output for a batch (n, *input_shape), and the verdicts on it.
 
+        Of a network with several inputs a batch is a tuple of such arrays in their order, or a mapping by their names.
         Raises NotReadyError before `calibrate`; whatever the network raises for a wrong shape or dtype.
         """
         self._calibrated()
@@ -241,13 +254,17 @@ class Monitor:
             return judge.verdicts(frames)
 
     def __call__(self, frame: Any) -> tuple[Any, Verdict]:
-        """The output and verdict of one frame (*input_shape), both without the batch axis."""
-        sizes = getattr(frame, "shape", None)
-        if sizes is None or len(sizes) != len(self.network.input_shape):
-            got = type(frame).__name__ if sizes is None else f"shape {tuple(sizes)}"
-            raise ValueError(
-                f"expected one frame of shape {self.network.input_shape}, got {got}; a batch is for check()"
-            )
+        """The output and verdict of one frame (*input_shape), both without the batch axis.
+
+        Of a network with several inputs a frame is a tuple in their order, or a mapping by their names.
+        """
+        inputs = self.network.inputs
+        for part, one in zip(parts_of(frame, inputs), inputs, strict=True):
+            sizes = getattr(part, "shape", None)
+            if sizes is None or len(sizes) != len(one.shape):
+                got = type(part).__name__ if sizes is None else f"shape {tuple(sizes)}"
+                of = f"input {one.name}: " if len(inputs) > 1 else ""
+                raise ValueError(f"{of}expected one frame of shape {one.shape}, got {got}; a batch is for check()")
         with self._lock:
             judge = self._frame_judge
             if judge is None or judge.bound_to != self._judges_by:
@@ -304,13 +321,16 @@ class Monitor:
 
         The judge holds no batch when it is given back.
         """
-        n = len(batch)
+        batch = taken(batch, self.network)
+        if type(batch) is tuple:
+            refuse_unlike(batch, self.network.inputs)
+        n = rows_of(batch)
         with self._lock:
             judge = self._judge
             if judge is None or judge.n != n or judge.bound_to != self._judges_by:
                 judge = self._judge = Judge(self.network, self.learned, n, self.logic, self.calibration)
             try:
-                yield judge, taken(batch, self.network)
+                yield judge, batch
             finally:
                 judge.seen = None
 

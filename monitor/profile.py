@@ -12,6 +12,8 @@ import numpy as np
 
 from ..coverage import Criterion, Joined, Signature, join
 from ..networks import Network, Preprocessing, Tap
+from ..networks.inputs import Input
+from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
 from .data.spool import FrameSpool
 
@@ -22,6 +24,8 @@ class NetworkFacts:
 
     map_classes: the classes that a map of class scores tells apart, None for a network without one.
     scores_output: which output holds the class scores, where the network says so and no tap does; ``logits`` in a file.
+    inputs: what the network takes, where that is more than one array; states among them. states: of a recurrent
+    network, the output that each of its state inputs comes from.
     scores: the kind of the class scores, None without classes and where nothing but logits is possible. batch_axis:
     False for a graph that takes one frame, otherwise None.
     """
@@ -34,6 +38,8 @@ class NetworkFacts:
     preprocessing: dict[str, Any] | None = None
     map_classes: int | None = None
     scores_output: int | str | None = None
+    inputs: tuple[Input, ...] = ()
+    states: dict[str, int | str] | None = None
     scores: str | None = None
     batch_axis: bool | None = None
 
@@ -43,11 +49,18 @@ class NetworkFacts:
         shape = tuple(network.input_shape)
         of_map, output = network.map_classes, network.scores_output
         same = network.engine, network.fingerprint, network.classes, shape, tuple(taps), preprocessing
+        states = dict(network.states) if isinstance(network, Recurrent) else None
+        bare = network.network if isinstance(network, Recurrent) else network
         # What is so of most networks is not written; an ONNX graph may say otherwise than its user.
         told = (network.classes or of_map) and (network.engine == "onnx" or network.scores == "probabilities")
         scores = network.scores if told else None
-        batch_axis = False if getattr(network, "batch_axis", None) is False else None
-        return cls(*same, of_map, output, scores, batch_axis)
+        batch_axis = False if getattr(bare, "batch_axis", None) is False else None
+        return cls(*same, of_map, output, bare.inputs if len(bare.inputs) > 1 else (), states, scores, batch_axis)
+
+    @property
+    def frame(self) -> tuple[Input, ...]:
+        """What a frame is made of, where that is more than one array or the network recurrent; without states."""
+        return tuple(one for one in self.inputs if one.name not in (self.states or ()))
 
     def classes_of(self, tap: int) -> int:
         """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""
@@ -61,8 +74,12 @@ class NetworkFacts:
             "classes": "pixel" if self.map_classes else self.classes,
             "preprocessing": None if self.preprocessing is None else Preprocessing.from_dict(self.preprocessing),
             "scores_output": self.scores_output or 0,
-            "input_shape": self.input_shape,
+            "input_shape": {one.name: one.shape for one in self.inputs} if self.inputs else self.input_shape,
         }
+        if self.states is not None:
+            options["states"] = self.states
+        if self.engine == "torch" and any(one.dtype != "float32" for one in self.inputs):
+            options["dtype"] = {one.name: one.dtype for one in self.inputs}
         if self.engine == "onnx":
             outputs = [tap.name for tap in self.taps if tap.kind == "output"]
             options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
@@ -83,6 +100,10 @@ class NetworkFacts:
             )
             if mine != theirs
         ]
+        if self.inputs != other.inputs:
+            lines.append(f"inputs: expected {_listed(self)}, got {_listed(other)}")
+        if self.states != other.states:
+            lines.append(f"states: expected {_states(self.states)}, got {_states(other.states)}")
         if None not in (self.preprocessing, other.preprocessing) and self.preprocessing != other.preprocessing:
             lines.append(f"preprocessing: expected {self.preprocessing}, got {other.preprocessing}")
         if None not in (self.scores_output, other.scores_output) and self.scores_output != other.scores_output:
@@ -102,7 +123,8 @@ class NetworkFacts:
         """The facts in JSON types."""
         facts = asdict(self)
         facts["logits"] = facts.pop("scores_output")
-        for name in ("map_classes", "logits", "scores", "batch_axis"):
+        facts["inputs"] = [one._asdict() | {"shape": list(one.shape)} for one in self.inputs] or None
+        for name in ("map_classes", "logits", "inputs", "states", "scores", "batch_axis"):
             if facts[name] is None:
                 del facts[name]
         for tap in facts["taps"]:
@@ -124,13 +146,41 @@ class NetworkFacts:
             raise ValueError(f"expected a map of 2 classes or more, got {of_map!r}")
         if not (output is None or isinstance(output, (int, str))):
             raise ValueError(f"expected the index or name of an output, got {output!r}")
+        inputs = tuple(Input(str(i["name"]), _shape(i["shape"]), str(i["dtype"])) for i in facts.get("inputs", ()))
+        states = facts.get("states")
+        if states is not None and not all(isinstance(output, (int, str)) for output in dict(states).values()):
+            raise ValueError(f"expected the outputs of states by index or name, got {states!r}")
         scores, batch_axis = facts.get("scores"), facts.get("batch_axis")
         if scores not in (None, "logits", "probabilities"):
             raise ValueError(f"expected scores 'logits' or 'probabilities', got {scores!r}")
         if batch_axis not in (None, False):
             raise ValueError(f"expected a batch_axis that is left out or false, got {batch_axis!r}")
         texts = str(facts["engine"]), str(facts["fingerprint"])
-        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, output, scores, batch_axis)
+        told = inputs, states, scores, batch_axis
+        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, output, *told)
+
+    @property
+    def takes(self) -> str:
+        """What a frame is, in words."""
+        return input_words(self.input_shape, self.frame)
+
+
+def input_words(shape: Iterable[int | None], inputs: Iterable[Input]) -> str:
+    """``input 3 x 32 x 32``, or the shape of each of several inputs by its name."""
+    named = [f"{one.name} {_sizes(one.shape)}" for one in inputs]
+    return f"inputs {' and '.join(named)}" if named else f"input {_sizes(shape)}"
+
+
+def _sizes(shape: Iterable[int | None]) -> str:
+    return " x ".join("?" if size is None else str(size) for size in shape) or "one number"
+
+
+def _listed(facts: NetworkFacts) -> str:
+    return ", ".join(f"{one.name} {one.dtype} {one.shape}" for one in facts.inputs) or "one"
+
+
+def _states(states: dict[str, int | str] | None) -> str:
+    return ", ".join(f"{state} from {output}" for state, output in (states or {}).items()) or "none"
 
 
 def _shape(sizes: list[Any]) -> tuple[int | None, ...]:
@@ -248,13 +298,12 @@ class Profile:
 
     def __str__(self) -> str:
         network, trusted = self.facts, self.trusted
-        shape = " x ".join("?" if size is None else str(size) for size in network.input_shape)
         classes = "no classes" if network.classes is None else f"{network.classes} classes"
         if network.map_classes:
             classes = f"{network.map_classes} classes of places"
         rule = f"right with softmax of at least {trusted.confidence:g}" if trusted.labelled else "no labels: all"
         lines = [
-            f"network: {network.engine}, input {shape}, {classes}, SHA-256 {network.fingerprint[:12]}…",
+            f"network: {network.engine}, {network.takes}, {classes}, SHA-256 {network.fingerprint[:12]}…",
             f"trusted: {trusted.accepted:,} of {trusted.frames:,} frames ({rule})",
         ]
         per_class = None if network.classes is None else trusted.per_class

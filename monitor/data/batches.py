@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from ...networks import Network
-from .arrays import as_array, taken
+from ...networks.inputs import Input, each, frames_in, parts_of, together
+from .arrays import as_array, refuse_unlike, rows_of, taken
 
 Batches = Any
-"""Batches or one whole array, as `batches_of` takes them."""
+"""Batches or one whole set, as `batches_of` takes them."""
 Batch = tuple[Any, "np.ndarray | None"]
 
 _ROWS = 64
 """Frames at a time of a whole array."""
+_LABELS = "labels", "label"
+"""Keys of the labels in a mapping by the names of inputs, where no input has that name."""
 
 
 def batches_of(data: Batches, network: Network) -> Iterator[Batch]:
@@ -25,32 +28,76 @@ def batches_of(data: Batches, network: Network) -> Iterator[Batch]:
     data: batches from any iterable, a ``DataLoader`` or a generator; or one array or tensor (n, *input_shape), alone or
     in a pair with labels (n,), which is cut into batches. A batch is such an array or tensor, or a tuple or list of it
     and, where there are any, its labels. A network that was not told the shape of its input learns it from the first.
-    Raises TypeError or ValueError for anything else.
+
+    Of a network with several inputs a batch is a tuple of arrays in their order or a mapping by their names: alone, in
+    a pair with labels, or with the labels behind the last array, as a ``DataLoader`` collates them. A mapping may hold
+    the labels itself, under the key ``labels`` or ``label``, unless an input is called so. The same with whole arrays
+    of equally many frames is one set. To a network that was not told its inputs the last array of a flat batch is its
+    labels where it holds integers, else an input.
+    Frames come as the network takes them: an array, or a tuple of arrays. Raises TypeError or ValueError for anything
+    else.
     """
-    if isinstance(data, (str, bytes, Mapping)) or not any(hasattr(data, name) for name in ("__iter__", "__getitem__")):
+    if isinstance(data, (str, bytes)) or not any(hasattr(data, name) for name in ("__iter__", "__getitem__")):
         raise TypeError(f"expected batches (n, ...), a DataLoader or one array, got {type(data).__name__}")
     for frames, labels in _cut(data, network):
         if not network.shaped:
-            network.learn_shape(frames)
-        expected = len(network.input_shape) + 1
-        if len(frames.shape) != expected:
-            one = "; frames[None] makes a batch of one" if len(frames.shape) == expected - 1 else ""
+            network.learn_shape(tuple(frames) if isinstance(frames, list) else frames)
+        parts = parts_of(frames, network.inputs)
+        _refuse_other_shapes(parts, network.inputs)
+        yield taken(together(parts), network), labels
+
+
+def _refuse_other_shapes(parts: Sequence[Any], inputs: Sequence[Input]) -> None:
+    """Raise unless each part is an array with the axes of its input and one for the frames, all of as many frames."""
+    for part, one in zip(parts, inputs, strict=True):
+        of = f"input {one.name}: " if len(inputs) > 1 else ""
+        if not hasattr(part, "shape"):
+            raise TypeError(f"{of}expected frames as an array or a tensor, got {type(part).__name__}")
+        expected = len(one.shape) + 1
+        if len(part.shape) != expected:
+            hint = "; frames[None] makes a batch of one" if len(part.shape) == expected - 1 and not of else ""
             raise ValueError(
-                f"expected batches of shape {('n', *network.input_shape)}, got one of shape {tuple(frames.shape)}{one}"
+                f"{of}expected batches of shape {('n', *one.shape)}, got one of shape {tuple(part.shape)}{hint}"
             )
-        yield taken(frames, network), labels
+    refuse_unlike(parts, inputs)
 
 
 def _cut(data: Any, network: Network) -> Iterator[Batch]:
-    whole, labels = (data, None) if hasattr(data, "shape") else _whole_pair(data)
-    if whole is None:
-        yield from map(_frames_and_labels, data)
-    elif network.shaped and len(whole.shape) == len(network.input_shape) + 2:
-        yield from ((batch, None) for batch in whole)
+    several = network.shaped and len(network.inputs) > 1
+    if several and hasattr(data, "shape"):
+        parts_of(data, network.inputs)  # says what a batch is
+    if isinstance(data, Mapping) or (several and _is_set(data)):
+        whole, labels = _frames_and_labels(data, network)
+    elif several:
+        whole, labels = None, None
     else:
-        for start in range(0, len(whole), _ROWS):
-            rows = slice(start, start + _ROWS)
-            yield whole[rows], None if labels is None else labels[rows]
+        whole, labels = (data, None) if hasattr(data, "shape") else _whole_pair(data)
+    if whole is None:
+        yield from (_frames_and_labels(batch, network) for batch in data)
+        return
+    one_array = not several and network.shaped and not isinstance(whole, Mapping)
+    if one_array and len(whole.shape) == len(network.input_shape) + 2:
+        yield from ((batch, None) for batch in whole)
+        return
+    count = frames_in(whole)
+    if labels is not None and len(labels) != count:
+        raise ValueError(f"expected a label per frame, got {count} frames and {len(labels)} labels")
+    for start in range(0, count, _ROWS):
+        rows = slice(start, start + _ROWS)
+        yield each(whole, lambda part, rows=rows: part[rows]), None if labels is None else labels[rows]  # type: ignore[misc]
+
+
+def _is_set(data: Any) -> bool:
+    """Whether data for several inputs are one set of whole arrays, not a sequence of batches."""
+    if not isinstance(data, (tuple, list)) or not data:
+        return False
+    return all(hasattr(part, "shape") for part in data) or (
+        len(data) == 2 and _is_nested(data[0]) and hasattr(data[1], "shape")
+    )
+
+
+def _is_nested(part: Any) -> bool:
+    return isinstance(part, (tuple, list, Mapping))
 
 
 def _whole_pair(data: Any) -> tuple[Any, np.ndarray | None]:
@@ -60,34 +107,54 @@ def _whole_pair(data: Any) -> tuple[Any, np.ndarray | None]:
     frames, labels = data
     if len(frames.shape) <= len(labels.shape):
         return None, None
-    if len(frames) != len(labels):
-        raise ValueError(f"expected a label per frame, got {len(frames)} frames and {len(labels)} labels")
     return frames, _labels(labels)
 
 
-def _frames_and_labels(batch: Any) -> Batch:
+def _frames_and_labels(batch: Any, network: Network) -> Batch:
+    names = [one.name for one in network.inputs] if network.shaped else None
+    if isinstance(batch, Mapping):
+        key = next((key for key in _LABELS if key in batch and key not in (names or ())), None)
+        frames: Any = {name: part for name, part in batch.items() if name != key}
+        return frames, None if key is None else _labels(batch[key])
     if not isinstance(batch, (tuple, list)):
-        frames, labels = batch, None
-    elif len(batch) in (1, 2):
-        frames, labels = batch[0], batch[1] if len(batch) == 2 else None
-    else:
+        return batch, None
+    if batch and _is_nested(batch[0]) and (names is None or len(names) > 1):
+        return _pair(batch)
+    if names is None and len(batch) > 1:
+        labelled = hasattr(batch[-1], "shape") and as_array(batch[-1]).dtype.kind in "iu"
+        names = ["input"] * (len(batch) - labelled)
+    if names is None or len(names) == 1:
+        return _pair(batch)
+    if len(batch) not in (len(names), len(names) + 1):
+        raise ValueError(
+            f"expected a batch as {len(names)} arrays ({', '.join(names)}), alone or with labels behind them,"
+            f" got {len(batch)} parts"
+        )
+    labels = _labels(batch[-1]) if len(batch) > len(names) else None
+    return tuple(batch[: len(names)]), labels
+
+
+def _pair(batch: Sequence[Any]) -> Batch:
+    if len(batch) not in (1, 2):
         raise ValueError(f"expected a batch as frames, (frames,) or (frames, labels), got {len(batch)} parts")
-    if not hasattr(frames, "shape"):
-        raise TypeError(f"expected frames as an array or a tensor, got {type(frames).__name__}")
-    return frames, None if labels is None else _labels(labels)
+    labels = batch[1] if len(batch) == 2 else None
+    return batch[0], None if labels is None else _labels(labels)
 
 
 def _labels(labels: Any) -> np.ndarray:
     return np.asarray(as_array(labels))
 
 
-def behind(batches: Iterator[Batch], skip: int) -> Iterator[Batch]:
-    """The batches behind the first `skip` frames."""
+def behind(batches: Iterator[Batch], skip: int, passed_over: Callable[[Any], object] | None = None) -> Iterator[Batch]:
+    """The batches behind the first `skip` frames. passed_over: is shown the frames that are left out."""
     for frames, labels in batches:
-        passed = min(skip, len(frames))
+        passed = min(skip, rows_of(frames))
         skip -= passed
-        if passed < len(frames):
-            yield frames[passed:], None if labels is None else labels[passed:]
+        if passed and passed_over is not None:
+            passed_over(each(frames, lambda part, passed=passed: part[:passed]))  # type: ignore[misc]
+        if passed < rows_of(frames):
+            rest = each(frames, lambda part, passed=passed: part[passed:])  # type: ignore[misc]
+            yield rest, None if labels is None else labels[passed:]
 
 
 def peeked(batches: Iterator[Batch]) -> Iterator[Batch] | None:

@@ -7,6 +7,7 @@ from outrider.coverage import SingleRange
 from outrider.monitor import Monitor
 from outrider.monitor.data.batches import batches_of, behind, peeked
 
+from ...networks.several import Fused, fused_frames
 from ..conftest import CLASSES, INPUTS, NumpyNetwork, frames
 
 
@@ -132,3 +133,131 @@ def test_a_pair_of_arrays_may_be_a_list_and_must_be_of_one_length(network):
     np.testing.assert_array_equal(labels, y)
     with pytest.raises(ValueError, match="expected a label per frame, got 70 frames and 69 labels"):
         list(batches_of((x, y[:-1]), network))
+
+
+# Several inputs.
+
+
+def pair_of(n, seed=0):
+    camera, speed = fused_frames(n, seed)
+    return camera, speed, np.arange(n) % 3
+
+
+def forms(camera, speed, labels):
+    """Every form of (camera, speed), with labels and without, by name."""
+    named = {"speed": speed, "camera": camera}
+    return {
+        "tuple": ((camera, speed), None),
+        "list": ([camera, speed], None),
+        "mapping": (named, None),
+        "nested": (((camera, speed), labels), labels),
+        "nested, alone": (((camera, speed),), None),
+        "nested lists": ([[camera, speed], labels], labels),
+        "nested mapping": ((named, labels), labels),
+        "flat": ((camera, speed, labels), labels),
+        "labels inside": (named | {"labels": labels}, labels),
+        "label inside": (named | {"label": labels}, labels),
+    }
+
+
+CAMERA = np.zeros((2, 1, 5, 6))
+FORMS = list(forms(*pair_of(1)))
+
+
+@pytest.mark.parametrize(
+    ("form", "whole"), [(form, whole) for form in FORMS for whole in (False, True) if not whole or "alone" not in form]
+)
+def test_every_form_of_several_inputs_gives_the_same_frames(form, whole):
+    parts = pair_of(130)
+    data = forms(*parts)[form][0] if whole else [
+        forms(*(part[start : start + 65] for part in parts))[form][0] for start in (0, 65)
+    ]  # fmt: skip
+    found = list(batches_of(data, Fused()))
+    assert [len(frames[0]) for frames, _ in found] == ([64, 64, 2] if whole else [65, 65])
+    assert all(type(frames) is tuple for frames, _ in found)
+    for at in range(2):
+        np.testing.assert_array_equal(np.concatenate([frames[at] for frames, _ in found]), parts[at])
+    if forms(*parts)[form][1] is None:
+        assert [labels for _, labels in found] == [None] * len(found)
+    else:
+        np.testing.assert_array_equal(np.concatenate([labels for _, labels in found]), parts[2])
+
+
+def test_an_input_may_be_called_labels():
+    class Labelled(Fused):
+        names = "camera", "labels"
+
+    camera, speed, labels = pair_of(5)
+    frames, found = next(batches_of([{"camera": camera, "labels": speed, "label": labels}], Labelled()))
+    np.testing.assert_array_equal(frames[1], speed)
+    np.testing.assert_array_equal(found, labels)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (CAMERA, TypeError, r"expected a tuple of 2 arrays \(camera, speed\) or a mapping"),
+        ([CAMERA], ValueError, r"2 arrays \(camera, speed\), alone or with .*, got 1 parts"),
+        ([(np.zeros(2),) * 4], ValueError, r"2 arrays \(camera, speed\), alone or with .*, got 4 parts"),
+        ([(CAMERA, np.zeros(4))], ValueError, r"input speed: expected batches of shape \('n', 4\), got"),
+        ([(CAMERA, 7)], TypeError, "input speed: expected frames as an array or a tensor, got int"),
+        ([(CAMERA, np.zeros((3, 4)))], ValueError, "frames of every input, got 2 of camera, 3 of speed"),
+        ({"camera": CAMERA, "pace": np.zeros((2, 4))}, ValueError, "inputs camera, speed, got camera, pace"),
+        ((CAMERA, np.zeros((2, 4)), np.arange(3)), ValueError, "got 2 frames and 3 labels"),
+    ],
+)  # fmt: skip
+def test_what_are_no_frames_of_several_inputs_is_refused(data, error, message):
+    with pytest.raises(error, match=message):
+        list(batches_of(data, Fused()))
+
+
+def test_a_loader_of_torch_gives_flat_and_nested_batches():
+    torch = pytest.importorskip("torch")
+    from torch.utils.data import DataLoader, TensorDataset
+
+    camera, speed, labels = pair_of(10)
+    flat = TensorDataset(*map(torch.from_numpy, (camera, speed, labels)))
+    nested = [((camera[i], speed[i]), labels[i]) for i in range(10)]
+    for data in (flat, nested):
+        (frames, found), *rest = batches_of(DataLoader(data, batch_size=10), Fused())
+        assert rest == []
+        np.testing.assert_array_equal(frames[1], speed)
+        np.testing.assert_array_equal(found, labels)
+
+
+@pytest.mark.parametrize(
+    ("batch", "learned", "labelled"),
+    [
+        (lambda camera, speed, labels: (camera, labels), False, True),
+        (lambda camera, speed, labels: (camera, speed), True, False),
+        (lambda camera, speed, labels: (camera, speed, labels), True, True),
+        (lambda camera, speed, labels: ([camera, speed], labels), True, True),
+    ],
+)
+def test_a_network_without_inputs_learns_them_from_the_form_of_the_first_batch(batch, learned, labelled):
+    class Unshaped(Fused):
+        shaped, several = False, None
+
+        @property
+        def inputs(self):
+            return super().inputs[: 1 + bool(self.several)]
+
+        def learn_shape(self, batch):
+            self.shaped, self.several = True, type(batch) is tuple
+
+    network, parts = Unshaped(), pair_of(5)
+    frames, labels = next(batches_of([batch(*parts)], network))
+    assert network.several == learned
+    np.testing.assert_array_equal(frames[1] if learned else frames, parts[learned])
+    assert (labels is not None) == labelled
+
+
+def test_frames_of_several_inputs_are_passed_over_together():
+    camera, speed, labels = pair_of(10)
+    passed = []
+    found = list(
+        behind(iter([((camera[:4], speed[:4]), None), ((camera[4:], speed[4:]), labels[4:])]), 6, passed.append)
+    )
+    assert [len(frames[0]) for frames in passed] == [4, 2]
+    np.testing.assert_array_equal(found[0][0][1], speed[6:])
+    np.testing.assert_array_equal(found[0][1], labels[6:])

@@ -66,3 +66,22 @@ def test_it_goes_on_from_what_a_checkpoint_held(small):
     for kept in (whole, resumed):
         kept.add(numbered(20, 45))
     np.testing.assert_array_equal(whole.frames, resumed.frames)
+
+
+def test_the_inputs_of_a_frame_stay_together(small):
+    kept, alone = FrameSpool(), FrameSpool()
+    for start in range(0, 60, 7):
+        rows = numbered(start, min(start + 7, 60))
+        kept.add((rows, np.repeat(-rows[:, None], 3, axis=2)))
+        alone.add(rows)
+    first, second = kept.frames
+    np.testing.assert_array_equal(first, alone.frames)
+    np.testing.assert_array_equal(second, np.repeat(-first[:, None], 3, axis=2))
+    assert [tuple(map(len, batch)) for batch in kept.batches(5)] == [(5, 5), (3, 3)]
+
+
+def test_the_bytes_of_all_inputs_count(monkeypatch):
+    monkeypatch.setattr(spool, "_BYTES", 4096)
+    kept = FrameSpool()
+    kept.add((np.zeros((50, 10), np.float32), np.zeros((50, 90), np.float32)))
+    assert len(kept.frames[0]) == 4096 // 400
