@@ -22,6 +22,21 @@ def shrink(frame: np.ndarray) -> np.ndarray:
     axis and the last could both hold the channels, the first does. Of a clip (c, t, h, w), and of several pictures one
     behind the other, in as many axes as there are, the last is kept. Raises ValueError for other shapes.
     """
+    image = _image(frame)
+    if image is None:
+        raise ValueError(f"expected a picture of 1, 3 or 4 channels, got shape {frame.shape}")
+    step = -(-max(image.shape[:2]) // SIDE)
+    return np.array(image[::step, ::step])
+
+
+def shows(frame: np.ndarray) -> bool:
+    """Whether a frame is a picture that `shrink` takes, with more than one row and column."""
+    image = _image(frame)
+    return image is not None and min(image.shape[:2]) > 1
+
+
+def _image(frame: np.ndarray) -> np.ndarray | None:
+    """(height, width, channels), None for what is no picture."""
     image = frame
     while image.ndim > 3 and image.size:
         image = image[:, -1] if image.ndim == 4 and image.shape[0] in (3, 4) else image[-1]
@@ -29,10 +44,7 @@ def shrink(frame: np.ndarray) -> np.ndarray:
         image = image[:, :, None]
     elif image.ndim == 3 and image.shape[0] in _CHANNELS:
         image = image.transpose(1, 2, 0)
-    if image.ndim != 3 or image.shape[2] not in _CHANNELS or not image.size:
-        raise ValueError(f"expected a picture of 1, 3 or 4 channels, got shape {frame.shape}")
-    step = -(-max(image.shape[:2]) // SIDE)
-    return np.array(image[::step, ::step])
+    return image if image.ndim == 3 and image.shape[2] in _CHANNELS and image.size else None
 
 
 def viewable(image: np.ndarray) -> np.ndarray:

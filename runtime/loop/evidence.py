@@ -11,6 +11,7 @@ import numpy as np
 
 from ...monitor import Status, Verdict
 from ..log.events import Event
+from ..log.thumbnails import shows
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ class Evidence:
         """
         kind = "status" if verdict.status is not before else _KINDS[own]
         self.put(kind, verdict, before, verdict.reason, microseconds, neurons)
-        if own >= _ALARM and self.log is not None and isinstance(frame, np.ndarray):
+        if own >= _ALARM and self.log is not None and (frame := _picture(frame)) is not None:
             always = verdict.status >= _ALARM > before
             self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always)
+
+
+def _picture(frame: Any) -> np.ndarray | None:
+    """The frame, or the first of the arrays of several inputs that is a picture; None where there is none."""
+    if isinstance(frame, tuple):
+        return next((part for part in frame if isinstance(part, np.ndarray) and shows(part)), None)
+    return frame if isinstance(frame, np.ndarray) else None

@@ -15,7 +15,7 @@ from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
 from .drift import DriftTest
 from .evidence import Evidence
 from .fallback import Fallback
-from .frame_check import FrameCheck, as_array
+from .frame_check import batch_of_one, frame_check_of, noise_for
 from .metrics import Metrics
 from .moments import moment, stamp_ns
 from .safe_output import SafeOutput
@@ -37,7 +37,8 @@ _WORDS = {_ALARM: "alarm", _FAULT: "fault", _STALE: "stale frame or silence"}
 class Guard:
     """Wraps a calibrated monitor: `output, verdict = guard(frame)`, one frame (*input_shape) at a time.
 
-    frame: a numpy array or a torch tensor. The verdict's status is that of the loop. It is ALARM once k of the last n
+    frame: a numpy array or a torch tensor; of a network with several inputs a tuple in their order, or a mapping by
+    their names. The verdict's status is that of the loop. It is ALARM once k of the last n
     frames exceed their threshold, `alarm` = (k, n); a single one before that gives WARN. It stays until k' of the last
     n' frames do not, `clear` = (k', n'); with `latch`, also until `acknowledge`. Until it is clear, after a FAULT or a
     STALE frame too, a single frame above its threshold is ALARM. `temporal`, a `Cusum` for one, replaces the three.
@@ -93,7 +94,7 @@ class Guard:
         self.raised: Exception | None = None
         self._own_drift = drift is None
         self._deadline = None if deadline is None else round(deadline * 1e9)
-        self.frame_check = FrameCheck(network.input_shape, network.dtype, frozen)
+        self.frame_check = frame_check_of(network.inputs, frozen)
         self._temporal = KOfN(alarm, clear, latch) if temporal is None else temporal
         self.watchdog = None if silence is None else Watchdog(self.heartbeat, silence, self._fell_silent)
         self._lock = threading.RLock()  # a fallback may call `reset`
@@ -121,16 +122,14 @@ class Guard:
         if self._closed:
             raise RuntimeError("expected an open guard, got one after close(); make a new Guard")
         network = self.monitor.network
-        shape = tuple(1 if size is None else size for size in network.input_shape)
-        noise = np.random.default_rng(0).random(shape, np.float32)
-        dtype = np.dtype(network.dtype)
-        frame = (noise * 255).astype(dtype) if dtype.kind in "iu" else noise.astype(dtype)
+        frame = noise_for(network.inputs)
         with self._lock:
             judge = self._bind_judge()
             for _ in range(frames):
                 self.frame_check.judge(frame)
                 judge(frame, finite=True)
             self.frame_check.reset()
+            network.reset()
             self._watch()
         return self
 
@@ -142,7 +141,7 @@ class Guard:
         """
         began, refusal = time.monotonic_ns(), ""
         if type(frame) is not np.ndarray:
-            frame = as_array(frame)
+            frame = self.frame_check.taken(frame)
         if captured is not None:
             began, refusal = moment(captured, began)
         stamped = None
@@ -232,10 +231,11 @@ class Guard:
             self.evidence.put("acknowledged", self._broken(status, ""), status, "acknowledged by the caller", 0.0)
 
     def reset(self) -> None:
-        """Forget all frames, as at the start of another drive; the counts stay."""
+        """Forget all frames, as at the start of another drive, a recurrent network's too; the counts stay."""
         with self._lock:
             self._temporal.reset()
             self.frame_check.reset()
+            self.monitor.network.reset()
             self._status = self._held = _OK
             self.metrics.status = _OK
             self._was_silent = False
@@ -279,7 +279,7 @@ class Guard:
             if output is not None:
                 return output
             network = self.monitor.network
-            return network.unbatched(network.run(frame[None]))
+            return network.unbatched(network.run(batch_of_one(frame)))
         except Exception:  # noqa: BLE001 (the verdict says FAULT already)
             return None
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from outrider.runtime.log.thumbnails import SIDE, Thumbnails, list_thumbnails, shrink, viewable
+from outrider.runtime.log.thumbnails import SIDE, Thumbnails, list_thumbnails, shows, shrink, viewable
 
 RUN = "a" * 32
 
@@ -170,3 +170,11 @@ def test_a_picture_removed_while_they_are_listed_is_left_out(tmp_path, monkeypat
 
 def test_no_folder_has_no_pictures(tmp_path):
     assert list_thumbnails(tmp_path / "nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((3, 8, 6), True), ((8, 6), True), ((1, 8, 6, 3), True), ((6,), False), ((1, 4), False), ((7, 8, 9), False)],
+)
+def test_what_shows_something_is_a_picture_with_rows_and_columns(shape, expected):
+    assert shows(np.zeros(shape, np.float32)) == expected

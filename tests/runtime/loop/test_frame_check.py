@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from outrider.monitor import Status
-from outrider.runtime.loop.frame_check import FrameCheck, as_array
+from outrider.networks import Input
+from outrider.runtime.loop.frame_check import FrameCheck, as_array, frame_check_of, noise_for
 from outrider.runtime.loop.kernels import frame_facts
 
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int32", "int64"]
@@ -174,3 +177,97 @@ def test_a_tensor_elsewhere_is_copied():
     if not torch.cuda.is_available():
         pytest.skip("no other device")
     assert FrameCheck((3, 8, 6), "float32").judge(torch.from_numpy(picture()).cuda())[0] == Status.OK
+
+
+# Several inputs.
+
+INPUTS = Input("camera", (3, 8, 6)), Input("speed", (4,), "float64"), Input("gate", (1, 4)), Input("on", (2,), "bool")
+
+
+def whole(seed=0, **changed):
+    speed, gate, on = np.zeros(4), np.ones((1, 4), np.float32), np.array([True, False])
+    return {"camera": picture(seed=seed), "speed": speed, "gate": gate, "on": on} | changed
+
+
+@pytest.mark.parametrize("form", [dict, lambda frame: tuple(frame.values()), lambda frame: list(frame.values())])
+def test_every_input_is_checked_and_vectors_may_stand_still(form):
+    check = frame_check_of(INPUTS, frozen=3)
+    for seed in range(5):
+        assert check.judge(check.taken(form(whole(seed)))) == (Status.OK, "", True)
+    assert [check.judge(form(whole(9)))[0] for _ in range(3)] == [Status.OK, Status.OK, Status.STALE]
+    assert check.judge(form(whole(9)))[1] == "input camera: the picture is frozen: the same bytes 4 frames in a row"
+    check.reset()
+    assert check.judge(form(whole(9)))[0] == Status.OK
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "runs"),
+    [
+        ({"speed": np.array([0, np.inf, 0, 0])}, "input speed: the frame holds NaN or Inf", True),
+        (
+            {"camera": np.ones((3, 8, 6), np.float32)},
+            "input camera: the frame is of one colour throughout, .* 1.0",
+            True,
+        ),
+        ({"speed": np.zeros(4, np.float32)}, "input speed: expected a frame of dtype float64, got float32", False),
+        ({"gate": np.ones((2, 4), np.float32)}, r"input gate: expected a frame of shape \(1, 4\), got \(2, 4\)", False),
+        (
+            {"speed": np.full(4, np.nan), "camera": np.full((3, 8, 6), np.nan, np.float32)},
+            "input camera: the frame holds NaN or Inf; input speed: the frame holds NaN or Inf",
+            True,
+        ),
+        ({"speed": np.full(4, np.nan), "on": 3}, "input on: expected a numpy array or a torch tensor, got int", False),
+        ({"pace": 1}, "expected the inputs camera, speed, gate, on, got camera, speed, gate, on, pace", False),
+    ],
+)
+def test_the_reason_names_the_input(changed, reason, runs):
+    check = frame_check_of(INPUTS, None)
+    status, found, taken = check.judge(check.taken(whole(**changed)))
+    assert (status, taken) == (Status.FAULT, runs)
+    assert re.fullmatch(reason, found)
+
+
+def test_a_fault_of_one_input_hides_no_frozen_other():
+    check = frame_check_of(INPUTS, frozen=2)
+    assert check.judge(whole(speed=np.full(4, np.nan)))[0] == Status.FAULT
+    assert check.judge(whole())[0] == Status.STALE
+    broken = check.judge(whole(speed=np.full(4, np.nan)))  # the camera is frozen, and the guard must know of the NaN
+    assert broken == (Status.FAULT, "input speed: the frame holds NaN or Inf", True)
+
+
+class Odd(dict):
+    def __iter__(self):
+        raise KeyError("odd")
+
+
+@pytest.mark.parametrize("inputs", [INPUTS, INPUTS[:1]])
+def test_no_mapping_of_the_callers_own_breaks_out(inputs):
+    frame = Odd(whole())
+    assert frame_check_of(inputs, None).taken(frame) is frame
+
+
+def test_frozen_needs_a_picture_where_there_are_several_inputs():
+    with pytest.raises(
+        ValueError, match="expected frozen for a network that takes a picture or a map, got one of vectors"
+    ):
+        frame_check_of(INPUTS[1:], frozen=2)
+    assert isinstance(frame_check_of(INPUTS[:1], frozen=2), FrameCheck)
+
+
+def test_tensors_and_one_named_input_become_arrays():
+    torch = pytest.importorskip("torch")
+    frame = frame_check_of(INPUTS, None).taken(whole(camera=torch.ones(3, 8, 6)))
+    assert [type(part) for part in frame] == [np.ndarray] * 4
+    check = frame_check_of(INPUTS[:1], None)
+    camera = picture()
+    assert check.taken({"camera": camera}) is camera
+    assert check.judge(check.taken({"lidar": camera}))[1] == "expected a numpy array or a torch tensor, got dict"
+
+
+def test_noise_fits_every_input():
+    frame = noise_for((*INPUTS, Input("open", (None, 2), "uint8"), Input("one", ())))
+    assert [(part.shape, str(part.dtype)) for part in frame] == [
+        ((3, 8, 6), "float32"), ((4,), "float64"), ((1, 4), "float32"), ((2,), "bool"), ((1, 2), "uint8"),
+        ((), "float32"),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(noise_for(INPUTS[:1]), np.random.default_rng(0).random((3, 8, 6), np.float32))
