@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...monitor import ExportError, Verdicts
+from ...networks.inputs import Input, together
 from ...networks.onnx.session import Runtime
 from . import builder
 from .guarded_model import OUTPUTS
@@ -17,22 +18,33 @@ _TOLERANCES = {"deviation": 1e-3, "score": 1e-2, "confidence": 1e-2}  # a larger
 _OPEN = 64  # stands for a size of the input that the model leaves open
 
 
-def trial_frames(known: builder.Model, sample: Sequence[int | None]) -> list[np.ndarray]:
-    """Random batches of the model's type and shape; for floats also one with NaN."""
+def trial_frames(known: builder.Model, inputs: Sequence[Input]) -> list[Any]:
+    """Random batches of the model's types and shapes, and for each input of floats one that holds NaN there.
+
+    inputs: with the shape of one sample. A batch is an array, of several inputs a tuple of arrays.
+    """
     rng = np.random.default_rng(0)
-    dtype = np.dtype(known.dtype)
-    shape = (known.batch if isinstance(known.batch, int) else 1, *(size or _OPEN for size in sample))
-    if dtype.kind != "f":
-        largest = min(np.iinfo(dtype).max, 255)
-        return [rng.integers(0, largest, shape, endpoint=True).astype(dtype) for _ in range(2)]
-    frames = [rng.random(shape).astype(dtype), rng.standard_normal(shape).astype(dtype)]
-    broken = frames[0].copy()
-    broken.reshape(len(broken), -1)[-1, 0] = np.nan
-    return [*frames, broken]
+    rows = known.batch if isinstance(known.batch, int) else 1
+    forms = [((rows, *(size or _OPEN for size in one.shape)), np.dtype(one.dtype)) for one in inputs]
+    batches = [[_values(rng, form, normal=normal) for form in forms] for normal in (False, True)]
+    for at, (_, dtype) in enumerate(forms):
+        if dtype.kind == "f":
+            broken = [part.copy() for part in batches[0]]
+            broken[at].reshape(rows, -1)[-1, 0] = np.nan
+            batches.append(broken)
+    return [together(batch) for batch in batches]
+
+
+def _values(rng: np.random.Generator, form: tuple[tuple[int, ...], np.dtype], *, normal: bool) -> np.ndarray:
+    shape, dtype = form
+    if dtype.kind == "f":
+        return (rng.standard_normal(shape) if normal else rng.random(shape)).astype(dtype)
+    largest = 1 if dtype.kind == "b" else min(np.iinfo(dtype).max, 255)
+    return rng.integers(0, largest, shape, endpoint=True).astype(dtype)
 
 
 def refuse_difference(
-    source: Path, untouched: bytes, guarded: bytes, frames: Sequence[np.ndarray], expected: Sequence[Verdicts]
+    source: Path, untouched: bytes, guarded: bytes, frames: Sequence[Any], expected: Sequence[Verdicts]
 ) -> None:
     """Raise ExportError unless the guarded model's outputs are those of the untouched one and of the monitor."""
     runtime = Runtime(("CPUExecutionProvider",), threads=1)
@@ -43,7 +55,7 @@ def refuse_difference(
     for batch, before, after, verdicts in zip(frames, bare, found, expected, strict=True):
         if all(
             np.isfinite(values).all()
-            for values in (batch, *(a for a in before if isinstance(a, np.ndarray) and a.dtype.kind == "f"))
+            for values in (*_parts(batch), *(a for a in before if isinstance(a, np.ndarray) and a.dtype.kind == "f"))
         ):
             differing = [name for name, a, b in zip(names, before, after, strict=False) if not _same(a, b)]
             if differing:
@@ -57,13 +69,15 @@ def refuse_difference(
             raise ExportError(f"{source}: expected what the monitor says outside the graph, got {difference}")
 
 
-def _outputs(
-    runtime: Runtime, data: bytes, folder: Path, frames: Sequence[np.ndarray]
-) -> tuple[list[list[Any]], list[str]]:
+def _outputs(runtime: Runtime, data: bytes, folder: Path, frames: Sequence[Any]) -> tuple[list[list[Any]], list[str]]:
     session = runtime.session(data, folder)
     names = [output.name for output in session.get_outputs()]
-    feed = session.get_inputs()[0].name
-    return [runtime.run(session, names, {feed: batch}) for batch in frames], names
+    fed = [one.name for one in session.get_inputs()]
+    return [runtime.run(session, names, dict(zip(fed, _parts(batch), strict=True))) for batch in frames], names
+
+
+def _parts(batch: Any) -> tuple[np.ndarray, ...]:
+    return batch if isinstance(batch, tuple) else (batch,)
 
 
 def _same(a: Any, b: Any) -> bool:

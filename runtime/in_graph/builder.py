@@ -22,17 +22,23 @@ from .operators import Operators
 OLDEST_OPSET = 9
 
 
+class Fed(NamedTuple):
+    """An input of a model: rank with the axis of the batch."""
+
+    name: str
+    dtype: str
+    rank: int
+
+
 class Model(NamedTuple):
     """What a monitor has to know of its model.
 
-    input, dtype, rank: of the frames. batch: its size, a name where it is open. scores: the tap of the class scores,
+    inputs: what a frame is made of. batch: its size, a name where it is open. scores: the tap of the class scores,
     None for a network without classes. score_map: the tensor that holds the class scores of every place, or None.
     score_shape: of the class scores of a frame, as the graph has them. kind: of the class scores, see `Network.scores`.
     """
 
-    input: str
-    dtype: str
-    rank: int
+    inputs: tuple[Fed, ...]
     batch: int | str
     scores: Tap | None
     score_map: str | None = None
@@ -66,8 +72,8 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
 def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration: Calibration, model: Model) -> None:
     """Add the monitor to a fragment: the outputs `OUTPUTS` and the input `THRESHOLD` with its default.
 
-    A frame that holds NaN or Inf, or causes them in the class scores or at a tap, is lost: it deviates by infinity in
-    every column. Sums find them, which read each number once; finite numbers whose sum overflows count too.
+    A frame that holds NaN or Inf in any input, or causes them in the class scores or at a tap, is lost: it deviates by
+    infinity in every column. Sums find them, which read each number once; finite numbers whose sum overflows count too.
     """
     ops = Operators(fragment)
     # ONNX Runtime visits the inputs of a node from the last written to the first. What needs the prediction is written
@@ -99,9 +105,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
         held = criteria.Group(profile.columns[group[0]].criterion, signatures, of_rows[k], order)
         prepared.append(criteria.prepare(ops, held))
     sums += neurons.add()
-    if "float" in model.dtype:
-        values = model.input if model.dtype == "float32" else ops.to_float(model.input)
-        sums.append(ops.reduce("ReduceSum", values if model.rank == 2 else ops("Flatten", values, axis=1)))
+    sums += [_sum_of(ops, one) for one in model.inputs if "float" in one.dtype]
     parts = [
         _highest_of_rows(ops, add(neurons.of(group)), k, len(group))
         for add, group, k in zip(prepared, groups, rows, strict=True)
@@ -122,6 +126,12 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     for name in OUTPUTS:
         shape = (model.batch, len(profile.columns)) if name == "outrider_deviation" else (model.batch,)
         fragment.output(name, "bool" if name == "outrider_alarm" else "float32", shape)
+
+
+def _sum_of(ops: Operators, fed: Fed) -> str:
+    """Name of (batch, 1) float32, the sums of the numbers of an input."""
+    values = fed.name if fed.dtype == "float32" else ops.to_float(fed.name)
+    return ops.reduce("ReduceSum", values if fed.rank == 2 else ops("Flatten", values, axis=1))
 
 
 def default_thresholds(calibration: Calibration) -> np.ndarray:

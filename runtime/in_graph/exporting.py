@@ -30,6 +30,7 @@ from ...monitor.profile import NetworkFacts, Profile
 from ...networks.onnx.files import check_external, fingerprint, read_model
 from ...networks.onnx.proto import Fragment, parse_model
 from ...networks.onnx.reading.graph import OnnxGraph
+from ...networks.recurrent.network import Recurrent
 from ..inputs.networks import onnx_file, refuse_another_model, reopen_network
 from . import builder
 from .agreement import refuse_difference, trial_frames
@@ -52,7 +53,8 @@ def export(
     The new file has the model's own outputs, bit for bit. It adds `outrider_score` (batch,), `outrider_confidence`
     (batch,), `outrider_alarm` (batch,) bool and `outrider_deviation` (batch, columns), made of standard operators. Its
     input `outrider_threshold` has the calibrated threshold as default. Before the file is kept, it is run on random
-    frames beside the bare model and the monitor in Python. Where the output goes to another folder, weights in files
+    frames beside the bare model and the monitor in Python. A recurrent model keeps its states as inputs and outputs:
+    the program that runs it carries them from frame to frame. Where the output goes to another folder, weights in files
     beside the model are copied.
     Raises ExportError for what cannot be exported or came out differently, MismatchError for the profile of another
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
@@ -71,13 +73,13 @@ def export(
         )
     refuse_another_model(profile, learned, fingerprint(untouched, graph.external_tensors, source.parent), source)
     data = modern(untouched, graph.opset)
-    with closing(cast("OnnxNetwork", reopen_network(str(source), profile, learned))) as network:
+    with closing(reopen_network(str(source), profile, learned)) as opened:
+        monitor, network = _bare(Monitor.load(profile, opened))
         if not network.batch_axis:
             raise ExportError(
                 f"{source}: expected a model whose inputs have a batch axis, got one that takes a single frame; export"
                 " the model with a batch axis, or keep the monitor outside"
             )
-        monitor = Monitor.load(profile, network)
         if monitor.calibration is None:
             raise NotReadyError(f"{profile}: expected a calibrated profile, got one without a threshold; calibrate it")
         try:
@@ -89,7 +91,7 @@ def export(
         builder.add_monitor(fragment, monitor.learned, monitor.logic, monitor.calibration, known)
         fragment.metadata(KEY, json.dumps(facts, sort_keys=True, allow_nan=False))
         guarded = _joined(source, data, fragment, monitor.learned)
-        frames = trial_frames(known, network.input_shape)
+        frames = trial_frames(known, network.inputs)
         expected = [monitor.check(batch)[1] for batch in frames]
     refuse_difference(source, untouched, guarded, frames, expected)
     with ExitStack() as undo:
@@ -173,22 +175,34 @@ def _joined(source: Path, data: bytes, fragment: Fragment, profile: Profile) -> 
     return data + added
 
 
+def _bare(monitor: Monitor) -> tuple[Monitor, OnnxNetwork]:
+    """The monitor on the network as the graph has it, where states are inputs like all others, and this network."""
+    network = monitor.network
+    if isinstance(network, Recurrent):
+        sha256 = monitor.profile_sha256
+        monitor = Monitor.of(network.network, monitor.learned, monitor.logic, monitor.calibration)
+        monitor.profile_sha256 = sha256
+    return monitor, cast("OnnxNetwork", monitor.network)
+
+
 def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     graph = parse_model(data).graph
     weights = {tensor.name for tensor in graph.initializer}
-    value = next(value for value in graph.input if value.name not in weights)
-    sizes = value.type.tensor_type.shape.dim
+    values = [value for value in graph.input if value.name not in weights]
+    pairs = zip(values, network.inputs, strict=True)
+    fed = tuple(builder.Fed(value.name, one.dtype, 1 + len(one.shape)) for value, one in pairs)
+    sizes = values[0].type.tensor_type.shape.dim
     batch = (sizes[0].dim_value or sizes[0].dim_param) if sizes else ""
-    rank = 1 + len(network.input_shape)
     scores = next((tap for tap in network.taps if tap.kind == "output"), None)
     says = scores, network.scores_output, network.score_shape, network.scores
-    return builder.Model(value.name, network.dtype, rank, batch or "outrider_batch", *says)
+    return builder.Model(fed, batch or "outrider_batch", *says)
 
 
 def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
     learned = monitor.learned
     network = learned.facts
-    return {
+    several = {name: fact for name, fact in network.to_dict().items() if name in ("inputs", "states")}
+    return several | {
         "format": FORMAT,
         "fingerprint": network.fingerprint,
         "profile": monitor.profile_sha256,

@@ -7,6 +7,7 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import ExportError
+from outrider.networks import Input
 from outrider.runtime import export
 from outrider.runtime.in_graph import agreement, logics
 from outrider.runtime.in_graph.builder import Model
@@ -32,9 +33,14 @@ def test_outputs_that_come_out_differently_are_named(bare, tmp_path, monkeypatch
 
 @pytest.mark.parametrize(("batch", "rows"), [(3, 3), ("n", 1)])
 def test_trial_frames_have_the_shape_of_the_model_and_one_is_broken(batch, rows):
-    found = agreement.trial_frames(Model("x", "float16", 4, batch, None), (3, None, 5))
+    found = agreement.trial_frames(Model((), batch, None), [Input("x", (3, None, 5), "float16")])
     assert [(frames.dtype, frames.shape) for frames in found] == [(np.float16, (rows, 3, 64, 5))] * 3
     assert [np.isnan(frames).sum() for frames in found] == [0, 0, 1]
     assert np.isnan(found[2][-1]).any()
-    whole = agreement.trial_frames(Model("x", "int8", 2, batch, None), (400,))
+    whole = agreement.trial_frames(Model((), batch, None), [Input("x", (400,), "int8")])
     assert [(frames.dtype, frames.min(), frames.max()) for frames in whole] == [(np.int8, 0, 127)] * 2
+    pair = agreement.trial_frames(
+        Model((), batch, None), [Input("x", (2, 3)), Input("i", (4,), "int64"), Input("y", ())]
+    )
+    assert [[part.shape for part in frames] for frames in pair] == [[(rows, 2, 3), (rows, 4), (rows,)]] * 4
+    assert [[np.isnan(part).sum() for part in frames] for frames in pair] == [[0, 0, 0]] * 2 + [[1, 0, 0], [0, 0, 1]]
