@@ -67,6 +67,23 @@ def shape(text: str) -> tuple[int, ...]:
     return tuple(map(positive, words(text)))
 
 
+def shape_of_input(text: str) -> tuple[str, tuple[int, ...]]:
+    """``3,224,224`` -> ("", the shape of one sample); ``camera=3,64,64`` -> that of one of several inputs."""
+    name, separator, sizes = text.rpartition("=")
+    found = shape(sizes)
+    if (separator and not name) or (not found and not name):
+        raise argparse.ArgumentTypeError(f"expected sizes joined by commas or INPUT=SIZES, got {text!r}")
+    return name, found
+
+
+def state(text: str) -> tuple[str, str | int]:
+    """``h_in=h_out`` -> an input and the output that it comes from; an output may be named by its index."""
+    name, separator, output = text.partition("=")
+    if not (separator and name and output):
+        raise argparse.ArgumentTypeError(f"expected INPUT=OUTPUT, such as h_in=h_out, got {text!r}")
+    return name, int(output) if output.isdecimal() else output
+
+
 def k_of_n(text: str) -> tuple[int, int]:
     """``3/5`` -> (3, 5)."""
     k, _, n = text.partition("/")

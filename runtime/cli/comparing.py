@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,13 @@ import numpy as np
 from ...monitor import Monitor, transfer
 from ...networks import Binding, Network, Tap
 from ...networks.selectors import ACTIVATIONS, GATES, OUTPUT
+from ..inputs.joint import JointSource
 from ..inputs.networks import is_onnx, onnx_file, open_network
 from ..inputs.samples import Source
 from .printing import finite
 
-Frames = Callable[[], Iterable[np.ndarray]]
-"""Makes batches of frames, (n, *input_shape), as often as it is called."""
+Frames = Callable[[], Iterable[Any]]
+"""Makes batches of frames as often as it is called."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,19 @@ def move(monitor: Monitor, b: Network, found: Comparison, frames: Frames) -> tup
     moved = transfer(monitor, b, found.binding)
     differ = None
     if monitor.calibration is not None:
+        monitor.network.reset()
+        b.reset()
         differ = sum(int((monitor.check(x)[1].alarm != moved.check(x)[1].alarm).sum()) for x in frames())
     return moved, Comparison(found.binding, found.tolerance, differ)
 
 
 def open_alike(
-    spec: str, a: Network, source: Source, pictures: Mapping[str, Any], selectors: Sequence[str], **options: Any
+    spec: str,
+    a: Network,
+    source: Source | JointSource,
+    pictures: Mapping[str, Any],
+    selectors: Sequence[str],
+    **options: Any,
 ) -> Network:
     """Open the second network, tapped by the selectors of the first or, without these names, in the ways of its taps.
 
@@ -95,10 +103,10 @@ def selectors_of(taps: Iterable[Tap]) -> list[str]:
     return list(ways)
 
 
-def shape_of(specs: Sequence[str]) -> tuple[int, ...]:
-    """The shape of one frame that the first ONNX model among the specs states.
+def shape_of(specs: Sequence[str], states: Collection[str] = ()) -> Any:
+    """The shape of one frame that the first ONNX model among the specs states; of several inputs a mapping by name.
 
-    Raises ValueError when there is none, or it leaves sizes open.
+    states: inputs that are no part of a frame. Raises ValueError when there is none, or it leaves sizes open.
     """
     from ...networks import OnnxNetwork
 
@@ -106,15 +114,26 @@ def shape_of(specs: Sequence[str]) -> tuple[int, ...]:
     if spec is None:
         raise ValueError("expected --input-shape C,H,W or --frames DATA: no ONNX model says what the networks take")
     with closing(OnnxNetwork(onnx_file(spec), taps="*")) as network:
-        shape = tuple(size for size in network.input_shape if size is not None)
-        if len(shape) < len(network.input_shape):
-            raise ValueError(f"expected --input-shape, as {spec} leaves sizes open: {network.input_shape}")
+        shapes = {one.name: one.shape for one in network.inputs if one.name not in states}
+    for name, open_shape in shapes.items():
+        if None in open_shape:
+            of = f" of {name}" if len(shapes) > 1 else ""
+            raise ValueError(f"expected --input-shape, as {spec} leaves sizes{of} open: {open_shape}")
+    if len(shapes) > 1 or states:
+        return shapes
+    shape = tuple(size for size in next(iter(shapes.values())) if size is not None)
     if not all(map(is_onnx, specs)) and len(shape) == 3 and shape[0] not in (1, 3) and shape[2] in (1, 3):
         return shape[2], *shape[:2]  # PyTorch takes the channels first
     return shape
 
 
-def empty_source(shape: Sequence[int]) -> Source:
-    """One sample of zeros, which says what networks take."""
+def empty_source(shape: Any) -> Source | JointSource:
+    """One frame of zeros, which says what networks take. shape: of it, of several inputs a mapping by name."""
+    if not isinstance(shape, Mapping):
+        return _zeros(shape)
+    return JointSource({name: _zeros(one) for name, one in shape.items()}, ["zeros"])
+
+
+def _zeros(shape: Sequence[int]) -> Source:
     zeros = np.zeros(tuple(shape), np.float32)
-    return Source(lambda _index: zeros, ["zeros"], ready=True)
+    return Source(lambda _index: zeros, ["zeros"], ready=True, raw=lambda _index: zeros.astype(np.int64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ...monitor import Monitor, NotReadyError, read_facts
@@ -14,6 +15,27 @@ def pictures(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of `Preprocessing` that were given."""
     names = ("size", "scale", "mean", "std", "layout", "order")
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def states(options: argparse.Namespace) -> dict[str, str | int] | None:
+    """What `--state` says, None where it was not given."""
+    return dict(options.state) if options.state else None
+
+
+def input_shape(options: argparse.Namespace) -> Any:
+    """What `--input-shape` says: a shape, a mapping of several by name, or None. Raises ValueError for both."""
+    given = dict(options.input_shape or ())
+    if len(given) < len(options.input_shape or ()) or ("" in given and len(given) > 1):
+        raise ValueError("expected --input-shape once, or once for each input by its name")
+    return given.get("", given or None)
+
+
+def learned_inputs(profile: Path) -> list[str]:
+    """The names of what a frame of a profile's network is made of; none for one array without a name.
+
+    Raises ProfileError, FileNotFoundError.
+    """
+    return [one.name for one in NetworkFacts.from_dict(read_facts(profile)["network"]).frame]
 
 
 def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Monitor:

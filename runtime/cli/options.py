@@ -18,9 +18,17 @@ _NETWORK = "model.onnx, zoo:NAME, torchvision:NAME, file.py:factory"
 def profile(parser: argparse.ArgumentParser) -> None:
     """Learn what the trusted data of a network cover."""
     parser.add_argument("network", metavar="NETWORK", help=_NETWORK)
-    parser.add_argument("data", metavar="DATA", help="folder, picture, .npy, .npz, IDX file or NAME:train")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="folder, picture, .npy, .npz, IDX file or NAME:train; for several inputs a .npz with their names, or a"
+        " folder with a folder for each",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
     _add_weights_argument(parser)
+    _add_state_argument(parser)
+
+    _add_shape_argument(parser, "of a state, where the model leaves it open")
 
     what = parser.add_argument_group("what is learned")
     what.add_argument(
@@ -155,7 +163,7 @@ def inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="WHAT", help=f"what `outrider profile` or `export` wrote, or {_NETWORK}")
     network = parser.add_argument_group("of a network")
     network.add_argument("--taps", type=types.words, help="only what these would choose, as for `outrider profile`")
-    network.add_argument("--input-shape", type=types.shape, metavar="C,H,W", help="where the model leaves it open")
+    _add_shape_argument(network, "where the model leaves it open")
     _add_weights_argument(network)
     parser.add_argument("--json", action="store_true", help="all of it as JSON")
 
@@ -165,6 +173,7 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="NETWORK", help=_NETWORK)
     parser.add_argument("b", metavar="OTHER", help="the same in another form, e.g. exported or quantised")
     _add_weights_argument(parser)
+    _add_state_argument(parser)
     parser.add_argument("--tolerance", type=types.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001")
     parser.add_argument("--taps", type=types.words, help="as for `outrider profile`")
     parser.add_argument("--neurons", type=types.words, default=("channel",), help="as for `outrider profile`")
@@ -172,9 +181,7 @@ def compare(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("what they are run on")
     how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")
     how.add_argument("--count", type=types.positive, default=8, metavar="N", help="random frames; default: 8")
-    how.add_argument(
-        "--input-shape", type=types.shape, metavar="C,H,W", help="of a random frame, where no model says it"
-    )
+    _add_shape_argument(how, "of a random frame, where no model says it")
     _add_batch_arguments(how, 8, "DATA")
     _add_picture_arguments(how)
 
@@ -224,6 +231,26 @@ def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_weights_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of a PyTorch module, as .safetensors")
+
+
+def _add_state_argument(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--state",
+        type=types.state,
+        action="append",
+        metavar="INPUT=OUTPUT",
+        help="an input that is what an output was at the frame before, e.g. h_in=h_out; may be given again",
+    )
+
+
+def _add_shape_argument(parser: argparse._ActionsContainer, when: str) -> None:
+    parser.add_argument(
+        "--input-shape",
+        type=types.shape_of_input,
+        action="append",
+        metavar="C,H,W",
+        help=f"{when}; INPUT=C,H,W is that of one of several, and may be given again",
+    )
 
 
 def _add_batch_arguments(parser: argparse._ActionsContainer, batch: int, whole: str) -> None:

@@ -36,7 +36,9 @@ def offer_facts(offer: Offer, selectors: Sequence[str] | None = None) -> dict[st
         for candidate in offer.candidates
         if wanted is None or candidate.name in wanted
     ]
-    return {"engine": offer.engine, "input_shape": list(offer.input_shape), "taps": taps, "problems": problems}
+    several = [one._asdict() | {"shape": list(one.shape)} for one in offer.inputs] if len(offer.inputs) > 1 else None
+    facts = {"engine": offer.engine, "input_shape": list(offer.input_shape), "taps": taps, "problems": problems}
+    return facts if several is None else facts | {"inputs": several}
 
 
 def _facts(offer: Offer, candidate: Candidate, chosen_by: list[str]) -> dict[str, Any]:
@@ -73,7 +75,9 @@ def print_offer(spec: str, facts: dict[str, Any]) -> None:
     console = wide_console()
     rows = facts["taps"]
     free = sum(row["obstacle"] is None for row in rows)
-    console.print(f"{spec}: {facts['engine']}, input {_shown(facts['input_shape'])}", markup=False)
+    several = ", ".join(f"{one['name']} {_shown(one['shape'])}" for one in facts.get("inputs", ()))
+    takes = f"inputs {several}" if several else f"input {_shown(facts['input_shape'])}"
+    console.print(f"{spec}: {facts['engine']}, {takes}", markup=False)
     console.print(f"{free} taps; a profile takes {','.join(DEFAULT_TAPS)} unless --taps says otherwise", markup=False)
     for word, problem in facts["problems"].items():
         console.print(f"--taps {word}: {problem}", markup=False)

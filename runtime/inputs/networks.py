@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -10,30 +11,38 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ... import networks as room
 from ...monitor import MismatchError
 from ...monitor.profile import NetworkFacts
 from ...networks import Network, Preprocessing, onnx_fingerprint
+from ...networks.adapting import as_network, with_states
+from ...networks.inputs import Input
 from ...networks.offers import Offer
 from ...networks.onnx.offer import onnx_offer
+from ...networks.onnx.proto import DTYPES, parse_model
+from .joint import JointSource
 from .samples import Source
 
 
 def open_network(
     network: str,
-    source: Source,
+    source: Source | JointSource,
     pictures: Mapping[str, Any],
     *,
     weights: Path | None = None,
     exact: bool = False,
+    states: Mapping[str, int | str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     **options: Any,
 ) -> Network:
     """Open the network for a profile of `source`; its input shape is that of the first sample.
 
     network: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
-    exact: as `OnnxNetwork` takes it. options: taps, neurons, classes, as both network classes take them.
+    exact: as `OnnxNetwork` takes it. states: as `as_network` takes them. shapes: of states that the model leaves
+    open, by name. options: taps, neurons, classes, as both network classes take them.
     pictures: fields of `Preprocessing`. The others are chosen: pictures become values in [0, 1], in the size and layout
     that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
@@ -41,10 +50,67 @@ def open_network(
     preprocessing = None
     if pictures or not source.ready:
         preprocessing = Preprocessing.from_dict({**picture_defaults(network, source, pictures), **pictures})
-    options |= {"input_shape": source.sample(0, preprocessing).shape, "preprocessing": preprocessing}
+    options["preprocessing"] = preprocessing
+    if states is not None and not is_onnx(network):
+        raise ValueError(
+            f"{network}: expected an ONNX model with states, got a module, which does not say their shapes; use"
+            " outrider.networks.Recurrent in Python"
+        )
+    if isinstance(source, JointSource) or states is not None:
+        takers = _declared(network) if is_onnx(network) else {}
+        options["input_shape"] = {**_shapes(source, preprocessing, takers, states or {}), **(shapes or {})}
+    else:
+        options["input_shape"] = source.sample(0, preprocessing).shape
     if is_onnx(network):
-        return _onnx_network(network, exact=exact, **options)
-    return room.TorchNetwork(_module(network, weights), **options)
+        return with_states(_onnx_network(network, exact=exact, **options), states)
+    return with_states(room.TorchNetwork(_module(network, weights), **options), states)
+
+
+def inputs_of(network: str, weights: Path | None = None, states: Mapping[str, int | str] | None = None) -> list[str]:
+    """The names of what a network takes with every frame, without states; none where there is one for sure.
+
+    Of a module they are those of its forward method's parameters that have no default. Raises ValueError for states
+    that are no inputs.
+    """
+    if is_onnx(network):
+        names = list(_declared(network))
+    elif network.rpartition(":")[0].endswith(".py"):
+        taken = inspect.signature(_module(network, weights).forward).parameters.values()
+        names = [one.name for one in taken if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    else:
+        names = []
+    if strange := [name for name in states or {} if names and name not in names]:
+        raise ValueError(f"{network}: expected states among the inputs {', '.join(names)}, got {', '.join(strange)}")
+    return [name for name in names if name not in (states or {})]
+
+
+def _declared(network: str) -> dict[str, Input]:
+    """What an ONNX model says that it takes, by name, without constants."""
+    graph = parse_model(onnx_file(network).read_bytes()).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    found = {}
+    for value in graph.input:
+        if value.name not in constants:
+            kind = value.type.tensor_type
+            sizes = tuple(dim.dim_value or None for dim in kind.shape.dim)
+            found[value.name] = Input(value.name, sizes[1:], DTYPES.get(kind.elem_type, "float32"))
+    return found
+
+
+def _shapes(
+    source: Source | JointSource,
+    preprocessing: Preprocessing | None,
+    takers: Mapping[str, Input],
+    states: Mapping[str, int | str],
+) -> dict[str, tuple[int, ...]]:
+    """The shape of each input that the first frame of a source tells."""
+    if isinstance(source, JointSource):
+        frame = source.sample(0, preprocessing, list(takers.values()))
+        return {name: sample.shape for name, sample in frame.items()}
+    names = [name for name in takers if name not in states]
+    if len(names) != 1:
+        raise ValueError(f"expected one input beside the states, got {', '.join(names) or 'none that is known'}")
+    return {names[0]: source.sample(0, preprocessing, takers[names[0]]).shape}
 
 
 def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
@@ -61,23 +127,44 @@ def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weig
         # asked first: what follows opens it in a way that only fits the right model
         if facts.engine == "onnx" and Path(network).is_file():
             refuse_another_model(profile, facts, onnx_fingerprint(network), network)
-        return _onnx_network(network, **facts.options())
+        options = facts.options()
+        states = options.pop("states", None)
+        return with_states(_onnx_network(network, **options), states)
     module = _module(network, weights)
     try:
-        return room.TorchNetwork(module, **facts.options())
+        return as_network(module, **facts.options())
     except ValueError as error:
         raise _another(profile, f"{network}: {error}") from error
 
 
-def picture_defaults(spec: str, source: Source, pictures: Mapping[str, Any]) -> dict[str, Any]:
+def picture_defaults(spec: str, source: Source | JointSource, pictures: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `Preprocessing` that fit the model or, where it says nothing, the first picture."""
     if is_onnx(spec) and "size" not in pictures:
         try:
+            if isinstance(source, JointSource):
+                return _fitting_one(spec, source)
             with closing(_onnx_network(spec)) as network:
                 return _fitting(network.input_shape)
         except ValueError as error:
             raise ValueError(f"{spec}: {error}") from error
     return {} if source.ready or len(source.read(0)) == 3 else {"order": "L"}
+
+
+def _fitting_one(spec: str, source: JointSource) -> dict[str, Any]:
+    """Fields that fit the inputs that take pictures as floats. Raises ValueError where two need other ones."""
+    declared = _declared(spec)
+    found = {
+        name: _fitting(declared[name].shape)
+        for name, part in source.parts.items()
+        if not part.ready and np.dtype(declared[name].dtype).kind == "f"
+    }
+    fields = list(found.values())
+    if any(one != fields[0] for one in fields):
+        raise ValueError(
+            f"expected inputs that take pictures alike, got {', '.join(found)} of other sizes or channels; give"
+            " all but one of them as .npy files of floats"
+        )
+    return fields[0] if fields else {}
 
 
 def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
@@ -102,8 +189,11 @@ def is_torch(spec: str) -> bool:
     return bool(colon) and (kind in ("zoo", "torchvision") or kind.endswith(".py"))
 
 
-def offer_of(network: str, input_shape: Sequence[int] | None = None, weights: Path | None = None) -> Offer:
-    """The tensors of a network that can be tapped. input_shape: of one sample, which an ONNX model states itself."""
+def offer_of(network: str, input_shape: Any = None, weights: Path | None = None) -> Offer:
+    """The tensors of a network that can be tapped. input_shape: of one sample, which an ONNX model states itself.
+
+    Of several inputs a mapping by name.
+    """
     if is_onnx(network):
         return onnx_offer(onnx_file(network), input_shape)
     if input_shape is None:

@@ -7,20 +7,21 @@ import sys
 from contextlib import closing
 
 from ....monitor import false_alarm_rate
-from ...inputs.samples import open_source
-from ..opening import open_monitor
+from ...inputs.joint import open_frames
+from ..opening import learned_inputs, open_monitor
 from ..printing import answer
 from ..progress import progress_bar
 
 
 def run(options: argparse.Namespace) -> int:
     rate = _rate(options)
-    source = open_source(options.data, options.rows)
+    source = open_frames(options.data, options.rows, learned_inputs(options.profile))
     monitor = open_monitor(options)
-    with closing(monitor.network):
+    network = monitor.network
+    with closing(network):
         with progress_bar("calibrating", len(source), quiet=options.quiet) as progress:
             calibration = monitor.calibrate(
-                source.batches(monitor.network.preprocessing, options.batch_size),
+                source.batches(network.preprocessing, options.batch_size, network.inputs, network.reset),
                 rate,
                 per_class=options.per_class,
                 warning_rate=options.warning_rate,

@@ -13,9 +13,10 @@ from rich.table import Column
 from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
-from ...inputs.samples import Source, open_source
+from ...inputs.joint import JointSource, open_frames
+from ...inputs.samples import Source
 from ...printable import counted, printable
-from ..opening import open_monitor
+from ..opening import learned_inputs, open_monitor
 from ..printing import bare_table, finite, wide_console
 from ..progress import progress_bar
 
@@ -24,7 +25,8 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 
 
 def run(options: argparse.Namespace) -> int:
-    sources = [open_source(data, options.rows) for data in options.data]
+    inputs = learned_inputs(options.profile)
+    sources = [open_frames(data, options.rows, inputs) for data in options.data]
     total = sum(map(len, sources))
     alarms = faults = 0
     shown: list[tuple[str, Verdict]] = []
@@ -43,10 +45,11 @@ def run(options: argparse.Namespace) -> int:
     return int(alarms > 0)
 
 
-def _verdicts(monitor: Monitor, sources: list[Source], batch_size: int) -> Iterator[tuple[str, Verdict]]:
+def _verdicts(monitor: Monitor, sources: list[Source | JointSource], batch_size: int) -> Iterator[tuple[str, Verdict]]:
+    network = monitor.network
     for source in sources:
         start = 0
-        for batch in source.batches(monitor.network.preprocessing, batch_size):
+        for batch in source.batches(network.preprocessing, batch_size, network.inputs, network.reset):
             _, verdicts = monitor.check(batch[0] if isinstance(batch, tuple) else batch)
             yield from zip(source.names[start : start + len(verdicts)], verdicts, strict=True)
             start += len(verdicts)

@@ -14,10 +14,10 @@ from rich.text import Text
 from ....monitor import Monitor, read_facts
 from ....monitor.profile import NetworkFacts
 from ....networks import DEFAULT_TAPS, Network, bind, random_frames
-from ...inputs.networks import is_onnx, open_network, picture_defaults, reopen_network
-from ...inputs.samples import open_source
+from ...inputs.joint import open_frames
+from ...inputs.networks import inputs_of, is_onnx, open_network, picture_defaults, reopen_network
 from ..comparing import Comparison, Frames, empty_source, move, open_alike, selectors_of, shape_of
-from ..opening import pictures
+from ..opening import input_shape, pictures, states
 from ..printing import answer, bare_table
 
 _RESTS = (
@@ -47,18 +47,21 @@ def run(options: argparse.Namespace) -> int:
 def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Network, Frames]:
     """Both networks, tapped alike and closed with the stack, and what both are run on."""
     specs = options.a, options.b
-    fields = pictures(options)
+    fields, carried = pictures(options), states(options)
     facts = None
     if options.profile is not None:
         facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
         fields |= facts.preprocessing or {}
+        carried = carried or facts.states
     if options.frames == "random":
-        source = empty_source(options.input_shape or _known_shape(facts) or shape_of(specs))
+        source = empty_source(input_shape(options) or _known_shape(facts) or shape_of(specs, carried or ()))
     else:
-        source = open_source(options.frames, options.rows)
+        names = [one.name for one in facts.frame] if facts else inputs_of(options.a, options.weights, carried)
+        source = open_frames(options.frames, options.rows, names)
         if not source.ready:
             fields = {**picture_defaults(next(filter(is_onnx, specs), options.a), source, fields), **fields}
     given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}
+    given["states"] = carried
     if facts is None:
         selectors = DEFAULT_TAPS if options.taps is None else options.taps
         a = open_network(options.a, source, _for_engine(options.a, fields), taps=selectors, **given)
@@ -71,14 +74,22 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
     stack.enter_context(closing(b))
     if options.frames == "random":
         return a, b, lambda: [random_frames(a, options.count)]
-    batches = partial(source.batches, a.preprocessing, options.batch_size)
+    batches = partial(source.batches, a.preprocessing, options.batch_size, a.inputs, partial(_reset, a, b))
     return a, b, lambda: (batch[0] if isinstance(batch, tuple) else batch for batch in batches())
 
 
-def _known_shape(facts: NetworkFacts | None) -> list[int] | None:
-    if facts is None or None in facts.input_shape:
+def _reset(*networks: Network) -> None:
+    for network in networks:
+        network.reset()
+
+
+def _known_shape(facts: NetworkFacts | None) -> Any:
+    """The shape of a frame, of several inputs a mapping by name; None where a profile leaves a size open."""
+    if facts is None:
         return None
-    return [size for size in facts.input_shape if size is not None]
+    shapes = {one.name: one.shape for one in facts.frame} or facts.input_shape
+    listed = shapes.values() if isinstance(shapes, dict) else [shapes]
+    return None if any(None in shape for shape in listed) else shapes
 
 
 def _for_engine(spec: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ....monitor import describe_profile
+from ....monitor.profile import input_words
+from ....networks.inputs import Input
 from ...in_graph.guarded_model import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
 from ..heads.describing import describe_heads, print_heads
+from ..opening import input_shape
 from ..printing import answer, bare_table
 from ..tap_list import offer_facts, print_offer
 
@@ -32,7 +35,7 @@ def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[dict[
     path = Path(options.what)
     guarded = guard_facts(path) if is_onnx(options.what) else None
     if guarded is None and (is_onnx(options.what) or is_torch(options.what)):
-        offer = offer_of(options.what, options.input_shape, options.weights)
+        offer = offer_of(options.what, input_shape(options), options.weights)
         return offer_facts(offer, options.taps), partial(print_offer, options.what)
     if options.taps or options.input_shape or options.weights:
         raise ValueError(
@@ -94,8 +97,14 @@ def _network(facts: dict[str, Any]) -> str:
     classes = "no classes" if facts["classes"] is None else f"{facts['classes']} classes"
     if facts.get("map_classes"):
         classes = f"{facts['map_classes']} classes of places"
-    shape = " x ".join("?" if size is None else str(size) for size in facts["input_shape"])
-    return f"input {shape}, {classes}, SHA-256 {facts['fingerprint'][:12]}…"
+    inputs = [
+        Input(one["name"], tuple(one["shape"]), one["dtype"])
+        for one in facts.get("inputs", ())
+        if one["name"] not in facts.get("states", ())
+    ]
+    takes = printable(input_words(facts["input_shape"], inputs))
+    recurrent = ", recurrent" if facts.get("states") else ""
+    return f"{takes}{recurrent}, {classes}, SHA-256 {facts['fingerprint'][:12]}…"
 
 
 def _logic(facts: dict[str, Any]) -> str:

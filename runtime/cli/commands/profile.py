@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 
@@ -10,9 +11,10 @@ from ....coverage import Criterion, parse_criterion
 from ....monitor import Monitor
 from ....monitor.criteria import ATTENTION, home_of
 from ....networks import DEFAULT_TAPS, Network
-from ...inputs.networks import open_network
-from ...inputs.samples import Source, open_source
-from ..opening import pictures
+from ...inputs.joint import JointSource, open_frames
+from ...inputs.networks import inputs_of, open_network
+from ...inputs.samples import Source
+from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar
 from .inspect import print_profile
@@ -20,7 +22,8 @@ from .inspect import print_profile
 
 def run(options: argparse.Namespace) -> int:
     criteria = _criteria(options.criterion)
-    source = open_source(options.data, options.rows)
+    carried = states(options)
+    source = open_frames(options.data, options.rows, inputs_of(options.network, options.weights, carried))
     if options.no_labels:
         source = replace(source, labels=None)
     if not options.output.parent.is_dir():
@@ -36,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
         neurons=options.neurons,
         weights=options.weights,
         classes=options.classes,
+        states=carried,
+        shapes=_state_shapes(options, carried),
     )
     with closing(network):
         source = _with_labels_for(network, source)
@@ -43,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             with progress_bar("profiling", len(source), quiet=options.quiet) as progress:
                 monitor.profile(
-                    source.batches(network.preprocessing, options.batch_size),
+                    source.batches(network.preprocessing, options.batch_size, network.inputs, network.reset),
                     trusted_confidence=options.trusted_confidence,
                     minimum_per_class=options.minimum_per_class,
                     progress=progress,
@@ -55,6 +60,13 @@ def run(options: argparse.Namespace) -> int:
         facts = monitor.describe()
     answer(facts, lambda: print_profile(options.output, facts), as_json=options.json)
     return 0
+
+
+def _state_shapes(options: argparse.Namespace, carried: Mapping[str, int | str] | None) -> dict[str, tuple[int, ...]]:
+    shapes = input_shape(options) or {}
+    if not isinstance(shapes, dict) or not set(shapes) <= set(carried or ()):
+        raise ValueError("expected --input-shape of inputs that --state names, got another; the data tell the others")
+    return shapes
 
 
 def _criteria(given: list[tuple[str | None, str]] | None) -> dict[str, list[Criterion]] | None:
@@ -77,7 +89,7 @@ def _taps(criteria: dict[str, list[Criterion]] | None) -> tuple[str, ...]:
     return (*DEFAULT_TAPS, *heads) if others or not heads else tuple(heads)
 
 
-def _with_labels_for(network: Network, source: Source) -> Source:
+def _with_labels_for(network: Network, source: Source | JointSource) -> Source | JointSource:
     """The source with labels that the network can be held against, without those that it cannot."""
     if source.labels is None:
         return source

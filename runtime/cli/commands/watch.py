@@ -50,6 +50,12 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
         preprocessing = monitor.network.preprocessing
+        if len(monitor.network.inputs) > 1:
+            raise ValueError(
+                f"{options.profile}: expected a network that takes one picture from a stream, got one of"
+                f" {len(monitor.network.inputs)} inputs; `outrider check` reads folders side by side, and a Guard in"
+                " Python takes frames of several inputs"
+            )
         if preprocessing is None:
             raise ValueError(
                 f"{options.profile}: expected a profile of pictures, got one of float samples;"

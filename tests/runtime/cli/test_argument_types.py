@@ -21,6 +21,11 @@ from outrider.runtime.cli import argument_types as types
         (types.above_zero, "5e-324", 5e-324),
         (types.from_zero, "0", 0.0),
         (types.shape, "3,224,224", (3, 224, 224)),
+        (types.shape_of_input, "3,224,224", ("", (3, 224, 224))),
+        (types.shape_of_input, "camera=3,64,64", ("camera", (3, 64, 64))),
+        (types.shape_of_input, "speed=", ("speed", ())),
+        (types.state, "h_in=h_out", ("h_in", "h_out")),
+        (types.state, "h_in=1", ("h_in", 1)),
         (types.k_of_n, "5/5", (5, 5)),
         (types.classes, "auto", "auto"),
         (types.classes, "pixel", "pixel"),
@@ -38,6 +43,10 @@ def test_a_text_is_read(kind, text, value):
 @pytest.mark.parametrize(
     ("kind", "text", "message"),
     [
+        (types.shape_of_input, "=3", "expected sizes joined by commas or INPUT=SIZES, got '=3'"),
+        (types.shape_of_input, "", "expected sizes joined by commas or INPUT=SIZES, got ''"),
+        (types.state, "h_in", "expected INPUT=OUTPUT, such as h_in=h_out, got 'h_in'"),
+        (types.state, "=h_out", "expected INPUT=OUTPUT, such as h_in=h_out, got '=h_out'"),
         (types.numbers, "1,a", "expected numbers joined by commas, got '1,a'"),
         (types.rows, "9", "expected START:STOP, got '9'"),
         (types.rows, "1:2:3", "expected START:STOP, got '1:2:3'"),

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 import pytest
 
+from outrider.runtime.cli.opening import input_shape, states
+
 from .outcomes import error_of
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, None),
+        ([("", (3, 4))], (3, 4)),
+        ([("a", (3, 4)), ("b", ())], {"a": (3, 4), "b": ()}),
+    ],
+)
+def test_shapes_of_inputs(given, expected):
+    assert input_shape(Namespace(input_shape=given)) == expected
+
+
+@pytest.mark.parametrize("given", [[("", (3,)), ("", (4,))], [("", (3,)), ("a", (4,))], [("a", (3,)), ("a", (4,))]])
+def test_shapes_that_say_two_things_are_refused(given):
+    with pytest.raises(ValueError, match="expected --input-shape once, or once for each input by its name"):
+        input_shape(Namespace(input_shape=given))
+
+
+def test_states_are_a_mapping_where_there_are_any():
+    assert states(Namespace(state=None)) is None
+    assert states(Namespace(state=[("h", "g"), ("c", 1)])) == {"h": "g", "c": 1}
 
 
 def test_a_truncated_profile(outrider, calibrated, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from outrider.coverage import SingleRange
 from outrider.monitor import MismatchError, Monitor, read_facts
 from outrider.monitor.profile import NetworkFacts
 from outrider.networks import TorchNetwork
-from outrider.runtime.inputs.networks import open_network, reopen_network
+from outrider.runtime.cli.comparing import empty_source
+from outrider.runtime.inputs.joint import JointSource
+from outrider.runtime.inputs.networks import inputs_of, open_network, picture_defaults, reopen_network
 from outrider.runtime.inputs.samples import Source
 
 needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
@@ -43,6 +46,14 @@ class TwoHeads(torch.nn.Module):
         hidden = self.relu(self.conv(x))
         return {"first": self.first(hidden).mean((2, 3)), "second": self.second(hidden).mean((2, 3)),
                 "map": self.second(hidden)}
+"""
+
+TWO_INPUTS = """
+import torch
+
+class Two(torch.nn.Module):
+    def forward(self, camera, speed, scale=1.0, *, more=None):
+        return camera, speed
 """
 
 
@@ -182,3 +193,36 @@ def test_which_output_of_a_module_holds_the_scores_is_remembered(tmp_path, logit
     with closing(reopen_network(f"{path}:TwoHeads", tmp_path / "m.outrider", facts)) as again:
         np.testing.assert_array_equal(Monitor.load(tmp_path / "m.outrider", again).deviations(frames[:5]), expected)
         assert (again.scores_output, again.classes, again.map_classes) == (logits, network.classes, network.map_classes)
+
+
+def test_the_names_of_what_a_network_takes(tmp_path, model):
+    assert inputs_of(str(model)) == ["image"]
+    assert inputs_of("zoo:lenet-fashion-mnist") == inputs_of("torchvision:resnet18") == []
+    from ..several import cell_model
+
+    (tmp_path / "cell.onnx").write_bytes(cell_model())
+    assert inputs_of(f"{tmp_path}/cell.onnx") == ["camera", "h_in"]
+    assert inputs_of(f"{tmp_path}/cell.onnx", states={"h_in": "h_out"}) == ["camera"]
+    with pytest.raises(ValueError, match="expected states among the inputs camera, h_in, got c"):
+        inputs_of(f"{tmp_path}/cell.onnx", states={"c": "h_out"})
+
+
+def test_the_inputs_of_a_module_are_parameters_without_a_default(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "two.py").write_text(TWO_INPUTS)
+    assert inputs_of(f"{tmp_path / 'two.py'}:Two") == ["camera", "speed"]
+    with pytest.raises(ValueError, match="expected an ONNX model with states, got a module"):
+        open_network(f"{tmp_path / 'two.py'}:Two", empty_source((3,)), {}, states={"speed": 1})
+
+
+def test_pictures_of_inputs_that_need_other_sizes_are_refused(tmp_path):
+    pictures = Source(lambda _index: np.zeros((1, 9, 9), np.uint8), ["a"])
+    from ..several import fused_model
+
+    (tmp_path / "fused.onnx").write_bytes(fused_model())
+    speed = Source(lambda _: np.zeros(4, np.float32), ["a"], ready=True)
+    source = JointSource({"camera": pictures, "speed": speed}, ["a"])
+    assert picture_defaults(f"{tmp_path}/fused.onnx", source, {}) == {"size": (6, 5), "layout": "NCHW", "order": "L"}
+    assert picture_defaults(f"{tmp_path}/fused.onnx", replace(source, parts={"speed": speed}), {}) == {}
+    with pytest.raises(ValueError, match="expected a network that takes pictures"):
+        picture_defaults(f"{tmp_path}/fused.onnx", JointSource({"camera": pictures, "speed": pictures}, ["a"]), {})

@@ -117,10 +117,10 @@ def ctrl_c(monkeypatch):
     """Ctrl-C in the middle of the third batch."""
     read = sources.Source.sample
 
-    def interrupted(self, index, preprocessing):
+    def interrupted(self, index, *rest):
         if index == 150:
             signal.raise_signal(signal.SIGINT)
-        return read(self, index, preprocessing)
+        return read(self, index, *rest)
 
     monkeypatch.setattr(sources.Source, "sample", interrupted)
 
