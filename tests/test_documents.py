@@ -137,6 +137,35 @@ def test_the_tutorials_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     assert "<html" in Path("report.html").read_text(encoding="utf-8")
 
 
+def test_the_page_on_several_inputs_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from .runtime.several import cell_model, fused_frames, fused_model
+
+    monkeypatch.chdir(tmp_path)
+    Path("fused.onnx").write_bytes(fused_model())
+    Path("cell.onnx").write_bytes(cell_model())
+    for seed, name in enumerate(("trusted.npz", "held-out.npz")):
+        np.savez(name, **fused_frames(400, seed))
+    frames = fused_frames(5, 2)
+    for name, array in frames.items():
+        Path("drive", name).mkdir(parents=True)
+        for row, sample in enumerate(array):
+            np.save(Path("drive", name, f"{row}.npy"), sample)
+
+    run_blocks(
+        "docs/how-to/several-inputs.md",
+        trusted=fused_frames(400, 3),
+        held_out=fused_frames(400, 4),
+        drive=zip(*frames.values(), strict=True),
+        recorded=[fused_frames(400, seed)["camera"] for seed in (5, 6)],
+    )
+
+    assert "['camera', 'speed']\n" in capsys.readouterr().out
+    assert Path("fused.outrider").is_file()
+    assert Path("cell.outrider").is_file()
+
+
 def test_the_pages_on_language_models_run_with_a_tiny_one(tmp_path, monkeypatch, capsys):
     for package in ("torch", "transformers", "jinja2", "matplotlib"):
         pytest.importorskip(package)
