@@ -14,12 +14,11 @@ import numpy as np
 
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
-from ..networks.inputs import parts_of
 from ..networks.renamed import warn_of_name
 from .calibrating import HeldOut, calibrate, check_rates
 from .calibration import Calibration
 from .criteria import Criteria, columns_of, taps_for
-from .data.arrays import refuse_unlike, rows_of, taken
+from .data.arrays import refuse_no_frame, rows_of, taken
 from .data.batches import Batches, batches_of, behind, peeked
 from .data.spool import FrameSpool
 from .describe import describe
@@ -258,13 +257,7 @@ class Monitor:
 
         Of a network with several inputs a frame is a tuple in their order, or a mapping by their names.
         """
-        inputs = self.network.inputs
-        for part, one in zip(parts_of(frame, inputs), inputs, strict=True):
-            sizes = getattr(part, "shape", None)
-            if sizes is None or len(sizes) != len(one.shape):
-                got = type(part).__name__ if sizes is None else f"shape {tuple(sizes)}"
-                of = f"input {one.name}: " if len(inputs) > 1 else ""
-                raise ValueError(f"{of}expected one frame of shape {one.shape}, got {got}; a batch is for check()")
+        refuse_no_frame(frame, self.network.inputs)
         with self._lock:
             judge = self._frame_judge
             if judge is None or judge.bound_to != self._judges_by:
@@ -322,9 +315,7 @@ class Monitor:
         The judge holds no batch when it is given back.
         """
         batch = taken(batch, self.network)
-        if type(batch) is tuple:
-            refuse_unlike(batch, self.network.inputs)
-        n = rows_of(batch)
+        n = rows_of(batch, self.network.inputs)
         with self._lock:
             judge = self._judge
             if judge is None or judge.n != n or judge.bound_to != self._judges_by:

@@ -156,8 +156,8 @@ class NetworkFacts:
         if batch_axis not in (None, False):
             raise ValueError(f"expected a batch_axis that is left out or false, got {batch_axis!r}")
         texts = str(facts["engine"]), str(facts["fingerprint"])
-        told = inputs, states, scores, batch_axis
-        return cls(*texts, classes, shape, taps, facts["preprocessing"], of_map, output, *told)
+        same = *texts, classes, shape, taps, facts["preprocessing"], of_map, output
+        return cls(*same, inputs, states, scores, batch_axis)
 
     @property
     def takes(self) -> str:

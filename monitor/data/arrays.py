@@ -35,9 +35,23 @@ def taken(batch: Any, network: Network) -> Any:
     return together(parts)
 
 
-def rows_of(batch: Any) -> int:
-    """The number of frames of a batch as `taken` returns it."""
-    return len(batch[0] if type(batch) is tuple else batch)
+def refuse_no_frame(frame: Any, inputs: Sequence[Input]) -> None:
+    """Raise ValueError unless each part of a frame has the axes of its input, and what `parts_of` raises."""
+    for part, one in zip(parts_of(frame, inputs), inputs, strict=True):
+        sizes = getattr(part, "shape", None)
+        if sizes is None or len(sizes) != len(one.shape):
+            got = type(part).__name__ if sizes is None else f"shape {tuple(sizes)}"
+            of = f"input {one.name}: " if len(inputs) > 1 else ""
+            raise ValueError(f"{of}expected one frame of shape {one.shape}, got {got}; a batch is for check()")
+
+
+def rows_of(batch: Any, inputs: Sequence[Input] = ()) -> int:
+    """The number of frames of a batch as `taken` returns it; with inputs, it must be the same of each."""
+    if type(batch) is not tuple:
+        return len(batch)
+    if inputs:
+        refuse_unlike(batch, inputs)
+    return len(batch[0])
 
 
 def refuse_unlike(parts: Sequence[Any], inputs: Sequence[Input]) -> None:
