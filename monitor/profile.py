@@ -17,6 +17,8 @@ from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
 from .data.spool import FrameSpool
 
+_TOLD = "onnx", "torch"  # engines of which a user may say what the class scores are
+
 
 @dataclass(frozen=True)
 class NetworkFacts:
@@ -24,8 +26,8 @@ class NetworkFacts:
 
     map_classes: the classes that a map of class scores tells apart, None for a network without one.
     scores_output: which output holds the class scores, where the network says so and no tap does; ``logits`` in a file.
-    inputs: what the network takes, where that is more than one array; states among them. states: of a recurrent
-    network, the output that each of its state inputs comes from.
+    inputs: what the network takes, states among them, where that is more than one array or a module takes no float32.
+    states: of a recurrent network, the output that each of its state inputs comes from.
     scores: the kind of the class scores, None without classes and where nothing but logits is possible. batch_axis:
     False for a graph that takes one frame, otherwise None.
     """
@@ -52,10 +54,11 @@ class NetworkFacts:
         states = dict(network.states) if isinstance(network, Recurrent) else None
         bare = network.network if isinstance(network, Recurrent) else network
         # What is so of most networks is not written; an ONNX graph may say otherwise than its user.
-        told = (network.classes or of_map) and (network.engine == "onnx" or network.scores == "probabilities")
+        told = (network.classes or of_map) and (network.engine in _TOLD or network.scores == "probabilities")
         scores = network.scores if told else None
         batch_axis = False if getattr(bare, "batch_axis", None) is False else None
-        return cls(*same, of_map, output, bare.inputs if len(bare.inputs) > 1 else (), states, scores, batch_axis)
+        asked = len(bare.inputs) > 1 or (network.engine == "torch" and bare.dtype != "float32")
+        return cls(*same, of_map, output, bare.inputs if asked else (), states, scores, batch_axis)
 
     @property
     def frame(self) -> tuple[Input, ...]:
@@ -74,17 +77,19 @@ class NetworkFacts:
             "classes": "pixel" if self.map_classes else self.classes,
             "preprocessing": None if self.preprocessing is None else Preprocessing.from_dict(self.preprocessing),
             "scores_output": self.scores_output or 0,
-            "input_shape": {one.name: one.shape for one in self.inputs} if self.inputs else self.input_shape,
+            "input_shape": self.input_shape if len(self.inputs) < 2 else {one.name: one.shape for one in self.inputs},
         }
         if self.states is not None:
             options["states"] = self.states
-        if self.engine == "torch" and any(one.dtype != "float32" for one in self.inputs):
-            options["dtype"] = {one.name: one.dtype for one in self.inputs}
+        dtypes = {one.name: one.dtype for one in self.inputs if one.dtype != "float32"}
+        if self.engine == "torch" and dtypes:
+            options["dtype"] = dtypes
+        if self.scores is not None and self.engine in _TOLD:
+            options["scores"] = self.scores
         if self.engine == "onnx":
             outputs = [tap.name for tap in self.taps if tap.kind == "output"]
             options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
-            told = {"scores": self.scores, "batch_axis": self.batch_axis}
-            options |= {name: value for name, value in told.items() if value is not None}
+            options |= {} if self.batch_axis is None else {"batch_axis": self.batch_axis}
         return options
 
     def differences(self, other: NetworkFacts) -> list[str]:

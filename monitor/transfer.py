@@ -38,7 +38,7 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
         ("classes", profile.facts.classes, facts.classes),
         ("classes of the map", profile.facts.map_classes, facts.map_classes),
         ("input shape", profile.facts.input_shape, facts.input_shape),
-        ("shapes of the inputs", *([one.shape for one in some.inputs] for some in (profile.facts, facts))),
+        ("shapes of the inputs", *([one.shape for one in some.inputs[1:]] for some in (profile.facts, facts))),
         ("states", *(list(some.states or ()) for some in (profile.facts, facts))),
     ):
         if mine != theirs:
