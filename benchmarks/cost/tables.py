@@ -41,6 +41,24 @@ def speed(figures: dict[str, Any]) -> list[Part]:
     ]  # fmt: skip
 
 
+def modules(figures: dict[str, Any]) -> list[Part]:
+    return [
+        Table(
+            "A frame of a PyTorch module, watched while it runs",
+            ["network", "taps on", "taps", "bare µs", "added µs", "× bare", "× hooks by hand", "equal"],
+            [
+                [
+                    row["network"], row["taps on"], str(row["taps"]), f"{row['bare us']:,.0f}",
+                    f"{row['added us']:,.0f}", f"{row['times bare']:.3f}",
+                    f"{row['times by hand']:.3f}" if "times by hand" in row else "",
+                    "yes" if row["bit-equal"] else "no",
+                ]
+                for row in figures["modules"]
+            ],
+        ),
+    ]  # fmt: skip
+
+
 def memory(figures: dict[str, Any]) -> list[Part]:
     return [
         Table(
