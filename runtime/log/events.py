@@ -7,9 +7,10 @@ header   the first line of a file and of every run. A guard that knows what the 
          more; the last one holds. Keys: format, outrider, run, part, network, profile (SHA-256), false_alarm_rate,
          started_wall_ns, started_monotonic_ns, repaired_bytes, aside, source
 event    an `Event`. Keys: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, frame, status, before, score,
-         threshold, confidence, prediction, layers, reason, latency_us, neurons, stamp_ns, elapsed_ns, network, profile
+         threshold, confidence, prediction, layers, reason, latency_us, neurons, stamp_ns, elapsed_ns, network,
+         profile; and stream, where that has a name
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns, monotonic_ns, and ended: whether
-         the guard was closed there, null where that is not known
+         the guard was closed there, null where that is not known; with several streams, streams: those of each by name
 dropped  how many events were lost since the last such line (count) and in the run (total)
 
 JSON has no infinity and no NaN; the words "inf", "-inf" and "nan" stand for them.
@@ -54,7 +55,8 @@ class Event(NamedTuple):
     status, before: of the loop, after and before the event. score, threshold, confidence, prediction, layers, reason:
     as in a `Verdict`. latency_us: from frame to verdict. neurons: those that spoke, where known: "relu1:unit[17]".
     stamp_ns: when the frame was taken, by the clock of its recording. elapsed_ns: of recordings so far, see
-    `Metrics.stamped`. Both are None live.
+    `Metrics.stamped`. Both are None live. stream: which of several streams of frames it is of; frames are numbered in
+    each.
     """
 
     kind: str
@@ -73,6 +75,7 @@ class Event(NamedTuple):
     neurons: Sequence[str] = ()
     stamp_ns: int | None = None
     elapsed_ns: int | None = None
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,12 @@ class _EventLine(Struct, tag_field="type", tag="event"):
     profile: str = ""
 
 
+class _StreamLine(_EventLine, tag_field="type", tag="event"):
+    """The event of a stream with a name."""
+
+    stream: str = ""
+
+
 class _Envelope(Struct):
     """What is read of a line before all else."""
 
@@ -169,7 +178,7 @@ def _plain(value: Any) -> Any:
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 _TYPES: dict[str, Any] = {
-    "envelope": _Envelope, "event": _EventLine, "header": Header, "summary": _Clocks, "dropped": Dropped,
+    "envelope": _Envelope, "event": _StreamLine, "header": Header, "summary": _Clocks, "dropped": Dropped,
     "values": dict[str, Any],
 }  # fmt: skip
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(of) for kind, of in _TYPES.items()}
@@ -258,7 +267,7 @@ def _second(seconds: int) -> str | None:
 def _event_line(event: Event, network: str, profile: str) -> _EventLine:
     (
         kind, frame, wall_ns, monotonic_ns, status, before, score, threshold, confidence, prediction, layers, reason,
-        latency_us, neurons, stamp_ns, elapsed_ns,
+        latency_us, neurons, stamp_ns, elapsed_ns, stream,
     ) = event  # fmt: skip
     if status not in _WORDS or before not in _WORDS:
         raise ValueError(f"expected statuses, got {status!r} and {before!r}")
@@ -266,19 +275,21 @@ def _event_line(event: Event, network: str, profile: str) -> _EventLine:
     if not math.isfinite(sum(figures)):
         figures = _finite(figures)
     score, threshold, confidence, latency_us = figures
-    return _EventLine(
+    line = _StreamLine if stream else _EventLine
+    return line(
         kind[:_NAME], iso(wall_ns), int(wall_ns), int(monotonic_ns), int(frame), _WORDS[status], _WORDS[before], score,
         threshold, confidence, int(prediction), _names(layers), reason[:_TEXT], latency_us, _names(neurons),
         stamp_ns if stamp_ns is None else int(stamp_ns), elapsed_ns if elapsed_ns is None else int(elapsed_ns),
-        network, profile,
+        network, profile, *([stream[:_NAME]] if stream else []),
     )  # fmt: skip
 
 
-def _event(line: _EventLine) -> Event:
+def _event(line: _StreamLine) -> Event:
     return Event(
         line.kind, line.frame, line.wall_ns, line.monotonic_ns, _STATUSES[line.status], _STATUSES[line.before],
         float(line.score), float(line.threshold), float(line.confidence), line.prediction, tuple(line.layers),
         line.reason, float(line.latency_us), tuple(line.neurons), line.stamp_ns, line.elapsed_ns,
+        line.stream,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ...monitor.calibration import check_rate
 from .events import Event, Header, Summary
 from .file import LogFile
 from .intake import LogRun, clocks
-from .thumbnails import Thumbnails, folder_of, shrink
+from .thumbnails import Thumbnails, folder_of, picture_run, shrink
 from .writer import LogHealth, Writer
 
 if TYPE_CHECKING:
@@ -93,11 +93,13 @@ class EventLog:
             return self._writer.offer(self._snapshot(metrics, None if self._metrics is None else False))
         return False
 
-    def thumbnail(self, frame_id: int, array: Any, stamp_ns: int | None = None, always: bool = False) -> bool:
+    def thumbnail(
+        self, frame_id: int, array: Any, stamp_ns: int | None = None, always: bool = False, stream: str = ""
+    ) -> bool:
         """Keep a small picture of a frame: whether it was taken. At most one every `thumbnail_seconds`, but `always`.
 
         array: see `shrink`. Every n-th pixel is copied here; the writer does the rest. stamp_ns: when a frame of a
-        recording was taken; the seconds are then those of the recording.
+        recording was taken; the seconds are then those of the recording. stream: which of several it is of.
         """
         now = time.monotonic_ns() if stamp_ns is None else stamp_ns
         if not always and 0 <= now - self._last_picture < self._picture_ns:
@@ -106,7 +108,7 @@ class EventLog:
             return False
         self._last_picture = now
         with self._writer.noting():
-            self._writer.picture(self.run, frame_id, shrink(np.asarray(array)))
+            self._writer.picture(picture_run(self.run, stream), frame_id, shrink(np.asarray(array)))
             return True
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import suppress
 from io import BytesIO
@@ -72,7 +73,7 @@ def viewable(image: np.ndarray) -> np.ndarray:
 class Thumbnails:
     """The newest `keep` pictures in a folder: PNG or JPEG with Pillow, otherwise .npy.
 
-    Names are `<run>-<frame>.<type>`. Other files in the folder are left alone.
+    Names are `<run>-<frame>.<type>`, with `picture_run` for a run. Other files in the folder are left alone.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -133,13 +134,18 @@ def list_thumbnails(folder: Path) -> list[Path]:
     """The pictures in a folder, oldest first; none where there is no folder."""
     if not folder.is_dir():
         return []
-    name = re.compile(r"[0-9a-f]{32}-\d{10,}\.(png|jpg|npy)")
+    name = re.compile(r"[0-9a-f]{32}(\.[0-9a-f]{16})?-\d{10,}\.(png|jpg|npy)")
     found = []
     for path in folder.iterdir():
         if name.fullmatch(path.name):
             with suppress(FileNotFoundError):  # a log that is written to has removed it
                 found.append((path.stat().st_mtime_ns, path.name, path))
     return [path for *_, path in sorted(found)]
+
+
+def picture_run(run: str, stream: str) -> str:
+    """The run in the names of pictures of one of several streams: with a digest of its name behind it."""
+    return f"{run}.{hashlib.sha256(stream.encode()).hexdigest()[:16]}" if stream else run
 
 
 def folder_of(log: Path) -> Path:

@@ -23,10 +23,10 @@ _event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
 
 
 class Evidence:
-    """Counts frames and writes down events; without a log it only counts."""
+    """Counts frames of a stream and writes down events; without a log it only counts."""
 
-    def __init__(self, metrics: Metrics, log: EventLog | None) -> None:
-        self.metrics, self.log = metrics, log
+    def __init__(self, metrics: Metrics, log: EventLog | None, stream: str = "") -> None:
+        self.metrics, self.log, self.stream = metrics, log, stream
 
     def count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
         """Count a frame by its own verdict, and the loop by the other; test the calibration.
@@ -34,7 +34,7 @@ class Evidence:
         Raises OSError where the drift test rejects and the log does not take that event.
         """
         metrics, status = self.metrics, own.status
-        metrics.record(status, own.score, own.threshold, microseconds)
+        metrics.count(int(status), own.score, own.threshold, microseconds)
         metrics.status = verdict.status
         calm = before < _ALARM
         if calm and verdict.status >= _ALARM:
@@ -60,6 +60,7 @@ class Evidence:
         event = _event((
             kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
             confidence, prediction, layers, reason, microseconds, neurons, stamp_ns, elapsed_ns,
+            self.stream,
         ))  # fmt: skip
         if not self.log.put(event):
             raise OSError("the event log takes nothing: its queue is full, or it is closed")
@@ -75,7 +76,7 @@ class Evidence:
         self.put(kind, verdict, before, verdict.reason, microseconds, neurons)
         if own >= _ALARM and self.log is not None and (frame := _picture(frame)) is not None:
             always = verdict.status >= _ALARM > before
-            self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always)
+            self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always, self.stream)
 
 
 def _picture(frame: Any) -> np.ndarray | None:

@@ -162,9 +162,9 @@ def frame_check_of(inputs: Sequence[Input], frozen: int | None) -> FrameCheck | 
     return FrameCheck(inputs[0].shape, inputs[0].dtype, frozen, key=inputs[0].name)
 
 
-def noise_for(inputs: Sequence[Input]) -> Any:
+def noise_for(inputs: Sequence[Input], seed: int = 0) -> Any:
     """A frame of noise, with 1 for sizes left open: uniform in [0, 1), of bytes for integers."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     parts = []
     for one in inputs:
         noise = rng.random(tuple(1 if size is None else size for size in one.shape), np.float32)

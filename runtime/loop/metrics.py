@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -104,7 +104,8 @@ class Metrics:
 
     false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
     calibration, fed by the loop. status: the last one of the loop. stamp_ns: when the last frame was taken, by the
-    clock of its recording; None for a live one. elapsed_ns: how much was recorded so far, see `stamped`.
+    clock of its recording; None for a live one. elapsed_ns: how much was recorded so far, see `stamped`. streams: the
+    metrics of the other streams of the same guard, by name.
     """
 
     def __init__(
@@ -120,14 +121,16 @@ class Metrics:
         self.status = 0
         self.stamp_ns: int | None = None
         self.elapsed_ns: int | None = None
+        self.streams: Mapping[str, Metrics] = {}
         self.started_ns = time.monotonic_ns()
         allowed = float("inf") if deadline_us is None else deadline_us
         arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent
-        self._count = partial(count_frame, *arrays, allowed)
+        self.count: Callable[[int, float, float, float], int] = partial(count_frame, *arrays, allowed)
+        """`record`, compiled: for whole numbers and floats alone."""
 
     def record(self, status: int, score: float, threshold: float, latency_us: float) -> None:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
-        self._count(int(status), score, threshold, latency_us)
+        self.count(int(status), score, threshold, latency_us)
 
     def stamped(self, stamp_ns: int | None) -> None:
         """Take in when the next frame was taken, by the clock of its recording; None for a live one.
@@ -182,9 +185,10 @@ class Metrics:
         """All of it in JSON types: the values of a summary line.
 
         counters; latency_us and margin: pairs (upper end, count) of the buckets in use; latency_sum_us,
-        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; elapsed_ns, see `stamped`.
+        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; elapsed_ns, see `stamped`. With `streams`
+        also these, a snapshot of each.
         """
-        return {
+        own = {
             "counters": self.counters.snapshot(),
             "latency_us": self.latency.buckets(),
             "latency_sum_us": self.latency.sum,
@@ -194,3 +198,4 @@ class Metrics:
             "drift": None if self.drift is None else self.drift.snapshot(),
             "elapsed_ns": self.elapsed_ns,
         }
+        return own | {"streams": {name: one.snapshot() for name, one in self.streams.items()}} if self.streams else own

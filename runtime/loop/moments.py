@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 _LATEST = 9e9  # seconds, as nanoseconds a 64-bit integer
 _AHEAD, _BEHIND = 10**9, 10**18  # nanoseconds: the clock that stamps a frame may be this far off, a frame this old
+
+NO_TIME = "expected `stamp` in seconds, got no time"
+
+
+def of_stream(value: Any, stream: Any) -> Any:
+    """What is told of one stream: its own in a mapping by streams, or what is told of all."""
+    return value.get(stream) if isinstance(value, Mapping) else value
+
+
+def times(captured: Any, stamp: Any, now: int) -> tuple[int, int | None, str]:
+    """When a frame was taken, by the monotonic clock and by that of its recording, and what is wrong with either."""
+    began, refusal = (now, "") if captured is None else moment(captured, now)
+    if stamp is None:
+        return began, None, refusal
+    stamped = stamp_ns(stamp)
+    return began, stamped, NO_TIME if stamped is None else refusal
 
 
 def moment(captured: Any, now: int) -> tuple[int, str]:

@@ -34,6 +34,7 @@ def serve_metrics(
 ) -> MetricsServer:
     """Serve one loop's metrics, or several by name. Other machines see them with another address; port 0: a free one.
 
+    Where a loop has streams, each is told apart by the label `stream`.
     Raises ImportError naming the extra `metrics`, OSError for a port in use.
     """
     return MetricsServer(metrics, port, address)
@@ -63,21 +64,30 @@ class _Collector:
     def collect(self) -> Iterable[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+        labels, loops = ["guard"], [([name], metrics) for name, metrics in self._loops.items()]
+        if any(metrics.streams for _, metrics in loops):
+            labels = ["guard", "stream"]
+            loops = [
+                ([*values, printable(stream)], one)
+                for values, metrics in loops
+                for stream, one in {"": metrics, **metrics.streams}.items()
+                if stream or one.counters.frames or not metrics.streams
+            ]
         for name, about in _COUNTERS.items():
-            family = CounterMetricFamily(f"outrider_{name}", about, labels=["guard"])
-            for guard, metrics in self._loops.items():
-                family.add_metric([guard], getattr(metrics.counters, name))
+            family = CounterMetricFamily(f"outrider_{name}", about, labels=labels)
+            for values, metrics in loops:
+                family.add_metric(values, getattr(metrics.counters, name))
             yield family
-        latency = HistogramMetricFamily("outrider_frame_seconds", "From frame to verdict", labels=["guard"])
-        for guard, metrics in self._loops.items():
-            latency.add_metric([guard], _octaves(metrics.latency), metrics.latency.sum / 1e6)
+        latency = HistogramMetricFamily("outrider_frame_seconds", "From frame to verdict", labels=labels)
+        for values, metrics in loops:
+            latency.add_metric(values, _octaves(metrics.latency), metrics.latency.sum / 1e6)
         yield latency
         for name, about in _GAUGES.items():
-            gauge = GaugeMetricFamily(f"outrider_{name}", about, labels=["guard"])
-            for guard, metrics in self._loops.items():
+            gauge = GaugeMetricFamily(f"outrider_{name}", about, labels=labels)
+            for values, metrics in loops:
                 value = {"status": metrics.status, **metrics.figures()}.get(name, math.nan)
                 if not math.isnan(value):  # NaN: nothing to tell yet
-                    gauge.add_metric([guard], float(value))
+                    gauge.add_metric(values, float(value))
             yield gauge
 
 

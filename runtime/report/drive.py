@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
@@ -15,17 +15,18 @@ from ...monitor import Status
 from ..log.events import Dropped, Event, Header, Record, Summary
 from ..log.file import older_files
 from ..log.reader import read_records
-from ..log.thumbnails import folder_of, list_thumbnails
+from ..log.thumbnails import folder_of, list_thumbnails, picture_run
 
 _STEP_NS = 1_000_000_000
 
 
 @dataclass
 class Run:
-    """What one guard wrote between two starts of its process.
+    """What one guard wrote between two starts of its process; of several streams of frames, of one of them.
 
-    header: the last one. dropped: events lost. steps: where the wall clock stepped against the monotonic clock, as
-    (monotonic seconds since the run began, seconds).
+    header: the last one. A stream with a name has a run of its own, whose source ends in that name. dropped: events
+    lost. steps: where the wall clock stepped against the monotonic clock, as (monotonic seconds since the run began,
+    seconds).
     """
 
     header: Header
@@ -139,7 +140,8 @@ def read_drive(paths: Iterable[str | os.PathLike[str]], *, salvage: bool = False
             problems += found
     if not runs:
         raise ValueError(f"{', '.join(map(str, files))}: expected an event log, got no line of one")
-    found_runs = sorted((_run(lines, problems) for lines in runs.values()), key=lambda run: run.header.started_wall_ns)
+    found_runs = [stream for lines in runs.values() for stream in _streams(_run(lines, problems))]
+    found_runs.sort(key=lambda run: run.header.started_wall_ns)
     return Drive(found_runs, list(files.values()), problems, _pictures(files.values(), runs))
 
 
@@ -196,11 +198,39 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
             run.steps.append(((record.monotonic_ns - header.started_monotonic_ns) / 1e9, step / 1e9))
             offset += step
     run.events.sort(key=lambda event: event.monotonic_ns)  # several threads may have put them
-    elapsed = 0
-    for index, event in enumerate(run.events if run.recorded else ()):
-        elapsed = _elapsed(event) or elapsed
-        run.events[index] = event._replace(elapsed_ns=elapsed)  # an event of the user's own may lack it
     return run
+
+
+def _streams(whole: Run) -> list[Run]:
+    """A run for each stream of frames, since each has its own status, frames and counters; most have one."""
+    of_summaries = (summary.values.get("streams") for summary in whole.summaries)
+    told = (name for streams in of_summaries if isinstance(streams, dict) for name in streams)
+    found = []
+    for name in dict.fromkeys(["", *told, *(event.stream for event in whole.events)]):
+        header, summaries = whole.header, whole.summaries
+        if name:
+            source = f"{header.source}: {name}" if header.source else name
+            header = replace(header, run=picture_run(header.run, name), source=source)
+            summaries = [part for summary in summaries if (part := _of_stream(summary, name))]
+        run = Run(header, [event for event in whole.events if event.stream == name], summaries)
+        elapsed = 0
+        for index, event in enumerate(run.events if run.recorded else ()):
+            elapsed = _elapsed(event) or elapsed
+            run.events[index] = event._replace(elapsed_ns=elapsed)  # an event of the user's own may lack it
+        found.append(run)
+    if len(found) > 1 and not (found[0].events or counter(found[0].last, "frames")):
+        del found[0]
+    found[0].dropped, found[0].steps = whole.dropped, whole.steps
+    return found
+
+
+def _of_stream(summary: Summary, name: str) -> Summary | None:
+    """What a summary says of one stream; None where it says nothing."""
+    streams = summary.values.get("streams")
+    values = streams.get(name) if isinstance(streams, dict) else None
+    return (
+        replace(summary, values=values | {"ended": summary.values.get("ended")}) if isinstance(values, dict) else None
+    )
 
 
 def _pictures(files: Iterable[Path], runs: Iterable[str]) -> dict[tuple[str, int], Path]:
@@ -209,7 +239,7 @@ def _pictures(files: Iterable[Path], runs: Iterable[str]) -> dict[tuple[str, int
     for folder in dict.fromkeys(folder_of(file) for file in files):
         for path in list_thumbnails(folder):
             run, _, frame = path.stem.partition("-")
-            if run in known:
+            if run.partition(".")[0] in known:
                 pictures[run, int(frame)] = path
     return pictures
 

@@ -155,7 +155,8 @@ def _cards(drive: Drive) -> list[FrameCard]:
         if alarm := said.get((run_id, frame)):
             note, ratio, status = alarm.reason[:200], figures.margin(alarm), alarm.status
         if picture := _picture(path):
-            found.append(FrameCard(picture, f"Frame {frame}", note, ratio, frame, run_id, status))
+            of_stream = f" of {alarm.stream[:100]}" if alarm and alarm.stream else ""
+            found.append(FrameCard(picture, f"Frame {frame}{of_stream}", note, ratio, frame, run_id, status))
     return found
 
 

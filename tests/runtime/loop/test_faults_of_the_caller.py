@@ -49,7 +49,7 @@ def _(scene):
 @FAILURES("a logic over time that raises")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._temporal, "update", boom)
+    scene.patch.setattr(scene.guard._default.temporal, "update", boom)
     scene.expect(FAULT, "the logic over time raised Boom: injected")
     scene.heal()
 
@@ -57,8 +57,8 @@ def _(scene):
 @FAILURES("metrics that raise")
 def _(scene):
     scene.start(fallback=hold_last_safe)
-    safe = scene.guard._safe.last
-    scene.patch.setattr(type(scene.guard.metrics), "record", boom)
+    safe = scene.guard._default.safe.last
+    scene.patch.setattr(scene.guard.metrics, "count", boom)
     scene.expect(FAULT, "the evidence of the frame was not kept: Boom: injected", output=safe)
     assert scene.guard.metrics.counters.faults == 1
     scene.heal()

@@ -111,7 +111,7 @@ def test_what_the_log_was_told_stays(monitor, tmp_path):
 
 def test_acknowledging_what_is_no_alarm_leaves_no_trace(monitor, tmp_path):
     with EventLog(tmp_path / "events.jsonl") as log, guard(monitor, latch=True, log=log) as watching:
-        watching._temporal.latched = True  # as a Ctrl-C may leave it, just before the alarm
+        watching._default.temporal.latched = True  # as a Ctrl-C may leave it, just before the alarm
         watching.acknowledge()
     assert not list(read_events(tmp_path / "events.jsonl"))
 

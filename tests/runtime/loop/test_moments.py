@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.runtime.loop.moments import moment, stamp_ns
+from outrider.runtime.loop.moments import NO_TIME, moment, of_stream, stamp_ns, times
 
 NOW = 2 * 10**18
 SECOND = 10**9
@@ -34,3 +34,18 @@ def test_a_stamp_fits_into_64_bits():
     assert [stamp_ns(seconds) for seconds in (0, -1.5, 1.7e9)] == [0, -1_500_000_000, 1_700_000_000 * SECOND]
     assert stamp_ns(9e9) is stamp_ns(-9e9) is None
     assert stamp_ns(np.nextafter(9e9, 0)) < 2**63
+
+
+def test_both_times_and_what_is_wrong_with_either():
+    assert times(None, None, NOW) == (NOW, None, "")
+    assert times(1.5e9, 3.0, NOW) == (1_500_000_000 * SECOND, 3 * SECOND, "")
+    assert times(1.5e9, "noon", NOW) == (1_500_000_000 * SECOND, None, NO_TIME)
+    began, stamped, refusal = times(0, 3.0, NOW)
+    assert (began, stamped) == (NOW, 3 * SECOND)
+    assert refusal.startswith("expected `captured` by time.monotonic()")
+
+
+def test_what_is_told_of_all_or_of_one_stream():
+    assert of_stream(3.0, "left") == 3.0
+    assert of_stream({"left": 4.0}, "left") == 4.0
+    assert of_stream({"left": 4.0}, "right") is None
