@@ -46,8 +46,17 @@ def make_of(base: type[Any], word: str, name: str, parameters: dict[str, Any]) -
 
 
 def describe_criterion(criterion: Criterion) -> dict[str, Any]:
-    """{"name": ..., parameter: value, ...} in JSON types, which `make_criterion` takes."""
-    return {"name": criterion.name, **dataclasses.asdict(criterion)}  # type: ignore[call-overload]
+    """{"name": ..., parameter: value, ...} in JSON types, which `make_criterion` takes.
+
+    A parameter that files of older versions lack is left out at its default, if its field says so.
+    """
+    written = {
+        one.name
+        for one in dataclasses.fields(criterion)  # type: ignore[arg-type]
+        if not (one.metadata.get("left_out_at_default") and getattr(criterion, one.name) == one.default)
+    }
+    values = dataclasses.asdict(criterion)  # type: ignore[call-overload]
+    return {"name": criterion.name, **{name: value for name, value in values.items() if name in written}}
 
 
 def parse_criterion(text: str) -> Criterion:

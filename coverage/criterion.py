@@ -145,6 +145,13 @@ class Criterion(ABC):
         """
         return self
 
+    def for_scores(self, scores: str) -> Criterion:
+        """This criterion for the class scores of a network, ``logits`` or ``probabilities``.
+
+        By default they are all the same. Raises ValueError where they do not fit.
+        """
+        return self
+
     @abstractmethod
     def _specification(self, neurons: int, classes: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
         """Name -> (shape, dtype, initial value) of the arrays of a signature."""

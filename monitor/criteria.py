@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..coverage import Criterion, parse_criterion
 from ..networks import DEFAULT_TAPS, Network, Tap
-from ..networks.selectors import split_selector
+from ..networks.selectors import OUTPUT, split_selector
 from .defaults import default_criteria
-from .profile import Column
+from .profile import Column, Profile
 
 OneOrSeveral = Criterion | str | Sequence[Criterion | str]
 Criteria = OneOrSeveral | Mapping[str, OneOrSeveral]
@@ -30,7 +31,7 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
     for selector, several in _by_selector(criteria):
         for criterion in several:
             for index in _at_home(network, criterion) if selector is None else network.taps.select(selector):
-                pairs.setdefault(_fitted(criterion, network.taps[index]), []).append(index)
+                pairs.setdefault(_fitted(criterion, network.taps[index], network), []).append(index)
     if not pairs:
         raise ValueError("expected at least one criterion, got none")
     for index in (index for criterion, indices in pairs.items() if criterion.name == "softmax" for index in indices):
@@ -79,11 +80,28 @@ def _at_home(network: Network, criterion: Criterion) -> tuple[int, ...]:
         raise ValueError(f"{criterion.name} goes on {home}{hint}: {error}") from None
 
 
-def _fitted(criterion: Criterion, tap: Tap) -> Criterion:
+def _fitted(criterion: Criterion, tap: Tap, network: Network) -> Criterion:
     try:
-        return criterion.for_heads(tap.head_channels)
+        fitted = criterion.for_heads(tap.head_channels)
+        return fitted.for_scores(network.scores) if tap.kind == OUTPUT else fitted
     except ValueError as error:
         raise ValueError(f"{criterion.name} on tap {tap.id!r}: {error}") from None
+
+
+def fit_to_scores(profile: Profile, scores: str) -> Profile:
+    """A profile from a file, which may not say of which kind the class scores are, for a network whose kind is known.
+
+    Raises ValueError where it says another kind.
+    """
+    columns, signatures = list(profile.columns), list(profile.signatures)
+    for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
+        tap = profile.facts.taps[column.tap]
+        criterion = column.criterion.for_scores(scores) if tap.kind == OUTPUT else column.criterion
+        if criterion != column.criterion:
+            columns[i] = Column(criterion, column.tap, column.group)
+            signatures[i] = criterion.restore(signature.neurons, signature.counts, signature.arrays)
+            criterion.prepare(signatures[i])
+    return replace(profile, columns=tuple(columns), signatures=tuple(signatures))
 
 
 def taps_for(criteria: Criteria | None) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ..networks.adapting import as_network, is_network
 from ..networks.renamed import warn_of_name
 from .calibrating import HeldOut, calibrate, check_rates
 from .calibration import Calibration
-from .criteria import Criteria, columns_of, taps_for
+from .criteria import Criteria, columns_of, fit_to_scores, taps_for
 from .data.arrays import refuse_no_frame, rows_of, taken
 from .data.batches import Batches, batches_of, behind, peeked
 from .data.spool import FrameSpool
@@ -370,7 +370,7 @@ class Monitor:
             if opened is not network:
                 opened.close()
             raise
-        monitor = cls.of(opened, profile, logic, calibration)
+        monitor = cls.of(opened, fit_to_scores(profile, opened.scores), logic, calibration)
         monitor.profile_sha256 = file_sha256(path)
         return monitor
 

@@ -18,8 +18,8 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
     taps do show the same is the caller's to know, from the differences of the binding: the threshold was set on the
     scores of the first network, and its false-alarm rate holds here as far as the scores agree; `calibrate` on
     held-out data sets it anew.
-    Raises MismatchError naming what differs: classes, input shape, preprocessing, a tap's neurons, their number or
-    dtype, and taps that are not bound; NotReadyError for a monitor without a profile.
+    Raises MismatchError naming what differs: classes, the kind of their scores, input shape, preprocessing, a tap's
+    neurons, their number or dtype, and taps that are not bound; NotReadyError for a monitor without a profile.
     """
     profile = monitor.learned
     if isinstance(taps, Binding):
@@ -37,6 +37,7 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
     for name, mine, theirs in (
         ("classes", profile.facts.classes, facts.classes),
         ("classes of the map", profile.facts.map_classes, facts.map_classes),
+        ("class scores", monitor.network.scores, network.scores),
         ("input shape", profile.facts.input_shape, facts.input_shape),
         ("shapes of the inputs", *([one.shape for one in some.inputs[1:]] for some in (profile.facts, facts))),
         ("states", *(list(some.states or ()) for some in (profile.facts, facts))),

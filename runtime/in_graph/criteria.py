@@ -173,9 +173,12 @@ def _distance(ops: Operators, group: Group) -> Add:
 
 
 def _surprise(ops: Operators, group: Group) -> Add:
+    of = _surprise_of_logits if group.criterion == Softmax() else _surprise_of_probabilities
+
     def add(values: str) -> str:
         parts = zip(_parts(ops, values, group.sizes), group.sizes, strict=True)
-        return ops.join(in_order([_surprise_of(ops, scores, classes) for scores, classes in parts], group.order))
+        surprises = [of(ops, scores, classes) for scores, classes in parts]
+        return ops.join(in_order(surprises, group.order))
 
     return add
 
@@ -187,19 +190,21 @@ def _parts(ops: Operators, values: str, sizes: Sequence[int]) -> list[str]:
     return [ops.part(values, end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
-def _surprise_of(ops: Operators, scores: str, classes: int) -> str:
+def _surprise_of_logits(ops: Operators, scores: str, classes: int) -> str:
     """-log of the highest softmax; small ones keep their digits, since the highest itself is left out of the sum."""
-    highest, lowest = ops.reduce("ReduceMax", scores), ops.reduce("ReduceMin", scores)
+    highest = ops.reduce("ReduceMax", scores)
     lower = ops.to_float(ops("Less", scores, highest))
     powers = ops("Exp", ops("Sub", scores, highest))
     ties = ops("Sub", ops.constant(classes - 1), ops.reduce("ReduceSum", lower))
-    of_scores = ops.log1p(ops("Add", ops.reduce("ReduceSum", ops("Mul", powers, lower)), ties))
-    mass = ops.reduce("ReduceSum", scores)
-    off = ops("Abs", ops("Sub", mass, ops.constant(1)))
-    negative = ops("Less", lowest, ops.constant(0))
-    is_distribution = ops("And", ops("Not", negative), ops("Less", off, ops.constant(1e-3)))
-    of_shares = ops("Relu", ops("Neg", ops("Log", highest)))
-    return ops("Add", ops("Where", is_distribution, of_shares, of_scores), ops.not_finite(mass))
+    surprise = ops.log1p(ops("Add", ops.reduce("ReduceSum", ops("Mul", powers, lower)), ties))
+    return ops("Add", surprise, ops.not_finite(ops.reduce("ReduceSum", scores)))
+
+
+def _surprise_of_probabilities(ops: Operators, scores: str, _classes: int) -> str:
+    """-log of the highest, infinity where none is above 0."""
+    highest = ops("Relu", ops.reduce("ReduceMax", scores))
+    surprise = ops("Relu", ops("Neg", ops("Log", highest)))
+    return ops("Add", surprise, ops.not_finite(ops.reduce("ReduceSum", scores)))
 
 
 BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {

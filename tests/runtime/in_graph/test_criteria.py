@@ -110,11 +110,13 @@ def test_surprise_is_that_of_the_kernel(opset):
     shares = np.exp(logits[:6]) / np.exp(logits[:6]).sum(1, keepdims=True)
     odd = np.zeros((4, 8), np.float32)
     odd[1, 2], odd[2, 3], odd[3, :2] = np.nan, np.inf, 5  # equal ones, NaN, Inf, and two that are equally high
-    scores = np.concatenate([logits, shares, odd]).astype(np.float32)
-    labels = np.zeros(len(scores), np.int64)
-    signature = Softmax().empty(8, 1)
-    Softmax().observe(signature, logits, np.zeros(12, np.int64))
-    expected = Softmax().deviation(signature, scores, labels)
-    got = deviations(Softmax(), [signature], scores, labels, opset)[:, 0]
-    np.testing.assert_allclose(got, expected, rtol=2e-5)
-    assert expected[:12].min() < 1e-8
+    shares[5] *= 0.99
+    for criterion, usual in ((Softmax(), logits), (Softmax(scores="probabilities"), shares)):
+        scores = np.concatenate([usual, shares, odd]).astype(np.float32)
+        labels = np.zeros(len(scores), np.int64)
+        signature = criterion.empty(8, 1)
+        criterion.observe(signature, logits, np.zeros(12, np.int64))
+        expected = criterion.deviation(signature, scores, labels)
+        got = deviations(criterion, [signature], scores, labels, opset)[:, 0]
+        np.testing.assert_allclose(got, expected, rtol=2e-5)
+        assert criterion != Softmax() or expected[:12].min() < 1e-8
