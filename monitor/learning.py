@@ -16,6 +16,10 @@ from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 
 
+_MANY_CLASSES = 10
+"""Of fewer, most may well be missing in trusted data."""
+
+
 def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int) -> Profile:
     """A profile that has seen nothing."""
     signatures = tuple(
@@ -140,6 +144,14 @@ def complete(profile: Profile) -> None:
         )
     of_map = () if trusted.per_map_class is None else (trusted.per_map_class,)
     _warn_of_thin_classes((trusted.per_class, *of_map), trusted.minimum_per_class)
+    empty, classes = int((trusted.per_class == 0).sum()), len(trusted.per_class)
+    could_fill = trusted.minimum_per_class > 0 or trusted.accepted >= classes
+    if not trusted.labelled and classes >= _MANY_CLASSES and 2 * empty > classes and could_fill:
+        warn(
+            f"the network saw none of {trusted.accepted:,} frames as one of {empty} of its {classes} classes; if its"
+            f" output is an embedding, landmarks or any other {classes} numbers but no class scores, open it with"
+            " classes=None"
+        )
     profile.complete = True
     for column, signature in zip(profile.columns, profile.signatures, strict=True):
         column.criterion.prepare(signature, codes=gives_codes(profile.facts.taps[column.tap]))

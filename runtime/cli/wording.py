@@ -10,6 +10,7 @@ _ARGUMENT = re.compile(r'\b([a-z_]+)=(?:"([^"]*)"|(?=[\s,;:.)]|$))')
 _PHRASES = {
     "preprocessing=": "`outrider profile` a flag such as --scale",
     'taps="auto", neurons="channel"': "`outrider profile --taps auto`",
+    "classes=None": "`outrider profile --classes none`",
     "`outrider.monitor.transfer`": "`outrider compare NETWORK OTHER --profile PROFILE -o FILE`",
 }
 

@@ -52,7 +52,7 @@ class Puppet(Network):
     engine, fingerprint, preprocessing, input_shape = "numpy", "0" * 64, None, SHAPE
 
     def __init__(self, scores="frame", dtype=np.float32):
-        self.scores, self.dtype_of_map, self.broken = scores, dtype, None
+        self.scored, self.dtype_of_map, self.broken = scores, dtype, None
         self.classes = CLASSES if scores == "frame" else None
         self.map_classes = CLASSES if scores == "map" else None
         taps = [

@@ -12,7 +12,7 @@ from outrider.monitor import (
 )
 from outrider.networks import Observation
 
-from .conftest import CLASSES, batches, frames
+from .conftest import CLASSES, NumpyNetwork, batches, frames
 
 
 def softmax(logits):
@@ -77,6 +77,32 @@ def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
     assert verdicts.alarm[of_class].all()
     reason = next(verdict.reason for verdict in verdicts if verdict.prediction == 1)
     assert reason == "class 1 is not covered: 3 trusted frames, fewer than 5"
+
+
+def embedding(n, classes, used):
+    """A network whose `classes` numbers are largest among the first `used`, and n frames."""
+    network = NumpyNetwork(classes=classes)
+    network.second[:, used:] = -np.abs(network.second[:, used:]) - 5
+    return network, frames(n)
+
+
+@pytest.mark.filterwarnings("ignore:.*fewer than 5 trusted")
+@pytest.mark.parametrize("minimum", [0, 5])
+def test_where_most_classes_stay_empty_they_may_be_none(minimum):
+    network, data = embedding(300, 12, 3)
+    empty = 12 - len(np.unique(network.run(data).argmax(axis=1)))
+    expected = f"none of 300 frames as one of {empty} of its 12 classes; if its output is an embedding, .*classes=None"
+    with pytest.warns(OutriderWarning, match=expected):
+        Monitor(network, SingleRange()).profile(batches(data), minimum_per_class=minimum)
+
+
+@pytest.mark.filterwarnings("ignore:.*fewer than 5 trusted")
+@pytest.mark.parametrize(("classes", "used", "labelled"), [(12, 12, False), (9, 2, False), (12, 3, True)])
+def test_where_classes_are_full_few_or_labelled_nothing_is_said_of_embeddings(classes, used, labelled, recwarn):
+    network, data = embedding(3000, classes, used)
+    labels = network.run(data).argmax(axis=1) if labelled else None
+    Monitor(network, SingleRange()).profile(batches(data, labels=labels))
+    assert not [warning for warning in recwarn if "embedding" in str(warning.message)]
 
 
 def test_few_trusted_frames_point_at_the_preprocessing(network):

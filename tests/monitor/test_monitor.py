@@ -107,6 +107,7 @@ def test_the_old_names_of_the_frame_judge_warn(monitor):
 
 def test_a_module_or_a_path_is_a_network_too_and_learns_its_shape(tmp_path):
     torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(INPUTS, 8), torch.nn.ReLU(), torch.nn.Linear(8, CLASSES)).eval()
     monitor = Monitor(module, {"auto": "single_range", "@output": "softmax"})
     assert repr(monitor).startswith("Monitor[unfit](TorchNetwork(")

@@ -29,6 +29,13 @@ def test_profile_calibrate_check_inspect(outrider, model):
     assert "for a false-alarm rate of 0.05" in result.out
 
 
+def test_classes_that_stay_empty_may_be_no_classes(outrider, model):
+    result = outrider("profile", model, "digits:train", "--rows", ":4", "-o", "new.outrider", "--no-labels", "--quiet")
+    assert result.code == 0
+    assert "of its 10 classes; if its output is an embedding" in result.err
+    assert "open it with `outrider profile --classes none`" in result.err
+
+
 def test_a_tap_that_moves_is_told(outrider, model):
     result = outrider("profile", model, "digits:train", *PROFILE, "--taps", "conv")
     assert result.code == 0
