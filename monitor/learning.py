@@ -15,7 +15,6 @@ from .errors import ProfileError, warn
 from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 
-
 _MANY_CLASSES = 10
 """Of fewer, most may well be missing in trusted data."""
 
@@ -47,7 +46,12 @@ class Learner:
         """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
         facts, trusted = self._profile.facts, self._profile.trusted
         if labels is not None:
-            check_labels(labels, rows_of(frames), facts.classes, facts.map_classes)
+            labels = check_labels(labels, rows_of(frames), facts.classes, facts.map_classes)
+            if facts.map_classes and trusted.per_map_class is None:
+                raise ValueError(
+                    "expected no labels of places, as no criterion is on a tap with neurons 'pixel', got some; give"
+                    " the frames alone, or tap the network with neurons='pixel'"
+                )
         _refuse_mixed_labels(trusted, facts, labels)
         seen = self._network.observe(frames)
         n = rows_of(frames)

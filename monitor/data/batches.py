@@ -10,6 +10,7 @@ import numpy as np
 
 from ...networks import Network
 from ...networks.inputs import Input, each, frames_in, parts_of, together
+from ...networks.network import fits
 from .arrays import as_array, refuse_unlike, rows_of, taken
 
 Batches = Any
@@ -71,7 +72,7 @@ def _cut(data: Any, network: Network) -> Iterator[Batch]:
     elif several:
         whole, labels = None, None
     else:
-        whole, labels = (data, None) if hasattr(data, "shape") else _whole_pair(data)
+        whole, labels = (data, None) if hasattr(data, "shape") else _whole_pair(data, network)
     if whole is None:
         yield from (_frames_and_labels(batch, network) for batch in data)
         return
@@ -100,14 +101,32 @@ def _is_nested(part: Any) -> bool:
     return isinstance(part, (tuple, list, Mapping))
 
 
-def _whole_pair(data: Any) -> tuple[Any, np.ndarray | None]:
-    """The frames and labels of a pair of whole arrays, whose labels have fewer axes; (None, None) for batches."""
-    if not isinstance(data, (tuple, list)) or len(data) != 2 or not all(hasattr(part, "shape") for part in data):
+def _whole_pair(data: Any, network: Network) -> tuple[Any, np.ndarray | None]:
+    """The frames and labels of a pair of a whole array and its labels; (None, None) for batches."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2 or not hasattr(data[0], "shape"):
         return None, None
     frames, labels = data
-    if len(frames.shape) <= len(labels.shape):
+    if not _are_labels(labels, frames, network):
         return None, None
     return frames, _labels(labels)
+
+
+def _are_labels(second: Any, frames: Any, network: Network) -> bool:
+    """Whether the second of a pair is the labels of the frames, usable or not, rather than another batch of frames.
+
+    A batch of frames has their number of axes and their dtype, and where the network takes frames of one shape, that.
+    """
+    if not hasattr(second, "shape"):  # a list of numbers or words; batches have arrays in them
+        return isinstance(second, (list, tuple)) and not any(hasattr(one, "shape") and one.shape for one in second)
+    if len(second.shape) != len(frames.shape):
+        return len(second.shape) < len(frames.shape)
+    if str(second.dtype).removeprefix("torch.") != str(frames.dtype).removeprefix("torch."):
+        return True
+    return (
+        network.shaped
+        and fits(frames.shape[1:], network.input_shape)
+        and not fits(second.shape[1:], network.input_shape)
+    )
 
 
 def _frames_and_labels(batch: Any, network: Network) -> Batch:
@@ -142,7 +161,14 @@ def _pair(batch: Sequence[Any]) -> Batch:
 
 
 def _labels(labels: Any) -> np.ndarray:
-    return np.asarray(as_array(labels))
+    try:
+        array = np.asarray(as_array(labels))
+    except (TypeError, ValueError) as error:
+        got = type(labels).__name__
+        raise ValueError(f"expected labels as an array of the numbers of classes, got {got}: {error}") from error
+    if not array.ndim:
+        raise ValueError(f"expected a label per frame, got a single one, {str(array)[:40]}")
+    return array
 
 
 def behind(batches: Iterator[Batch], skip: int, passed_over: Callable[[Any], object] | None = None) -> Iterator[Batch]:
@@ -163,15 +189,47 @@ def peeked(batches: Iterator[Batch]) -> Iterator[Batch] | None:
     return None if first is None else chain([first], batches)
 
 
-def check_labels(labels: np.ndarray, n: int, classes: int | None, map_classes: int | None) -> None:
-    """Raise ValueError unless labels are integers for n frames, or for the places of n maps, within the classes."""
+def check_labels(labels: np.ndarray, n: int, classes: int | None, map_classes: int | None) -> np.ndarray:
+    """The labels of n frames, (n,), or of the places of n maps, (n, height, width), as whole numbers.
+
+    labels: the numbers of classes from 0 on, integers or floats without a fraction, such as the targets of a binary
+    loss; of one column, (n, 1), too; true and false where there are two classes. Those of places may also hold other
+    numbers, which mark places that are of no class, such as 255 and -1.
+    Raises ValueError for anything else, and for a network without classes, which labels say nothing of.
+    """
+    if classes is None and not map_classes:
+        places = ", or labels of places to one with classes='pixel'" if labels.ndim == 3 else ""
+        raise ValueError(
+            f"expected no labels for a network without classes, got {labels.dtype} of shape {labels.shape}; give the"
+            f" frames alone{places}"
+        )
     if map_classes:
         if labels.ndim != 3 or len(labels) != n:
             raise ValueError(f"expected labels of shape ({n}, height, width), got {labels.shape}")
+    elif labels.shape == (n, 1) and n:
+        labels = labels[:, 0]
     elif labels.shape != (n,):
-        hint = "; labels of places need a network with classes='pixel'" if labels.ndim == 3 else ""
+        hint = "; of one-hot labels give labels.argmax(1)" if labels.shape == (n, classes) else ""
+        if labels.ndim == 3:
+            hint = "; labels of places need a network with classes='pixel'"
         raise ValueError(f"expected a label per frame, shape ({n},), got {labels.shape}{hint}")
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"expected labels as integers, the numbers of classes, got {labels.dtype}")
-    if classes and labels.size and labels.max() >= classes:
-        raise ValueError(f"expected labels below {classes}, the number of classes, got {labels.max()}")
+    whole = _whole_numbers(labels, classes or map_classes)
+    if classes and labels.size and not 0 <= whole.min() <= whole.max() < classes:
+        got = whole.min() if whole.min() < 0 else whole.max()
+        raise ValueError(f"expected labels from 0 and below {classes}, the number of classes, got {got}")
+    return whole
+
+
+def _whole_numbers(labels: np.ndarray, classes: int | None) -> np.ndarray:
+    kind = labels.dtype.kind
+    if kind == "f" and np.isfinite(labels).all() and (labels == np.floor(labels)).all():
+        return labels.astype(np.int64)
+    if kind in "iu" or (kind == "b" and classes == 2):
+        return labels.astype(np.int64) if kind == "b" else labels
+    raise ValueError(f"expected labels as integers, the numbers of classes, got {_words(labels)}")
+
+
+def _words(labels: np.ndarray) -> str:
+    """What labels that are no whole numbers hold, by one of them."""
+    strange = labels[labels != np.floor(labels)] if labels.dtype.kind == "f" else labels
+    return f"{labels.dtype} such as {strange.flat[0]!s:.40}" if strange.size else str(labels.dtype)

@@ -90,12 +90,13 @@ def _taps(criteria: dict[str, list[Criterion]] | None) -> tuple[str, ...]:
 
 
 def _with_labels_for(network: Network, source: Source | JointSource) -> Source | JointSource:
-    """The source with labels that the network can be held against, without those that it cannot."""
-    if source.labels is None:
+    """The source, with labels that the network can be held against. Raises ValueError for any others."""
+    if source.labels is None or network.map_classes is not None:
         return source
     if network.classes is None:
-        of_places = network.map_classes is not None and source.labels.ndim == 3
-        return source if of_places else replace(source, labels=None)
+        raise ValueError(
+            "expected samples without labels for a network without classes, got some with; --no-labels ignores them"
+        )
     if source.labels.max() >= network.classes or (source.classes and len(source.classes) != network.classes):
         got = len(source.classes) if source.classes else int(source.labels.max()) + 1
         raise ValueError(

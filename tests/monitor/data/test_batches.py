@@ -14,14 +14,66 @@ from ..conftest import CLASSES, INPUTS, NumpyNetwork, frames
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.full(5, "cat"), "expected labels as integers, the numbers of classes, got <U3"),
-        (np.full(5, 0.5), "expected labels as integers, the numbers of classes, got float64"),
-        (np.full(5, 99), rf"expected labels below {CLASSES}, the number of classes, got 99"),
+        (np.full(5, "cat"), "expected labels as integers, the numbers of classes, got <U3 such as cat"),
+        (["cat"] * 5, "expected labels as integers, the numbers of classes, got <U3 such as cat"),
+        (np.array([0, 1, 0.5, 2, 1]), "expected labels as integers, the numbers of classes, got float64 such as 0.5"),
+        (np.full(5, np.nan), "got float64 such as nan"),
+        (np.full(5, True), "got bool such as True"),
+        (np.full(5, 99), f"expected labels from 0 and below {CLASSES}, the number of classes, got 99"),
+        (np.array([0, 1, -1, 2, 1]), f"expected labels from 0 and below {CLASSES}, the number of classes, got -1"),
+        (np.float32([0, 1, -1, 2, 1]), f"expected labels from 0 and below {CLASSES}, the number of classes, got -1"),
+        (np.eye(CLASSES)[[0, 1, 2, 0, 1]], r"expected a label per frame, shape \(5,\), got \(5, 3\); of one-hot"),
+        (np.zeros((5, 8, 8), int), r"\(5,\), got \(5, 8, 8\); labels of places need a|expected batches of shape"),
+        (np.zeros(4, int), r"expected a label per frame, (shape \(5,\), got \(4,\)|got 5 frames and 4 labels)"),
+        (np.zeros(7, int), r"expected a label per frame, (shape \(5,\), got \(7,\)|got 5 frames and 7 labels)"),
+        (np.int64(1), "expected a label per frame, got a single one, 1"),
+        ([[0, 1], [2]], "expected labels as an array of the numbers of classes, got list: "),
     ],
 )
-def test_labels_that_are_no_classes_are_refused(network, labels, message):
+@pytest.mark.parametrize("form", [list, tuple])
+@pytest.mark.parametrize("inner", [False, True])
+def test_labels_that_are_no_classes_are_refused(network, labels, message, form, inner):
+    pair = form([frames(5), labels])
     with pytest.raises(ValueError, match=message):
-        Monitor(network, SingleRange()).profile([(frames(5), labels)])
+        Monitor(network, SingleRange()).profile([pair] if inner else pair)
+
+
+@pytest.mark.parametrize("make", [list, np.float64, np.uint8, lambda labels: np.array(labels)[:, None]])
+def test_whole_numbers_of_any_type_and_columns_of_them_are_labels(network, make):
+    x = frames(300)
+    right = network.run(x).argmax(axis=1).tolist()
+    counts = [
+        Monitor(network, SingleRange()).profile(data).trusted.per_class.tolist()
+        for data in ((x, np.array(right)), (x, make(right)), [(x, make(right))])
+    ]
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_true_and_false_are_labels_of_two_classes():
+    network, x = NumpyNetwork(classes=2), frames(300)
+    right = network.run(x).argmax(axis=1)
+    found = [Monitor(network, SingleRange()).profile((x, y)).trusted.per_class.tolist() for y in (right, right == 1)]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("labels", [np.zeros(200, int), np.zeros(300, int), np.eye(2)[np.zeros(200, int)]])
+def test_labels_for_a_network_without_classes_are_refused(labels):
+    """They were left out without a word."""
+    monitor = Monitor(NumpyNetwork(classes=None), SingleRange())
+    for data in ((frames(200), labels), [(frames(200), labels)]):
+        with pytest.raises(
+            ValueError, match=r"expected (no labels for a network without classes|a label per frame), got"
+        ):
+            monitor.profile(data)
+
+
+def test_two_whole_arrays_are_batches_where_both_are_frames_and_else_frames_and_labels(network):
+    x = frames(10)
+    assert whole(batches_of([x, frames(4)], network))[2] == [10, 4]
+    for labels in (x[:, :CLASSES], x.astype(np.float64), np.zeros((10, INPUTS), int)):
+        found = list(batches_of((x, labels), network))
+        assert len(found) == 1
+        np.testing.assert_array_equal(found[0][1], labels)
 
 
 def test_labels_of_another_length_are_refused(network):
