@@ -126,15 +126,12 @@ class Guard:
         with self._lock, lock_of(network):
             judge = self._bind_judge()
             (frame,) = self._together.noise(1)
-            before = network.memory
             for _ in range(frames):
                 self.frame_check.judge(frame)
                 judge(frame, finite=True)
                 self._forgets = network.memory is None
             self.frame_check.reset()
             network.reset()
-            if before is not None:
-                network.memory = before  # that of the application, or of another guard
             several = len(self._streams.in_use())
             if several > 1 and self._forgets and self._together.able():
                 self._together.judged(self._together.noise(several))

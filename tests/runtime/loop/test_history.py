@@ -278,9 +278,11 @@ def test_a_frame_that_is_not_finite_leaves_no_trace_in_memory(remembering):
 
 
 def test_warming_up_leaves_no_trace_in_memory(remembering):
-    remembering.network.memory = ones(7)
+    before = guard(remembering)
+    before(ones(7))
     guard(remembering)
-    np.testing.assert_array_equal(remembering.network.memory, ones(7))
+    np.testing.assert_array_equal(remembering.network.memory, np.zeros(2))
+    np.testing.assert_array_equal(before(ones(7))[0], 2 * ones(7))
 
 
 def test_memory_that_cannot_be_set_is_a_fault(remembering):

@@ -79,3 +79,31 @@ def test_reset_and_warm_up_begin_a_recurrent_network_anew():
             assert [guard(camera)[1].score for camera in cameras] == expected
             assert np.any(network.memory["h_in"])
             guard.reset()
+
+
+def test_frames_of_several_inputs_and_streams_run_in_one_batch(monitor):
+    given = {"left": frame(7), "right": tuple(frame(8).values()), "rear": frame(9)}
+    with Guard(monitor, streams=tuple(given)) as guard:
+        found = guard.many(given | {"rear": frame(9, camera=np.zeros(3, np.float32))})
+        for name in ("left", "right"):
+            expected, own = monitor(given[name])
+            np.testing.assert_allclose(found[name][0], expected, rtol=1e-5)
+            assert (found[name][1].status, found[name][1].score) == (own.status, own.score)
+        assert (found["rear"][0], found["rear"][1].status) == (None, Status.FAULT)
+        assert "input camera: expected a frame of shape" in found["rear"][1].reason
+
+
+def test_each_stream_of_a_recurrent_network_has_states_of_its_own():
+    network = Recurrent(OnnxNetwork(cell_model(), taps="auto", classes=None), {"h_in": "h_out"})
+    monitor = taught(network, lambda n, seed: fused_frames(n, seed)["camera"])
+    cameras = fused_frames(6, 9)["camera"]
+    alone = {}
+    for name, frames in (("left", cameras[::2]), ("right", cameras[1::2])):
+        network.reset()
+        alone[name] = [monitor(one)[1].score for one in frames]
+    with Guard(monitor) as guard:
+        found = [
+            guard.many({"left": left, "right": right}) for left, right in zip(cameras[::2], cameras[1::2], strict=True)
+        ]
+    for name, expected in alone.items():
+        assert [one[name][1].score for one in found] == expected
