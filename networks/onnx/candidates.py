@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..layouts import undecided
 from ..network import NetworkWarning
 from ..selectors import OUTPUT
 from ..tap import Candidate, Tap, candidate, rows_of
@@ -25,11 +26,14 @@ def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
     found = _heads(name, seen, trial.batch, graph.heads[name]) if name in graph.heads else None
     if found is None:
         axis = graph.channel_axis(name)
+        rank = len(seen.shape)
         if axis is not None and axis >= 0 and name in trial.bare:
             axis += 1
-        last = None if axis is None else axis in (-1, len(seen.shape) - 1)
-        again = _as_many_again(seen, trial) if axis == 1 and len(seen.shape) > 2 else seen.again
+        axis = None if axis is None or rank == 0 else axis % rank
+        last = axis == rank - 1 if axis in (1, rank - 1) else None  # on any other axis there is no layout for it
+        again = _as_many_again(seen, trial) if axis == 1 and rank > 2 else seen.again
         found = candidate(name, kind, seen.shape, seen.dtype, batch=trial.batch, channels_last=last, again=again)
+        found = undecided(found) if last is None else found
     if name in graph.counted and found.rows != 1:  # the runs may have found as many in every frame by chance
         found = replace(found, rows=None)
     if found.rows is None and trial.fixed not in (None, 1):

@@ -11,12 +11,14 @@ from weakref import WeakSet
 import numpy as np
 
 from ..inputs import Input, together
+from ..layouts import warn_of_undecided, with_layouts
 from ..network import Network, Observation, without_batch
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
 from ..scores import LOGITS, PROBABILITIES, check_kind
 from ..selectors import DEFAULT_TAPS, OUTPUT, choose, stands_for
 from ..tap import Taps
+from .axes import settle_axes
 from .buffers import BufferedNetwork, Buffers, shapes_are_fixed
 from .candidates import candidates_of, usable_moves, where_kept
 from .feeds import with_feeds
@@ -55,6 +57,10 @@ class OnnxNetwork(Network):
     buffers: batches of this many frames go through arrays that are bound once. `observe` then returns views of these.
     They are valid until its next call, which must come from the same thread.
 
+    layouts: where the channels of tensors lie whose axis the graph does not tell, by name, path, glob or kind; see
+    `Tap`. Such a tensor of two axes a frame cannot be tapped without, and ``auto`` leaves it out with a NetworkWarning.
+    One of three counts as NCHW.
+
     exact: tap what is asked. Otherwise a tap moves from a tensor that ONNX Runtime fuses away to the next one that it
     computes; `moved` and a NetworkWarning say so.
 
@@ -87,6 +93,7 @@ class OnnxNetwork(Network):
         batch_axis: bool | None = None,
         feeds: Mapping[str, Any] | None = None,
         buffers: int | None = None,
+        layouts: Mapping[str, str] | None = None,
     ) -> None:
         check_kind(scores, "auto")
         runtime = Runtime(providers, threads)
@@ -111,6 +118,7 @@ class OnnxNetwork(Network):
         moves = {} if exact else graph.moves(wanted, lambda: runtime.optimised(graph.with_outputs(()), folder))
         wanted += (move.taken for move in moves.values())
         trial = try_out(runtime, graph, folder, wanted, input_shape, batch_axis)
+        settle_axes(runtime, graph, folder, trial)
         self._inputs, self._fixed, self.batch_axis = trial.inputs, trial.fixed, trial.entries.batch_axis
         self.input_shape: tuple[int | None, ...] = trial.shape
         self.dtype = trial.inputs[0].dtype
@@ -127,7 +135,8 @@ class OnnxNetwork(Network):
         self.score_shape = trial.tensors[name].shape[1:]
         """The shape of the class scores of a frame, as the graph has them."""
         self.scores = _kind_of_scores(graph, trial, name, self.classes) if scores == "auto" else scores
-        candidates = candidates_of(graph, trial, name, self.classes)
+        candidates = with_layouts(candidates_of(graph, trial, name, self.classes), layouts)
+        warn_of_undecided(candidates, selectors)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
             selectors.remove("first:unit")
         chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]

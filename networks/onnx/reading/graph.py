@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...selectors import ACTIVATIONS, GATES
@@ -10,6 +10,7 @@ from ..files import external_tensors
 from ..proto import Fragment, parse_model
 from ..validation import check_graph, inner_tensors
 from .attention import attention_heads
+from .carried import carried_axes
 from .counted import counted_tensors
 from .layouts import channel_axes
 from .moves import Fusions, MovedTap
@@ -65,6 +66,10 @@ class OnnxGraph:
     def channel_axis(self, tensor: str) -> int | None:
         """The axis of the channels, -1 for the last, or None where the graph does not tell; see `channel_axes`."""
         return self._channel_axes.get(tensor)
+
+    def carry_axes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Find more channel axes with the shapes that the tensors have in a run; see `carried_axes`."""
+        self._channel_axes = carried_axes(self.nodes, self._channel_axes, shapes)
 
     def moves(self, tensors: Iterable[str], optimise: Callable[[], bytes | None]) -> dict[str, MovedTap]:
         """Where to tap instead of those tensors that are fused away; see `Fusions`.

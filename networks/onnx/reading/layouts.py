@@ -7,12 +7,12 @@ from typing import Any
 from ...selectors import ACTIVATIONS, GATES
 from .nodes import Nodes, attribute, operands, operator
 
-_FIRST = frozenset((
+LAYERS = frozenset((
     "averagepool", "batchnormalization", "conv", "convtranspose", "deformconv", "depthtospace", "globalaveragepool",
     "globallppool", "globalmaxpool", "instancenormalization", "groupnormalization", "lppool", "lrn", "maxpool",
     "maxunpool", "spacetodepth", "gridsample", "roialign",
 ))  # fmt: skip
-_KEEPING = ACTIVATIONS | GATES | frozenset((
+KEEPING = ACTIVATIONS | GATES | frozenset((
     "add", "abs", "cast", "ceil", "concat", "dequantizelinear", "div", "dropout", "dynamicquantizelinear", "erf", "exp",
     "floor", "identity", "log", "max", "min", "mul", "neg", "pad", "pow", "quantizelinear", "reciprocal", "resize",
     "slice", "softmax", "split", "sqrt", "sub", "sum", "upsample", "where",
@@ -48,7 +48,7 @@ def _forward(nodes: Nodes, node: Any, axes: dict[str, int]) -> None:
             return
         if op == "transpose":
             axis = _moved(known[0], attribute(node, "perm"), inverse=False)
-        elif op in _KEEPING or (op.startswith("reduce") and attribute(node, "keepdims", 1)):
+        elif op in KEEPING or (op.startswith("reduce") and attribute(node, "keepdims", 1)):
             axis = known[0]
     if axis is not None:
         for name in filter(None, node.output):
@@ -62,16 +62,16 @@ def _backward(nodes: Nodes, node: Any, axes: dict[str, int]) -> None:
         known = axes[node.output[0]]
         if op == "transpose":
             axis = _moved(known, attribute(node, "perm"), inverse=True)
-        elif op in _KEEPING:
+        elif op in KEEPING:
             axis = known
     if axis is not None:
-        for name in nodes.moving_operands(node)[: None if op in _KEEPING else 1]:
+        for name in nodes.moving_operands(node)[: None if op in KEEPING else 1]:
             axes.setdefault(name, axis)
 
 
 def _fixed(nodes: Nodes, node: Any, op: str) -> int | None:
     """The axis that an operator fixes for what it reads and computes."""
-    if op in _FIRST:
+    if op in LAYERS:
         last = attribute(node, "channels_last", 0) or node.op_type.lower().startswith("nhwc")
         return -1 if last else 1
     if op in _LAST:

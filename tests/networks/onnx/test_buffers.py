@@ -185,7 +185,7 @@ def reshaped(unread=False, cut=False):
 @pytest.mark.parametrize("size", [1, 3])
 def test_taps_and_scores_of_which_the_graph_loses_sight_are_buffered(images, size):
     taps = ("t:unit", "t:channel", "t:grid3", "t:pixel", "h:unit", "h:channel-max", "h:head")
-    network = OnnxNetwork(reshaped(), taps=taps, exact=True)
+    network = OnnxNetwork(reshaped(), taps=taps, exact=True, layouts={"t": "NLC"})
     own = network.buffered(size)
     for seed in range(2):
         found, expected = own.observe(images(size, SHAPE, seed)), network.observe(images(size, SHAPE, seed))
@@ -195,13 +195,13 @@ def test_taps_and_scores_of_which_the_graph_loses_sight_are_buffered(images, siz
 
 
 def test_an_output_that_is_not_read_is_asked_for_its_shape():
-    network = OnnxNetwork(reshaped(unread=True), taps="t", scores_output="y")
+    network = OnnxNetwork(reshaped(unread=True), taps="t", scores_output="y", layouts={"t": "NLC"})
     with pytest.raises(ValueError, match="expected outputs of one shape for a buffer, got a graph that leaves it open"):
         network.buffered(1)
 
 
 def test_a_tap_whose_shape_changes_with_the_frame_is_an_error_where_it_changes(images):
-    network = OnnxNetwork(reshaped(cut=True), taps="cut:pixel", exact=True)
+    network = OnnxNetwork(reshaped(cut=True), taps="cut:pixel", exact=True, layouts={"cut": "NLC"})
     own = network.buffered(1)
     frame = np.abs(images(1, SHAPE))
     np.testing.assert_array_equal(own.observe(frame).activations[0], network.observe(frame).activations[0])

@@ -35,7 +35,7 @@ def test_a_batch_that_only_seems_open_is_taken_as_the_one_it_runs_with(chain, im
         ("Reshape", "x s", "r", {}), ("Relu", "r", "a", {}), ("ReduceMax", "a", "y", {"axes": [1], "keepdims": 0}),
         shape=("n", 3, 4), constants=[("s", np.array([1, 3, 4], np.int64))],
     )  # fmt: skip
-    network = OnnxNetwork(data, taps="a:channel")
+    network = OnnxNetwork(data, taps="a:channel", layouts={"a": "NLC"})
     batch = images(3, (3, 4))
     np.testing.assert_array_equal(network.observe(batch).output, np.maximum(batch, 0).max(1))
 
