@@ -13,6 +13,7 @@ import numpy as np
 from ..coverage import Criterion, Joined, Signature, join
 from ..networks import Network, Preprocessing, Tap
 from ..networks.inputs import Input
+from ..networks.neurons import HEADS
 from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
 from .data.spool import FrameSpool
@@ -90,6 +91,8 @@ class NetworkFacts:
             outputs = [tap.name for tap in self.taps if tap.kind == "output"]
             options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
             options |= {} if self.batch_axis is None else {"batch_axis": self.batch_axis}
+            layouts = {tap.name: tap.layout for tap in self.taps if tap.layout not in ("NC", *HEADS)}
+            options |= {"layouts": layouts} if layouts else {}
         return options
 
     def differences(self, other: NetworkFacts) -> list[str]:

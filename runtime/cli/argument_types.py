@@ -84,6 +84,14 @@ def state(text: str) -> tuple[str, str | int]:
     return name, int(output) if output.isdecimal() else output
 
 
+def layout(text: str) -> tuple[str, str]:
+    """``NAME=NCL`` -> the name, glob or kind of tensors, and where their channels lie."""
+    name, _, layout = text.rpartition("=")
+    if not (name and layout):
+        raise argparse.ArgumentTypeError(f"expected NAME=LAYOUT, such as conv1=NCL, got {text!r}")
+    return name, layout
+
+
 def k_of_n(text: str) -> tuple[int, int]:
     """``3/5`` -> (3, 5)."""
     k, _, n = text.partition("/")

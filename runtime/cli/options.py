@@ -46,6 +46,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--neurons", type=types.words, default=("channel",), help="unit, channel, channel-max, gridK, pixel; or several"
     )
+    _add_layout_argument(what)
     what.add_argument(
         "--classes",
         type=types.classes,
@@ -158,12 +159,24 @@ def export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the facts in its metadata as JSON")
 
 
+def _add_layout_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--tap-layout",
+        dest="layouts",
+        type=types.layout,
+        action="append",
+        metavar="NAME=LAYOUT",
+        help="where the channels of tensors lie, e.g. conv1=NCL or '@relu=NLC'; may be given again",
+    )
+
+
 def inspect(parser: argparse.ArgumentParser) -> None:
     """Say what a profile or a heads file holds, or the monitor inside a guarded model, or list a network's taps."""
     parser.add_argument("what", metavar="WHAT", help=f"what `outrider profile` or `export` wrote, or {_NETWORK}")
     network = parser.add_argument_group("of a network")
     network.add_argument("--taps", type=types.words, help="only what these would choose, as for `outrider profile`")
     _add_shape_argument(network, "where the model leaves it open")
+    _add_layout_argument(network)
     _add_weights_argument(network)
     parser.add_argument("--json", action="store_true", help="all of it as JSON")
 
@@ -177,6 +190,7 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=types.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001")
     parser.add_argument("--taps", type=types.words, help="as for `outrider profile`")
     parser.add_argument("--neurons", type=types.words, default=("channel",), help="as for `outrider profile`")
+    _add_layout_argument(parser)
 
     how = parser.add_argument_group("what they are run on")
     how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 _ARGUMENT = re.compile(r'\b([a-z_]+)=(?:"([^"]*)"|(?=[\s,;:.)]|$))')
+_LAYOUT = re.compile(r"\blayouts=\{'([^']*)': '(\w+)'\}")
 _PHRASES = {
     "preprocessing=": "`outrider profile` a flag such as --scale",
     'taps="auto", neurons="channel"': "`outrider profile --taps auto`",
@@ -26,6 +27,8 @@ def in_flags(text: str, actions: Iterable[argparse.Action]) -> str:
         return " ".join((action.option_strings[-1], _value_of(action) if found[2] is None else found[2])).rstrip()
 
     text = _ARGUMENT.sub(flag, text)
+    if "layouts" in known:
+        text = _LAYOUT.sub(r"--tap-layout \1=\2", text)
     for phrase, ours in _PHRASES.items():
         text = text.replace(phrase, ours)
     return text

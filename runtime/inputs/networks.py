@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -36,13 +36,15 @@ def open_network(
     exact: bool = False,
     states: Mapping[str, int | str] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    layouts: Iterable[tuple[str, str]] | None = None,
     **options: Any,
 ) -> Network:
     """Open the network for a profile of `source`; its input shape is that of the first sample.
 
     network: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
     exact: as `OnnxNetwork` takes it. states: as `as_network` takes them. shapes: of states that the model leaves
-    open, by name. options: taps, neurons, classes, as both network classes take them.
+    open, by name. layouts: names with the layouts that are told.
+    options: taps, neurons, classes, as both network classes take them.
     pictures: fields of `Preprocessing`. The others are chosen: pictures become values in [0, 1], in the size and layout
     that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
@@ -50,7 +52,7 @@ def open_network(
     preprocessing = None
     if pictures or not source.ready:
         preprocessing = Preprocessing.from_dict({**picture_defaults(network, source, pictures), **pictures})
-    options["preprocessing"] = preprocessing
+    options |= {"preprocessing": preprocessing, **_told(layouts)}
     if states is not None and not is_onnx(network):
         raise ValueError(
             f"{network}: expected an ONNX model with states, got a module, which does not say their shapes; use"
@@ -189,18 +191,27 @@ def is_torch(spec: str) -> bool:
     return bool(colon) and (kind in ("zoo", "torchvision") or kind.endswith(".py"))
 
 
-def offer_of(network: str, input_shape: Any = None, weights: Path | None = None) -> Offer:
+def _told(layouts: Iterable[tuple[str, str]] | None) -> dict[str, Any]:
+    return {} if layouts is None else {"layouts": dict(layouts)}
+
+
+def offer_of(
+    network: str,
+    input_shape: Any = None,
+    weights: Path | None = None,
+    layouts: Iterable[tuple[str, str]] | None = None,
+) -> Offer:
     """The tensors of a network that can be tapped. input_shape: of one sample, which an ONNX model states itself.
 
-    Of several inputs a mapping by name.
+    Of several inputs a mapping by name. layouts: names with the layouts that are told.
     """
     if is_onnx(network):
-        return onnx_offer(onnx_file(network), input_shape)
+        return onnx_offer(onnx_file(network), input_shape, **_told(layouts))
     if input_shape is None:
         raise ValueError(f"{network}: expected input_shape=, as a PyTorch module does not say what it takes")
     from ...networks.pytorch.offer import torch_offer
 
-    return torch_offer(_module(network, weights), input_shape)
+    return torch_offer(_module(network, weights), input_shape, **_told(layouts))
 
 
 def _onnx_of(profile: Path, fingerprint: str) -> Path:

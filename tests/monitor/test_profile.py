@@ -10,6 +10,7 @@ from outrider.monitor import (
     Monitor,
 )
 from outrider.monitor.profile import NetworkFacts
+from outrider.networks import Tap
 
 from .conftest import CLASSES, INPUTS, batches, frames
 
@@ -75,3 +76,11 @@ def test_the_old_names_of_facts_and_accepted_frames_warn(network):
         assert profile.network is profile.facts
     with pytest.warns(DeprecationWarning, match=r"TrustedSet\.trusted is now accepted"):
         assert profile.trusted.trusted == profile.trusted.accepted == 50
+
+
+def test_layouts_that_were_told_are_told_again():
+    taps = [Tap(name, "relu", shape, layout, "float32", "channel") for name, shape, layout in (
+        ("signal", (4, 9), "NCL"), ("map", (3, 8, 8), "NHWC"), ("heads", (2, 5, 6), "NHLC"),
+    )]  # fmt: skip
+    facts = NetworkFacts("onnx", "f" * 64, None, (4, 9), (*taps, Tap("d", "relu", (5,), "NC", "float32", "unit")))
+    assert facts.options()["layouts"] == {"signal": "NCL", "map": "NHWC"}

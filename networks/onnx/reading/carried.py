@@ -65,7 +65,7 @@ def _maps(nodes: Nodes, node: Any, shapes: Shapes) -> Iterable[tuple[str, str, A
     op = operator(node)
     read = [name for name in nodes.moving_operands(node) if name in shapes]
     if op == "matmul" and len(read) == 2:
-        yield from _product(*read, node.output[0], shapes)
+        yield from _product(read[0], read[1], node.output[0], shapes)
         return
     if op not in KEEPING:
         read = read[:1]
@@ -102,8 +102,8 @@ def _moved(nodes: Nodes, node: Any, op: str, shape: tuple[int, ...], result: tup
         gone = _axes_of(nodes, node, rank)
         return _without(rank, gone if gone is not None else [i for i, size in enumerate(shape) if size == 1])
     if op == "unsqueeze":
-        added = {axis % len(result) for axis in _axes_of(nodes, node, len(result)) or ()}
-        kept = [axis for axis in range(len(result)) if axis not in added]
+        new = _axes_of(nodes, node, len(result)) or ()
+        kept = [axis for axis in range(len(result)) if axis not in new]
         return tuple(kept) if len(kept) == rank else None
     if op.startswith("reduce"):
         gone = _axes_of(nodes, node, rank)

@@ -62,6 +62,7 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
             fields = {**picture_defaults(next(filter(is_onnx, specs), options.a), source, fields), **fields}
     given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}
     given["states"] = carried
+    given["layouts"] = options.layouts
     if facts is None:
         selectors = DEFAULT_TAPS if options.taps is None else options.taps
         a = open_network(options.a, source, _for_engine(options.a, fields), taps=selectors, **given)

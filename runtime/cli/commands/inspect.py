@@ -35,12 +35,11 @@ def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[dict[
     path = Path(options.what)
     guarded = guard_facts(path) if is_onnx(options.what) else None
     if guarded is None and (is_onnx(options.what) or is_torch(options.what)):
-        offer = offer_of(options.what, input_shape(options), options.weights)
+        offer = offer_of(options.what, input_shape(options), options.weights, options.layouts)
         return offer_facts(offer, options.taps), partial(print_offer, options.what)
-    if options.taps or options.input_shape or options.weights:
-        raise ValueError(
-            f"{path}: expected a network with --taps, --input-shape or --weights, got one that is monitored"
-        )
+    if options.taps or options.input_shape or options.weights or options.layouts:
+        flags = "--taps, --input-shape, --weights or --tap-layout"
+        raise ValueError(f"{path}: expected a network with {flags}, got one that is monitored")
     if guarded is not None:
         return guarded, partial(print_guarded, path)
     if path.is_file() and (heads := describe_heads(path)) is not None:

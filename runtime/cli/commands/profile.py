@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         classes=options.classes,
         states=carried,
         shapes=_state_shapes(options, carried),
+        layouts=options.layouts,
     )
     with closing(network):
         source = _with_labels_for(network, source)

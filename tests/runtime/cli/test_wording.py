@@ -24,6 +24,7 @@ def actions(add_arguments):
         ('give less: taps="auto", neurons="channel".', "give less: --taps auto, --neurons channel."),
         ("no_labels= ignores them", "--no-labels ignores them"),
         ("say it with scale=", "say it with --scale SCALE"),
+        ("say layouts={'a.b': 'NCL'} or 'NLC'", "say --tap-layout a.b=NCL or 'NLC'"),
         ("topic= and network= are no flags here", "topic= and network= are no flags here"),
         ("multi_range(sections=8) at a=b, size=3", "multi_range(sections=8) at a=b, size=3"),
         ("resize=, a word of its own", "resize=, a word of its own"),
@@ -41,5 +42,6 @@ def test_an_argument_is_told_as_the_flag_of_its_command(text, told):
 
 def test_each_command_has_its_own_flags():
     assert in_flags("expected input_shape=, and size=", actions(inspect)) == "expected --input-shape C,H,W, and size="
+    assert in_flags("layouts={'a': 'NCL'}", []) == "layouts={'a': 'NCL'}"
     assert in_flags("size= says it", []) == "size= says it"
     assert in_flags('give less: taps="auto", neurons="channel"', []) == "give less: `outrider profile --taps auto`"

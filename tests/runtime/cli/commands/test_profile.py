@@ -201,3 +201,21 @@ def test_a_wrong_number_of_classes_is_refused(outrider, segmenter, text):
     result = outrider("profile", segmenter, "digits:train", "-o", "s.outrider", "--classes", text)
     assert result.code == 2
     assert "expected auto, pixel, none or a number from 2" in result.err
+
+
+def test_a_layout_that_the_graph_does_not_tell_is_asked_for_and_remembered(outrider, tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], ["act"]), helper.make_node("Flatten", ["act"], ["y"])]
+    sample, scores = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", *shape)) for name, shape in (
+        ("x", (3, 8)), ("y", (24,)),
+    ))  # fmt: skip
+    made = helper.make_model(helper.make_graph(nodes, "g", [sample], [scores]), ir_version=8)
+    onnx.save(made, tmp_path / "signals.onnx")
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).normal(size=(120, 3, 8)).astype(np.float32))
+    given = ("profile", "signals.onnx", "frames.npy", "-o", "s.outrider", "--classes", "none", "--taps", "act")
+    assert "cannot be tapped: its channel axis cannot be told: say --tap-layout act=NCL or 'NLC'" in error_of(
+        outrider(*given)
+    )
+    assert outrider(*given, "--tap-layout", "act=NCL", "--criterion", "single_range").code == 0
+    assert [tap["layout"] for tap in json.loads(outrider("inspect", "signals.onnx", "--json", "--tap-layout",
+        "act=NLC").out)["taps"] if tap["name"] == "act"] == ["NLC"]  # fmt: skip
+    assert outrider("calibrate", "s.outrider", "frames.npy").code == 0
