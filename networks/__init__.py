@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
+    from .conformance import check_network
     from .inputs import Input
     from .network import Network, NetworkWarning, Observation
     from .onnx.files import onnx_fingerprint
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "Input", "LeNet", "Network", "NetworkWarning",
     "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet", "Tap", "Taps", "TorchNetwork",
-    "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "dataset_names", "drive_model", "import_torchvision",
+    "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "check_network", "dataset_names", "drive_model",
+    "import_torchvision",
     "load_dataset", "onnx_fingerprint", "probabilities", "random_frames", "read_idx", "read_image",
     "torchvision_classifier", "trained", "trained_names", "untrained",
 ]  # fmt: skip
 
 _MODULES = {
     "pytorch.torchvision_import": ("import_torchvision",),
+    "conformance": ("check_network",),
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "zoo.datasets": ("ImageSet", "cache_folder", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "NetworkWarning", "Observation"),

@@ -33,7 +33,7 @@ def as_network(thing: Any, *, states: Mapping[str, int | str] | None = None, **o
         return with_states(TorchNetwork(thing, **options), states)
     if states is not None:
         options["states"] = states
-    missing = _missing(thing)
+    missing = missing_names(thing)
     if missing and all(hasattr(thing, name) for name in _NEEDED):
         warnings.warn(
             f"{type(thing).__name__} should inherit from outrider.networks.Network, which has {', '.join(missing)};"
@@ -68,15 +68,15 @@ class _OfBefore(Network):
     """An adapter from before the protocol had all its names, with the defaults for those that it lacks."""
 
     def __init__(self, thing: Any) -> None:
-        for name in set(_NAMES).difference(_missing(thing)):
+        for name in set(_NAMES).difference(missing_names(thing)):
             setattr(self, name, getattr(thing, name))
 
 
 def is_network(thing: Any) -> bool:
     """Whether a thing has all that the `Network` protocol names."""
-    return not _missing(thing)
+    return not missing_names(thing)
 
 
-def _missing(thing: Any) -> list[str]:
+def missing_names(thing: Any) -> list[str]:
     own = dir(thing)  # asking for an attribute may run a property
     return [name for name in _NAMES if name not in own and not hasattr(thing, name)]
