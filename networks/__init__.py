@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
-    from .conformance import check_network
+    from .conformance.rules import check_network
     from .inputs import Input
     from .network import Network, NetworkWarning, Observation
     from .onnx.files import onnx_fingerprint
@@ -39,7 +39,7 @@ __all__ = [
 
 _MODULES = {
     "pytorch.torchvision_import": ("import_torchvision",),
-    "conformance": ("check_network",),
+    "conformance.rules": ("check_network",),
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "zoo.datasets": ("ImageSet", "cache_folder", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "NetworkWarning", "Observation"),

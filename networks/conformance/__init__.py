@@ -1,0 +1,1 @@
+"""The rules for networks, as a check that an adapter's author runs."""
