@@ -30,21 +30,24 @@ def channel_axes(nodes: Nodes) -> dict[str, int]:
     """
     axes: dict[str, int] = {}
     work = list(nodes.nodes())
-    for node in work:
-        _forward(nodes, node, axes)
-    for node in reversed(work):
-        _backward(nodes, node, axes)
+    for surely in (True, False):
+        for node in work:
+            _forward(nodes, node, axes, surely=surely)
+        for node in reversed(work):
+            _backward(nodes, node, axes)
     for node in work:
         _forward(nodes, node, axes)
     return axes
 
 
-def _forward(nodes: Nodes, node: Any, axes: dict[str, int]) -> None:
+def _forward(nodes: Nodes, node: Any, axes: dict[str, int], *, surely: bool = False) -> None:
+    """What a node computes. surely: only where all that it reads is known; a layer behind a sum may know better."""
     op = operator(node)
     axis = _fixed(nodes, node, op)
     if axis is None:
-        known = [axes[name] for name in nodes.moving_operands(node) if name in axes]
-        if not known:
+        read = nodes.moving_operands(node)
+        known = [axes[name] for name in read if name in axes]
+        if not known or (surely and op in KEEPING and len(known) < len(read)):
             return
         if op == "transpose":
             axis = _moved(known[0], attribute(node, "perm"), inverse=False)

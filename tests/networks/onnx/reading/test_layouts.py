@@ -107,6 +107,17 @@ def test_dense_layers_and_layer_norms_work_on_the_last_axis():
         check(data, name, layout, axis)
 
 
+def test_a_layer_behind_a_sum_knows_better_than_one_of_its_terms():
+    """A mixer: a layer over the tokens, turned back, is added to tokens of which nothing is known yet."""
+    turned = {"perm": [0, 2, 1]}
+    data = model(
+        ("Transpose", "x", "t", turned), ("MatMul", "t dense", "m", {}), ("Transpose", "m", "b", turned),
+        ("Add", "x b", "s", {}), ("Relu", "s", "r", {}), ("MatMul", "r from3", "y", {}), shape=("n", 8, 3),
+    )  # fmt: skip
+    check(data, "r", "NLC", -1, (8, 3))
+    check(data, "b", "NCL", 1, (8, 3))
+
+
 def test_signals_have_their_channels_first_and_tokens_last():
     data = model(("Conv", "x w1", "c", {}), ("Relu", "c", "r", {}), ("Neg", "r", "y", {}), shape=("n", 3, 9))
     check(data, "r", "NCL", 1, (3, 9))
