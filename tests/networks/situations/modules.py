@@ -7,8 +7,8 @@ from collections import namedtuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+F = nn.functional
 Pair = namedtuple("Pair", "scores features")  # noqa: PYI024 - any named tuple
 
 

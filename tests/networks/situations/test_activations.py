@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch.nn import functional as F
+
+import torch
+from torch import nn
 
 from outrider.networks import TorchNetwork
 from outrider.networks.transformers import import_transformers
 
 from . import modules as zoo
 
+F = nn.functional
 SHAPE = (3, 8, 8)
 
 

@@ -8,17 +8,18 @@ import warnings
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+import torch
 from torch import nn
-from torch.nn import functional as F
 
 from outrider.networks import NetworkWarning, OnnxNetwork, TorchNetwork
 
 from .modules import Residual
 
+F = nn.functional
 SIGNAL, TOKENS = (16, 128), (20, 16)
 
 

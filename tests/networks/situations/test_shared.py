@@ -10,7 +10,9 @@ import threading
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from outrider.networks import TorchNetwork
 

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
+import torch
 from torch import nn
 
 from outrider.networks import NetworkWarning, TorchNetwork, check_network
