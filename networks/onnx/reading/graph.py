@@ -10,9 +10,9 @@ from ..files import external_tensors
 from ..proto import Fragment, parse_model
 from ..validation import check_graph, inner_tensors
 from .attention import attention_heads
-from .carried import carried_axes
+from .channels.carried import carried_axes
+from .channels.layouts import channel_axes
 from .counted import counted_tensors
-from .layouts import channel_axes
 from .moves import Fusions, MovedTap
 from .nodes import Nodes, kind_of
 from .norms import layer_norms_in_several_nodes

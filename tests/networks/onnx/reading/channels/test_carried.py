@@ -9,7 +9,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from outrider.networks import NetworkWarning, OnnxNetwork
-from outrider.networks.onnx.reading.carried import carried_axes
+from outrider.networks.onnx.reading.channels.carried import carried_axes
 from outrider.networks.onnx.reading.graph import OnnxGraph
 
 RNG = np.random.default_rng(0)
@@ -39,7 +39,6 @@ KINDS = {
     "some steps": (["Conv x conv c", ("Gather c some g", {"axis": 2}), "Relu g r"], [], SIGNAL, "NCL"),
     "pool over steps": ([("AveragePool x p", {"kernel_shape": [2]}), "Relu p r"], [], SIGNAL, "NCL"),
     "squeezed map": (["Conv x conv2 c", "Squeeze c axis2 s", "Relu s r"], [], CUBE, "NCL"),
-    "squeezed whole": (["Conv x conv2 c", "Squeeze c s", "Relu s r"], [], CUBE, "NCL"),
     "signal as a map": (["Unsqueeze x axis3 u", ("MaxPool u p", {"kernel_shape": [2, 1]}), "Squeeze p axis3 s",
         "Relu s r"], [], SIGNAL, "NCL"),
     "map as a signal": (["Reshape x maps s", "Relu s r"], [("AveragePool r p", {"kernel_shape": [2]})], CUBE, "NCL"),

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..nodes import Nodes, attribute, operands, operator
 from .layouts import KEEPING, LAYERS
-from .nodes import Nodes, attribute, operands, operator
 
 Shapes = Mapping[str, tuple[int, ...]]
 Axes = tuple[int | None, ...]

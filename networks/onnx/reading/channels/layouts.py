@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...selectors import ACTIVATIONS, GATES
-from .nodes import Nodes, attribute, operands, operator
+from ....selectors import ACTIVATIONS, GATES
+from ..nodes import Nodes, attribute, operands, operator
 
 LAYERS = frozenset((
     "averagepool", "batchnormalization", "conv", "convtranspose", "deformconv", "depthtospace", "globalaveragepool",

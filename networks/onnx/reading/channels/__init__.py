@@ -1,0 +1,1 @@
+"""Where the channels of the tensors of an ONNX graph lie."""
