@@ -118,5 +118,5 @@ def _kinds(nodes: Nodes) -> tuple[dict[str, str], dict[str, str]]:
     kinds.update((name, f"{kinds[end]}-part") for name, end in inside.items() if kinds[name] in ACTIVATIONS | GATES)
     norms = layer_norms_in_several_nodes(nodes)
     kinds.update(dict.fromkeys(norms.values(), "layernormalization"))
-    kinds.update(quantised_kinds(nodes, kinds))
+    kinds.update(quantised_kinds(nodes, kinds, inside))
     return kinds, {**norms, **inside}

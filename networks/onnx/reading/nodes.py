@@ -87,8 +87,10 @@ class Nodes:
                     self.order.append(name)
             elif node.op_type == "Constant" and node.output:
                 self._add_constant(node)
-            elif node.op_type == "Identity" and node.input[0] in self._constants:
+            elif node.op_type in ("Identity", "QuantizeLinear") and node.input[0] in self._constants:
                 self._constants[node.output[0]] = self._constants[node.input[0]]
+            elif node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
+                self._add_dequantised(node)
 
     def constant(self, name: str) -> np.ndarray | None:
         """The values of a small constant, None for anything else."""
@@ -126,6 +128,18 @@ class Nodes:
             if (node := self.producers[name]) is not last:
                 yield node
             last = node
+
+    def _add_dequantised(self, node: Any) -> None:
+        number = self.quantised_scalar(*node.input[:3])
+        if number is not None:
+            self._constants[node.output[0]] = np.full(self.sizes(node.input[0]) or (), number, np.float32)
+
+    def quantised_scalar(self, code: str, scale: str, zero: str = "") -> float | None:
+        """The value of one number; codes are scaled, numbers that are no codes stay what they are."""
+        number, factor, value = self.scalar(code), self.scalar(scale), self.constant(code)
+        if number is None or value is None or value.dtype.kind == "f":
+            return number
+        return None if factor is None else (number - (self.scalar(zero) or 0.0)) * factor
 
     def _add_constant(self, node: Any) -> None:
         found = [np.array(v, t) for key, t in _VALUES.items() if (v := attribute(node, key)) is not None]

@@ -10,9 +10,12 @@ import numpy as np
 
 from ...forms import form_of
 from .nodes import Nodes, attribute, operands, operator
+from .quantised import code_limits
 
 _LIMIT = 24  # nodes; the longest spelling known, a GELU by tanh with x * x * x, has 10, and 10 more when quantised
 _GRID = np.array([-1e4, -8, -4, -3.2, -2.5, -1.7, -1, -0.5, -0.1, 0, 0.1, 0.5, 1, 1.7, 2.5, 3.2, 4, 6.5, 8, 1e4])
+_FINE = np.geomspace(1e-3, 8, 80)
+_DENSE = np.concatenate((-_FINE[::-1], [0], _FINE))  # where codes hold only a part of it, of which much is near zero
 _TOLERANCE = 2e-3  # between GELU and its form by tanh lie 5e-4
 _ENDS = frozenset(("add", "clip", "div", "log", "max", "min", "mul", "sub", "sum", "where"))
 _BENDS = frozenset((
@@ -75,15 +78,16 @@ def _last(inside: dict[str, str], tensor: str) -> str:
 def _recognised(nodes: Nodes, end: str) -> tuple[str, list[str]]:
     """The kind of activation that a tensor ends, and the tensors inside it; nothing where it ends none."""
     region, starts = _region(nodes, end)
-    if not any(operator(nodes.producers[tensor]) in _BENDS for tensor in region):
-        return "", []
-    for start in starts:
-        values = {start: _GRID}
-        if _evaluate(nodes, end, values, region):
-            kind = _kind(values[end])
-            between = [tensor for tensor in values if tensor not in (start, end) and tensor in nodes.producers]
-            if kind:
-                return kind, between
+    bent = any(operator(nodes.producers[tensor]) in _BENDS for tensor in region)
+    rectified = any(limits[0] == 0 for tensor in region if (limits := code_limits(nodes, nodes.producers[tensor])))
+    for grid, limited_to, possible in ((_GRID, "", bent), (_DENSE, end, rectified)):
+        for start in starts if possible else ():
+            values = {start: grid}
+            if _evaluate(nodes, end, values, region, limited_to=limited_to):
+                kind = _kind(grid, values[end])
+                between = [tensor for tensor in values if tensor not in (start, end) and tensor in nodes.producers]
+                if kind:
+                    return kind, between
     return "", []
 
 
@@ -104,8 +108,14 @@ def _region(nodes: Nodes, end: str) -> tuple[set[str], list[str]]:
     return region, starts
 
 
-def _evaluate(nodes: Nodes, tensor: str, values: dict[str, np.ndarray], region: set[str]) -> bool:
-    """Fill `values` with what the tensors up to `tensor` are on the grid; False where they need another tensor."""
+def _evaluate(
+    nodes: Nodes, tensor: str, values: dict[str, np.ndarray], region: set[str], *, limited_to: str = ""
+) -> bool:
+    """Fill `values` with what the tensors up to `tensor` are on the grid; False where they need another tensor.
+
+    limited_to: the codes in front of this tensor hold what they can. Those that begin at zero are a ReLU; other values
+    out of their range are NaN.
+    """
     if tensor in values:
         return True
     if tensor not in nodes.moving:
@@ -120,7 +130,17 @@ def _evaluate(nodes: Nodes, tensor: str, values: dict[str, np.ndarray], region: 
     op = operator(node)
     names = operands(node)
     given = [name for name in names if name]
-    if not all(_evaluate(nodes, name, values, region) for name in given):
+    for i, name in enumerate(node.input):
+        if (
+            name in given
+            and name not in nodes.moving
+            and node.op_type.startswith("QLinear")
+            and i + 2 < len(node.input)
+        ):
+            number = nodes.quantised_scalar(name, node.input[i + 1], node.input[i + 2])
+            if number is not None:
+                values[name] = np.float64(number)
+    if not all(_evaluate(nodes, name, values, region, limited_to=limited_to) for name in given):
         return False
     with np.errstate(all="ignore"):
         if op in _WITH_ATTRIBUTES:
@@ -129,7 +149,14 @@ def _evaluate(nodes: Nodes, tensor: str, values: dict[str, np.ndarray], region: 
             values[tensor] = values[names[0]]
         else:
             values[tensor] = _FUNCTIONS[op](*(values[name] for name in given))
+        if limited_to not in ("", tensor) and (limits := code_limits(nodes, node)):
+            values[tensor] = _held(values[tensor], *limits)
     return True
+
+
+def _held(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    values = np.maximum(values, 0) if low == 0 else np.where(values < low, np.nan, values)
+    return np.where(values > high, np.nan, values)
 
 
 def _with_attributes(node: Any, op: str, values: list[Any]) -> np.ndarray:
@@ -145,9 +172,9 @@ def _with_attributes(node: Any, op: str, values: list[Any]) -> np.ndarray:
     return np.clip(x, low, high)
 
 
-def _kind(found: np.ndarray) -> str:
+def _kind(grid: np.ndarray, found: np.ndarray) -> str:
     """The activation that has these values on the grid; far out, exponentials may overflow."""
-    if np.shape(found) != _GRID.shape or not np.isfinite(found[1:-1]).all():
+    if np.shape(found) != grid.shape or (grid is _GRID and not np.isfinite(found[1:-1]).all()):
         return ""
-    kind = form_of(_GRID, found, tolerance=_TOLERANCE)
+    kind = form_of(grid, found, tolerance=_TOLERANCE)
     return "clip" if kind in ("relu6", "hardtanh") else kind

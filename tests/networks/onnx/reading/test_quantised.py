@@ -197,3 +197,43 @@ def test_the_batch_may_have_any_size(quantised):
     for n in (1, 5):
         found = OnnxNetwork(quantised["QDQ", "QInt8"]).observe(images(n))
         np.testing.assert_array_equal(found.output, run_bare(quantised["QDQ", "QInt8"], images(n))[0])
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_a_relu6_that_only_gates_is_no_activation_when_it_is_quantised(form, tmp_path):
+    """MobileNetV3 by hand, x * relu6(x + 3) / 6: the ReLU6 leaves no node behind, only codes that begin at zero."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    rng = np.random.default_rng(2)
+    constants = {
+        "w": rng.normal(size=(8, 3, 3, 3)) / 3, "three": np.array(3.0), "zero": np.array(0.0), "six": np.array(6.0),
+        "v": rng.normal(size=(8, 10)) / 3,
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv"), helper.make_node("Add", ["c", "three"], ["a"], "shift"),
+        helper.make_node("Clip", ["a", "zero", "six"], ["g"], "relu6"),
+        helper.make_node("Mul", ["c", "g"], ["m"], "gate"), helper.make_node("Div", ["m", "six"], ["h"], "sixth"),
+        helper.make_node("GlobalAveragePool", ["h"], ["p"], "pool"),
+        helper.make_node("Flatten", ["p"], ["f"], "flat"), helper.make_node("MatMul", ["f", "v"], ["logits"], "dense"),
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        nodes, "gates", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ("n", *SHAPE))],
+        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ("n", 10))],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "f.onnx")
+    assert [tap.name for tap in OnnxNetwork(tmp_path / "f.onnx", taps="auto").taps] == ["h", "logits"]
+
+    class Frames(quantization.CalibrationDataReader):
+        feeds = iter([{"x": frame[None]} for frame in images(8)])
+
+        def get_next(self):
+            return next(self.feeds, None)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantization.quantize_static(
+            tmp_path / "f.onnx", tmp_path / "q.onnx", Frames(), quant_format=quantization.QuantFormat[form[0]],
+            activation_type=quantization.QuantType[form[1]], weight_type=quantization.QuantType.QInt8,
+        )  # fmt: skip
+    network = OnnxNetwork(tmp_path / "q.onnx", taps="auto")
+    assert [(tap.kind, tap.shape) for tap in network.taps] == [("hardswish", (8, 14, 14)), ("output", (10,))]
