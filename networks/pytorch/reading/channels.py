@@ -23,22 +23,31 @@ def channel_axes(calls: Sequence[Call]) -> dict[Key, int]:
 
     Convolutions, their norms and pooling have them behind the batch; dense layers, layer norms and recurrent layers on
     the last axis. Transposes move them, reshapes keep them where they leave that axis whole, and all that keeps the
-    number of axes keeps them, in both directions: an addition knows them from either side.
+    number of axes keeps them, in both directions: an addition knows them from either side. A layer that reads the sum
+    knows them better than one term of it.
     """
     axes: dict[Key, int] = {}
-    for _ in range(2):
+    for surely in (True, False):
         for call in calls:
             fixed = _fixed(call)
             for after in call.outputs:
                 if fixed is not None and after.tensor.ndim > 1:
                     axes.setdefault(after.key, fixed % after.tensor.ndim)
-            _carry(call, axes, back=False)
+            if not (surely and _lacks_a_term(call, axes)):
+                _carry(call, axes, back=False)
         for call in reversed(calls):
             fixed, taken = _fixed(call), _taken(call)
             if fixed is not None and taken is not None:
                 axes.setdefault(taken.key, fixed % taken.tensor.ndim)
             _carry(call, axes, back=True)
     return axes
+
+
+def _lacks_a_term(call: Call, axes: dict[Key, int]) -> bool:
+    """Whether a call reads several tensors of as many axes, of which the channels of some are not known yet."""
+    moving = [one for one in call.inputs if not isinstance(one.tensor, nn.Parameter)]
+    most = max((one.tensor.ndim for one in moving), default=0)
+    return any(one.tensor.ndim == most and one.key not in axes for one in moving)
 
 
 def _carry(call: Call, axes: dict[Key, int], *, back: bool) -> None:
@@ -83,8 +92,9 @@ def _same_axis(here: Tensor, there: Tensor, axis: int, reshaped: bool) -> int | 
     if here.untyped_storage().data_ptr() == there.untyped_storage().data_ptr() and here.size(axis) > 1:
         found = [i for i in range(there.ndim) if there.stride(i) == here.stride(axis) and there.size(i) > 1]
         whole = [i for i in found if there.size(i) == here.size(axis)]
-        if len(whole or found) == 1:
-            return (whole or found)[0]
+        found = whole if whole or reshaped else found  # a reshape that splits or merges the axis moves it nowhere
+        if len(found) == 1:
+            return found[0]
     if here.ndim == there.ndim and not (reshaped and here.shape != there.shape):
         return axis
     before = math.prod(here.shape[:axis])

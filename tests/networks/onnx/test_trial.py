@@ -133,7 +133,7 @@ def test_outputs_that_follow_the_batch_lose_it_and_others_do_not(graph, batch):
 def test_a_fixed_batch_of_one_keeps_the_frame_where_the_file_says_nothing(graph):
     data = graph([("Relu", "x", "r", {}), ("Reshape", "r shape", "y", {})], {"x": (np.float32, (1, 2, 3))}, {"y": None},
                  {"shape": np.array([-1, 6])})  # fmt: skip
-    network = OnnxNetwork(data, taps="r:unit")
+    network = OnnxNetwork(data, taps="r:unit", layouts={"r": "NLC"})
     assert network.classes == 6
     assert network.unbatched(network.run(np.ones((1, 2, 3), np.float32))).shape == (6,)
 

@@ -50,6 +50,16 @@ CASES = {
     "product": (Chain(lambda s, x: s.act(x @ s.dense.weight), dense=nn.Linear(4, 9)), (6, 9), 4),
     "layer norm": (Chain(lambda s, x: s.act(functional.layer_norm(x, (9,)))), (6, 9), 9),
     "halves": (Chain(lambda s, x: s.act(s.conv(x).chunk(2, 1)[0]), conv=nn.Conv1d(3, 8, 1)), (3, 9), 4),
+    "a mixer": (
+        Chain(
+            lambda s, x: s.channels(s.act(x + s.tokens(s.norm(x).mT).mT)),
+            norm=nn.LayerNorm(9),
+            tokens=nn.Linear(6, 6),
+            channels=nn.Linear(9, 4),
+        ),
+        (6, 9),
+        9,
+    ),
     "volume": (Chain(lambda s, x: s.act(s.conv(x)), conv=nn.Conv3d(3, 4, 1)), (3, 2, 8, 8), 4),
     "pictures turned": (Chain(lambda s, x: s.act(s.conv(x).movedim(1, -1)), conv=nn.Conv2d(3, 4, 1)), SHAPE, 4),
 }
