@@ -91,9 +91,8 @@ class NetworkFacts:
             outputs = [tap.name for tap in self.taps if tap.kind == "output"]
             options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
             options |= {} if self.batch_axis is None else {"batch_axis": self.batch_axis}
-            layouts = {tap.name: tap.layout for tap in self.taps if tap.layout not in ("NC", *HEADS)}
-            options |= {"layouts": layouts} if layouts else {}
-        return options
+        layouts = {tap.name: tap.layout for tap in self.taps if tap.layout not in ("NC", *HEADS)}
+        return options | ({"layouts": layouts} if layouts else {})
 
     def differences(self, other: NetworkFacts) -> list[str]:
         """A line for each fact in which `other`, the network at hand, differs from the network of this profile."""

@@ -83,4 +83,5 @@ def test_layouts_that_were_told_are_told_again():
         ("signal", (4, 9), "NCL"), ("map", (3, 8, 8), "NHWC"), ("heads", (2, 5, 6), "NHLC"),
     )]  # fmt: skip
     facts = NetworkFacts("onnx", "f" * 64, None, (4, 9), (*taps, Tap("d", "relu", (5,), "NC", "float32", "unit")))
-    assert facts.options()["layouts"] == {"signal": "NCL", "map": "NHWC"}
+    for engine in ("onnx", "torch"):
+        assert replace(facts, engine=engine).options()["layouts"] == {"signal": "NCL", "map": "NHWC"}

@@ -50,3 +50,11 @@ def test_the_taps_of_a_module_are_those_of_its_network(selector):
     with TorchNetwork(module, (1, 8, 8), taps=selector) as network:
         expected = [tap.name for tap in network.taps if tap.kind != "output"]
     assert list(torch_offer(module, (1, 8, 8)).taken(selector)) == expected
+
+
+def test_layouts_that_are_told_make_signals_free():
+    signals = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)).eval()
+    (relu,) = (one for one in torch_offer(signals, (4, 3)).candidates if one.kind == "relu")
+    assert "its channel axis cannot be told" in relu.obstacle
+    (relu,) = (one for one in torch_offer(signals, (4, 3), {"@relu": "NCL"}).candidates if one.kind == "relu")
+    assert (relu.layout, relu.obstacle) == ("NCL", "")

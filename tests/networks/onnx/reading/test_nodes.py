@@ -91,6 +91,18 @@ def test_only_small_constants_are_read():
     assert nodes.scalar("v") is None
 
 
+def test_codes_of_constants_are_the_numbers_that_they_stand_for():
+    values = {"code": np.uint8([13]), "scale": np.float32(0.5), "zero": np.uint8(3), "three": np.float32(3)}
+    text = "QuantizeLinear three scale zero q ; DequantizeLinear code scale zero d ; DequantizeLinear w scale zero e"
+    nodes = Nodes(graph(f"{text} ; Add x d y", values | {"w": np.ones(65, np.uint8)}))
+    assert [nodes.scalar(name) for name in ("q", "d", "e")] == [3.0, 5.0, None]
+    assert nodes.constant("d").shape == (1,)
+    assert nodes.quantised_scalar("code", "scale", "zero") == 5.0
+    assert nodes.quantised_scalar("code", "scale") == 6.5
+    assert nodes.quantised_scalar("three", "scale", "zero") == 3.0
+    assert nodes.quantised_scalar("code", "w") is None
+
+
 def test_nodes_are_put_behind_what_they_read():
     listed = graph("Add b a y ; Neg a b ; Relu x a").node
     assert [node.output[0] for node in in_order(listed)] == ["a", "b", "y"]
