@@ -126,7 +126,9 @@ class TransformerNetwork(Network):
         if batch.shape[1:] != self.input_shape or len(batch) == 0:
             expected = ", ".join(["n", *map(str, self.input_shape)])
             raise ValueError(f"expected a batch of shape ({expected}), got {tuple(batch.shape)}")
-        return torch.from_numpy(np.ascontiguousarray(batch)) if isinstance(batch, np.ndarray) else batch.detach()
+        if isinstance(batch, np.ndarray):
+            return torch.from_numpy(np.require(batch, requirements=("C", "W")))
+        return batch.detach()
 
 
 def _candidates(backbone: Backbone, model: Any, tokens: int) -> list[Candidate]:

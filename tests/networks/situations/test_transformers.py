@@ -1,0 +1,36 @@
+"""Models of transformers as networks keep the rules too: pictures, and tokens that may be padded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+import torch
+
+from outrider.networks import TransformerNetwork, check_network
+from outrider.networks.transformers import import_transformers
+
+transformers = import_transformers()
+
+SMALL = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def test_a_classifier_of_pictures():
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(**SMALL, image_size=16, patch_size=8, num_labels=3)
+    model = transformers.ViTForImageClassification(config).eval()
+    check_network(TransformerNetwork(model), bare=lambda batch: model(torch.from_numpy(batch)))
+
+
+@pytest.mark.parametrize("neurons", ["channel", ("head", "channel")])
+def test_a_decoder(neurons):
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        **SMALL, vocab_size=50, num_key_value_heads=1, max_position_embeddings=24, pad_token_id=0
+    )
+    network = TransformerNetwork(transformers.LlamaForCausalLM(config).eval(), neurons=neurons)
+    prompts = [np.random.default_rng(0).integers(1, 50, size) for size in (24, 5, 11)]
+    check_network(network, network.padded(prompts))
