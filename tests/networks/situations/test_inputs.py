@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime")
 import torch
 from torch import nn
 
-from outrider.networks import OnnxNetwork, TorchNetwork, check_network
+from outrider.networks import OnnxNetwork, Recurrent, TorchNetwork, check_network
 
 F = nn.functional
 RNG = np.random.default_rng(0)
@@ -285,3 +285,12 @@ def test_weights_of_other_floats_are_fed_as_they_take_it(dtype):
         own = module(torch.from_numpy(batch).to(dtype))
     assert torch.equal(seen.output, own)
     assert seen.activations[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_a_network_that_carries_its_state_keeps_the_rules(engine):
+    kind, shapes, dtype = KINDS["cell"]
+    module = made(kind)
+    network = Recurrent(open_as(engine, module, shapes, dtype), {"state": 1})
+    assert [one.name for one in network.inputs] == ["x"]
+    check_network(network, RNG.normal(size=(3, 6)).astype(np.float32))
