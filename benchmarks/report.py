@@ -151,6 +151,14 @@ SECTIONS = (
         cost.memory,
     ),
     Section(
+        "Modules as they are",
+        "watched",
+        "python -m benchmarks.reliability.modules --keep",
+        "Each is opened with its default taps and random weights, and observed on two frames of noise. `unchanged`"
+        " holds everything in the module, hooks included, to what was there before.",
+        reliability.watched,
+    ),
+    Section(
         "Parity",
         "parity",
         "python -m benchmarks.reliability.parity",

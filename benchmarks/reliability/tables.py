@@ -28,6 +28,27 @@ def parity(figures: dict[str, Any]) -> list[Part]:
     ]  # fmt: skip
 
 
+def watched(figures: dict[str, Any]) -> list[Part]:
+    rows = figures["networks"]
+    kinds = sorted({kind for row in rows for kind in row["kinds"]})
+    warnings = sorted({one for row in rows for one in row["warnings"]})
+    return [
+        Table(
+            "Classifiers of torchvision and of the zoo, watched while they run",
+            ["networks", "output bit-equal", "module unchanged", "taps", "kinds", "opened in at most", "warnings"],
+            [
+                [
+                    str(len(rows)), str(sum(row["bit-equal"] for row in rows)),
+                    str(sum(row["unchanged"] for row in rows)),
+                    f"{min(row['taps'] for row in rows)} to {max(row['taps'] for row in rows)}", ", ".join(kinds),
+                    f"{max(row['seconds'] for row in rows):.0f} s", "; ".join(warnings) or "none",
+                ]
+            ],
+        ),
+        *([f"Left out for their size: {', '.join(figures['left out'])}."] if figures["left out"] else []),
+    ]  # fmt: skip
+
+
 def soak(figures: dict[str, Any]) -> list[Part]:
     memory, minutes = figures["rss_bytes"], figures["frames"] / 30 / 60
     statuses = ", ".join(f"{number:,} {status}" for status, number in figures["statuses"].items())

@@ -135,7 +135,7 @@ def test_the_file_names_the_inputs_and_another_network_is_refused(monitor, tmp_p
     assert facts.options()["input_shape"] == {"camera": SHAPE, "speed": (HIDDEN,)}
     assert "dtype" not in replace(facts, engine="torch").options()
     mixed = replace(facts, engine="torch", inputs=(Input("camera", SHAPE), Input("speed", (HIDDEN,), "int64")))
-    assert mixed.options()["dtype"] == {"camera": "float32", "speed": "int64"}
+    assert mixed.options()["dtype"] == {"speed": "int64"}
 
     class Renamed(Fused):
         names = "camera", "pace"

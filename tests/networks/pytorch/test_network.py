@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from outrider.networks import LeNet, SmallResNet, TorchNetwork  # noqa: E402
+from outrider.networks import LeNet, SmallResNet, TorchNetwork, torchvision_classifier  # noqa: E402
 
 from .modules import SHAPE, built, conv_net, images, seen_by_hooks  # noqa: E402
 
@@ -285,3 +285,19 @@ def test_a_tensor_goes_in_as_it_is_and_keeps_no_graph():
     assert not observation.output.requires_grad
     assert batch.requires_grad
     np.testing.assert_array_equal(observation.activations[0], batch.detach().relu())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v3_small", "shufflenet_v2_x0_5", "swin_t"])
+def test_classifiers_of_torchvision_say_what_they_say_unwatched(name):
+    torch.manual_seed(0)
+    options = {"init_weights": False} if name == "googlenet" else {}
+    module = torchvision_classifier(name, num_classes=4, **options)
+    batch = images(2, (3, 64, 64))
+    with torch.no_grad():
+        expected = module(torch.from_numpy(batch))
+    network = TorchNetwork(module, (3, 64, 64))
+    seen = network.observe(batch)
+    assert torch.equal(seen.output, expected)
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    firsts = {"swin_t": "gelu", "mobilenet_v3_small": "hardswish"}
+    assert network.taps[0].kind == firsts.get(name, "relu")
