@@ -73,12 +73,11 @@ def main() -> None:
     rows, left = [], []
     for name in options.only or (*trained_names(), *models.list_models(module=models)):
         torch.manual_seed(0)
-        with torch.device("meta"):
-            weights = 0 if name in trained_names() else sum(p.numel() for p in opened(name).parameters())
-        if weights > options.smaller * 1e6:
+        module = opened(name)
+        if sum(weights.numel() for weights in module.parameters()) > options.smaller * 1e6:
             left.append(name)
-            continue
-        rows.append(watched(name, opened(name)))
+        else:
+            rows.append(watched(name, module))
     figures = {"networks": rows, "left out": left}
     if options.keep:
         keep("watched", figures)
