@@ -39,6 +39,7 @@ class KeptState:
         self._copies = {place: _copied(value, self._shared) for place, value in self._held.items()}
         hooks = (vars(part)[name] for part in names for name in _HOOKS)
         self._hooks = [(own, dict(own)) for own in hooks if isinstance(own, dict)]
+        self._notes = [(part, _notes(part)) for part in names]
 
     def changed(self) -> dict[Place, str]:
         """What is not as it was, with a name for each place: ``'counter' of 'layer1'``."""
@@ -59,6 +60,10 @@ class KeptState:
             if own.keys() != before.keys():
                 own.clear()
                 own.update(before)
+        for part, before in self._notes:  # with the hooks that they tell of: who notes them adds them only once
+            for name in _notes(part).keys() - before.keys():
+                del vars(part)[name]
+            vars(part).update(before)
         found = self.changed()
         for place in found:
             part, is_buffer, name = place
@@ -89,6 +94,10 @@ def _places(names: dict[nn.Module, str]) -> Iterator[tuple[Place, Any]]:
         for name, value in vars(part).items():
             if name not in _INNER and not name.startswith(_NOTES):
                 yield (part, False, name), value
+
+
+def _notes(part: nn.Module) -> dict[str, Any]:
+    return {name: value for name, value in vars(part).items() if name.startswith(_NOTES)}
 
 
 def _copied(value: Any, shared: dict[int, Any]) -> Any:

@@ -98,6 +98,17 @@ def test_hooks_that_a_run_adds_are_taken_off_again():
     assert (len(module._forward_hooks), len(module.dense._forward_hooks)) == (1, 0)
 
 
+def test_what_notes_hooks_is_taken_off_with_them():
+    module = nn.ReLU()
+    state = kept(module)
+    module.register_forward_hook(lambda *_: None)
+    module._output_capturing_hooks_installed = True  # as transformers does, once in the life of a model
+    assert not state.changed()
+    state.restore()
+    assert not module._forward_hooks
+    assert not hasattr(module, "_output_capturing_hooks_installed")
+
+
 def double(x):
     return 2 * x
 
