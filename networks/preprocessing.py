@@ -44,10 +44,12 @@ class Preprocessing:
         if any(not value > 0 for value in self.std):
             raise ValueError(f"expected positive numbers in std, got {self.std}")
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """A picture, (channels, height, width) uint8 with 1 (luminance) or 3 (RGB) channels, as a float32 sample.
+    def __call__(self, picture: np.ndarray, dtype: str = "float32") -> np.ndarray:
+        """A picture, (channels, height, width) uint8 with 1 (luminance) or 3 (RGB) channels, as a sample.
 
-        Raises ValueError for another shape, TypeError for another dtype, ImportError when resizing without Pillow.
+        dtype: of the sample. Integers must be able to hold it, so scale is 1 for most; luminance is rounded for them.
+        Raises ValueError for another shape and for numbers that are no such integers, TypeError for a picture of
+        another dtype, ImportError when resizing without Pillow.
         """
         if picture.ndim != 3 or picture.shape[0] not in (1, 3):
             raise ValueError(f"expected a picture of shape (1 or 3, height, width), got {picture.shape}")
@@ -55,12 +57,22 @@ class Preprocessing:
             raise TypeError(f"expected a picture of dtype uint8, got {picture.dtype}")
         if self.size is not None and picture.shape[1:] != tuple(self.size):
             picture = _resized(picture, self.size)
-        sample = self._coloured(picture.astype(np.float32)) * np.float32(self.scale)
+        floats = np.dtype(dtype).kind == "f"
+        sample = self._coloured(picture.astype(np.float32))
+        sample = (sample if floats else np.rint(sample)) * np.float32(self.scale)
         if self.mean:
             sample -= np.array(self.mean, np.float32)[:, None, None]
         if self.std:
             sample /= np.array(self.std, np.float32)[:, None, None]
-        return np.ascontiguousarray(sample if self.layout == "NCHW" else sample.transpose(1, 2, 0))
+        sample = sample if self.layout == "NCHW" else sample.transpose(1, 2, 0)
+        with np.errstate(invalid="ignore"):
+            made = np.ascontiguousarray(sample, dtype)
+        if not floats and not np.array_equal(made, sample):
+            raise ValueError(
+                f"expected a picture as numbers of {dtype}, got {sample.min():g} to {sample.max():g} with scale"
+                f" {self.scale:g}; a network that takes integers needs scale 1"
+            )
+        return made
 
     def _coloured(self, picture: np.ndarray) -> np.ndarray:
         if self.order == "L":

@@ -64,7 +64,10 @@ class JointSource:
     ) -> dict[str, np.ndarray]:
         """One frame by the names of its inputs. inputs: of the network that takes it; by default all float32."""
         takers = {one.name: one for one in inputs}
-        return {name: part.sample(index, preprocessing, takers.get(name)) for name, part in self.parts.items()}
+        return {
+            name: part.sample(index, _for(takers.get(name), preprocessing), takers.get(name))
+            for name, part in self.parts.items()
+        }
 
     def batches(
         self,
@@ -81,7 +84,7 @@ class JointSource:
         shapes: dict[str, list[tuple[int, ...]]] = {name: [] for name in self.parts}
         for rows in spans(len(self), self.starts, batch_size, began):
             batch = {
-                name: part.stacked(rows, preprocessing, takers.get(name), shapes[name])
+                name: part.stacked(rows, _for(takers.get(name), preprocessing), takers.get(name), shapes[name])
                 for name, part in self.parts.items()
             }
             yield batch if self.labels is None else (batch, self.labels[rows.start : rows.stop])
@@ -94,6 +97,11 @@ class JointSource:
             labels=None if self.labels is None else self.labels[rows],
             starts=starts_in(self.starts, range(len(self))[rows]),
         )
+
+
+def _for(taker: Input | None, preprocessing: Preprocessing | None) -> Preprocessing | None:
+    """How pictures of one input are read: those for integers, such as masks, as they are stored."""
+    return None if taker is not None and np.dtype(taker.dtype).kind != "f" else preprocessing
 
 
 def open_frames(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()) -> Source | JointSource:

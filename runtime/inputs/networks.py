@@ -140,16 +140,23 @@ def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weig
 
 
 def picture_defaults(spec: str, source: Source | JointSource, pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of `Preprocessing` that fit the model or, where it says nothing, the first picture."""
+    """Fields of `Preprocessing` that fit the model or, where it says nothing, the first picture.
+
+    An input of integers takes the values of pixels as they are.
+    """
+    scale: dict[str, Any] = {}
+    if is_onnx(spec) and not isinstance(source, JointSource):
+        declared = list(_declared(spec).values())
+        scale = {"scale": 1.0} if len(declared) == 1 and np.dtype(declared[0].dtype).kind != "f" else {}
     if is_onnx(spec) and "size" not in pictures:
         try:
             if isinstance(source, JointSource):
                 return _fitting_one(spec, source)
             with closing(_onnx_network(spec)) as network:
-                return _fitting(network.input_shape)
+                return scale | _fitting(network.input_shape)
         except ValueError as error:
             raise ValueError(f"{spec}: {error}") from error
-    return {} if source.ready or len(source.read(0)) == 3 else {"order": "L"}
+    return scale if source.ready or len(source.read(0)) == 3 else {**scale, "order": "L"}
 
 
 def _fitting_one(spec: str, source: JointSource) -> dict[str, Any]:

@@ -47,10 +47,10 @@ class Source:
     def sample(self, index: int, preprocessing: Preprocessing | None, taker: Input | None = None) -> np.ndarray:
         """One sample as the network takes it. taker: the input that it is for; by default one of float32.
 
-        An input of integers gets the numbers that are stored; a float one a picture as `preprocessing` makes it.
+        A picture comes as `preprocessing` makes it. Without one an input of integers gets the numbers that are stored.
         """
         dtype = np.dtype("float32" if taker is None else taker.dtype)
-        if taker is not None and dtype.kind != "f":
+        if taker is not None and dtype.kind != "f" and (self.ready or preprocessing is None):
             return self._stored(index, taker)
         if self.ready:
             stored = self.raw if self.raw is not None and dtype != np.float32 else self.read
@@ -61,7 +61,7 @@ class Source:
                 f"{self.names[index]}: expected float samples, as the profile was made from, got a picture;"
                 " give preprocessing= to say how pictures are read"
             )
-        return preprocessing(value).astype(dtype, copy=False)
+        return preprocessing(value, dtype.name)
 
     def _stored(self, index: int, taker: Input) -> np.ndarray:
         """The numbers as they are stored, in the integers that an input takes; a picture in its layout."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ...monitor import Status, Verdict
-from ...networks import Preprocessing
 from ..inputs.streams import Frame
 from .guard import Guard
 
@@ -44,11 +45,11 @@ class View(Protocol):
 class Watch:
     """Judges frame after frame: `step`.
 
-    guard: entered by the caller. preprocessing: of the profile. A frame without a picture is FAULT, and an event
+    guard: entered by the caller. preprocessing: makes a sample of a picture, as the profile says. A frame without a picture is FAULT, and an event
     "unreadable" in the guard's log. frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
     """
 
-    def __init__(self, guard: Guard, preprocessing: Preprocessing, views: Sequence[View]) -> None:
+    def __init__(self, guard: Guard, preprocessing: Callable[[np.ndarray], np.ndarray], views: Sequence[View]) -> None:
         self.frames = 0
         self.alarmed = False
         self._guard, self._preprocessing, self._views = guard, preprocessing, views

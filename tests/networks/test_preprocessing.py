@@ -40,6 +40,21 @@ def test_luminance_and_size_are_those_of_pillow():
     np.testing.assert_array_equal(Preprocessing(size=(4, 5), scale=1)(RGB), resized)
 
 
+def test_integers_are_the_pixels():
+    np.testing.assert_array_equal(Preprocessing(scale=1, order="BGR")(RGB, "uint8"), RGB[::-1])
+    grey = Preprocessing(scale=1, order="L")(RGB, "uint8")
+    np.testing.assert_array_equal(grey, np.rint(np.tensordot([0.299, 0.587, 0.114], RGB, 1))[None])
+    centred = Preprocessing(scale=1, mean=(128, 128, 128))(RGB, "int8")
+    np.testing.assert_array_equal(centred, RGB.astype(int) - 128)
+    assert (grey.dtype, centred.dtype) == (np.uint8, np.int8)
+
+
+@pytest.mark.parametrize(("scale", "dtype"), [(1 / 255, "uint8"), (1, "int8")])
+def test_integers_that_cannot_hold_a_picture_are_refused(scale, dtype):
+    with pytest.raises(ValueError, match=f"numbers of {dtype}.*needs scale 1"):
+        Preprocessing(scale=scale)(RGB, dtype)
+
+
 def test_the_size_it_has_needs_no_pillow(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     assert Preprocessing(size=(6, 8))(RGB).shape == (3, 6, 8)

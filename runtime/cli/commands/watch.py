@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
         )  # fmt: skip
         stack.enter_context(guard)
-        watch = Watch(guard, preprocessing, _views(options, guard, stack))
+        watch = Watch(guard, partial(preprocessing, dtype=monitor.network.dtype), _views(options, guard, stack))
         stop.later()
         began = time.monotonic()
         for frame in paced(stream, stop.wait, rate=options.rate, realtime=options.realtime):
