@@ -54,6 +54,7 @@ def calibrate(
     groups = np.array([column.group for column in profile.columns])
     deviations, predictions, sure, covered, with_rows = held_out
     finite = np.isfinite(deviations).all(axis=1)
+    covered = covered & (finite | (profile.trusted.per_class[predictions] > 0))  # nothing to compare with is no NaN
     empty = np.zeros_like(covered) if with_rows is None else covered & ~finite & ~with_rows
     excluded = {
         "predicted as a class without enough trusted frames": int((~covered).sum()),

@@ -157,7 +157,9 @@ class Judge:
     def _why_infinite(self, i: int) -> str:
         """Why the score of a frame of the last batch is infinite."""
         unjudged = {one.column: why for one in self._varying if (why := one.why(i))}
-        return self._profile.why_infinite(int(self.uncovered[i]), self.deviations[i], unjudged)
+        return self._profile.why_infinite(
+            int(self.uncovered[i]), int(self.predictions[i]), self.deviations[i], unjudged
+        )
 
     def _begin(self) -> bool:
         """Forget the batch before, where no class scores come: whether the one class of all frames is not covered."""

@@ -328,16 +328,21 @@ class Profile:
         trusted, n = self.trusted, len(self.columns)
         return f"Profile({n} column{'s' * (n != 1)}, {trusted.accepted:,} of {trusted.frames:,} frames trusted{state})"
 
-    def why_infinite(self, uncovered: int, deviation: np.ndarray, unjudged: Mapping[int, str] | None = None) -> str:
+    def why_infinite(
+        self, uncovered: int, predicted: int, deviation: np.ndarray, unjudged: Mapping[int, str] | None = None
+    ) -> str:
         """Why a score is infinite: `uncovered` is a class that has too few trusted frames, or -1.
 
-        unjudged: why a column has nothing to compare, where it has not.
+        predicted: the class of the frame, 0 without classes. unjudged: why a column has nothing to compare, where it
+        has not.
         """
         if uncovered >= 0:
             trusted = self.trusted
             per_class = trusted.per_class if trusted.per_map_class is None else trusted.per_map_class
             few = f"{per_class[uncovered]} trusted frames, fewer than {trusted.minimum_per_class}"
             return f"class {uncovered} is not covered: {few}"
+        if not self.trusted.per_class[predicted]:
+            return f"class {predicted} has no trusted frame to compare with"
         broken = [int(i) for i in np.flatnonzero(np.isinf(deviation)) if i not in (unjudged or ())]
         if not broken:
             return next(iter(unjudged.values())) if unjudged else "the score is not finite"

@@ -63,6 +63,18 @@ def test_a_broken_network_alarms_and_is_never_ok(monitor, network, poison, layer
     assert any("NaN or Inf in the network, at" in verdict.reason for verdict in verdicts)
 
 
+def test_a_class_without_a_trusted_frame_is_no_nan(network):
+    trusted, held_out = frames(600), frames(600, seed=1)
+    monitor = Monitor(network, Mahalanobis())
+    monitor.profile(trusted[network.run(trusted).argmax(axis=1) != 1], minimum_per_class=0)
+    strange = network.run(held_out).argmax(axis=1) == 1
+    with pytest.warns(UserWarning, match=f"{strange.sum()} of 600 held-out .* a class without enough trusted frames"):
+        monitor.calibrate(held_out, 0.05)
+    _, verdicts = monitor.check(held_out)
+    reasons = {verdict.reason for verdict, is_strange in zip(verdicts, strange, strict=True) if is_strange}
+    assert reasons == {"class 1 has no trusted frame to compare with"}
+
+
 def test_names_of_columns_are_built_once(monitor):
     first, second = (monitor.check(frames(2, seed=s))[1].columns for s in (1, 2))
     assert first is second
