@@ -27,7 +27,8 @@ def as_network(thing: Any, *, states: Mapping[str, int | str] | None = None, **o
 
         return with_states(OnnxNetwork(thing, **options), states)
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(thing, torch.nn.Module):
+    programs = () if torch is None else (torch.nn.Module, torch.export.ExportedProgram, torch.jit.ScriptFunction)
+    if isinstance(thing, programs):  # TorchNetwork says what to give instead of those that are no modules
         from .pytorch.network import TorchNetwork
 
         return with_states(TorchNetwork(thing, **options), states)

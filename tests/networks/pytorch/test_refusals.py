@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from outrider.networks import TorchNetwork  # noqa: E402
+from outrider.networks.adapting import as_network  # noqa: E402
 
 from .modules import SHAPE, conv_net  # noqa: E402
 
@@ -26,7 +27,7 @@ def test_torchscript_is_refused_with_what_to_give():
 def test_exported_programs_are_refused_with_what_to_give(unwrapped):
     program = torch.export.export(conv_net(), (torch.zeros(1, *SHAPE),))
     with pytest.raises(TypeError, match=f"got a (program of torch.export|graph of torch.fx.*); {INSTEAD}"):
-        TorchNetwork(program.module() if unwrapped else program, SHAPE)
+        as_network(program.module() if unwrapped else program, input_shape=SHAPE)
 
 
 def test_a_traced_graph_in_eval_mode_is_a_module_like_others():
