@@ -201,7 +201,8 @@ def check_labels(labels: np.ndarray, n: int, classes: int | None, map_classes: i
         places = ", or labels of places to one with classes='pixel'" if labels.ndim == 3 else ""
         raise ValueError(
             f"expected no labels for a network without classes, got {labels.dtype} of shape {labels.shape}; give the"
-            f" frames alone{places}"
+            f" frames alone{places}, or open the network with classes=2 where one number tells two classes, and with"
+            " scores_output= where one of several outputs has the class scores"
         )
     if map_classes:
         if labels.ndim != 3 or len(labels) != n:

@@ -81,7 +81,12 @@ def state(text: str) -> tuple[str, str | int]:
     name, separator, output = text.partition("=")
     if not (separator and name and output):
         raise argparse.ArgumentTypeError(f"expected INPUT=OUTPUT, such as h_in=h_out, got {text!r}")
-    return name, int(output) if output.isdecimal() else output
+    return name, output_name(output)
+
+
+def output_name(text: str) -> int | str:
+    """An output by its index or its name."""
+    return int(text) if text.isdecimal() else text
 
 
 def layout(text: str) -> tuple[str, str]:

@@ -53,6 +53,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
     )
+    _add_scores_arguments(what)
     what.add_argument(
         "--trusted-confidence",
         type=float,
@@ -191,6 +192,7 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--taps", type=types.words, help="as for `outrider profile`")
     parser.add_argument("--neurons", type=types.words, default=("channel",), help="as for `outrider profile`")
     _add_layout_argument(parser)
+    _add_scores_arguments(parser)
 
     how = parser.add_argument_group("what they are run on")
     how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")
@@ -254,6 +256,21 @@ def _add_state_argument(parser: argparse._ActionsContainer) -> None:
         action="append",
         metavar="INPUT=OUTPUT",
         help="an input that is what an output was at the frame before, e.g. h_in=h_out; may be given again",
+    )
+
+
+def _add_scores_arguments(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--scores-output",
+        type=types.output_name,
+        metavar="OUTPUT",
+        help="index or name of the output with the class scores, where there are several outputs",
+    )
+    parser.add_argument(
+        "--scores",
+        choices=("logits", "probabilities"),
+        default="auto",
+        help="what the class scores are; default: read off the network",
     )
 
 

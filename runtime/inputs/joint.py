@@ -150,7 +150,7 @@ def _archive(path: Path, inputs: Sequence[str]) -> JointSource:
     if missing := [name for name in inputs if name not in arrays]:
         raise ValueError(
             f"{path}: expected arrays named {' and '.join(inputs)}, got {', '.join(arrays) or 'none'};"
-            f" {', '.join(missing)} is not there"
+            f" missing: {', '.join(missing)}"
         )
     key = next((name for name in _LABELS if name in arrays and name not in inputs), None)
     if strange := [name for name in arrays if name not in (*inputs, key)]:
@@ -181,7 +181,7 @@ def _side_by_side(folder: Path, inputs: Sequence[str]) -> JointSource:
         there = sorted(path.name for path in folder.iterdir() if path.is_dir())
         raise ValueError(
             f"{folder}: expected a folder for each of {' and '.join(inputs)}, or .npz files, got"
-            f" {', '.join(there) or 'no folder'}; {', '.join(missing)} is not there"
+            f" {', '.join(there) or 'no folder'}; missing: {', '.join(missing)}"
         )
     files = {name: _stems(folder / name) for name in inputs}
     label_folder = next(

@@ -44,7 +44,7 @@ def open_network(
     network: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
     exact: as `OnnxNetwork` takes it. states: as `as_network` takes them. shapes: of states that the model leaves
     open, by name. layouts: names with the layouts that are told.
-    options: taps, neurons, classes, as both network classes take them.
+    options: taps, neurons, classes, scores_output, scores, as both network classes take them.
     pictures: fields of `Preprocessing`. The others are chosen: pictures become values in [0, 1], in the size and layout
     that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.

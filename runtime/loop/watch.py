@@ -45,8 +45,9 @@ class View(Protocol):
 class Watch:
     """Judges frame after frame: `step`.
 
-    guard: entered by the caller. preprocessing: makes a sample of a picture, as the profile says. A frame without a picture is FAULT, and an event
-    "unreadable" in the guard's log. frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
+    guard: entered by the caller. preprocessing: makes a sample of a picture, as the profile says. A frame without a
+    picture is FAULT, and an event "unreadable" in the guard's log. frames: judged so far. alarmed: whether the loop
+    ever was in ALARM, FAULT or STALE.
     """
 
     def __init__(self, guard: Guard, preprocessing: Callable[[np.ndarray], np.ndarray], views: Sequence[View]) -> None:

@@ -63,6 +63,7 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
     given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}
     given["states"] = carried
     given["layouts"] = options.layouts
+    given |= {"scores_output": options.scores_output, "scores": options.scores}
     if facts is None:
         selectors = DEFAULT_TAPS if options.taps is None else options.taps
         a = open_network(options.a, source, _for_engine(options.a, fields), taps=selectors, **given)

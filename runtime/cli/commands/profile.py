@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
         neurons=options.neurons,
         weights=options.weights,
         classes=options.classes,
+        scores_output=options.scores_output,
+        scores=options.scores,
         states=carried,
         shapes=_state_shapes(options, carried),
         layouts=options.layouts,
@@ -96,7 +98,8 @@ def _with_labels_for(network: Network, source: Source | JointSource) -> Source |
         return source
     if network.classes is None:
         raise ValueError(
-            "expected samples without labels for a network without classes, got some with; --no-labels ignores them"
+            "expected samples without labels for a network without classes, got some with; --no-labels ignores them,"
+            " --classes 2 tells two classes by one number, --scores-output names the scores among several outputs"
         )
     if source.labels.max() >= network.classes or (source.classes and len(source.classes) != network.classes):
         got = len(source.classes) if source.classes else int(source.labels.max()) + 1

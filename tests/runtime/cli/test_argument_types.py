@@ -26,6 +26,8 @@ from outrider.runtime.cli import argument_types as types
         (types.shape_of_input, "speed=", ("speed", ())),
         (types.state, "h_in=h_out", ("h_in", "h_out")),
         (types.state, "h_in=1", ("h_in", 1)),
+        (types.output_name, "1", 1),
+        (types.output_name, "scores", "scores"),
         (types.layout, "a=b=NCL", ("a=b", "NCL")),
         (types.k_of_n, "5/5", (5, 5)),
         (types.classes, "auto", "auto"),

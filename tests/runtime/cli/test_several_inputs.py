@@ -74,6 +74,21 @@ def test_a_recurrent_network_begins_each_drive_anew(outrider, folder):
         assert (result.code, json.loads(result.out)["output"]) == (0, 0)
 
 
+def test_the_class_scores_of_several_outputs_are_named(outrider, folder):
+    scores = "--scores-output", "scores", "--scores", "logits"
+    learn = "-o", "m.outrider", "--taps", "auto", "--minimum-per-class", "1"
+    result = outrider("profile", "cell.onnx", "drives", *learn, *scores, "--state", "h_in=h_out", "--json")
+    network = json.loads(result.out)["network"]
+    assert (network["classes"], network["scores"]) == (3, "logits")
+    assert outrider("calibrate", "m.outrider", "more", "--false-alarm-rate", "0.05").code == 0
+    found = lines_of(outrider("check", "m.outrider", "more", "--rows", ":9", "--json"))
+    _, verdicts = Monitor.load("m.outrider", "cell.onnx").check(np.load("more/0.npz")["camera"][:9])
+    assert [line["prediction"] for line in found] == verdicts.prediction.tolist()
+    moved = outrider("compare", "cell.onnx", "cell.onnx", *scores, "--profile", "m.outrider", "-o", "moved.outrider")
+    assert moved.code == 0
+    assert Monitor.load("moved.outrider", "cell.onnx").network.classes == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

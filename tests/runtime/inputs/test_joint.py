@@ -119,11 +119,11 @@ def test_labels_come_from_a_folder_or_from_class_folders(side_by_side, arrays):
     [
         (
             lambda f, a: np.savez(f / "d.npz", camera=a["camera"]),
-            "arrays named camera and speed, got camera; speed is not",
+            "arrays named camera and speed, got camera; missing: speed",
         ),
         (lambda f, a: np.savez(f / "d.npz", camera=a["camera"], speed=a["speed"][:3]), "got 5 of camera, 3 of speed"),
         (lambda f, a: np.savez(f / "d.npz", **a, labels=np.zeros(5)), "expected 5 integer labels, got float64"),
-        (lambda f, a: (f / "camera").mkdir(), "a folder for each of camera and speed, or .npz .*; speed is not there"),
+        (lambda f, a: (f / "camera").mkdir(), "a folder for each of camera and speed, or .npz .*; missing: speed"),
         (lambda f, a: None, "expected a folder for each of camera and speed, or .npz files, got no folder"),
         (lambda f, a: [(f / name).mkdir() for name in NAMES], "got 0 of camera, 0 of speed and none that match"),
     ],
