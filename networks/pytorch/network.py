@@ -24,7 +24,7 @@ from .fingerprint import module_fingerprint
 from .neurons import as_arrays
 from .outputs import batch_axes, kind_of_scores, pick, scores_of, usual_key, without_axes
 from .recorder import Recorder
-from .refusals import refuse_other_programs
+from .refusals import programs_in, refuse_other_programs
 from .state import KeptState
 from .trial import AGAIN, FRAMES, Trial, TrialError, as_written, is_compiled, names_in, undone
 
@@ -147,6 +147,8 @@ class TorchNetwork(Network):
         self.candidates = (*trial.candidates, *scores)
         chosen = [tap for tap in _chosen(self.candidates, taps, neurons) if tap.kind != OUTPUT]
         warn_of_undecided(trial.candidates, taps)
+        if unseen := programs_in(self._module):
+            _warn(f"the insides of {some(unseen)} cannot be seen, as TorchScript runs them; give Python modules")
         if classes is not None and key is not None and self._scores_asked == "auto":
             self.scores = kind_of_scores(pick(trial.output, key), trial.calls, classes)
         self._recorder = Recorder(trial.plan(chosen))

@@ -33,3 +33,9 @@ def refuse_other_programs(module: Any) -> None:
         )
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise ValueError("expected a module with weights, got one on the device 'meta'")
+
+
+def programs_in(module: nn.Module) -> list[str]:
+    """The paths of the parts that TorchScript runs, whose own parts and functions cannot be seen."""
+    found = [path for path, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    return [path for path in found if path.rpartition(".")[0] not in found]

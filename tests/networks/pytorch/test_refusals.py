@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from outrider.networks import TorchNetwork  # noqa: E402
+from outrider.networks import NetworkWarning, TorchNetwork  # noqa: E402
 from outrider.networks.adapting import as_network  # noqa: E402
 
 from .modules import SHAPE, conv_net  # noqa: E402
@@ -53,3 +53,13 @@ def test_a_module_without_weights_in_memory_is_refused():
         module = nn.Linear(2, 2).eval()
     with pytest.raises(ValueError, match="expected a module with weights, got one on the device 'meta'"):
         TorchNetwork(module, (2,))
+
+
+def test_parts_that_torchscript_runs_are_told_of():
+    with pytest.warns(DeprecationWarning, match="jit"):
+        part = torch.jit.trace(nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval(), torch.zeros(1, 4))
+    with (
+        pytest.warns(NetworkWarning, match="the insides of 2 cannot be seen, as TorchScript runs them"),
+        TorchNetwork(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), part).eval(), (2,)) as network,
+    ):
+        assert [tap.name for tap in network.taps] == ["1", "output"]
