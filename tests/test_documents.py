@@ -44,13 +44,17 @@ def test_every_make_target_and_link_named_is_there(document):
         assert link.startswith("https://") or ((ROOT / document).parent / link).exists(), link
 
 
-def test_several_cameras_share_a_guard_as_the_page_says(tmp_path):
+@pytest.mark.parametrize("page", ["several-cameras", "taps"])
+def test_a_page_that_shows_a_program_shows_what_it_prints(page, tmp_path):
     pytest.importorskip("torch")
-    code, said = re.search(
-        r"```python\n(.*?)```\n\n```text\n(.*?)```", read("docs/how-to/several-cameras.md"), re.DOTALL
-    ).groups()
+    shown = r"```python\n((?:(?!```).)*)```\n\n```text\n(.*?)```"
+    code, said = re.search(shown, read(f"docs/how-to/{page}.md"), re.DOTALL).groups()
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == (said, 0), done.stderr
+
+
+def test_the_adapter_on_its_page_keeps_the_rules():
+    run_blocks("docs/reference/networks.md")
 
 
 def test_ci_uses_the_test_command_of_the_readme():
