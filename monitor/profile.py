@@ -175,7 +175,9 @@ class NetworkFacts:
 def input_words(shape: Iterable[int | None], inputs: Iterable[Input]) -> str:
     """``input 3 x 32 x 32``, or the shape of each of several inputs by its name."""
     named = [f"{one.name} {_sizes(one.shape)}" for one in inputs]
-    return f"inputs {' and '.join(named)}" if named else f"input {_sizes(shape)}"
+    if len(named) > 1:
+        return f"inputs {' and '.join(named)}"
+    return f"input {named[0].removeprefix('input ')}" if named else f"input {_sizes(shape)}"
 
 
 def _sizes(shape: Iterable[int | None]) -> str:

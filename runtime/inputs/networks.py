@@ -62,7 +62,9 @@ def open_network(
         takers = _declared(network) if is_onnx(network) else {}
         options["input_shape"] = {**_shapes(source, preprocessing, takers, states or {}), **(shapes or {})}
     else:
-        options["input_shape"] = source.sample(0, preprocessing).shape
+        stored = source.raw if source.ready else None
+        sample = source.sample(0, preprocessing) if stored is None else stored(0)
+        options["input_shape"] = sample.shape
     if is_onnx(network):
         return with_states(_onnx_network(network, exact=exact, **options), states)
     return with_states(room.TorchNetwork(_module(network, weights), **options), states)

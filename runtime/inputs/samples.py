@@ -283,7 +283,8 @@ def _idx(path: Path) -> Source:
 def array_source(path: Path, values: np.ndarray, labels: np.ndarray | None, *, numbers: bool = False) -> Source:
     """uint8 arrays are pictures, (n, h, w), (n, c, h, w) or (n, h, w, c); floats are samples ready for the network.
 
-    numbers: whether all other numbers are too, one per frame as well.
+    Other integers are samples for a network that takes integers. numbers: whether all numbers are for any network, one
+    per frame as well.
     """
     names = [f"{path}[{row}]" for row in range(len(values) if values.ndim else 0)]
     if labels is not None:
@@ -302,10 +303,17 @@ def array_source(path: Path, values: np.ndarray, labels: np.ndarray | None, *, n
         )  # fmt: skip
     if picture:
         return Source(lambda index: _channels_first(values[index]), names, labels)
-    raise ValueError(
+    strange = ValueError(
         f"{path}: expected uint8 pictures (n, height, width[, channels]) or float samples (n, ...),"
         f" got {values.dtype} of shape {values.shape}"
     )
+    if values.dtype.kind not in "iu" or values.ndim < 2:
+        raise strange
+
+    def refused(_index: int) -> np.ndarray:
+        raise strange
+
+    return Source(refused, names, labels, ready=True, raw=lambda index: values[index])
 
 
 def _channels_first(picture: np.ndarray) -> np.ndarray:

@@ -9,8 +9,9 @@ from outrider.coverage import SingleRange
 from outrider.monitor import (
     Monitor,
 )
-from outrider.monitor.profile import NetworkFacts
+from outrider.monitor.profile import NetworkFacts, input_words
 from outrider.networks import Tap
+from outrider.networks.inputs import Input
 
 from .conftest import CLASSES, INPUTS, batches, frames
 
@@ -85,3 +86,11 @@ def test_layouts_that_were_told_are_told_again():
     facts = NetworkFacts("onnx", "f" * 64, None, (4, 9), (*taps, Tap("d", "relu", (5,), "NC", "float32", "unit")))
     for engine in ("onnx", "torch"):
         assert replace(facts, engine=engine).options()["layouts"] == {"signal": "NCL", "map": "NHWC"}
+
+
+def test_inputs_in_words():
+    state = Input("state", (), "float32")
+    assert input_words((None, 3), ()) == "input ? x 3"
+    assert input_words((7,), [Input("input", (7,), "int64")]) == "input 7"
+    assert input_words((7,), [Input("ids", (7,), "int64")]) == "input ids 7"
+    assert input_words((7,), [Input("input", (7,), "int64"), state]) == "inputs input 7 and state one number"

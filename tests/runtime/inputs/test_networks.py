@@ -18,7 +18,7 @@ from outrider.networks import TorchNetwork
 from outrider.runtime.cli.comparing import empty_source
 from outrider.runtime.inputs.joint import JointSource
 from outrider.runtime.inputs.networks import inputs_of, open_network, picture_defaults, reopen_network
-from outrider.runtime.inputs.samples import Source
+from outrider.runtime.inputs.samples import Source, open_source
 
 needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
 FACTORY = """
@@ -27,6 +27,9 @@ import torch
 def make():
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+
+def tokens():
+    return torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(12, 2))
 
 def fail():
     raise KeyError("weights")
@@ -91,6 +94,13 @@ def test_ready_samples_need_no_preprocessing(model):
 def test_a_function_in_a_file(factory, source):
     with closing(open_network(f"{factory}:make", source, {})) as network:
         assert (network.engine, network.input_shape, network.classes) == ("torch", (3, 8, 8), 2)
+
+
+def test_integers_tell_the_shape_of_a_module_that_takes_them(factory, tmp_path):
+    np.save(tmp_path / "tokens.npy", np.arange(6).reshape(2, 3))
+    source = open_source(str(tmp_path / "tokens.npy"))
+    with closing(open_network(f"{factory}:tokens", source, {})) as network:
+        assert (network.input_shape, network.dtype, network.preprocessing) == ((3,), "int64", None)
 
 
 def test_weights_for_it(factory, source, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from outrider.networks import Preprocessing
+from outrider.networks.inputs import Input
 from outrider.runtime.inputs.samples import open_source
 
 needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
@@ -150,13 +151,24 @@ def test_errors_of_torchvision(data, message):
     assert message in str(caught.value)
 
 
+def test_integers_are_samples_for_networks_of_integers_alone(tmp_path):
+    tokens = np.arange(6).reshape(2, 3)
+    np.save(tmp_path / "tokens.npy", tokens)
+    source = open_source(str(tmp_path / "tokens.npy"))
+    (batch,) = source.batches(None, 4, [Input("ids", (3,), "int64")])
+    assert batch.dtype == np.int64
+    np.testing.assert_array_equal(batch, tokens)
+    with pytest.raises(ValueError, match=r"tokens.npy: expected uint8 pictures .* or float samples .*, got int64"):
+        next(source.batches(None, 4))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.npy", np.array([{}]), "expected a NumPy file of numbers"),
         (
             "a.npy",
-            np.zeros((2, 3), np.int32),
+            np.zeros((2, 3), np.complex64),
             "expected uint8 pictures (n, height, width[, channels]) or float samples",
         ),
         ("a.npy", np.zeros((0, 3), np.float32), "expected at least one sample, got none"),
