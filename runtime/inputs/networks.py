@@ -303,6 +303,12 @@ def _made(path: Path, factory: str, weights: Path | None) -> Any:
         module = getattr(code, factory)()
     except Exception as error:
         raise ValueError(f"{path}:{factory} raised {type(error).__name__}: {error}") from error
+    from ...networks.pytorch.refusals import refuse_other_programs
+
+    try:
+        refuse_other_programs(module)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}:{factory}: {error}") from None
     if weights is not None:
         from safetensors.torch import load_file
 

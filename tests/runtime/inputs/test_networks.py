@@ -31,6 +31,12 @@ def make():
 def tokens():
     return torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(12, 2))
 
+def nothing():
+    return None
+
+def exported():
+    return torch.export.export(make().eval(), (torch.zeros(2, 3, 8, 8),))
+
 def fail():
     raise KeyError("weights")
 """
@@ -144,6 +150,15 @@ def test_a_function_that_fails(factory, source, name, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is checked below)
         open_network(f"{factory}:{name}", source, {})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("nothing", "expected an nn.Module, got NoneType"), ("exported", "a program of torch.export; give the nn.Module")],
+)
+def test_a_function_that_returns_no_module(factory, name, message):
+    with pytest.raises(ValueError, match=rf"factory.py:{name}: .*{message}"):
+        inputs_of(f"{factory}:{name}")
 
 
 @needs_torchvision
