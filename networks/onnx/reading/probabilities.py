@@ -9,28 +9,34 @@ from typing import Any
 from .nodes import Nodes, operands, operator
 
 _PASSING = frozenset((
-    "cast", "clip", "dequantizelinear", "dropout", "flatten", "identity", "quantizelinear", "reshape", "squeeze",
-    "transpose", "unsqueeze",
+    "averagepool", "cast", "clip", "dequantizelinear", "dropout", "expand", "flatten", "gather", "globalaveragepool",
+    "identity", "quantizelinear", "reducemean", "reshape", "resize", "slice", "split", "squeeze", "transpose",
+    "unsqueeze", "upsample",
 ))  # fmt: skip
-"""Operators that only lay numbers out anew, write them in another way, or keep them in bounds."""
+"""Operators that lay numbers out anew, write them in another way, keep them in bounds, choose among them or average.
+
+Means are of several heads or places: one over the classes would leave no row of scores.
+"""
 _OF_ONE = frozenset(("hardsigmoid", "sigmoid"))
 _DEPTH = 32  # sums of sums
+_SMALL = 1e-3
+"""What is added to probabilities, or is the least of them, so that none is 0."""
 
 
 def are_probabilities(nodes: Nodes, kinds: Mapping[str, str], tensor: str, *, one: bool) -> bool:
-    """Whether a tensor holds what a softmax made, in one node or several, quantised or not, or a mean of several.
+    """Whether a tensor holds what a softmax or a division by the sum made, quantised or not, or a mean of several.
 
-    one: whether a frame has one number; then a sigmoid counts too. Beside its rest to 1 it does in any case. A
-    log-softmax does not: its softmax is that of the logits. kinds: as of `OnnxGraph`.
+    one: whether a frame has one number; then a sigmoid counts too, and what a probability lacks to 1. Beside each other
+    they do in any case. A log-softmax does not: its softmax is that of the logits. kinds: as of `OnnxGraph`.
     """
-    if one:
-        return _is_sigmoid(nodes, kinds, tensor)
+    if one and (_is_sigmoid(nodes, kinds, tensor) or _is_rest(nodes, kinds, tensor)):
+        return True
     whole = _row_sum(nodes, kinds, tensor, _DEPTH)
     return whole is not None and math.isclose(whole, 1, abs_tol=1e-3)
 
 
 def _chain(nodes: Nodes, tensor: str) -> list[str]:
-    """A tensor, and those before it that hold the same numbers."""
+    """A tensor, and those before it that hold numbers of the same kind."""
     chain = [tensor]
     while (node := nodes.producers.get(chain[-1])) is not None and operator(node) in _PASSING:
         chain.append(node.input[0])
@@ -43,6 +49,14 @@ def _source(nodes: Nodes, tensor: str) -> str:
 
 def _is_sigmoid(nodes: Nodes, kinds: Mapping[str, str], tensor: str) -> bool:
     return any(kinds.get(name, "").removesuffix("-float") in _OF_ONE for name in _chain(nodes, tensor))
+
+
+def _is_rest(nodes: Nodes, kinds: Mapping[str, str], tensor: str) -> bool:
+    """Whether a tensor is what a probability of one number lacks to 1."""
+    source = _source(nodes, tensor)
+    if not _made_by(nodes, source, "sub") or nodes.scalar(nodes.producers[source].input[0]) != 1:
+        return False
+    return are_probabilities(nodes, kinds, nodes.producers[source].input[1], one=True)
 
 
 def _row_sum(nodes: Nodes, kinds: Mapping[str, str], tensor: str, depth: int) -> float | None:
@@ -65,11 +79,15 @@ def _row_sum(nodes: Nodes, kinds: Mapping[str, str], tensor: str, depth: int) ->
         if not factor or part is None or (op == "div" and names[0] not in nodes.moving):
             return None
         return part * factor if op == "mul" else part / factor
-    if op in ("add", "sum", "mean"):
+    if op in ("add", "max"):
+        numbers = [nodes.scalar(name) for name in names]
+        names = [n for n, number in zip(names, numbers, strict=True) if number is None or not 0 <= number <= _SMALL]
+    stack = op == "concat" and all(_made_by(nodes, name, "unsqueeze") for name in node.input)
+    if op in ("add", "sum", "mean") or stack or (op == "max" and len(names) == 1):
         parts = [_row_sum(nodes, kinds, name, depth - 1) for name in names]
         known = [part for part in parts if part is not None]
         if len(known) == len(parts):
-            return sum(known) / (len(known) if op == "mean" else 1)
+            return sum(known) / (len(known) if stack or op == "mean" else 1)
     return None
 
 
@@ -83,8 +101,8 @@ def _operand(nodes: Nodes, tensor: str, position: int = 0) -> str:
 
 
 def _is_share(nodes: Nodes, part: str, whole: str) -> bool:
-    """Whether the one is an exponential and the other the sum of these."""
-    return _made_by(nodes, part, "exp") and _made_by(nodes, whole, "reducesum") and _operand(nodes, whole) == part
+    """Whether the one is numbers and the other the sum of these."""
+    return _made_by(nodes, whole, "reducel1", "reducesum") and _operand(nodes, whole) == part
 
 
 def _is_quotient(nodes: Nodes, part: str, inverse: str) -> bool:

@@ -15,10 +15,14 @@ SCALE = [
     ("zero", np.uint8(0)),
     ("all", np.array([0, -1])),
     ("axis", np.array([1])),
+    ("order", np.array([3, 2, 1, 0])),
+    ("last", np.array(1)),
+    ("four", np.array([1, 4])),
     *((name, np.float32(number)) for name, number in (("one", 1), ("half", 0.5), ("three", 3), ("small", 1e-6))),
 ]
 SOFTMAX = ("Softmax", "x", "s", {})
 ENSEMBLE = [SOFTMAX, ("Neg", "x", "n", {}), ("Softmax", "n", "u", {})]
+STACKED = [("Unsqueeze", "s axis", "v", {}), ("Unsqueeze", "u axis", "w", {}), ("Concat", "v w", "c", {"axis": 1})]
 QUANTISED = [SOFTMAX, ("QuantizeLinear", "s scale zero", "q", {}), ("DequantizeLinear", "q scale zero", "y", {})]
 SEVERAL = [("ReduceMax", "x", "m", {"axes": [1]}), ("Sub", "x m", "d", {}), ("Exp", "d", "e", {}),
            ("ReduceSum", "e axis", "t", {})]  # fmt: skip
@@ -43,6 +47,16 @@ SEVERAL = [("ReduceMax", "x", "m", {"axes": [1]}), ("Sub", "x m", "d", {}), ("Ex
         [*ENSEMBLE, ("Sum", "s u s", "a", {}), ("Div", "a three", "y", {})],
         [("Sigmoid", "x", "p", {}), ("Sub", "one p", "r", {}), ("Concat", "r p", "y", {"axis": 1})],
         [("ReduceLogSumExp", "x", "l", {"axes": [1]}), ("Sub", "x l", "d", {}), ("Exp", "d", "y", {})],
+        [SOFTMAX, ("Add", "s small", "y", {})],
+        [SOFTMAX, ("Max", "small s", "y", {})],
+        [SOFTMAX, ("Gather", "s order", "y", {"axis": 1})],
+        [*ENSEMBLE, *STACKED, ("ReduceMean", "c", "y", {"axes": [1], "keepdims": 0})],
+        [
+            ("Relu", "x", "e", {}),
+            ("ReduceL1", "e", "t", {"axes": [1]}),
+            ("Expand", "t four", "b", {}),
+            ("Div", "e b", "y", {}),
+        ],
     ],
     ids=lambda nodes: "-".join(node[0] for node in nodes),
 )
@@ -61,6 +75,10 @@ def test_a_softmax_is_found(chain, nodes):
         [("Sigmoid", "x", "y", {})],
         [*SEVERAL, ("Div", "d t", "y", {})],
         [*ENSEMBLE, ("Add", "s u", "y", {})],
+        [SOFTMAX, ("Add", "s s", "y", {})],
+        [*ENSEMBLE, ("Max", "s u", "y", {})],
+        [*ENSEMBLE, ("Concat", "s u", "y", {"axis": 1})],
+        [SOFTMAX, ("Add", "s half", "y", {})],
         [*ENSEMBLE, ("Add", "s x", "a", {}), ("Mul", "half a", "y", {})],
         [SOFTMAX, ("Mul", "s three", "y", {})],
         [SOFTMAX, ("Div", "one s", "y", {})],
@@ -93,3 +111,15 @@ def test_a_sigmoid_counts_for_one_number(chain, nodes):
     read = OnnxGraph(data)
     assert are_probabilities(read.nodes, read.kinds, "y", one=True)
     assert not are_probabilities(read.nodes, read.kinds, "y", one=False)
+
+
+@pytest.mark.parametrize("tail", [[], [("Sub", "one p", "y", {})]], ids=["second", "rest"])
+def test_one_of_two_classes_of_a_softmax_is_a_probability(chain, tail):
+    taken = ("Gather", "s last", "p" if tail else "y", {"axis": 1})
+    read = OnnxGraph(chain(SOFTMAX, taken, *tail, shape=("n", 2), constants=SCALE))
+    assert are_probabilities(read.nodes, read.kinds, "y", one=True)
+
+
+def test_what_a_logit_lacks_to_1_is_none(chain):
+    read = OnnxGraph(chain(("Sub", "one x", "y", {}), shape=("n", 1), constants=SCALE))
+    assert not are_probabilities(read.nodes, read.kinds, "y", one=True)
