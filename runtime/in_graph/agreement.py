@@ -21,6 +21,7 @@ _OPEN = 64  # stands for a size of the input that the model leaves open
 def trial_frames(known: builder.Model, inputs: Sequence[Input]) -> list[Any]:
     """Random batches of the model's types and shapes, and for each input of floats one that holds NaN there.
 
+    Integers of 32 and 64 bits are 0 or 1: they may be indices, of which others may not be there.
     inputs: with the shape of one sample. A batch is an array, of several inputs a tuple of arrays.
     """
     rng = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def _values(rng: np.random.Generator, form: tuple[tuple[int, ...], np.dtype], *,
     shape, dtype = form
     if dtype.kind == "f":
         return (rng.standard_normal(shape) if normal else rng.random(shape)).astype(dtype)
-    largest = 1 if dtype.kind == "b" else min(np.iinfo(dtype).max, 255)
+    largest = 1 if dtype.kind == "b" or dtype.itemsize >= 4 else min(np.iinfo(dtype).max, 255)
     return rng.integers(0, largest, shape, endpoint=True).astype(dtype)
 
 

@@ -114,13 +114,14 @@ class InputsCheck:
     """Judges frames of several inputs, a `FrameCheck` of each.
 
     Form and finiteness are asked of every input. A picture or map, an input with two axes or more that are longer than
-    1, must also have two colours and change; a state vector may stand still. frozen: for any one of the pictures.
+    1, must also have two colours and change; a state vector or a mask of bools may stand still. frozen: for any one of
+    the pictures.
     The reason names the inputs. Raises ValueError where `frozen` finds no picture, and what `FrameCheck` raises.
     """
 
     def __init__(self, inputs: Sequence[Input], frozen: int | None = None) -> None:
         self._inputs = tuple(inputs)
-        pictures = {one.name for one in inputs if sum(size != 1 for size in one.shape) >= 2}
+        pictures = {one.name for one in inputs if one.dtype != "bool" and sum(size != 1 for size in one.shape) >= 2}
         if frozen is not None and not pictures:
             raise ValueError("expected frozen for a network that takes a picture or a map, got one of vectors alone")
         self.checks = tuple(
@@ -163,13 +164,17 @@ def frame_check_of(inputs: Sequence[Input], frozen: int | None) -> FrameCheck | 
 
 
 def noise_for(inputs: Sequence[Input], seed: int = 0) -> Any:
-    """A frame of noise, with 1 for sizes left open: uniform in [0, 1), of bytes for integers."""
+    """A frame of noise, with 1 for sizes left open: uniform in [0, 1), of bytes for integers.
+
+    Those of 32 and 64 bits are 0: they may be indices, of which only the first is sure to be there.
+    """
     rng = np.random.default_rng(seed)
     parts = []
     for one in inputs:
         noise = rng.random(tuple(1 if size is None else size for size in one.shape), np.float32)
         dtype = np.dtype(one.dtype)
-        parts.append((np.asarray(noise) * 255).astype(dtype) if dtype.kind in "iu" else np.asarray(noise).astype(dtype))
+        largest = 1 if dtype.kind not in "iu" else 255 if dtype.itemsize < 4 else 0
+        parts.append((np.asarray(noise) * np.float32(largest)).astype(dtype))
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
@@ -179,7 +184,12 @@ def batch_of_one(frame: Any) -> Any:
 
 
 def as_array(frame: Any) -> Any:
-    """A torch tensor as an array: a view of one on the CPU, a copy of any other. All else as it is."""
+    """A torch tensor as an array: a view of one on the CPU, a copy of any other. A number of numpy too; else as it is.
+
+    Such a number is what an array (n,) gives for a frame, the speed of a vehicle for one.
+    """
+    if isinstance(frame, np.generic):
+        return np.asarray(frame)
     torch = sys.modules.get("torch")
     try:
         return frame.detach().cpu().numpy() if torch is not None and isinstance(frame, torch.Tensor) else frame

@@ -19,6 +19,7 @@ _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
+    "tensor(bool)": "bool",
     **{f"tensor({kind})": kind for kind in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")},
 }
 _CHANNELS, _SIDE = (1, 3, 4), 8  # of what looks like a picture
@@ -96,15 +97,15 @@ class Entries(NamedTuple):
 def entries(session: Any, asked: InputShape | None, batch_axis: bool | None) -> Entries:
     """The inputs of a session. asked: see `OnnxNetwork`.
 
-    Raises ValueError for inputs that are no tensors of numbers, whose batch sizes differ, or of which nobody can tell
-    whether they have a batch axis, and for a shape asked that does not fit.
+    Raises ValueError for inputs that are no tensors of numbers or bools, whose batch sizes differ, or of which nobody
+    can tell whether they have a batch axis, and for a shape asked that does not fit.
     """
     values = session.get_inputs()
     if not values:
         raise ValueError("expected a model with an input that changes with the frame, got none; feed one less")
     for value in values:
         if value.type not in _DTYPES:
-            raise ValueError(f"expected input {value.name!r} to be a tensor of numbers, got {value.type}")
+            raise ValueError(f"expected input {value.name!r} to be a tensor of numbers or bools, got {value.type}")
     declared = [tuple(value.shape) for value in values]
     wanted = _wanted([value.name for value in values], asked)
     has_batch = _has_batch(values, declared, wanted) if batch_axis is None else batch_axis

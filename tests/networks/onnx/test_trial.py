@@ -138,6 +138,15 @@ def test_a_fixed_batch_of_one_keeps_the_frame_where_the_file_says_nothing(graph)
     assert network.unbatched(network.run(np.ones((1, 2, 3), np.float32))).shape == (6,)
 
 
+def test_a_mask_of_bools_is_an_input_as_any(chain):
+    network = OnnxNetwork(chain(("Cast", "x", "f", {"to": 1}), ("Relu", "f", "y", {}), dtype=bool), taps="y")
+    mask = np.array([[True, False, True, True]])
+    assert network.dtype == "bool"
+    np.testing.assert_array_equal(network.buffered(1).observe(mask).output, mask.astype(np.float32))
+    with pytest.raises(TypeError, match="expected a batch of dtype bool, got uint8"):
+        network.run(mask.astype(np.uint8))
+
+
 def test_initializers_among_the_inputs_are_no_inputs(model, images):
     made = onnx.load_from_string(model())
     made.graph.input.append(helper.make_tensor_value_info("b4", onnx.TensorProto.FLOAT, (10,)))
@@ -153,7 +162,11 @@ def test_initializers_among_the_inputs_are_no_inputs(model, images):
             r"an input of shape \(2, 4\), got",
         ),
         (("Relu", "x", "y", {}), {"shape": ("n",)}, r"expected input 'x' of shape \(batch, \.\.\.\), got \('n',\)"),
-        (("Not", "x", "y", {}), {"dtype": bool}, r"expected input 'x' to be a tensor of numbers, got tensor\(bool\)"),
+        (
+            ("Identity", "x", "y", {}),
+            {"dtype": object},
+            r"expected input 'x' to be a tensor of numbers or bools, got tensor\(string\)",
+        ),
     ],
 )
 def test_models_that_cannot_be_run_on_batches_are_refused(chain, node, options, message):

@@ -43,4 +43,5 @@ def test_trial_frames_have_the_shape_of_the_model_and_one_is_broken(batch, rows)
         Model((), batch, None), [Input("x", (2, 3)), Input("i", (4,), "int64"), Input("y", ())]
     )
     assert [[part.shape for part in frames] for frames in pair] == [[(rows, 2, 3), (rows, 4), (rows,)]] * 4
+    assert all(set(np.unique(frames[1])) <= {0, 1} for frames in pair)  # they may be indices
     assert [[np.isnan(part).sum() for part in frames] for frames in pair] == [[0, 0, 0]] * 2 + [[1, 0, 0], [0, 0, 1]]

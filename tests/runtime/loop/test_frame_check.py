@@ -172,6 +172,15 @@ def test_what_is_no_tensor_stays_as_it_is(other):
     assert as_array(other) is other
 
 
+def test_a_number_of_an_array_of_many_is_one_frame_of_them():
+    speeds = np.arange(3, dtype=np.float32)
+    check = frame_check_of((INPUTS[0], Input("speed", ())), None)
+    frame = check.taken((picture(), speeds[1]))
+    assert type(frame[1]) is np.ndarray
+    assert check.judge(frame) == (Status.OK, "", True)
+    assert check.judge((picture(), np.float64(1)))[1] == "input speed: expected a frame of dtype float32, got float64"
+
+
 def test_a_tensor_elsewhere_is_copied():
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
@@ -254,6 +263,12 @@ def test_frozen_needs_a_picture_where_there_are_several_inputs():
     assert isinstance(frame_check_of(INPUTS[:1], frozen=2), FrameCheck)
 
 
+def test_a_mask_may_be_of_one_value_and_stand_still():
+    check = frame_check_of((INPUTS[0], Input("mask", (8, 6), "bool")), frozen=2)
+    for seed in range(3):
+        assert check.judge((picture(seed=seed), np.zeros((8, 6), bool))) == (Status.OK, "", True)
+
+
 def test_tensors_and_one_named_input_become_arrays():
     torch = pytest.importorskip("torch")
     frame = frame_check_of(INPUTS, None).taken(whole(camera=torch.ones(3, 8, 6)))
@@ -270,4 +285,7 @@ def test_noise_fits_every_input():
         ((3, 8, 6), "float32"), ((4,), "float64"), ((1, 4), "float32"), ((2,), "bool"), ((1, 2), "uint8"),
         ((), "float32"),
     ]  # fmt: skip
+    indices = noise_for([Input("words", (3,), "int64")])
+    assert indices.dtype == np.int64
+    assert not indices.any()
     np.testing.assert_array_equal(noise_for(INPUTS[:1]), np.random.default_rng(0).random((3, 8, 6), np.float32))
