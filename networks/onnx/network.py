@@ -123,6 +123,7 @@ class OnnxNetwork(Network):
         self.input_shape: tuple[int | None, ...] = trial.shape
         self.dtype = trial.inputs[0].dtype
         self._whole, self._bare = trial.whole, trial.bare
+        self._counted = not graph.counted.isdisjoint(graph.outputs)  # a file may declare any shape for them
         self._names = [one.name for one in trial.inputs]
         self._usual = np.dtype(self.dtype), self.input_shape if len(trial.inputs) == 1 else None
 
@@ -209,7 +210,8 @@ class OnnxNetwork(Network):
         """
         self._refuse_varying()
         read = {*self._fetched[len(self._outputs) :], *(tap.name for tap in self.taps), self.scores_output}
-        if not shapes_are_fixed(self._check_open(), read) and self._buffered is None:
+        fixed = not self._counted and shapes_are_fixed(self._check_open(), read)
+        if not fixed and self._buffered is None:
             raise ValueError("expected outputs of one shape for a buffer, got a graph that leaves it open")
         return self._bound(size)
 

@@ -14,6 +14,7 @@ from ...monitor import Monitor, Status, Verdict
 from ...monitor.judge import Judge
 from ...networks import Network
 from ...networks.inputs import parts_of, together
+from ...networks.recurrent.outputs import is_batched
 from .frame_check import noise_for
 from .history import History, restated, words
 
@@ -137,7 +138,12 @@ class Together:
         network = self._monitor.network
         try:
             with lock_of(network):
-                alone = [_own(network.unbatched(network.run(stacked([frame], network)))) for frame in frames]
+                alone = []
+                for frame in frames:
+                    output = network.run(stacked([frame], network))
+                    if not is_batched(output, network.unbatched(output)):  # as many rows as frames would be chance
+                        return False
+                    alone.append(_own(network.unbatched(output)))
                 for n in range(2, len(frames) + 1):
                     output = network.run(stacked(frames[:n], network))
                     if not has_rows(output, n):

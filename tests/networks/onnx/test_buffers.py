@@ -200,6 +200,15 @@ def test_an_output_that_is_not_read_is_asked_for_its_shape():
         network.buffered(1)
 
 
+def test_an_output_of_what_is_found_is_not_bound_whatever_shape_the_file_declares(chain):
+    nodes = [("Relu", "x", "r", {}), ("NonZero", "r", "z", {}), ("Transpose", "z", "y", {})]
+    made = onnx.load_from_string(chain(*nodes))
+    made.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", onnx.TensorProto.INT64, ("n", 2)))
+    network = OnnxNetwork(made.SerializeToString(), taps="r")
+    with pytest.raises(ValueError, match="expected outputs of one shape for a buffer"):
+        network.buffered(1)
+
+
 def test_a_tap_whose_shape_changes_with_the_frame_is_an_error_where_it_changes(images):
     network = OnnxNetwork(reshaped(cut=True), taps="cut:pixel", exact=True, layouts={"cut": "NLC"})
     own = network.buffered(1)

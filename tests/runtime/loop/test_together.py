@@ -152,6 +152,15 @@ def test_where_a_batch_says_something_else_frames_run_one_by_one(output):
     np.testing.assert_array_equal(found["left"][0], np.squeeze(output(network._network.run(CLEAN[None]))))
 
 
+def test_as_many_rows_as_frames_by_chance_make_no_batch():
+    network = Shown(small())
+    network.unbatched = lambda output: output  # rows of what was found, here one in each frame
+    watching = guard(calibrated(network), streams=("left", "right"))
+    network.sizes.clear()
+    watching.many({"left": CLEAN, "right": OTHER})
+    assert network.sizes == [1, 1]
+
+
 def test_outputs_that_lose_their_rows_later_are_faults_and_end_the_batches():
     lost = []
     watching, network = shown(output=lambda output: output[:1] if lost else output)
