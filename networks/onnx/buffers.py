@@ -38,7 +38,7 @@ class Buffers:
         rng = np.random.default_rng(0)
         other = {name: rng.uniform(0, 2, zeros.shape).astype(zeros.dtype) for name, zeros in frames.items()}
         first, second = (
-            session.run(list(outputs), {name: array if batch_axis else array[0] for name, array in feeds.items()})
+            session.run(list(outputs), {name: array if batch_axis else array[0, ...] for name, array in feeds.items()})
             for feeds in (frames, other)
         )
         for output, value, again in zip(outputs, first, second, strict=True):
@@ -82,7 +82,7 @@ class _Entry:
         if not array.flags.c_contiguous:
             self._zeros[...] = array
             array = self._zeros
-        self._bind(self._wrap(array if self._batch_axis else array[0]))
+        self._bind(self._wrap(array if self._batch_axis else array[0, ...]))
 
 
 def _room_for(values: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -288,7 +288,7 @@ class OnnxNetwork(Network):
         frames = range(len(parts[0]))
         if self.batch_axis:
             return [self._run(names, [part[i : i + 1] for part in parts]) for i in frames]
-        return [self._run(names, [part[i] for part in parts]) for i in frames]
+        return [self._run(names, [part[i, ...] for part in parts]) for i in frames]
 
     def _run(self, names: list[str], parts: Sequence[np.ndarray]) -> list[Any]:
         """The values of one run, or of pieces of the batch size that the model fixes."""

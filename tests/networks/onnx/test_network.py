@@ -431,6 +431,17 @@ def test_a_graph_of_one_row_of_numbers(graph):
     assert network.run(rows[:1]) == 5
 
 
+def test_a_graph_without_a_batch_axis_takes_single_numbers_too(graph):
+    data = graph(
+        [("Relu", "x", "r", {}), ("Mul", "r s", "y", {})], {"x": (np.float32, (3,)), "s": (np.float32, ())}, {"y": (3,)}
+    )
+    network = OnnxNetwork(data, taps="r", batch_axis=False)
+    rows, numbers = np.float32([[1, -2, 3], [4, 5, -6]]), np.float32([2, 3])
+    np.testing.assert_array_equal(network.run((rows, numbers)), [[2, 0, 6], [12, 15, 0]])
+    own = network.buffered(1)
+    np.testing.assert_array_equal(own.observe((rows[1:], numbers[1:])).output, [12, 15, 0])
+
+
 SCORES = {
     "one logit": ([("MatMul", "f d", "y", {})], ("n", 1), lambda y: np.stack([0 * y, y], 1), "logits"),
     "one logit of no axis": (
