@@ -26,10 +26,12 @@ from .files import check_external, fingerprint, read_model
 from .half_precision import may_round, warn_of_rounding
 from .reading.entries import InputShape, checked
 from .reading.graph import OnnxGraph
-from .reading.probabilities import are_probabilities
+from .reading.probabilities import are_probabilities, is_out_of_sight
 from .readout import neurons_out
 from .session import Runtime
 from .trial import TrialRun, try_out
+
+_SUM_OFF = 1e-3  # of probabilities, by rounding
 
 
 class OnnxNetwork(Network):
@@ -130,12 +132,14 @@ class OnnxNetwork(Network):
         name = _pick(graph.outputs, scores_output)
         if scores_output is None and len(graph.outputs) > 1 and classes == "auto":
             classes = None
+        if scores_output is not None and classes == "auto" and trial.tensors[name].obstacle:
+            raise ValueError(f"scores_output {name!r}: {trial.tensors[name].obstacle}; name a tensor, or classes=None")
         self._map_axis = _map_axis(graph, trial, name)
         self.classes, self.map_classes = trial.count_classes(name, classes, self._map_axis)
         self.scores_output: str | None = None if self.map_classes is None else name
         self.score_shape = trial.tensors[name].shape[1:]
         """The shape of the class scores of a frame, as the graph has them."""
-        self.scores = _kind_of_scores(graph, trial, name, self.classes) if scores == "auto" else scores
+        self.scores = self._kind_of_scores(runtime, graph, folder, trial, name) if scores == "auto" else scores
         candidates = with_layouts(candidates_of(graph, trial, name, self.classes), layouts)
         warn_of_undecided(candidates, selectors)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
@@ -316,6 +320,19 @@ class OnnxNetwork(Network):
             return (batch,)
         return checked(batch, self._inputs)
 
+    def _kind_of_scores(
+        self, runtime: Runtime, graph: OnnxGraph, folder: Path | None, trial: TrialRun, scores: str
+    ) -> str:
+        """The kind of the class scores by the graph; where it does not show what makes them, by those of noise."""
+        one = self.classes == 2 and set(self.score_shape) <= {1}
+        if are_probabilities(graph.nodes, graph.kinds, scores, one=one):
+            return PROBABILITIES
+        if self.classes is None or one or not is_out_of_sight(graph.nodes, scores):
+            return LOGITS
+        (values,) = runtime.run(runtime.session(graph.with_outputs(()), folder), [scores], trial.noise())
+        rows = values.reshape(-1, self.classes).astype(np.float64)
+        return PROBABILITIES if rows.min() >= 0 and np.allclose(rows.sum(1), 1, atol=_SUM_OFF) else LOGITS
+
     def _check_open(self) -> Any:
         if self._session is None:
             raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
@@ -337,11 +354,6 @@ def _map_axis(graph: OnnxGraph, trial: TrialRun, scores: str) -> int:
     if axis is not None and axis >= 0 and scores in trial.bare:
         axis += 1
     return axis or 1
-
-
-def _kind_of_scores(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int | None) -> str:
-    one = classes == 2 and set(trial.tensors[scores].shape[1:]) <= {1}
-    return PROBABILITIES if are_probabilities(graph.nodes, graph.kinds, scores, one=one) else LOGITS
 
 
 def _padded(piece: np.ndarray, size: int) -> np.ndarray:

@@ -35,6 +35,13 @@ def are_probabilities(nodes: Nodes, kinds: Mapping[str, str], tensor: str, *, on
     return whole is not None and math.isclose(whole, 1, abs_tol=1e-3)
 
 
+def is_out_of_sight(nodes: Nodes, tensor: str) -> bool:
+    """Whether a tensor comes out of a local function, a subgraph or an operator that is not a standard one."""
+    node = nodes.producers.get(_source(nodes, tensor))
+    standard = "", "ai.onnx", "com.microsoft"
+    return node is not None and (node.domain not in standard or operator(node) in ("if", "loop", "scan"))
+
+
 def _chain(nodes: Nodes, tensor: str) -> list[str]:
     """A tensor, and those before it that hold numbers of the same kind."""
     chain = [tensor]

@@ -517,3 +517,28 @@ def test_a_softmax_in_eight_bits_gives_probabilities(chain):
     assert OnnxNetwork(data, taps="@output", scores="logits").scores == "logits"
     with pytest.raises(ValueError, match="expected scores 'auto', 'logits', 'probabilities', got 'softmax'"):
         OnnxNetwork(data, taps="@output", scores="softmax")
+
+
+def in_a_function(kind):
+    """Scores (n, 3) behind a local function that is one operator."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Last", ["r"], ["y"], domain="own")]
+    last = helper.make_function("own", "Last", ["a"], ["b"], [helper.make_node(kind, ["a"], ["b"])], opsets[:1])
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ("n", 3)) for name in "xy"]
+    graph = helper.make_graph(nodes, "test", values[:1], values[1:])
+    return helper.make_model(graph, opset_imports=opsets, functions=[last], ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize(("kind", "scores"), [("Softmax", "probabilities"), ("Sigmoid", "logits"), ("Neg", "logits")])
+def test_scores_of_a_function_are_told_by_their_values(kind, scores):
+    assert OnnxNetwork(in_a_function(kind), taps="r").scores == scores
+
+
+def test_scores_that_are_no_tensor_are_refused_where_they_are_named(graph):
+    nodes = [("Relu", "x", "r", {}), ("SplitToSequence", "r", "y", {})]
+    made = onnx.load_from_string(graph(nodes, {"x": (np.float32, ("n", 4))}, {"y": ()}))
+    sequence = helper.make_tensor_sequence_value_info("y", onnx.TensorProto.FLOAT, None)
+    made.graph.output[0].CopyFrom(sequence)
+    assert OnnxNetwork(made.SerializeToString(), taps="r").classes is None
+    with pytest.raises(ValueError, match="scores_output 'y': expected a tensor, got list; name a tensor, or classes="):
+        OnnxNetwork(made.SerializeToString(), taps="r", scores_output="y")

@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 
 from outrider.networks.onnx.reading.graph import OnnxGraph  # noqa: E402
-from outrider.networks.onnx.reading.probabilities import are_probabilities  # noqa: E402
+from outrider.networks.onnx.reading.probabilities import are_probabilities, is_out_of_sight  # noqa: E402
 
 SCALE = [
     ("scale", np.float32(1 / 256)),
@@ -123,3 +123,12 @@ def test_one_of_two_classes_of_a_softmax_is_a_probability(chain, tail):
 def test_what_a_logit_lacks_to_1_is_none(chain):
     read = OnnxGraph(chain(("Sub", "one x", "y", {}), shape=("n", 1), constants=SCALE))
     assert not are_probabilities(read.nodes, read.kinds, "y", one=True)
+
+
+@pytest.mark.parametrize(("name", "value"), [("domain", "own"), ("op_type", "Loop"), ("op_type", "If")])
+def test_what_is_made_in_a_function_or_a_subgraph_is_out_of_sight(chain, name, value):
+    read = OnnxGraph(chain(("Relu", "x", "r", {}), ("Softmax", "r", "s", {}), ("Identity", "s", "y", {})))
+    assert not is_out_of_sight(read.nodes, "y")
+    assert not is_out_of_sight(read.nodes, "x")
+    setattr(read.nodes.producers["s"], name, value)
+    assert is_out_of_sight(read.nodes, "y")
