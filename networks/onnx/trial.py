@@ -166,7 +166,8 @@ def _whole(runtime: Runtime, session: Any, graph: OnnxGraph, trial: TrialRun) ->
     declared = {name: graph.first_sizes[name] or inferred[name] for name in outputs}
     for name in set(outputs) - found if trial.fixed in (None, 1) else ():
         told, sized = declared[name], _SIZED_BY_VALUES if trial.fixed == 1 else _DETECTIONS
-        if told not in batch and ((trial.fixed == 1 and told is not None) or _is_behind(graph.nodes, name, sized)):
+        tells = told is not None and trial.fixed == 1 and trial.entries.batch_axis
+        if told not in batch and (tells or _is_behind(graph.nodes, name, sized)):
             found.add(name)
     return frozenset(found)
 

@@ -202,7 +202,7 @@ def test_a_graph_whose_states_begin_with_the_layers_takes_one_frame():
     info = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node(op, taken.split(), [given]) for op, taken, given in nodes], "test",
-        [info("x", 1, ("n", 4)), info("h_in", 1, (2, "n", 4))], [info("y", 1, ("n", 4)), info("h_out", 1, (2, "n", 4))],
+        [info("x", 1, ("n", 4)), info("h_in", 1, (2, "n", 4))], [info("y", 1, ("m", 4)), info("h_out", 1, (2, "n", 4))],
         [onnx.numpy_helper.from_array(weights, "w")],
     )  # fmt: skip
     opset = [onnx.helper.make_opsetid("", 17)]
@@ -210,7 +210,9 @@ def test_a_graph_whose_states_begin_with_the_layers_takes_one_frame():
     with pytest.raises(ValueError, match="say batch_axis=False"):
         OnnxNetwork(model)
     shapes = {"x": (1, 4), "h_in": (2, 1, 4)}
-    network = as_network(model, states=STATES, taps="auto", batch_axis=False, input_shape=shapes)
+    options = {"batch_axis": False, "input_shape": shapes, "scores_output": "y"}
+    network = as_network(model, states=STATES, taps="auto", **options)
+    assert network.classes == 4
     frames = np.random.default_rng(1).normal(size=(3, 1, 4)).astype(np.float32)
     state = np.zeros((2, 1, 4), np.float32)
     for frame, (y, h_out) in zip(frames, network.run(frames), strict=True):
