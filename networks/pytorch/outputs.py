@@ -14,8 +14,10 @@ from .reading.functions import name_of
 from .reading.tracer import Call, Key
 
 _MOVING = frozenset(("view", "reshape", "flatten", "squeeze", "unsqueeze", "float", "double", "to", "contiguous",
-    "type", "dequantize", "clone", "detach", "getitem"))  # fmt: skip
-_SUM_OFF = 2e-2  # of probabilities that were rounded to eight bits
+    "type", "dequantize", "clone", "detach", "getitem", "clamp", "clip"))  # fmt: skip
+_MIXING = frozenset(("add", "cat", "div", "mean", "stack", "sum", "truediv"))
+"""Functions that make probabilities of some values, or of probabilities; the rows of the trial run tell."""
+_SUM_OFF, _ROUNDED = 2e-2, 1e-3  # of probabilities that were rounded to eight bits, and as floats
 
 
 def scores_of(output: Any, key: int | str) -> tuple[tuple[int, ...] | str, bool]:
@@ -75,16 +77,19 @@ def kind_of_scores(scores: Tensor, calls: Sequence[Call], classes: int) -> str:
         name = name_of(call.of)
         if name == "softmax" or (name in ("sigmoid", "hardsigmoid") and _is_column(scores)):
             return PROBABILITIES
-        if name not in _MOVING or not call.inputs:
+        if name in _MIXING:
+            return _kind_of_rows(scores, classes, _ROUNDED)
+        if (name not in _MOVING and not (name == "rsub" and _is_column(scores))) or not call.inputs:
             return LOGITS
         key = call.inputs[0].key
+    return _kind_of_rows(scores, classes, _SUM_OFF)
+
+
+def _kind_of_rows(scores: Tensor, classes: int, off: float) -> str:
     rows = scores.detach().float().reshape(len(scores), -1)
     sums = (rows.sum(1) - 1).abs()
-    return (
-        PROBABILITIES
-        if classes > 1 < rows.shape[1] and bool((rows >= 0).all() and (sums <= _SUM_OFF).all())
-        else LOGITS
-    )
+    shares = classes > 1 < rows.shape[1] and bool((rows >= 0).all() and (sums <= off).all())
+    return PROBABILITIES if shares else LOGITS
 
 
 def _is_column(scores: Tensor) -> bool:

@@ -93,3 +93,39 @@ def test_classes(module, classes, expected):
 def test_classes_that_do_not_fit_are_refused(classes, message):
     with pytest.raises(ValueError, match=message):
         TorchNetwork(conv_net(), SHAPE, classes=classes)
+
+
+class Ending(nn.Module):
+    """Scores of a linear layer of 4 numbers behind a ReLU, ended by a function."""
+
+    def __init__(self, end, classes):
+        super().__init__()
+        self.relu, self.last, self.end = nn.ReLU(), nn.Linear(4, classes), end
+
+    def forward(self, x):
+        return self.end(self.last(self.relu(x)))
+
+
+def _two_heads(z):
+    return torch.stack([z.softmax(1), (2 * z).softmax(1)]).mean(0)
+
+
+@pytest.mark.parametrize(
+    ("end", "outputs", "scores"),
+    [
+        (lambda z: 1 - z.sigmoid(), 1, "probabilities"),
+        (lambda z: z.sigmoid().clamp(1e-6, 1), 1, "probabilities"),
+        (lambda z: z.softmax(1)[:, 1], 2, "probabilities"),
+        (lambda z: z.softmax(1) + 1e-7, 2, "probabilities"),
+        (lambda z: z.softmax(1).clamp(1e-7, 1), 2, "probabilities"),
+        (_two_heads, 2, "probabilities"),
+        (lambda z: z.exp() / z.exp().sum(1, keepdim=True), 2, "probabilities"),
+        (lambda z: 1 - z, 1, "logits"),
+        (lambda z: z.clamp(-5, 5) / 2 + 1, 2, "logits"),
+        (lambda z: z.softmax(1) + 0.5, 2, "logits"),
+    ],
+)  # fmt: skip
+def test_probabilities_are_known_behind_what_changes_their_numbers(end, outputs, scores):
+    torch.manual_seed(0)
+    network = TorchNetwork(Ending(end, outputs).eval(), input_shape=(4,), classes=2)
+    assert network.scores == scores
