@@ -46,8 +46,9 @@ class OnnxNetwork(Network):
     network without classes, 2 also for an output of one number a frame, or ``pixel`` where the scores are a map (batch,
     classes, height, width), also with its axes in another order that the graph tells. scores_output: index or name of
     the output with the class scores; a model with several outputs has classes only where one of them is named so.
-    scores: ``logits``, ``probabilities``, or ``auto``: probabilities where they come out of a softmax, or the one
-    number of two classes out of a sigmoid. threads: inside one operator; they do not spin.
+    scores: ``logits``, ``probabilities``, or ``auto``: probabilities where a softmax or a division by their sum makes
+    them, or a sigmoid the one number of two classes; those of a local function or a subgraph where rows of noise sum to
+    1. threads: inside one operator; they do not spin.
 
     Every input whose value is not in `feeds` changes with the frame: a batch of several inputs is a tuple of arrays in
     the order of `inputs`, or a mapping by their names, each of the input's own dtype. feeds: values that are the same
