@@ -3,87 +3,104 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from torch import nn
 
-_KEY = "outrider"
-
 Hooks = OrderedDict[Any, Any]
+
+_TURN = Lock()  # several threads may watch one module: their hooks go on and come off one after the other
 
 
 class Attachment:
     """Hooks on several modules, behind those that they have.
 
     The dictionaries of a module stay as they are: others take their place while it is watched, so that a run in another
-    thread goes on in those that it began with. Hooks that somebody adds meanwhile stay on it, but their handles cannot
-    take them off.
+    thread goes on in those that it began with. Several attachments may be on a module at a time, and come off in any
+    order; a hook may be called until the last is off. Hooks that somebody adds meanwhile stay on it, but their handles
+    cannot take them off.
     """
 
     def __init__(self) -> None:
-        self._points: list[tuple[dict[str, Any], str, Hooks]] = []
-        self._own: list[tuple[Hooks, Hooks]] = []
+        self._points: list[tuple[dict[str, Any], str, Any]] = []
+        self._alone: list[_Layer] = []
+        self._layers: list[_Layer] = []
 
     def add(self, part: nn.Module, after: Hook, before: Hook | None = None) -> None:
         """Call `after` with a module, its arguments and its output, and `before` with the first two.
 
         With `before`, `after` is called too where the module raises, with None for an output.
         """
-        attributes = vars(part)
-        self._points.append((attributes, "_forward_hooks", OrderedDict({_KEY: after})))
+        points = [("_forward_hooks", after)]
         if before is not None:
-            self._points.append((attributes, "_forward_pre_hooks", OrderedDict({_KEY: before})))
-            self._points.append((attributes, "_forward_hooks_always_called", OrderedDict({_KEY: True})))
+            points += [("_forward_pre_hooks", before), ("_forward_hooks_always_called", after)]
+        self._points += ((vars(part), where, hook) for where, hook in points)
+        self._alone += (_Layer({self: hook}) for _, hook in points)
 
     def on(self) -> None:
         """Put the hooks on; one call of `off` must follow."""
-        keep = self._own.append
-        for attributes, where, alone in self._points:
-            own = attributes[where]
-            ours = OrderedDict([*own.items(), *alone.items()]) if own else alone
-            keep((own, ours))
-            attributes[where] = ours
+        keep = self._layers.append
+        with _TURN:
+            for (attributes, where, hook), alone in zip(self._points, self._alone, strict=True):
+                below = attributes[where]
+                layer = _Layer({**below, self: hook}) if below else alone
+                layer.below = below
+                keep(layer)
+                attributes[where] = layer
 
     def off(self) -> None:
         """Give the modules their own dictionaries back, with the hooks that were added meanwhile."""
-        for (attributes, where, alone), (own, ours) in zip(self._points, self._own):  # noqa: B905 - `on` may be cut short
-            there = attributes[where]
-            if there is ours:
-                attributes[where] = own
-            if len(ours) != len(own) + 1 or there is not ours:
-                self._sort_out(alone, own, there)
-        self._own.clear()
+        with _TURN:
+            for i, layer in enumerate(self._layers):  # as many as there are points, if `on` was not cut short
+                attributes, where, hook = self._points[i]
+                top = attributes[where]
+                if top is layer:
+                    attributes[where] = layer.below
+                else:
+                    _take_out(layer, top)
+                if len(layer) != len(layer.first):
+                    _hand_down(layer)
+                    self._alone[i] = _Layer({self: hook})
+            self._layers.clear()
 
-    @staticmethod
-    def _sort_out(alone: Hooks, own: Hooks, there: Hooks) -> None:
-        """Take our hook out of a dictionary that was changed meanwhile, and what was added to ours into its own."""
-        hook = there.pop(_KEY, None)
-        if there is not own:
-            own.update((key, value) for key, value in there.items() if key not in own)
-        if hook is not None:
-            alone.clear()
-            alone[_KEY] = hook
+
+class _Layer(Hooks):
+    """Hooks that stand in for those `below`. first: the keys that it began with. A copy is an ordinary dictionary."""
+
+    __slots__ = ("below", "first")
+    below: Hooks
+    first: frozenset[Any]
+
+    def __init__(self, hooks: dict[Any, Any]) -> None:
+        super().__init__(hooks)
+        self.first = frozenset(hooks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = [(key, hook) for key, hook in self.items() if not isinstance(key, Attachment)]
+        return OrderedDict, (), None, None, iter(own)
+
+
+def _take_out(layer: _Layer, top: Hooks) -> None:
+    """Close the gap that a layer leaves among those above it, if it is there at all."""
+    while isinstance(top, _Layer):
+        if top.below is layer:
+            top.below = layer.below
+            return
+        top = top.below
+
+
+def _hand_down(layer: _Layer) -> None:
+    """Give what was added to a layer, or taken from it, on to the hooks below."""
+    for key in layer.first - layer.keys():
+        layer.below.pop(key, None)
+    layer.below.update((key, hook) for key, hook in layer.items() if key not in layer.first)
 
 
 class Hook:
-    """A hook: what a copy of the module, also one made by pickle, has in its place does nothing."""
+    """What is called when a module begins or ends."""
 
     __slots__ = ()
 
     def __call__(self, part: nn.Module, inputs: Any, output: Any = None) -> None:
         raise NotImplementedError
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _idle, ()
-
-    def __deepcopy__(self, _memo: Any) -> Any:
-        return _idle()
-
-
-def _idle() -> Callable[..., None]:
-    return _nothing
-
-
-def _nothing(*_: Any) -> None:
-    return None

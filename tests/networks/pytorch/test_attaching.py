@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from collections import OrderedDict
 
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_module_that_raises_is_heard_of_too():
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
 def test_a_copy_made_meanwhile_tells_nobody(how):
     part, notes = nn.ReLU(), []
+    part.register_forward_hook(print)
     attachment = attached(part, notes)
     attachment.on()
     if how == "deepcopy":
@@ -84,10 +86,56 @@ def test_a_copy_made_meanwhile_tells_nobody(how):
     else:
         file = io.BytesIO()
         torch.save(part, file)
+        assert b"outrider" not in file.getvalue()
         file.seek(0)
         twin = torch.load(file, weights_only=False)
+    assert {name: (type(vars(twin)[name]), len(vars(twin)[name])) for name in HOOKS} == {
+        name: (OrderedDict, name == "_forward_hooks") for name in HOOKS
+    }
     twin(torch.ones(1))
     assert notes == []
     part(torch.ones(1))
     attachment.off()
     assert len(notes) == 2
+
+
+def test_a_hook_that_is_taken_off_meanwhile_does_not_come_back():
+    part, notes = nn.ReLU(), []
+    own = part.register_forward_hook(lambda *_: notes.append("own"))
+    attachment = attached(part, notes)
+    attachment.on()
+    own.remove()
+    attachment.off()
+    assert not part._forward_hooks
+    part.register_forward_hook(lambda *_: notes.append("cleared"))
+    attachment.on()
+    part._forward_hooks.clear()
+    attachment.off()
+    part(torch.ones(1))
+    assert notes == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("own", [False, True])
+def test_two_attachments_on_one_module_come_off_in_any_order(order, own):
+    part, notes = nn.ReLU(), ([], [])
+    if own:
+        part.register_forward_hook(lambda *_: None)
+    before = {name: (id(vars(part)[name]), dict(vars(part)[name])) for name in HOOKS}
+    both = [attached(part, noted) for noted in notes]
+    for _ in range(3):
+        both[0].on()
+        both[1].on()
+        added = part.register_forward_hook(lambda *_: None)
+        for index in order:
+            heard = [("before", True), ("after", False)]
+            notes[index].clear()
+            part(torch.ones(1))
+            assert notes[index] == heard
+            both[index].off()
+        assert part._forward_hooks.pop(added.id)
+        assert {name: (id(vars(part)[name]), dict(vars(part)[name])) for name in HOOKS} == before
+    for noted in notes:
+        noted.clear()
+    part(torch.ones(1))
+    assert notes == ([], [])
