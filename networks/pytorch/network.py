@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -163,6 +164,7 @@ class TorchNetwork(Network):
             kept = some(list(trial.moving.values()))
             _warn(f"the module keeps something from frame to frame, {kept}; show it frames in the order of time")
         self.taps = Taps([*chosen, *(score.tap("unit") for score in scores)])
+        self._forms = [(tap, tap.rows and tap.rows * _places(tap), tap.size) for tap in self.taps]
         self.inputs = trial.arguments.inputs
         self.input_shape, self.dtype = self.inputs[0].shape, self.inputs[0].dtype
         self.classes, self.map_classes, self.scores_output = classes, map_classes, key
@@ -182,7 +184,7 @@ class TorchNetwork(Network):
         """Run a batch, (n, *input_shape) per input, and return the outputs with the activations at the taps.
 
         Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError when the network is
-        closed, its module in training mode, or other modules or functions run than in the trial.
+        closed, its module in training mode, or other modules or functions run than in the trial, or make other shapes.
         """
         samples = self._samples(batch)
         rows: dict[int, np.ndarray] | None = None
@@ -194,14 +196,15 @@ class TorchNetwork(Network):
                 output, neurons = self._recorder.run(self._arguments.call, self._module, samples)
                 if self._varying:
                     rows = {i: np.array([len(neurons[i])]) for i in self._varying}
-            activations = tuple(as_arrays(neurons))
-            key = self.scores_output
-            if self.map_classes is not None and key is not None:
-                return Observation(output, None, activations, as_arrays([pick(output, key)])[0], rows)
-            if self.classes is None or key is None:
-                return Observation(output, None, activations, None, rows)
-            logits = class_scores(as_arrays([pick(output, key)])[0], self.scores)
-            return Observation(output, logits, (*activations, logits), None, rows)
+            activations = as_arrays(neurons)
+            logits = score_map = None
+            if self.map_classes is not None:
+                score_map = as_arrays([pick(output, self.scores_output)])[0]
+            elif self.classes is not None:
+                logits = class_scores(as_arrays([pick(output, self.scores_output)])[0], self.scores)
+                activations.append(logits)
+            self._check_forms(len(samples[0]), activations)
+            return Observation(output, logits, tuple(activations), score_map, rows)
 
     def _piece_by_piece(self, samples: tuple[Tensor, ...]) -> tuple[list[Tensor], dict[int, np.ndarray] | None]:
         """The neurons of a batch from runs that leave nothing behind: frame by frame where rows vary."""
@@ -216,6 +219,15 @@ class TorchNetwork(Network):
                 pieces.append(self._recorder.run(self._arguments.call, self._module, piece)[1])
         neurons = [torch.cat(values) for values in zip(*pieces, strict=True)]
         return neurons, {i: np.array([len(piece[i]) for piece in pieces]) for i in self._varying} or None
+
+    def _check_forms(self, frames: int, activations: Sequence[np.ndarray]) -> None:
+        for (tap, rows, size), values in zip(self._forms, activations, strict=True):
+            if values.shape[1] != size or (rows is not None and len(values) != rows * frames):
+                expected = f"{'any number of' if rows is None else rows * frames} rows of {size} values"
+                raise RuntimeError(
+                    f"expected {expected} at tap {tap.id}, as in the trial run, got {values.shape[0]} of"
+                    f" {values.shape[1]}; the module must stay as it is, and its shapes must not depend on the data"
+                )
 
     def run(self, batch: Any) -> Any:
         """What the module returns for a batch, (n, *input_shape) per input."""
@@ -280,6 +292,11 @@ def _chosen(candidates: Sequence[Candidate], taps: str | Sequence[str], neurons:
         if any(selector.startswith("@attention") for selector in asked):
             raise ValueError(f"{error}; TransformerNetwork(model) sees the heads of models of transformers") from None
         raise
+
+
+def _places(tap: Tap) -> int:
+    """The rows of neurons that each row of a tensor becomes."""
+    return math.prod(size or 1 for size in tap.map_sizes) if tap.neurons == "pixel" else 1
 
 
 def _warn(message: str) -> None:

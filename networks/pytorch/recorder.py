@@ -22,8 +22,8 @@ class Plan:
     """What to read of a run, and the calls that must be there.
 
     parts: the modules to listen to, by path. runs: of each whose result is read, what to read at each of its runs.
-    sequence: the calls, inside of `owners`, of every function of which one call is read: the function, the path of its
-    caller, and what to read. owners: the paths of the modules that call a tapped one.
+    sequence: the calls, inside of `owners`, of every function of which one call is read: the function, the path of the
+    innermost owner that runs, and what to read. owners: the paths of the modules that call a tapped one.
     """
 
     parts: Mapping[str, nn.Module]
@@ -47,11 +47,12 @@ class Recorder(TorchFunctionMode):
         self._attachment = Attachment()
         self._hooks = []
         for path, part in plan.parts.items():
-            inside = _Inside(self) if path in plan.owners else None
+            inside = _Inside(self, path) if path in plan.owners else None
             hook = _Reading(self, path, plan.runs.get(path), inside)
             self._hooks.append(hook)
             self._attachment.add(part, hook, inside)
-        self._next, self.depth, self._strange = 0, 0, ""
+        self.running: list[str] = []
+        self._next, self._strange, self._unread = 0, "", ""
 
     def run(self, call: Callable[..., Any], *arguments: Any) -> tuple[Any, list[Tensor]]:
         """What `call` returns, which runs the module, and the neurons in the order of the taps.
@@ -59,7 +60,7 @@ class Recorder(TorchFunctionMode):
         Raises RuntimeError where other modules or functions ran than in the trial.
         """
         self.neurons = {}
-        self._next, self._strange = 0, ""
+        self._next, self._strange, self._unread = 0, "", ""
         for hook in self._hooks:
             hook.run = 0
         self.thread = get_ident()
@@ -69,8 +70,8 @@ class Recorder(TorchFunctionMode):
         finally:
             self.thread = -1
             self._attachment.off()
-            if self.depth:  # an interrupt ends modules without a word
-                self.depth = 0
+            if self.running:  # an interrupt ends modules without a word
+                self.running.clear()
                 self.__exit__(None, None, None)
         self._check()
         neurons = self.neurons
@@ -80,17 +81,29 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         value = func(*args, **kwargs) if kwargs else func(*args)
-        if func in self._functions:
-            position = self._next
-            if position < len(self._sequence) and self._sequence[position][0] is func and not self._strange:
+        if func in self._functions and not self._strange:
+            position, owner = self._next, self.running[-1]
+            if position < len(self._sequence) and self._sequence[position][:2] == (func, owner):
                 self._next = position + 1
-                for place, read in self._sequence[position][2]:
-                    self.neurons[place] = read(value)
-            elif not self._strange:
-                self._strange = f"expected {self._told(position)} next, as in the trial run, got {name_of(func)!r}"
+                if reads := self._sequence[position][2]:
+                    self.take(reads, value, f"{name_of(func)!r} in {owner or 'the module itself'}")
+            else:
+                got = f"{name_of(func)!r} in {owner or 'the module itself'}"
+                self._strange = f"expected {self._told(position)} next, as in the trial run, got {got}"
         return value
 
+    def take(self, reads: Reads, value: Any, where: str) -> None:
+        """Read what a module or function returned. What cannot be read must not stop the module: `run` raises then."""
+        try:
+            for place, read in reads:
+                self.neurons[place] = read(value)
+        except Exception as error:  # noqa: BLE001 - `run` tells of it
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            self._unread = self._unread or f"expected a tensor of {where} as in the trial run, got {got}: {error}"
+
     def _check(self) -> None:
+        if self._unread:
+            raise RuntimeError(f"{self._unread}; the module must stay as it is, and shapes must not depend on the data")
         for hook in self._hooks:
             if hook.runs is not None and hook.run != len(hook.runs):
                 raise RuntimeError(
@@ -112,22 +125,22 @@ class Recorder(TorchFunctionMode):
 class _Inside(Hook):
     """Turns the mode for functions on when a module begins."""
 
-    __slots__ = ("_recorder",)
+    __slots__ = ("_path", "_recorder")
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, path: str) -> None:
+        self._recorder, self._path = recorder, path
 
     def __call__(self, part: nn.Module, inputs: Any, output: Any = None) -> None:
         recorder = self._recorder
         if recorder.thread == get_ident():
-            recorder.depth += 1
-            if recorder.depth == 1:
+            recorder.running.append(self._path)
+            if len(recorder.running) == 1:
                 recorder.__enter__()
 
     def leave(self) -> None:
         recorder = self._recorder
-        recorder.depth -= 1
-        if recorder.depth == 0:
+        recorder.running.pop()
+        if not recorder.running:
             recorder.__exit__(None, None, None)
 
 
@@ -151,5 +164,4 @@ class _Reading(Hook):
             run = self.run
             self.run = run + 1
             if run < len(runs):
-                for position, read in runs[run]:
-                    recorder.neurons[position] = read(output)
+                recorder.take(runs[run], output, self.path)

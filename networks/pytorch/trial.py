@@ -105,7 +105,7 @@ class Trial:
         functions, owners = {call.of for call in called}, frozenset(call.path for call in called)
         parts |= {path: part for part, path in self._names.items() if path in owners}
         sequence = [
-            (call.of, call.path, wanted.get(i, []))
+            (call.of, [path for path in call.within if path in owners][-1], wanted.get(i, []))
             for i, call in enumerate(self.calls)
             if not call.is_module and call.of in functions and owners.intersection(call.within)
         ]

@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 from outrider.networks import LeNet, SmallResNet, TorchNetwork, torchvision_classifier  # noqa: E402
 
-from .modules import SHAPE, built, conv_net, images, seen_by_hooks  # noqa: E402
+from .modules import SHAPE, built, chain, conv_net, images, seen_by_hooks  # noqa: E402
 
 
 @pytest.mark.parametrize("make", [LeNet, lambda: SmallResNet(width=8)])
@@ -129,6 +129,27 @@ def test_other_batches_are_refused(batch, error, message):
     for call in (network.observe, network.run):
         with pytest.raises(error, match=message):
             call(batch)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({1: nn.Conv2d(4, 5, 1), 5: nn.Linear(180, 5)}, "2 rows of 4 values at tap 1:channel, .* got 2 of 5;"),
+        ({5: nn.Linear(144, 6)}, "2 rows of 5 values at tap output:unit, .* got 2 of 6;"),
+        ({1: nn.Flatten(0, 1), 2: nn.Unflatten(0, (-1, 4))}, r"a tensor of 1 as in the trial run, got \(8, 6, 6\): "),
+    ],
+)
+def test_shapes_other_than_in_the_trial_are_an_error(changed, message):
+    module = chain(nn.Conv2d(3, 4, 3), nn.Sequential(), nn.Sequential(), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+    network = TorchNetwork(module, SHAPE, taps="1")
+    network.observe(images(2))
+    for index, part in changed.items():
+        if index == 1:
+            module[1].append(part)
+        else:
+            module[index] = part
+    with pytest.raises(RuntimeError, match=message):
+        network.observe(images(2))
 
 
 def test_nan_passes_through():

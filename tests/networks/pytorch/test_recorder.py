@@ -168,6 +168,31 @@ def test_other_functions_than_in_the_trial_are_an_error_that_leaves_nothing_behi
         np.testing.assert_array_equal(first, second)
 
 
+def test_the_same_functions_in_another_order_of_callers_are_an_error():
+    class Turning(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = Caller(), Caller()
+
+        def forward(self, x):
+            first, second = (self.one, self.other) if x.sum() > 0 else (self.other, self.one)
+            return second(first(x))
+
+    class Caller(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = nn.Linear(6, 6)
+
+        def forward(self, x):
+            return functional.relu(self.dense(x))
+
+    network, usual = TorchNetwork(built(Turning()), (6,)), np.abs(images(2, (6,)))
+    assert [tap.name for tap in network.taps[:-1]] == ["one.relu", "other.relu"]
+    network.observe(usual)
+    with pytest.raises(RuntimeError, match="a call of 'relu' in one next, as in the trial run, got 'relu' in other"):
+        network.observe(-usual)
+
+
 def test_another_number_of_runs_is_an_error():
     network = TorchNetwork(built(Untraceable(nn.ReLU())), (6,), taps="@relu")
     usual = np.abs(images(2, (6,)))
