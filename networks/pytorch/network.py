@@ -156,10 +156,9 @@ class TorchNetwork(Network):
         self._arguments, self._copies, self._names = trial.arguments, trial.overwrites_input, names_in(self._module)
         self._axes = batch_axes(trial.output, FRAMES, trial.again, AGAIN)
         self._varying = [i for i, tap in enumerate(chosen) if tap.rows is None]
-        self._moving = bool(trial.moving)
+        self._moving, self._keeps = bool(trial.moving), trial.keeps
         self._apart = self._takes_another_way(trial)
-        if trial.moving:
-            self.fingerprint = module_fingerprint(self._module, trial.moving)
+        self.fingerprint = trial.fingerprint or self.fingerprint
         if trial.moving:
             kept = some(list(trial.moving.values()))
             _warn(f"the module keeps something from frame to frame, {kept}; show it frames in the order of time")
@@ -251,8 +250,8 @@ class TorchNetwork(Network):
         return f"TorchNetwork({name}, {shape}): {len(self.taps)} taps"
 
     def _quietly(self) -> Any:
-        """Without gradients; a module that keeps tensors keeps ordinary ones."""
-        return torch.no_grad() if self._moving else torch.inference_mode()
+        """Without gradients; a module that keeps tensors keeps ordinary ones, which it can be trained with."""
+        return torch.no_grad() if self._keeps else torch.inference_mode()
 
     def _samples(self, batch: Any) -> tuple[Tensor, ...]:
         self._check_open()
@@ -271,7 +270,9 @@ def _first_that_runs(module: nn.Module, shapes: Shapes, dtypes: Dtypes, layouts:
     first: ValueError | None = None
     for arguments in ways_to_call(module, shapes, dtypes):
         try:
-            return Trial(module, arguments, layouts)
+            # In inference mode tensors do not count the operations that overwrite them.
+            with torch.inference_mode(mode=False):
+                return Trial(module, arguments, layouts)
         except TrialError as error:
             first = first or error
     raise first or ValueError("expected an input, got none")

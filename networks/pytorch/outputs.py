@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..scores import LOGITS, PROBABILITIES
 from .reading.functions import name_of
-from .reading.tracer import Call, Key
+from .reading.tracer import Call, Key, version_of
 
 _MOVING = frozenset(("view", "reshape", "flatten", "squeeze", "unsqueeze", "float", "double", "to", "contiguous",
     "type", "dequantize", "clone", "detach", "getitem", "clamp", "clip"))  # fmt: skip
@@ -39,7 +39,7 @@ def usual_key(output: Any) -> int | str | None:
     return tensors[0] if len(tensors) == 1 else None
 
 
-def pick(output: Any, key: int | str) -> Any:
+def pick(output: Any, key: int | str | None) -> Any:
     """One of a module's outputs. Raises ValueError for an index or name that is not there."""
     if isinstance(output, Tensor) and key == 0:
         return output
@@ -71,7 +71,7 @@ def kind_of_scores(scores: Tensor, calls: Sequence[Call], classes: int) -> str:
     for call in calls:
         if not call.is_module:
             made.update((one.key, call) for one in call.outputs)
-    key: Key | None = (id(scores), scores._version)  # noqa: SLF001
+    key: Key | None = (id(scores), version_of(scores))
     while key in made:
         call = made.pop(key)
         name = name_of(call.of)

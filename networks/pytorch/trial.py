@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..layouts import undecided, with_layouts
 from ..tap import Candidate, Tap, candidate
 from .arguments import Arguments
+from .fingerprint import module_fingerprint
 from .neurons import reader
 from .outputs import same_bits
 from .reading.channels import channel_axes
 from .reading.kinds import kinds_of
-from .reading.tracer import Call, Key, Tracer
+from .reading.tracer import Call, Key, Tracer, version_of
 from .recorder import Plan, Reads
 from .state import KeptState
 
@@ -52,11 +55,14 @@ def undone(module: nn.Module, state: KeptState) -> Iterator[None]:
     """What runs inside leaves the buffers and attributes of a module, and the random numbers, as they were."""
     tensors = (*module.parameters(), *module.buffers())
     devices = {tensor.device.index for tensor in tensors if tensor.device.type == "cuda"}
+    others, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 - a module may use the global ones
     with torch.random.fork_rng(sorted(devices)):
         try:
             yield
         finally:
             state.restore()
+            random.setstate(others)
+            np.random.set_state(numbers)  # noqa: NPY002
 
 
 class TrialError(ValueError):
@@ -67,19 +73,21 @@ class Trial:
     """Two traced runs of a module, on 2 and on 3 frames of noise; behind them it is as it was.
 
     candidates: what can be tapped, in the order in which it was computed. calls: of the first run. output: of the
-    first. again: of the second, None where it failed. moving: the places that a run changes, with a name for each.
+    first. again: of the second, None where it failed. moving: the places that every run changes, with a name for each.
+    keeps: whether a run leaves anything in the module. fingerprint: of it then, without what moves; "" otherwise.
     overwrites_input: whether it does. Raises TrialError where the module does not take such frames.
     """
 
     def __init__(self, module: nn.Module, arguments: Arguments, layouts: Mapping[str, str] | None = None) -> None:
         self.arguments, self._module = arguments, module
         self._names = names_in(module)
+        self.fingerprint = ""
         samples = arguments.samples(FRAMES)
         try:
             self.calls, self.output, self.moving = self._traced(samples)
         except Exception as error:
             raise TrialError(f"expected a module that takes {_shown(samples)}, got {error!r}") from error
-        self.overwrites_input = any(sample._version > 0 for sample in samples)  # noqa: SLF001
+        self.overwrites_input = any(version_of(sample) > 0 for sample in samples)
         self.again: Any = None
         try:
             others, self.again, _ = self._traced(arguments.samples(AGAIN))
@@ -89,6 +97,10 @@ class Trial:
         self._firsts = [_first_axis(call) for call in others] if alike else [None] * len(self.calls)
         self._sites: dict[str, int] = {}
         self.candidates = with_layouts(list(self._candidates(samples)), layouts)
+
+    @property
+    def keeps(self) -> bool:
+        return bool(self.fingerprint)
 
     def plan(self, taps: Sequence[Tap]) -> Plan:
         """What to read of a run for these taps, and the calls that must be there."""
@@ -120,7 +132,7 @@ class Trial:
 
         def run(how: Callable[[Callable[[], Any]], Any]) -> Any:
             samples = self.arguments.samples(FRAMES)
-            with torch.inference_mode(not self.moving), torch.no_grad(), undone(self._module, state):
+            with torch.inference_mode(not self.keeps), torch.no_grad(), undone(self._module, state):
                 torch.manual_seed(0)
                 return how(lambda: self.arguments.call(self._module, samples))
 
@@ -132,10 +144,14 @@ class Trial:
 
     def _traced(self, samples: tuple[Tensor, ...]) -> tuple[list[Call], Any, dict[Any, str]]:
         tracer, state = Tracer(self._names), KeptState(self._names)
-        # Not inference mode: its tensors do not count the operations that overwrite them.
         with torch.no_grad(), as_written(self._module), undone(self._module, state):
+            torch.manual_seed(0)  # what it makes ready at random is the same in every process
             output = tracer.run(lambda: self.arguments.call(self._module, samples))
-            return tracer.calls, output, self._moved_again(samples) if state.changed() else {}
+            moving = {}
+            if state.changed():
+                moving = self._moved_again(samples)
+                self.fingerprint = self.fingerprint or module_fingerprint(self._module, moving)
+            return tracer.calls, output, moving
 
     def _moved_again(self, samples: tuple[Tensor, ...]) -> dict[Any, str]:
         """What a second run changes once more: the first may only have made something ready."""

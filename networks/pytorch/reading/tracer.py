@@ -35,7 +35,7 @@ class Seen(NamedTuple):
     @property
     def overwritten(self) -> bool:
         """Whether an operation has changed it since."""
-        return self.tensor._version != self.version  # noqa: SLF001 - no public name tells what was overwritten
+        return version_of(self.tensor) != self.version
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Tracer(TorchFunctionMode):
             return tuple(map(self._look, tensors_in(value)))
 
     def _look(self, tensor: Tensor) -> Seen:
-        key = id(tensor), tensor._version  # noqa: SLF001
+        key = id(tensor), version_of(tensor)
         if key not in self._seen:
             points = None
             if tensor.is_floating_point() and not tensor.is_sparse:
@@ -155,8 +155,13 @@ class _After(_Before):
             self._tracer.end(self._name, part, inputs, output)
 
 
+def version_of(tensor: Tensor) -> int:
+    """How many operations have overwritten a tensor; 0 for one made in inference mode, which does not count them."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - no public name tells it
+
+
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in a value, also inside of tuples, lists, mappings and objects with such attributes."""
+    """The tensors in a value, also inside of tuples, lists and mappings."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import warnings
 
 import numpy as np
@@ -17,7 +18,7 @@ from outrider.networks import NetworkWarning, TorchNetwork  # noqa: E402
 from outrider.networks.pytorch.arguments import ways_to_call  # noqa: E402
 from outrider.networks.pytorch.trial import Trial, TrialError  # noqa: E402
 
-from .modules import SHAPE, Untraceable, built, conv_net, images  # noqa: E402
+from .modules import SHAPE, Untraceable, built, chain, conv_net, images  # noqa: E402
 
 
 def trial_of(module, shape=SHAPE):
@@ -39,6 +40,13 @@ class Counter(nn.Module):
         self.mean.mul_(0.5).add_(x.mean(0))
         self.last = functional.relu(self.dense(x)) + (0 if self.last is None else self.last.mean())
         return self.last
+
+
+class Rolling(nn.Module):
+    """Uses the random numbers of Python and numpy."""
+
+    def forward(self, x):
+        return functional.relu(x) * random.random() * np.random.random()  # noqa: NPY002, S311
 
 
 class Lazy(nn.Module):
@@ -83,6 +91,10 @@ def test_what_a_first_run_makes_ready_is_nothing_that_moves():
     assert module.scale is None
     network.observe(images(2, (6,)))
     assert module.scale is not None
+    assert not module.scale.is_inference()  # a module that was watched can be trained
+    assert TorchNetwork(module, (6,)).fingerprint == network.fingerprint
+    module.scale *= 2
+    assert TorchNetwork(module, (6,)).fingerprint != network.fingerprint
 
 
 def test_the_random_numbers_of_the_application_go_on():
@@ -92,6 +104,9 @@ def test_the_random_numbers_of_the_application_go_on():
     torch.manual_seed(3)
     TorchNetwork(module, (6,), taps="@relu")
     assert torch.equal(torch.rand(4), expected)
+    before = random.getstate(), repr(np.random.get_state())  # noqa: NPY002 - what a module may use
+    TorchNetwork(Rolling().eval(), (6,), taps="@relu")
+    assert (random.getstate(), repr(np.random.get_state())) == before  # noqa: NPY002
 
 
 def test_a_module_that_is_random_stays_so():
@@ -107,6 +122,18 @@ def test_a_module_that_is_random_stays_so():
     with torch.no_grad():
         assert torch.equal(first, Noisy()(torch.from_numpy(batch)))
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("made", ["module", "network", "shape"])
+def test_what_is_made_in_inference_mode_is_watched_too(made):
+    batch = images(2, (6,))
+    with torch.inference_mode(made == "module"):
+        module = chain(nn.Linear(6, 6), nn.ReLU(inplace=True), nn.Linear(6, 3))
+    with torch.inference_mode(made != "module"):
+        network = TorchNetwork(module, (6,) if made == "network" else None, taps="0", neurons="unit")
+        observation = network.observe(batch)
+    with torch.no_grad():
+        np.testing.assert_array_equal(observation.activations[0], module[0](torch.from_numpy(batch)))
 
 
 def test_frames_that_a_module_does_not_take_are_an_error_that_leaves_nothing_behind():
