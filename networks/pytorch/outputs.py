@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..scores import LOGITS, PROBABILITIES
 from .reading.functions import name_of
-from .reading.tracer import Call, Key, version_of
+from .reading.tracer import Call, Key
 
 _MOVING = frozenset(("view", "reshape", "flatten", "squeeze", "unsqueeze", "float", "double", "to", "contiguous",
     "type", "dequantize", "clone", "detach", "getitem", "clamp", "clip"))  # fmt: skip
@@ -61,17 +61,16 @@ def _named(output: Any) -> dict[Any, Any]:
     return {0: output}
 
 
-def kind_of_scores(scores: Tensor, calls: Sequence[Call], classes: int) -> str:
+def kind_of_scores(scores: Tensor, key: Key, calls: Sequence[Call], classes: int) -> str:
     """``probabilities`` where a softmax made the class scores, or a sigmoid those of two classes in one column.
 
     Reshapes and casts behind it do not matter. Scores of a function that cannot be seen, as of quantised modules, are
-    told by their values in the trial run: all rows sum to 1.
+    told by their values in the trial run: all rows sum to 1. key: of the scores among the calls.
     """
     made: dict[Key, Call] = {}
     for call in calls:
         if not call.is_module:
             made.update((one.key, call) for one in call.outputs)
-    key: Key | None = (id(scores), version_of(scores))
     while key in made:
         call = made.pop(key)
         name = name_of(call.of)

@@ -74,7 +74,7 @@ class Recorder(TorchFunctionMode):
                 self.running.clear()
                 self.__exit__(None, None, None)
         self._check()
-        neurons = self.neurons
+        neurons, self.neurons = self.neurons, {}
         return output, [neurons[position] for position in range(len(neurons))]
 
     def __torch_function__(

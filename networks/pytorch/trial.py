@@ -84,19 +84,22 @@ class Trial:
         self.fingerprint = ""
         samples = arguments.samples(FRAMES)
         try:
-            self.calls, self.output, self.moving = self._traced(samples)
+            first, self.output, self.moving = self._traced(samples)
         except Exception as error:
             raise TrialError(f"expected a module that takes {_shown(samples)}, got {error!r}") from error
+        self.calls, self.key_of = first.calls, first.key_of
+        self._given = {self.key_of(sample)[0] for sample in samples}
         self.overwrites_input = any(version_of(sample) > 0 for sample in samples)
         self.again: Any = None
         try:
-            others, self.again, _ = self._traced(arguments.samples(AGAIN))
+            second, self.again, _ = self._traced(arguments.samples(AGAIN))
+            others = second.calls
         except Exception:  # noqa: BLE001 - it takes 2 frames and no other number, so nothing more is known
             others = []
         alike = [call.of for call in others] == [call.of for call in self.calls]
         self._firsts = [_first_axis(call) for call in others] if alike else [None] * len(self.calls)
         self._sites: dict[str, int] = {}
-        self.candidates = with_layouts(list(self._candidates(samples)), layouts)
+        self.candidates = with_layouts(list(self._candidates()), layouts)
 
     @property
     def keeps(self) -> bool:
@@ -142,7 +145,7 @@ class Trial:
         alone = run(plain)
         return not same_bits(alone, run(watched)) and same_bits(alone, run(plain))
 
-    def _traced(self, samples: tuple[Tensor, ...]) -> tuple[list[Call], Any, dict[Any, str]]:
+    def _traced(self, samples: tuple[Tensor, ...]) -> tuple[Tracer, Any, dict[Any, str]]:
         tracer, state = Tracer(self._names), KeptState(self._names)
         with torch.no_grad(), as_written(self._module), undone(self._module, state):
             torch.manual_seed(0)  # what it makes ready at random is the same in every process
@@ -151,7 +154,7 @@ class Trial:
             if state.changed():
                 moving = self._moved_again(samples)
                 self.fingerprint = self.fingerprint or module_fingerprint(self._module, moving)
-            return tracer.calls, output, moving
+            return tracer, output, moving
 
     def _moved_again(self, samples: tuple[Tensor, ...]) -> dict[Any, str]:
         """What a second run changes once more: the first may only have made something ready."""
@@ -160,8 +163,8 @@ class Trial:
             self.arguments.call(self._module, tuple(sample.flip(0) for sample in samples))
         return state.changed()
 
-    def _candidates(self, samples: Sequence[Tensor]) -> Iterator[Candidate]:
-        kinds, axes = kinds_of(self.calls, samples), channel_axes(self.calls)
+    def _candidates(self) -> Iterator[Candidate]:
+        kinds, axes = kinds_of(self.calls, self._given), channel_axes(self.calls)
         paths = set(self._names.values())
         runs: dict[str, int] = {}
         for i, (call, kind, first) in enumerate(zip(self.calls, kinds, self._firsts, strict=True)):
@@ -179,11 +182,11 @@ class Trial:
 
 
 def _candidate(name: str, kind: str, call: Call, first: int | None, axes: Mapping[Key, int]) -> Candidate:
-    if not isinstance(call.value, Tensor):
-        obstacle = f"expected a module that returns a tensor, got {type(call.value).__name__}"
+    if not call.returns_tensor:
+        obstacle = f"expected a module that returns a tensor, got {call.returned.__name__}"
         return Candidate(name, kind, obstacle=obstacle)
     (seen,) = call.outputs
-    shape, dtype = tuple(seen.tensor.shape), str(seen.tensor.dtype).removeprefix("torch.")
+    shape, dtype = seen.shape, seen.dtype
     if kind == "attention" and len(shape) == 4 and shape[0] == FRAMES:
         return Candidate(name, kind, shape[1:], "NHLC", dtype)
     axis = axes.get(seen.key)
@@ -194,7 +197,7 @@ def _candidate(name: str, kind: str, call: Call, first: int | None, axes: Mappin
 
 
 def _first_axis(call: Call) -> int | None:
-    return len(call.value) if isinstance(call.value, Tensor) and call.value.ndim else None
+    return call.outputs[0].shape[0] if call.returns_tensor and call.outputs[0].shape else None
 
 
 def _shown(samples: Sequence[Tensor]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import math
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -18,22 +19,22 @@ _BFLOAT16 = 1.6e-2  # numpy has no such floats, so their rounding is told
 _FOUND = ACTIVATIONS | GATES
 
 
-def kinds_of(calls: Sequence[Call], inputs: Iterable[Tensor]) -> list[str]:
+def kinds_of(calls: Sequence[Call], inputs: Collection[int]) -> list[str]:
     """The kind of each call: of modules their class, or the activation that they are; of functions only activations
     and attention, nothing for all others and for those that a module of their own makes.
 
     An activation written in several steps (``x * sigmoid(x)``) is the last of them. Those inside it, such as the ReLU6
-    of a hard swish, are parts: ``relu6-part``. inputs: of the run.
+    of a hard swish, are parts: ``relu6-part``. inputs: the numbers of the tensors that the run began with.
     """
     kinds = [class_kind(call.of) if call.is_module else kind_of_function(call.of) for call in calls]
     begins = {i: call.inputs[0].key for i, call in enumerate(calls) if call.inputs}
     parts: set[int] = set()
-    for i, (kind, source, inside) in _in_several_steps(calls, {id(tensor) for tensor in inputs}).items():
+    for i, (kind, source, inside) in _in_several_steps(calls, inputs).items():
         kinds[i], begins[i] = kind, source
         parts |= inside
     makers: dict[Key, int] = {}
     for i, call in enumerate(calls):
-        if not isinstance(call.value, Tensor):
+        if not call.returns_tensor:
             continue
         key = call.outputs[0].key
         if not call.is_module:
@@ -85,7 +86,7 @@ def _form_of_module(call: Call) -> str:
 
 def _form(before: Seen, after: Seen) -> str:
     x, y = before.points, after.points
-    if x is None or y is None or before.tensor.shape != after.tensor.shape:
+    if x is None or y is None or before.shape != after.shape:
         return ""
     coarse = torch.bfloat16 in (x.dtype, y.dtype)
     return form_of(_array(x), _array(y), tolerance=_BFLOAT16 if coarse else None)
@@ -99,7 +100,7 @@ def _array(points: Tensor) -> np.ndarray:
 def _in_several_steps(calls: Sequence[Call], inputs: Collection[int]) -> dict[int, tuple[str, Key, set[int]]]:
     """By the last step of each activation written in several: its kind, where it begins, and the steps inside it.
 
-    inputs: the identities of the tensors that the run began with.
+    inputs: the numbers of the tensors that the run began with.
     """
     found: dict[int, tuple[str, Key, set[int]]] = {}
     moving = set(inputs)
@@ -108,10 +109,10 @@ def _in_several_steps(calls: Sequence[Call], inputs: Collection[int]) -> dict[in
     behind: dict[Key, dict[Key, frozenset[int]]] = {}
     for i, call in enumerate(calls):
         seen.update((one.key, one) for one in (*call.inputs, *call.outputs))
-        moves = any(id(one.tensor) in moving for one in call.inputs)
+        moves = any(one.number in moving for one in call.inputs)
         if moves:
-            moving.update(id(one.tensor) for one in call.outputs)
-        if call.is_module or not isinstance(call.value, Tensor) or not moves:
+            moving.update(one.number for one in call.outputs)
+        if call.is_module or not call.returns_tensor or not moves:
             continue
         key, name = call.outputs[0].key, name_of(call.of)
         if name in POINTWISE:
@@ -133,8 +134,8 @@ def _sources(
     """The tensors that alone decide the result of a pointwise call, the nearest first, with the steps in between."""
     common: dict[Key, frozenset[int]] | None = None
     for one in call.inputs:
-        if id(one.tensor) not in moving:
-            if one.tensor.numel() != 1:
+        if one.number not in moving:
+            if math.prod(one.shape) != 1:
                 return {}
             continue
         own = {one.key: frozenset[int]()}
@@ -149,5 +150,5 @@ def _sources(
 def _modules_of(calls: Sequence[Call], steps: Collection[int]) -> set[int]:
     """The modules that only return what one of these steps made."""
     keys = {calls[step].outputs[0].key for step in steps}
-    modules = ((i, call) for i, call in enumerate(calls) if call.is_module and isinstance(call.value, Tensor))
+    modules = ((i, call) for i, call in enumerate(calls) if call.is_module and call.returns_tensor)
     return {i for i, call in modules if call.outputs[0].key in keys}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import get_ident
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor, nn
@@ -16,26 +18,46 @@ from ..attaching import Attachment, Hook
 _POINTS = 2048
 
 Key = tuple[int, int]
+T = TypeVar("T")
+
+
+class Memory:
+    """What one tensor or several lie in. latest: the highest version in which one of them was seen."""
+
+    __slots__ = ("latest",)
+
+    def __init__(self) -> None:
+        self.latest = 0
 
 
 class Seen(NamedTuple):
-    """A tensor as it was at one moment: in place, an operation makes another of it.
+    """What a tensor was at one moment: in place, an operation makes another of it. The tensor itself may be gone.
 
-    points: about 2,000 of its values then, at places that its shape alone decides; None where it holds no floats.
+    number: of the tensor in its run. points: about 2,000 of its values then, at places that its shape alone decides;
+    None where it holds no floats. strides: none where it is no ordinary tensor. weight: whether it is a parameter.
     """
 
-    tensor: Tensor
+    number: int
     version: int
     points: Tensor | None
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: str
+    memory: Memory
+    weight: bool
 
     @property
     def key(self) -> Key:
-        return id(self.tensor), self.version
+        return self.number, self.version
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
 
     @property
     def overwritten(self) -> bool:
         """Whether an operation has changed it since."""
-        return version_of(self.tensor) != self.version
+        return self.memory.latest > self.version
 
 
 @dataclass(frozen=True)
@@ -44,7 +66,7 @@ class Call:
 
     of: the function, or the module. path: of the module, or of the one whose `forward` called the function. within: the
     paths of the modules that were running, outermost first. inputs, outputs: the tensors among its arguments and
-    results, also inside of lists and mappings. value: what it returned.
+    results, also inside of lists and mappings. returned: the type of its result.
     """
 
     of: Any
@@ -52,17 +74,19 @@ class Call:
     within: tuple[str, ...]
     inputs: tuple[Seen, ...]
     outputs: tuple[Seen, ...]
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    value: Any
+    returned: type[Any]
 
     @property
     def is_module(self) -> bool:
         return isinstance(self.of, nn.Module)
 
+    @property
+    def returns_tensor(self) -> bool:
+        return issubclass(self.returned, Tensor)
+
 
 class Tracer(TorchFunctionMode):
-    """Runs a module once and keeps every call, in the order in which they ended.
+    """Runs a module once and keeps every call, in the order in which they ended, and none of the tensors.
 
     names: of the modules in it. Functions that functions of PyTorch call in turn are not seen. What the module raises
     goes through.
@@ -74,6 +98,8 @@ class Tracer(TorchFunctionMode):
         self.thread = get_ident()
         self._running: list[tuple[str, tuple[Seen, ...]]] = []
         self._seen: dict[Key, Seen] = {}
+        self._numbers: _Known[int] = _Known(itertools.count().__next__)
+        self._memories: _Known[Memory] = _Known(Memory)
         self._hooks = Attachment()
         for part, name in names.items():
             # A TorchScript part keeps its hooks elsewhere; the functions around it see its tensors.
@@ -89,15 +115,20 @@ class Tracer(TorchFunctionMode):
         finally:
             self._hooks.off()
 
+    def key_of(self, tensor: Tensor) -> Key:
+        """What tells a tensor that still lives from all others of the run."""
+        return self._numbers.of(tensor), version_of(tensor)
+
     def begin(self, name: str, inputs: tuple[Any, ...]) -> None:
         """A module begins to run."""
-        self._running.append((name, self._tensors(inputs)))
+        self._running.append((name, self._looks(inputs)))
 
     def end(self, name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """It has run; output is None where it raised."""
         _, taken = self._running.pop()  # as it was before: the module may have overwritten it
+        self._note_versions(inputs)
         if output is not None:
-            self._write_down(part, name, taken, inputs, {}, output)
+            self._write_down(part, name, taken, output)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -105,31 +136,61 @@ class Tracer(TorchFunctionMode):
         kwargs = kwargs or {}
         if not self._running or get_ident() != self.thread:
             return func(*args, **kwargs)
-        inputs = self._tensors((args, kwargs))
+        inputs = self._looks((args, kwargs))
         value = func(*args, **kwargs)
-        self._write_down(func, self._running[-1][0], inputs, args, kwargs, value)
+        self._note_versions((args, kwargs))
+        self._write_down(func, self._running[-1][0], inputs, value)
         return value
 
-    def _write_down(
-        self, of: Any, path: str, inputs: tuple[Seen, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any], value: Any
-    ) -> None:
-        if outputs := self._tensors(value):
+    def _write_down(self, of: Any, path: str, inputs: tuple[Seen, ...], value: Any) -> None:
+        if outputs := self._looks(value):
             within = tuple(name for name, _ in self._running)
-            self.calls.append(Call(of, path, within, inputs, outputs, args, kwargs, value))
+            self.calls.append(Call(of, path, within, inputs, outputs, type(value)))
 
-    def _tensors(self, value: Any) -> tuple[Seen, ...]:
+    def _note_versions(self, value: Any) -> None:
+        with torch._C.DisableTorchFunction():  # noqa: SLF001
+            for tensor in tensors_in(value):
+                if tensor.layout == torch.strided and not tensor.is_nested:
+                    memory = self._memories.of(tensor.untyped_storage())
+                    memory.latest = max(memory.latest, version_of(tensor))
+
+    def _looks(self, value: Any) -> tuple[Seen, ...]:
         with torch._C.DisableTorchFunction():  # noqa: SLF001 - PyTorch has no public way to look at a tensor unseen
             return tuple(map(self._look, tensors_in(value)))
 
     def _look(self, tensor: Tensor) -> Seen:
-        key = id(tensor), version_of(tensor)
+        key = self.key_of(tensor)
         if key not in self._seen:
+            plain = tensor.layout == torch.strided and not tensor.is_nested
             points = None
-            if tensor.is_floating_point() and not tensor.is_sparse:
+            if plain and tensor.is_floating_point():
                 values = tensor.detach().reshape(-1)
                 points = values[:: max(1, len(values) // _POINTS)].clone()
-            self._seen[key] = Seen(tensor, key[1], points)
-        return self._seen[key]
+            self._seen[key] = Seen(
+                *key, points,
+                tuple(tensor.shape) if not tensor.is_nested else (),
+                tensor.stride() if plain else (),
+                str(tensor.dtype).removeprefix("torch."),
+                self._memories.of(tensor.untyped_storage()) if plain else Memory(),
+                isinstance(tensor, nn.Parameter),
+            )  # fmt: skip
+        seen = self._seen[key]
+        seen.memory.latest = max(seen.memory.latest, seen.version)
+        return seen
+
+
+class _Known(Generic[T]):
+    """Something for each of the objects that live or have lived, which it does not keep alive."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[ReferenceType[Any], T]] = {}
+
+    def of(self, one: Any) -> T:
+        known = self._known.get(id(one))
+        if known is None or known[0]() is not one:  # another object had this address
+            known = self._known[id(one)] = ref(one), self._make()
+        return known[1]
 
 
 class _Before(Hook):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -28,12 +30,13 @@ class Inner(nn.Module):
 
 def traced(module, x):
     tracer = Tracer({part: name for name, part in module.named_modules()})
-    return tracer.run(lambda: module(x)), tracer.calls
+    return tracer.run(lambda: module(x)), tracer
 
 
 def test_calls_come_in_the_order_in_which_they_end_with_their_callers():
     x = torch.rand(2, 3)
-    output, calls = traced(Twice(), x)
+    output, tracer = traced(Twice(), x)
+    calls = tracer.calls
     told = [(type(c.of).__name__ if c.is_module else c.of.__name__, c.path, c.within) for c in calls]
     inner = [
         ("sub", "inner", ("", "inner")),
@@ -42,12 +45,13 @@ def test_calls_come_in_the_order_in_which_they_end_with_their_callers():
         ("Inner", "inner", ("",)),
     ]
     assert told == [*inner, *inner, ("mul", "", ("",)), ("Twice", "", ())]
-    assert calls[-1].value is output
-    assert calls[0].inputs[0].tensor is x
+    assert calls[-1].outputs[0].key == tracer.key_of(output["x"])
+    assert calls[-1].returned is dict
+    assert calls[0].inputs[0].key == tracer.key_of(x)
     assert calls[1].inputs[0].key == calls[0].outputs[0].key
     assert calls[1].outputs[0].overwritten
     assert not calls[2].outputs[0].overwritten
-    assert calls[2].outputs[0].tensor is calls[1].outputs[0].tensor
+    assert calls[2].outputs[0].number == calls[1].outputs[0].number
     torch.testing.assert_close(calls[1].outputs[0].points, (x - 0.5).relu().flatten())
 
 
@@ -68,8 +72,8 @@ def test_what_a_module_raises_goes_through_and_what_it_catches_does_not_confuse(
             raise ArithmeticError("broken")
 
     module = Careful()
-    _, calls = traced(module, torch.ones(1))
-    assert [c.path for c in calls] == ["", ""]
+    _, tracer = traced(module, torch.ones(1))
+    assert [c.path for c in tracer.calls] == ["", ""]
     with pytest.raises(ArithmeticError, match="broken"):
         traced(module.broken, torch.ones(1))
     assert not module.broken._forward_hooks
@@ -78,3 +82,21 @@ def test_what_a_module_raises_goes_through_and_what_it_catches_does_not_confuse(
 def test_tensors_are_found_wherever_they_lie():
     one, two = torch.ones(1), torch.ones(2)
     assert [len(t) for t in tensors_in({"a": [one, (two, 3)], "b": "text"})] == [1, 2]
+
+
+def test_no_tensor_is_kept_and_none_taken_for_another():
+    class Deep(nn.Module):
+        def forward(self, x):
+            for _ in range(50):
+                x = functional.relu(x) + 1
+                living.append(ref(x))
+                x.unsqueeze(0)[0, 0] = 5
+            return x
+
+    living = []
+    output, tracer = traced(Deep(), torch.ones(2, 3))
+    assert [one() is not None for one in living] == 49 * [False] + [True]
+    assert living[-1]() is output
+    sums = [call.outputs[0] for call in tracer.calls if getattr(call.of, "__name__", "") == "add"]
+    assert len({seen.number for seen in sums}) == len({id(seen.memory) for seen in sums}) == 50
+    assert all(seen.overwritten for seen in sums)
