@@ -16,11 +16,15 @@ from ..tap import Tap
 _POOLS = {3: functional.adaptive_avg_pool1d, 4: functional.adaptive_avg_pool2d, 5: functional.adaptive_avg_pool3d}
 
 
-def reader(tap: Tap, overwritten: bool) -> Callable[[Tensor], Tensor]:
+def reader(tap: Tap, overwritten: bool, quantised: bool = False) -> Callable[[Tensor], Tensor]:
     """What makes neurons, (batch * rows, tap.size), of the tensor of a tap; of pixels, every place is a row.
 
-    overwritten: whether a later operation overwrites the tensor. Units and pixels are then a copy.
+    overwritten: whether a later operation overwrites the tensor. Units and pixels are then a copy. quantised: whether
+    the tensor is. Neurons are then the numbers that its codes stand for.
     """
+    if quantised:
+        numbers = reader(tap, overwritten=False)
+        return lambda value: numbers(value.dequantize())
     if tap.neurons in ("unit", "pixel"):
         rows = partial(_pixels, tap.size, tap.layout in FIRST) if tap.neurons == "pixel" else partial(_flat, 1)
         return (lambda value: rows(value).clone()) if overwritten else rows

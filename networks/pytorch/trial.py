@@ -23,6 +23,7 @@ from .reading.tracer import Call, Key, Tracer, version_of
 from .recorder import Plan, Reads
 from .state import KeptState
 
+_QUANTISED = "quint8", "qint8", "qint32"
 FRAMES, AGAIN = 2, 3  # of the two runs: enough to tell the batch axis from others
 
 
@@ -110,7 +111,9 @@ class Trial:
         wanted: dict[int, list[tuple[int, Callable[[Tensor], Tensor]]]] = {}
         for position, tap in enumerate(taps):
             site = self._sites[tap.name]
-            wanted.setdefault(site, []).append((position, reader(tap, self.calls[site].outputs[0].overwritten)))
+            seen = self.calls[site].outputs[0]
+            read = reader(tap, seen.overwritten, seen.dtype in _QUANTISED)
+            wanted.setdefault(site, []).append((position, read))
         parts = {self.calls[site].path: self.calls[site].of for site in wanted if self.calls[site].is_module}
         runs: dict[str, list[Reads]] = {path: [] for path in parts}
         for i, call in enumerate(self.calls):
@@ -186,7 +189,7 @@ def _candidate(name: str, kind: str, call: Call, first: int | None, axes: Mappin
         obstacle = f"expected a module that returns a tensor, got {call.returned.__name__}"
         return Candidate(name, kind, obstacle=obstacle)
     (seen,) = call.outputs
-    shape, dtype = seen.shape, seen.dtype
+    shape, dtype = seen.shape, "float32" if seen.dtype in _QUANTISED else seen.dtype
     if kind == "attention" and len(shape) == 4 and shape[0] == FRAMES:
         return Candidate(name, kind, shape[1:], "NHLC", dtype)
     axis = axes.get(seen.key)

@@ -65,8 +65,12 @@ def class_kind(part: nn.Module) -> str:
 
 
 def _torch_kind(part: nn.Module) -> str:
-    """The activation of PyTorch that a module is or inherits from; nothing for others."""
-    names = (one.__name__.lower() for one in type(part).__mro__ if one.__module__.startswith("torch."))
+    """The activation of PyTorch that a module is, inherits from or ends with; nothing for others."""
+    classes = [one for one in type(part).__mro__ if one.__module__.startswith("torch.")]
+    if classes and classes[0].__module__.startswith("torch.ao.nn.intrinsic"):  # several layers in one: ConvReLU2d
+        name = classes[0].__name__.lower().rstrip("123d")
+        return next((end for end in ("leakyrelu", "relu", "tanh") if name.endswith(end)), "")
+    names = (one.__name__.lower() for one in classes)
     return next((name for name in names if name in _FOUND), "")
 
 

@@ -7,9 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from outrider.networks import TorchNetwork  # noqa: E402
 from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
 from outrider.networks.pytorch.neurons import as_arrays, reader  # noqa: E402
 from outrider.networks.tap import Tap  # noqa: E402
+
+from .modules import SHAPE, images  # noqa: E402
 
 SHAPES = {
     "NC": (5,), "NLC": (4, 3), "NCL": (3, 4), "NCHW": (2, 4, 5), "NHWC": (4, 5, 2), "NCDHW": (2, 3, 4, 5),
@@ -60,3 +63,27 @@ def test_values_of_an_accelerator_cross_together():
     values = [torch.rand(2, 3, device="cuda"), torch.rand(4, 1, device="cuda").half()]
     for found, value in zip(as_arrays(values), values, strict=True):
         np.testing.assert_array_equal(found, value.float().cpu())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("fused", [False, True])
+def test_codes_are_read_as_the_numbers_that_they_stand_for(fused):
+    quantization = torch.ao.quantization
+    module = torch.nn.Sequential(
+        quantization.QuantStub(), torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), quantization.DeQuantStub()
+    ).eval()
+    module.qconfig = quantization.default_qconfig
+    if fused:
+        quantization.fuse_modules(module, [["1", "2"]], inplace=True)
+    module = quantization.prepare(module)
+    batch = images(2)
+    module(torch.from_numpy(batch))
+    module = quantization.convert(module).eval()
+    network = TorchNetwork(module, SHAPE, neurons=("unit", "channel"), classes=None)
+    assert [(tap.name, tap.kind, tap.dtype) for tap in network.taps] == 2 * [("12"[not fused], "relu", "float32")]
+    seen = network.observe(batch)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(batch))
+    assert torch.equal(seen.output, expected)
+    np.testing.assert_array_equal(seen.activations[0], expected.flatten(1))
+    np.testing.assert_allclose(seen.activations[1], expected.mean((2, 3)), rtol=1e-6)
