@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ class Checked(NamedTuple):
 
 def arrays_of(output: Any) -> Iterator[np.ndarray]:
     """Every array of an output, whatever it lies in; tensors as arrays."""
+    if dataclasses.is_dataclass(output) and hasattr(output, "__dict__") and not isinstance(output, Mapping):
+        output = vars(output)
     if isinstance(output, Mapping):
         output = tuple(output.values())
     if isinstance(output, (tuple, list)):

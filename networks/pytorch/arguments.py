@@ -28,12 +28,12 @@ def ways_to_call(module: nn.Module, shapes: Shapes, dtypes: Dtypes) -> Iterator[
     so; a `forward` of one parameter gets all of them in one tuple or mapping. dtypes: likewise.
     Raises ValueError for names, numbers of inputs and dtypes that `forward` does not take.
     """
-    own, takes_any, takes_names = _parameters(module)
+    own, named, takes_any, takes_names = _parameters(module)
     if isinstance(shapes, Mapping):
         names, sizes = list(shapes), [tuple(shape) for shape in shapes.values()]
-        how = "names" if takes_names or set(names) <= set(own) else "mapping" if len(own) == 1 else ""
+        how = "names" if takes_names or set(names) <= {*own, *named} else "mapping" if len(own) == 1 else ""
         if not how:
-            raise ValueError(f"expected inputs among {', '.join(own)}, got {', '.join(names)}")
+            raise ValueError(f"expected inputs among {', '.join((*own, *named))}, got {', '.join(names)}")
     elif all(isinstance(size, (int, np.integer)) for size in shapes):
         how, names, sizes = "positions", ["input"], [tuple(int(size) for size in shapes)]  # type: ignore[arg-type]
     else:
@@ -50,17 +50,18 @@ def ways_to_call(module: nn.Module, shapes: Shapes, dtypes: Dtypes) -> Iterator[
         yield Arguments(inputs, follow, how, Anchor(module))
 
 
-def _parameters(module: nn.Module) -> tuple[list[str], bool, bool]:
-    """The parameters of `forward` by position, and whether it takes any number by position, and any by name."""
+def _parameters(module: nn.Module) -> tuple[list[str], list[str], bool, bool]:
+    """The parameters of `forward` by position and those by name alone; whether it takes any other by either."""
     while not isinstance(module, nn.Sequential) and isinstance(inner := _wrapped(module), nn.Module):
         module = inner
     try:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):  # a function without a signature
-        return [], True, True
+        return [], [], True, True
     kinds = {one.kind for one in parameters}
     own = [one.name for one in parameters if one.kind in _POSITIONAL]
-    return own, inspect.Parameter.VAR_POSITIONAL in kinds, inspect.Parameter.VAR_KEYWORD in kinds
+    named = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    return own, named, inspect.Parameter.VAR_POSITIONAL in kinds, inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _wrapped(module: nn.Module) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -109,6 +110,8 @@ def batch_axes(output: Any, frames: int, again: Any, other: int) -> Any:
     if isinstance(output, (tuple, list)):
         others = again if isinstance(again, (tuple, list)) and len(again) == len(output) else [None] * len(output)
         return [batch_axes(value, frames, one, other) for value, one in zip(output, others, strict=True)]
+    if is_record(output):
+        return batch_axes(vars(output), frames, vars(again) if type(again) is type(output) else None, other)
     return False
 
 
@@ -123,7 +126,17 @@ def without_axes(output: Any, axes: Any) -> Any:
     if isinstance(output, (tuple, list)) and isinstance(axes, list) and len(axes) == len(output):
         items = [without_axes(value, one) for value, one in zip(output, axes, strict=True)]
         return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    if is_record(output) and isinstance(axes, dict):
+        bare = copy.copy(output)
+        for name, value in vars(output).items():
+            object.__setattr__(bare, name, without_axes(value, axes.get(name)))
+        return bare
     return output
+
+
+def is_record(output: Any) -> bool:
+    """Whether an output is an object of a dataclass, which holds others."""
+    return dataclasses.is_dataclass(output) and not isinstance(output, type) and hasattr(output, "__dict__")
 
 
 def same_bits(one: Any, other: Any) -> bool:

@@ -43,6 +43,11 @@ class AnyNames(Fusion):
         return super().forward(**batch)
 
 
+class NamesAlone(Fusion):
+    def forward(self, *, camera, speed):
+        return super().forward(camera, speed)
+
+
 CAMERA, SPEED = images(5), images(5, (2,))
 
 
@@ -52,6 +57,7 @@ CAMERA, SPEED = images(5), images(5, (2,))
         (Fusion, [(3, 8, 8), (2,)], ["camera", "speed"], "positions"),
         (Fusion, {"speed": (2,), "camera": (3, 8, 8)}, ["speed", "camera"], "names"),
         (AnyNames, {"camera": (3, 8, 8), "speed": (2,)}, ["camera", "speed"], "names"),
+        (NamesAlone, {"speed": (2,), "camera": (3, 8, 8)}, ["speed", "camera"], "names"),
         (OneMapping, {"camera": (3, 8, 8), "speed": (2,)}, ["camera", "speed"], "mapping"),
         (OneTuple, ((3, 8, 8), (2,)), ["input0", "input1"], "tuple"),
     ],

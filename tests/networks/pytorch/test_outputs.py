@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from outrider.networks import TorchNetwork  # noqa: E402
+from outrider.networks import TorchNetwork, check_network  # noqa: E402
 
 from .modules import SHAPE, built, chain, conv_net, images  # noqa: E402
 
@@ -36,11 +37,19 @@ class Pair(NamedTuple):
     scores: torch.Tensor
 
 
+@dataclass
+class Record:
+    box: torch.Tensor
+    scores: torch.Tensor
+    unit: str = "pixel"
+
+
 @pytest.mark.parametrize(
     ("pack", "logits"),
     [
         (Pair, 1),
         (Pair, "scores"),
+        (Record, "scores"),
         (lambda box, scores: (box, scores), 1),
         (lambda box, scores: [box, scores], 1),
         (lambda box, scores: {"box": box, "scores": scores}, "scores"),
@@ -56,6 +65,15 @@ def test_logits_among_several_outputs(pack, logits):
     assert network.classes == 3
     assert type(observation.output) is type(pack(1, 2))
     np.testing.assert_array_equal(observation.logits, expected)
+
+
+def test_a_record_of_a_frame_has_no_batch_axes():
+    network = TorchNetwork(built(Heads(Record)), (6,), scores_output="scores")
+    output = network.run(images(1, (6,)))
+    bare = network.unbatched(output)
+    assert torch.equal(bare.box, output.box[0])
+    assert (bare.scores.shape, output.scores.shape, bare.unit) == ((3,), (1, 3), "pixel")
+    check_network(network)
 
 
 def test_outputs_that_are_not_there_are_refused():
