@@ -157,8 +157,9 @@ class TorchNetwork(Network):
         self._arguments, self._copies, self._names = trial.arguments, trial.overwrites_input, names_in(self._module)
         self._axes = batch_axes(trial.output, FRAMES, trial.again, AGAIN)
         self._varying = [i for i, tap in enumerate(chosen) if tap.rows is None]
-        self._moving, self._keeps = bool(trial.moving), trial.keeps
+        self._moving = bool(trial.moving)
         self._apart = self._takes_another_way(trial)
+        self._ordinary = trial.ordinary
         self.fingerprint = trial.fingerprint or self.fingerprint
         if trial.moving:
             kept = some(list(trial.moving.values()))
@@ -252,7 +253,7 @@ class TorchNetwork(Network):
 
     def _quietly(self) -> Any:
         """Without gradients; a module that keeps tensors keeps ordinary ones, which it can be trained with."""
-        return torch.no_grad() if self._keeps else torch.inference_mode()
+        return torch.no_grad() if self._ordinary else torch.inference_mode()
 
     def _samples(self, batch: Any) -> tuple[Tensor, ...]:
         self._check_open()

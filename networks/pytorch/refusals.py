@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 _INSTEAD = "give the nn.Module that it was made of, or torch.onnx.export that and give the file to OnnxNetwork"
 
@@ -33,6 +34,8 @@ def refuse_other_programs(module: Any) -> None:
         )
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise ValueError("expected a module with weights, got one on the device 'meta'")
+    if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        raise ValueError("expected a module with weights, got lazy ones without; run the module once")
 
 
 def programs_in(module: nn.Module) -> list[str]:

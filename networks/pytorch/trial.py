@@ -75,7 +75,8 @@ class Trial:
 
     candidates: what can be tapped, in the order in which it was computed. calls: of the first run. output: of the
     first. again: of the second, None where it failed. moving: the places that every run changes, with a name for each.
-    keeps: whether a run leaves anything in the module. fingerprint: of it then, without what moves; "" otherwise.
+    fingerprint: of the module where a run leaves anything in it, without what moves; "" otherwise. ordinary: whether it
+    needs ordinary tensors, not those of inference mode, since it keeps them or computes gradients.
     overwrites_input: whether it does. Raises TrialError where the module does not take such frames.
     """
 
@@ -91,6 +92,7 @@ class Trial:
         self.calls, self.key_of = first.calls, first.key_of
         self._given = {self.key_of(sample)[0] for sample in samples}
         self.overwrites_input = any(version_of(sample) > 0 for sample in samples)
+        self.ordinary = bool(self.fingerprint)
         self.again: Any = None
         try:
             second, self.again, _ = self._traced(arguments.samples(AGAIN))
@@ -101,10 +103,6 @@ class Trial:
         self._firsts = [_first_axis(call) for call in others] if alike else [None] * len(self.calls)
         self._sites: dict[str, int] = {}
         self.candidates = with_layouts(list(self._candidates()), layouts)
-
-    @property
-    def keeps(self) -> bool:
-        return bool(self.fingerprint)
 
     def plan(self, taps: Sequence[Tap]) -> Plan:
         """What to read of a run for these taps, and the calls that must be there."""
@@ -138,14 +136,18 @@ class Trial:
 
         def run(how: Callable[[Callable[[], Any]], Any]) -> Any:
             samples = self.arguments.samples(FRAMES)
-            with torch.inference_mode(not self.keeps), torch.no_grad(), undone(self._module, state):
+            with torch.inference_mode(not self.ordinary), torch.no_grad(), undone(self._module, state):
                 torch.manual_seed(0)
                 return how(lambda: self.arguments.call(self._module, samples))
 
         def plain(call: Callable[[], Any]) -> Any:
             return call()
 
-        alone = run(plain)
+        try:
+            alone = run(plain)
+        except Exception:  # noqa: BLE001 - it computes gradients, which cannot be had in inference mode
+            self.ordinary = True
+            alone = run(plain)
         return not same_bits(alone, run(watched)) and same_bits(alone, run(plain))
 
     def _traced(self, samples: tuple[Tensor, ...]) -> tuple[Tracer, Any, dict[Any, str]]:

@@ -13,7 +13,8 @@ from .tracer import Call, Key, Seen
 _PLANES = ("conv", "batchnorm", "instancenorm", "groupnorm", "maxpool", "avgpool", "adaptiveavgpool", "adaptivemaxpool",
     "fractionalmaxpool", "lppool", "maxunpool", "pixelshuffle", "pixelunshuffle", "gridsample",
     "localresponsenorm")  # fmt: skip
-_LAST = frozenset(("linear", "layernorm", "rmsnorm", "embedding", "lstm", "gru", "rnntanh", "rnnrelu"))
+_LAST = frozenset(("linear", "layernorm", "rmsnorm", "embedding", "lstm", "gru", "rnntanh", "rnnrelu",
+    "multiheadattention", "multiheadattentionforward"))  # fmt: skip
 _PRODUCTS = frozenset(("matmul", "mm", "bmm", "addmm", "baddbmm", "einsum", "tensordot", "scaleddotproductattention"))
 _RESHAPES = frozenset(("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze"))
 

@@ -150,8 +150,7 @@ class Tracer(TorchFunctionMode):
     def _note_versions(self, value: Any) -> None:
         with torch._C.DisableTorchFunction():  # noqa: SLF001
             for tensor in tensors_in(value):
-                if tensor.layout == torch.strided and not tensor.is_nested:
-                    memory = self._memories.of(tensor.untyped_storage())
+                if memory := self._memory_of(tensor):
                     memory.latest = max(memory.latest, version_of(tensor))
 
     def _looks(self, value: Any) -> tuple[Seen, ...]:
@@ -161,22 +160,29 @@ class Tracer(TorchFunctionMode):
     def _look(self, tensor: Tensor) -> Seen:
         key = self.key_of(tensor)
         if key not in self._seen:
-            plain = tensor.layout == torch.strided and not tensor.is_nested
-            points = None
-            if plain and tensor.is_floating_point():
+            memory, points = self._memory_of(tensor), None
+            if memory is not None and tensor.is_floating_point():
                 values = tensor.detach().reshape(-1)
                 points = values[:: max(1, len(values) // _POINTS)].clone()
             self._seen[key] = Seen(
                 *key, points,
                 tuple(tensor.shape) if not tensor.is_nested else (),
-                tensor.stride() if plain else (),
+                () if memory is None else tensor.stride(),
                 str(tensor.dtype).removeprefix("torch."),
-                self._memories.of(tensor.untyped_storage()) if plain else Memory(),
+                memory or Memory(),
                 isinstance(tensor, nn.Parameter),
             )  # fmt: skip
         seen = self._seen[key]
         seen.memory.latest = max(seen.memory.latest, seen.version)
         return seen
+
+    def _memory_of(self, tensor: Tensor) -> Memory | None:
+        """None for what is no ordinary tensor, such as a sparse or nested one, or one row of `torch.vmap`."""
+        try:
+            plain = tensor.layout == torch.strided and not tensor.is_nested
+            return self._memories.of(tensor.untyped_storage()) if plain else None
+        except NotImplementedError:
+            return None
 
 
 class _Known(Generic[T]):

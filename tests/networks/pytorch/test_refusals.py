@@ -63,3 +63,11 @@ def test_parts_that_torchscript_runs_are_told_of():
         TorchNetwork(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), part).eval(), (2,)) as network,
     ):
         assert [tap.name for tap in network.taps] == ["1", "output"]
+
+
+def test_a_module_whose_weights_are_not_made_yet_is_refused():
+    module = nn.Sequential(nn.LazyLinear(2), nn.ReLU()).eval()
+    with pytest.raises(ValueError, match="got lazy ones without; run the module once"):
+        TorchNetwork(module, (2,))
+    module(torch.zeros(1, 2))
+    TorchNetwork(module, (2,))

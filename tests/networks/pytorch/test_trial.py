@@ -136,6 +136,38 @@ def test_what_is_made_in_inference_mode_is_watched_too(made):
         np.testing.assert_array_equal(observation.activations[0], module[0](torch.from_numpy(batch)))
 
 
+def test_a_module_that_computes_gradients_is_watched():
+    class Descending(nn.Module):
+        def forward(self, x):
+            with torch.enable_grad():
+                x = x.clone().requires_grad_()
+                (slope,) = torch.autograd.grad(functional.silu(x).sum(), x)
+            return slope
+
+    module, batch = Descending().eval(), images(2, (6,))
+    seen = TorchNetwork(module, (6,)).observe(batch)
+    with torch.no_grad():
+        assert torch.equal(seen.output, module(torch.from_numpy(batch)))
+    np.testing.assert_array_equal(seen.activations[0], functional.silu(torch.from_numpy(batch)))
+
+
+def test_tensors_without_a_memory_of_their_own_do_no_harm():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.table = nn.Linear(6, 6), torch.eye(6).to_sparse()
+
+        def forward(self, x):
+            rows = torch.vmap(lambda row: functional.relu(row - 0.1))(self.dense(x))
+            return functional.relu(torch.sparse.mm(self.table, rows.mT).mT)
+
+    module, batch = built(Odd()), images(2, (6,))
+    network = TorchNetwork(module, (6,))
+    assert [(c.name, bool(c.obstacle)) for c in network.candidates[1:3]] == [("relu", True), ("relu#2", False)]
+    with torch.no_grad():
+        np.testing.assert_array_equal(network.observe(batch).activations[0], module(torch.from_numpy(batch)))
+
+
 def test_frames_that_a_module_does_not_take_are_an_error_that_leaves_nothing_behind():
     module = conv_net()
     with pytest.raises(TrialError, match=r"takes a batch of shape \(2, 1, 8, 8\), got RuntimeError"):

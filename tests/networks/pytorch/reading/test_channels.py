@@ -46,6 +46,11 @@ CASES = {
     "tokens of a map": (Chain(lambda s, x: s.act(s.conv(x).flatten(2).mT), conv=nn.Conv2d(3, 4, 1)), SHAPE, 4),
     "joined": (Chain(lambda s, x: s.act(torch.cat([s.conv(x), x], 1)), conv=nn.Conv1d(3, 4, 1)), (3, 9), 7),
     "recurrent": (Chain(lambda s, x: s.act(s.gru(x)[0]), gru=nn.GRU(9, 4, batch_first=True)), (6, 9), 4),
+    "attention": (
+        Chain(lambda s, x: s.act(s.mix(x, x, x)[0]), mix=nn.MultiheadAttention(4, 2, batch_first=True)),
+        (6, 4),
+        4,
+    ),
     "embedded": (Chain(lambda s, x: s.act(s.table(x.long())), table=nn.Embedding(3, 4)), (6,), 4),
     "product": (Chain(lambda s, x: s.act(x @ s.dense.weight), dense=nn.Linear(4, 9)), (6, 9), 4),
     "layer norm": (Chain(lambda s, x: s.act(functional.layer_norm(x, (9,)))), (6, 9), 9),
