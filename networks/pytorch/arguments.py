@@ -146,10 +146,16 @@ class Arguments:
         found = []
         for part, one, follow in zip(parts_of(batch, self.inputs), self.inputs, self.follow, strict=True):
             dtype = weights if follow else getattr(torch, one.dtype)
-            self._check(part, one, dtype)
+            as_fed = isinstance(part, Tensor) and part.dtype == dtype and part.shape[1:] == one.shape and len(part) > 0
+            if not as_fed:
+                self._check(part, one, dtype)
             if isinstance(part, np.ndarray):
                 part = torch.from_numpy(np.require(part, requirements=("C", "W")))  # noqa: PLW2901
-            found.append(part.detach().to(device, dtype, copy=copies))
+            elif part.requires_grad:
+                part = part.detach()  # noqa: PLW2901
+            if copies or part.dtype != dtype or part.device != device:
+                part = part.to(device, dtype, copy=copies)  # noqa: PLW2901
+            found.append(part)
         if len(found) > 1:
             frames_in(found)
         return tuple(found)

@@ -257,7 +257,8 @@ class TorchNetwork(Network):
 
     def _samples(self, batch: Any) -> tuple[Tensor, ...]:
         self._check_open()
-        self.learn_shape(batch)
+        if not self.shaped:
+            self.learn_shape(batch)
         return self._arguments.tensors(batch, self._copies)
 
     def _check_open(self) -> None:

@@ -85,21 +85,20 @@ class Recorder(TorchFunctionMode):
             position, owner = self._next, self.running[-1]
             if position < len(self._sequence) and self._sequence[position][:2] == (func, owner):
                 self._next = position + 1
-                if reads := self._sequence[position][2]:
-                    self.take(reads, value, f"{name_of(func)!r} in {owner or 'the module itself'}")
+                try:
+                    for place, read in self._sequence[position][2]:
+                        self.neurons[place] = read(value)
+                except Exception as error:  # noqa: BLE001 - `run` tells of it
+                    self.miss(value, f"{name_of(func)!r} in {owner or 'the module itself'}", error)
             else:
                 got = f"{name_of(func)!r} in {owner or 'the module itself'}"
                 self._strange = f"expected {self._told(position)} next, as in the trial run, got {got}"
         return value
 
-    def take(self, reads: Reads, value: Any, where: str) -> None:
-        """Read what a module or function returned. What cannot be read must not stop the module: `run` raises then."""
-        try:
-            for place, read in reads:
-                self.neurons[place] = read(value)
-        except Exception as error:  # noqa: BLE001 - `run` tells of it
-            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            self._unread = self._unread or f"expected a tensor of {where} as in the trial run, got {got}: {error}"
+    def miss(self, value: Any, where: str, error: Exception) -> None:
+        """Keep in mind what could not be read, which must not stop the module: `run` raises then."""
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        self._unread = self._unread or f"expected a tensor of {where} as in the trial run, got {got}: {error}"
 
     def _check(self) -> None:
         if self._unread:
@@ -164,4 +163,8 @@ class _Reading(Hook):
             run = self.run
             self.run = run + 1
             if run < len(runs):
-                recorder.take(runs[run], output, self.path)
+                try:
+                    for place, read in runs[run]:
+                        recorder.neurons[place] = read(output)
+                except Exception as error:  # noqa: BLE001 - `run` tells of it
+                    recorder.miss(output, self.path, error)
