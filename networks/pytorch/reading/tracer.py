@@ -95,7 +95,7 @@ class Tracer(TorchFunctionMode):
     def __init__(self, names: Mapping[nn.Module, str]) -> None:
         super().__init__()
         self.calls: list[Call] = []
-        self.thread = get_ident()
+        self.thread = -1
         self._running: list[tuple[str, tuple[Seen, ...]]] = []
         self._seen: dict[Key, Seen] = {}
         self._numbers: _Known[int] = _Known(itertools.count().__next__)
@@ -108,11 +108,13 @@ class Tracer(TorchFunctionMode):
 
     def run(self, call: Callable[[], Any]) -> Any:
         """What `call`, which runs the module, returns."""
+        self.thread = get_ident()
         try:
             self._hooks.on()
             with self:
                 return call()
         finally:
+            self.thread = -1  # a hook may be called later, too
             self._hooks.off()
 
     def key_of(self, tensor: Tensor) -> Key:

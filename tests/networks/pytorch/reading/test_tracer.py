@@ -55,6 +55,22 @@ def test_calls_come_in_the_order_in_which_they_end_with_their_callers():
     torch.testing.assert_close(calls[1].outputs[0].points, (x - 0.5).relu().flatten())
 
 
+def test_a_run_is_over_while_another_goes_on():
+    module, x = nn.Sequential(nn.ReLU()), torch.ones(1)
+    first, second = (Tracer({part: name for name, part in module.named_modules()}) for _ in range(2))
+
+    def inside():
+        second._hooks.on()  # as another thread does it, whose run ends later
+        return module(x)
+
+    first.run(inside)
+    module(x)
+    second._hooks.off()
+    assert [call.path for call in first.calls] == ["0", "0", ""]
+    assert second.calls == []
+    assert not module._forward_hooks
+
+
 def test_what_a_module_raises_goes_through_and_what_it_catches_does_not_confuse():
     class Careful(nn.Module):
         def __init__(self):
