@@ -181,7 +181,7 @@ class _Pictures:
         seen: dict[int, Tensor] = {}
         with ExitStack() as hooks:
             for layer, projection in enumerate(self._backbone.projections):
-                take = partial(_take, seen, layer)
+                take = partial(_take, threading.get_ident(), seen, layer)
                 hooks.callback(projection.register_forward_pre_hook(take).remove)
             output = self.run(batch)
         if len(seen) < len(self._backbone.projections):
@@ -249,8 +249,9 @@ class _Tokens:
         return self.observe(batch)[0]
 
 
-def _take(seen: dict[int, Tensor], layer: int, _module: Any, args: tuple[Any, ...]) -> None:
-    seen[layer] = args[0].detach()
+def _take(thread: int, seen: dict[int, Tensor], layer: int, _module: Any, args: tuple[Any, ...]) -> None:
+    if threading.get_ident() == thread:
+        seen[layer] = args[0].detach()
 
 
 def _picture_shape(config: Any) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import numpy as np
@@ -62,6 +63,25 @@ def pictures(n, seed=0, size=1.0):
 def prompts(n, seed=0, lowest=1):
     rng = np.random.default_rng(seed)
     return [rng.integers(lowest, 50, rng.integers(3, 10)).tolist() for _ in range(n)]
+
+
+def test_runs_of_other_threads_are_not_heard_of():
+    torch.manual_seed(0)
+    model, batch = vit(), pictures(1)
+    network = TransformerNetwork(model)
+    expected = network.observe(batch)
+
+    def disturbing(*_):
+        thread = threading.Thread(target=lambda: projection(torch.ones(1, 5, 32)))
+        handle.remove()
+        thread.start()
+        thread.join()
+
+    projection = network._of._backbone.projections[-1]
+    handle = projection.register_forward_hook(disturbing)
+    seen = network.observe(batch)
+    for one, other in zip(seen.activations, expected.activations, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def eager_heads(model, pixels):
