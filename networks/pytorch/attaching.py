@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from torch import nn
 
 Hooks = OrderedDict[Any, Any]
 
-_TURN = Lock()  # several threads may watch one module: their hooks go on and come off one after the other
+_TURN = RLock()  # several threads may watch one module: their hooks go on and come off one after the other
 
 
 class Attachment:
@@ -18,14 +18,15 @@ class Attachment:
 
     The dictionaries of a module stay as they are: others take their place while it is watched, so that a run in another
     thread goes on in those that it began with. Several attachments may be on a module at a time, and come off in any
-    order; a hook may be called until the last is off. Hooks that somebody adds meanwhile stay on it, but their handles
-    cannot take them off.
+    order; a hook may be called until the last is off. Hooks that somebody adds meanwhile stay on it until their handles
+    take them off.
     """
 
     def __init__(self) -> None:
         self._points: list[tuple[dict[str, Any], str, Any]] = []
         self._alone: list[_Layer] = []
         self._layers: list[_Layer] = []
+        self._former: list[_Layer] = []  # where the handles of hooks that were added meanwhile look for them
 
     def add(self, part: nn.Module, after: Hook, before: Hook | None = None) -> None:
         """Call `after` with a module, its arguments and its output, and `before` with the first two.
@@ -62,6 +63,7 @@ class Attachment:
                 if len(layer) != len(layer.first):
                     _hand_down(layer)
                     self._alone[i] = _Layer({self: hook})
+                    self._former = [one for one in (*self._former, layer) if one.keys() - one.first]
             self._layers.clear()
 
 
@@ -75,6 +77,12 @@ class _Layer(Hooks):
     def __init__(self, hooks: dict[Any, Any]) -> None:
         super().__init__(hooks)
         self.first = frozenset(hooks)
+
+    def __delitem__(self, key: Any) -> None:
+        with _TURN:
+            super().__delitem__(key)
+            if key in self.below:
+                del self.below[key]
 
     def __reduce__(self) -> tuple[Any, ...]:
         own = [(key, hook) for key, hook in self.items() if not isinstance(key, Attachment)]

@@ -59,6 +59,8 @@ def test_hooks_added_meanwhile_are_not_lost(own):
     attachment.on()
     attachment.off()
     assert len(part._forward_hooks) == 1 + own
+    added.remove()
+    assert len(part._forward_hooks) == own
 
 
 def test_a_module_that_raises_is_heard_of_too():
