@@ -51,7 +51,7 @@ class TorchNetwork(Network):
     Modules are seen by hooks that are on it only during an observation, in its own thread; activations and attention
     that it calls as functions (``F.relu``, ``x.relu()``, ``x * torch.sigmoid(x)``) by a `TorchFunctionMode` inside of
     the modules that call them. They are named by their caller: ``layer1.0.relu``, and ``layer1.0.relu#2`` for the
-    second. A module that runs more than once has a tap for each run likewise. The network may be used by the
+    second. A module that runs more than once has a tap for each run likewise. The module may be used by the
     application too, copied, moved and pickled; its weights must stay as they are while it is observed.
 
     module: takes batches (n, *input_shape), on any device. input_shape: of one sample; for several inputs a mapping by
