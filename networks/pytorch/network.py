@@ -65,8 +65,8 @@ class TorchNetwork(Network):
     ``probabilities``, or ``auto`` to see whether a softmax makes them.
 
     A compiled module, and one that takes another way while it is watched (the fused path of `TransformerEncoder`), runs
-    twice for an observation, once as it is and once as written; a NetworkWarning says so. Another warns of a module
-    that keeps something from frame to frame.
+    twice for an observation, once as it is and once as written; a NetworkWarning says so. Others warn of a module that
+    keeps something from frame to frame, and of one that draws random numbers.
     candidates: what can be tapped of it, once it knows its inputs, and why the rest cannot.
     Raises ValueError for a module in training mode, inputs that it does not take, and taps that do not exist; TypeError
     for a program of TorchScript or `torch.export`.
@@ -176,7 +176,10 @@ class TorchNetwork(Network):
         if is_compiled(self._module):
             _warn("a compiled module runs twice, once as written for its taps; give the module before torch.compile")
             return True
-        if trial.again_differs(lambda call: self._recorder.run(call)[0]):
+        differs = trial.again_differs(lambda call: self._recorder.run(call)[0])
+        if trial.random:
+            _warn("the module draws random numbers in every run, so its outputs and neurons differ for the same frame")
+        if differs:
             _warn("the module leaves a fused path while it is watched, so it runs twice; taps cost a second run")
             return True
         return False

@@ -77,18 +77,19 @@ class Trial:
     first. again: of the second, None where it failed. moving: the places that every run changes, with a name for each.
     fingerprint: of the module where a run leaves anything in it, without what moves; "" otherwise. ordinary: whether it
     needs ordinary tensors, not those of inference mode, since it keeps them or computes gradients.
-    overwrites_input: whether it does. Raises TrialError where the module does not take such frames.
+    overwrites_input, random: whether it does, and is. Raises TrialError where the module does not take such frames.
     """
 
     def __init__(self, module: nn.Module, arguments: Arguments, layouts: Mapping[str, str] | None = None) -> None:
         self.arguments, self._module = arguments, module
         self._names = names_in(module)
-        self.fingerprint = ""
+        self.fingerprint, self.random = "", False
         samples = arguments.samples(FRAMES)
         try:
             first, self.output, self.moving = self._traced(samples)
         except Exception as error:
-            raise TrialError(f"expected a module that takes {_shown(samples)}, got {error!r}") from error
+            alone = "; it takes one frame alone: export it to ONNX" if self._runs(arguments.samples(1)) else ""
+            raise TrialError(f"expected a module that takes {_shown(samples)}, got {error!r}{alone}") from error
         self.calls, self.key_of = first.calls, first.key_of
         self._given = {self.key_of(sample)[0] for sample in samples}
         self.overwrites_input = any(version_of(sample) > 0 for sample in samples)
@@ -130,14 +131,17 @@ class Trial:
     def again_differs(self, watched: Callable[[Callable[[], Any]], Any]) -> bool:
         """Whether a run that is watched returns something else, to the last bit, than one that is not.
 
-        A module that differs from run to run by itself tells nothing. watched: runs what it is given.
+        A module that differs from run to run by itself tells nothing. It also notes whether random numbers make it
+        differ. watched: runs what it is given.
         """
         state = KeptState(self._names)
 
-        def run(how: Callable[[Callable[[], Any]], Any]) -> Any:
+        def run(how: Callable[[Callable[[], Any]], Any], seed: int = 0) -> Any:
             samples = self.arguments.samples(FRAMES)
             with torch.inference_mode(not self.ordinary), torch.no_grad(), undone(self._module, state):
-                torch.manual_seed(0)
+                torch.manual_seed(seed)
+                random.seed(seed)
+                np.random.seed(seed)  # noqa: NPY002, TID251 - what the module may use
                 return how(lambda: self.arguments.call(self._module, samples))
 
         def plain(call: Callable[[], Any]) -> Any:
@@ -148,7 +152,10 @@ class Trial:
         except Exception:  # noqa: BLE001 - it computes gradients, which cannot be had in inference mode
             self.ordinary = True
             alone = run(plain)
-        return not same_bits(alone, run(watched)) and same_bits(alone, run(plain))
+        if same_bits(alone, run(plain, seed=1)):
+            return not same_bits(alone, run(watched))
+        self.random = same_bits(alone, run(plain))
+        return self.random and not same_bits(alone, run(watched))
 
     def _traced(self, samples: tuple[Tensor, ...]) -> tuple[Tracer, Any, dict[Any, str]]:
         tracer, state = Tracer(self._names), KeptState(self._names)
@@ -160,6 +167,13 @@ class Trial:
                 moving = self._moved_again(samples)
                 self.fingerprint = self.fingerprint or module_fingerprint(self._module, moving)
             return tracer, output, moving
+
+    def _runs(self, samples: tuple[Tensor, ...]) -> bool:
+        """Whether the module takes these frames."""
+        with suppress(Exception):
+            self._traced(samples)
+            return True
+        return False
 
     def _moved_again(self, samples: tuple[Tensor, ...]) -> dict[Any, str]:
         """What a second run changes once more: the first may only have made something ready."""

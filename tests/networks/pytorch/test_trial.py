@@ -105,7 +105,8 @@ def test_the_random_numbers_of_the_application_go_on():
     TorchNetwork(module, (6,), taps="@relu")
     assert torch.equal(torch.rand(4), expected)
     before = random.getstate(), repr(np.random.get_state())  # noqa: NPY002 - what a module may use
-    TorchNetwork(Rolling().eval(), (6,), taps="@relu")
+    with pytest.warns(NetworkWarning, match="draws random numbers"):
+        TorchNetwork(Rolling().eval(), (6,), taps="@relu")
     assert (random.getstate(), repr(np.random.get_state())) == before  # noqa: NPY002
 
 
@@ -114,7 +115,8 @@ def test_a_module_that_is_random_stays_so():
         def forward(self, x):
             return functional.relu(x) + torch.randn_like(x)
 
-    network = TorchNetwork(Noisy().eval(), (6,))
+    with pytest.warns(NetworkWarning, match="the module draws random numbers in every run"):
+        network = TorchNetwork(Noisy().eval(), (6,))
     batch = images(2, (6,))
     torch.manual_seed(5)
     first, second = network.observe(batch).output, network.observe(batch).output
@@ -173,6 +175,15 @@ def test_frames_that_a_module_does_not_take_are_an_error_that_leaves_nothing_beh
     with pytest.raises(TrialError, match=r"takes a batch of shape \(2, 1, 8, 8\), got RuntimeError"):
         trial_of(module, (1, 8, 8))
     assert not any(part._forward_hooks for part in module.modules())
+
+
+def test_a_module_of_one_frame_only_is_told_what_to_do():
+    class One(nn.Module):
+        def forward(self, x):
+            return functional.relu(x.reshape(2, 3))
+
+    with pytest.raises(TrialError, match=r"got RuntimeError.*; it takes one frame alone: export it to ONNX"):
+        trial_of(One().eval(), (6,))
 
 
 def test_a_module_of_two_frames_only_is_tried_on_two():

@@ -113,7 +113,8 @@ def test_dropout_that_is_switched_on_later_drops():
 def test_noise_is_drawn_anew_at_every_run_and_construction_draws_none():
     module = made(zoo.Noisy)
     torch.manual_seed(3)
-    network = TorchNetwork(module, SHAPE)
+    with pytest.warns(NetworkWarning, match="draws random numbers"):
+        network = TorchNetwork(module, SHAPE)
     seen = [network.observe(frames()).output.numpy() for _ in range(2)]
     torch.manual_seed(3)
     own = [bare(module)(frames()).numpy() for _ in range(2)]
