@@ -15,6 +15,8 @@ _STEPS = frozenset(("add", "addcmul", "div", "divide", "float", "half", "log", "
     "gt", "ge", "lt", "le"))  # fmt: skip
 ENDS = _BENDS | frozenset(("add", "addcmul", "div", "divide", "mul", "multiply", "sub", "subtract", "truedivide"))
 """Names that the last step of an activation written in several steps may have."""
+UNIFORM = frozenset(("full", "fulllike", "newfull", "newones", "newzeros", "ones", "oneslike", "zeros", "zeroslike"))
+"""Names of functions that make a tensor of one value."""
 POINTWISE = _BENDS | _STEPS | ACTIVATIONS | GATES
 
 

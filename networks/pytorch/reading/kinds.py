@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...forms import form_of
 from ...selectors import ACTIVATIONS, GATES, OUTPUT
-from .functions import ENDS, POINTWISE, bends, kind_of_function, name_of
+from .functions import ENDS, POINTWISE, UNIFORM, bends, kind_of_function, name_of
 from .tracer import Call, Key, Seen
 
 _SOURCES, _STEPS = 6, 24  # how far back an activation of several steps may begin, and of how many steps it may be
@@ -107,12 +107,15 @@ def _in_several_steps(calls: Sequence[Call], inputs: Collection[int]) -> dict[in
     inputs: the numbers of the tensors that the run began with.
     """
     found: dict[int, tuple[str, Key, set[int]]] = {}
-    moving = set(inputs)
+    moving, uniform = set(inputs), set[int]()
     made_by: dict[Key, int] = {}
     seen: dict[Key, Seen] = {}
     behind: dict[Key, dict[Key, frozenset[int]]] = {}
     for i, call in enumerate(calls):
         seen.update((one.key, one) for one in (*call.inputs, *call.outputs))
+        if not call.is_module and name_of(call.of) in UNIFORM:
+            uniform.update(one.number for one in call.outputs)
+            continue
         moves = any(one.number in moving for one in call.inputs)
         if moves:
             moving.update(one.number for one in call.outputs)
@@ -120,7 +123,7 @@ def _in_several_steps(calls: Sequence[Call], inputs: Collection[int]) -> dict[in
             continue
         key, name = call.outputs[0].key, name_of(call.of)
         if name in POINTWISE:
-            behind[key] = sources = _sources(call, moving, made_by, behind)
+            behind[key] = sources = _sources(call, moving, made_by, behind, uniform)
             if name in ENDS:
                 for source, steps in sources.items():
                     inside = steps | {i}
@@ -133,13 +136,20 @@ def _in_several_steps(calls: Sequence[Call], inputs: Collection[int]) -> dict[in
 
 
 def _sources(
-    call: Call, moving: Collection[int], made_by: dict[Key, int], behind: dict[Key, dict[Key, frozenset[int]]]
+    call: Call,
+    moving: Collection[int],
+    made_by: dict[Key, int],
+    behind: dict[Key, dict[Key, frozenset[int]]],
+    uniform: Collection[int],
 ) -> dict[Key, frozenset[int]]:
-    """The tensors that alone decide the result of a pointwise call, the nearest first, with the steps in between."""
+    """The tensors that alone decide the result of a pointwise call, the nearest first, with the steps in between.
+
+    uniform: tensors of one value, which decide as little as a number does.
+    """
     common: dict[Key, frozenset[int]] | None = None
     for one in call.inputs:
         if one.number not in moving:
-            if math.prod(one.shape) != 1:
+            if math.prod(one.shape) != 1 and one.number not in uniform:
                 return {}
             continue
         own = {one.key: frozenset[int]()}

@@ -112,6 +112,20 @@ def test_an_activation_in_steps_is_its_last_step_where_the_caller_does_more():
         torch.testing.assert_close(torch.from_numpy(seen.activations[0]), functional.silu(module[0](batch)))
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
+        lambda x: torch.maximum(x.new_zeros(x.shape), x),
+        lambda x: torch.minimum(torch.full(tuple(x.shape), -0.0), -x) * -1,
+    ],
+)
+def test_a_tensor_of_one_value_is_a_number(says):
+    module = built(nn.Sequential(nn.Linear(8, 8), Said(lambda x: says(x).flip(1))))
+    network = TorchNetwork(module, (8,), taps="auto", classes=None)
+    assert [(tap.name, tap.kind) for tap in network.taps] == [("1.relu", "relu")]
+
+
 def test_a_gate_of_the_whole_picture_is_no_activation():
     class Squeeze(nn.Module):
         def __init__(self):
