@@ -150,9 +150,10 @@ class TorchNetwork(Network):
         warn_of_undecided(trial.candidates, taps)
         if unseen := programs_in(self._module):
             _warn(f"the insides of {some(unseen)} cannot be seen, as TorchScript runs them; give Python modules")
-        if classes is not None and key is not None and self._scores_asked == "auto":
+        told_apart = classes or map_classes
+        if told_apart is not None and key is not None and self._scores_asked == "auto":
             scored = pick(trial.output, key)
-            self.scores = kind_of_scores(scored, trial.key_of(scored), trial.calls, classes)
+            self.scores = kind_of_scores(scored, trial.key_of(scored), trial.calls, told_apart)
         self._recorder = Recorder(trial.plan(chosen))
         self._arguments, self._copies, self._names = trial.arguments, trial.overwrites_input, names_in(self._module)
         self._axes = batch_axes(trial.output, FRAMES, trial.again, AGAIN)

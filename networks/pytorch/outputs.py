@@ -66,7 +66,8 @@ def kind_of_scores(scores: Tensor, key: Key, calls: Sequence[Call], classes: int
     """``probabilities`` where a softmax made the class scores, or a sigmoid those of two classes in one column.
 
     Reshapes and casts behind it do not matter. Scores of a function that cannot be seen, as of quantised modules, are
-    told by their values in the trial run: all rows sum to 1. key: of the scores among the calls.
+    told by their values in the trial run: all rows, or all places of a map, sum to 1. key: of the scores among the
+    calls.
     """
     made: dict[Key, Call] = {}
     for call in calls:
@@ -86,7 +87,8 @@ def kind_of_scores(scores: Tensor, key: Key, calls: Sequence[Call], classes: int
 
 
 def _kind_of_rows(scores: Tensor, classes: int, off: float) -> str:
-    rows = scores.detach().float().reshape(len(scores), -1)
+    values = scores.detach().float()
+    rows = values.reshape(len(values), -1) if values.ndim < 3 else values.movedim(1, -1).reshape(-1, values.shape[1])
     sums = (rows.sum(1) - 1).abs()
     shares = classes > 1 < rows.shape[1] and bool((rows >= 0).all() and (sums <= off).all())
     return PROBABILITIES if shares else LOGITS

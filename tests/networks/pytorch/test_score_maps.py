@@ -72,3 +72,22 @@ def test_scores_that_are_no_map_are_refused():
         TorchNetwork(Segmenter().eval(), (3, 8, 8), taps="relu", classes="pixel", scores_output=0)
     with pytest.raises(ValueError, match="expected scores_output= to say which of several outputs has 'pixel'"):
         TorchNetwork(Segmenter().eval(), (3, 8, 8), taps="relu", classes="pixel")
+
+
+@pytest.mark.parametrize(
+    ("says", "scores"),
+    [
+        (lambda x: x.softmax(1), "probabilities"),
+        (lambda x: (x.softmax(1) + x.flip(1).softmax(1)) / 2, "probabilities"),
+        (lambda x: x.softmax(1).log(), "logits"),
+        (lambda x: x, "logits"),
+    ],
+)
+def test_maps_of_probabilities_are_known_for_such(says, scores):
+    class Saying(Segmenter):
+        def forward(self, x):
+            return says(super().forward(x)["out"])
+
+    torch.manual_seed(0)
+    with TorchNetwork(Saying().eval(), (3, 8, 8), taps="relu", classes="pixel") as network:
+        assert (network.scores, network.map_classes) == (scores, 4)
