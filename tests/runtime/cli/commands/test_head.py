@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from outrider.runtime.cli.head_options import HEAD_COMMANDS
 from outrider.runtime.cli.heads import __path__ as files
+from outrider.runtime.cli.options.heads import HEAD_COMMANDS
 
 from ..outcomes import error_of
 

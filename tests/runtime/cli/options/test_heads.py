@@ -6,8 +6,8 @@ import argparse
 
 import pytest
 
-from outrider.runtime.cli.head_options import HEAD_COMMANDS
 from outrider.runtime.cli.options import head, leaves
+from outrider.runtime.cli.options.heads import HEAD_COMMANDS
 
 
 @pytest.mark.parametrize("add_arguments", HEAD_COMMANDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import argument_types as types
+from .. import argument_types as types
 
 _STATISTICS = "read_out, last_query, exact, full, deflection_profile"
 

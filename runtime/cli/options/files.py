@@ -1,0 +1,71 @@
+"""What the commands take that read and write files of networks and profiles: export, inspect, compare."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import argument_types as types
+from .shared import (
+    NETWORK,
+    add_batch_arguments,
+    add_layout_argument,
+    add_picture_arguments,
+    add_scores_arguments,
+    add_shape_argument,
+    add_state_argument,
+    add_weights_argument,
+)
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    """Write a model with the monitor of a calibrated profile inside its graph."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file that was profiled, or the decoder's")
+    parser.add_argument(
+        "profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` or `head calibrate` wrote"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the guarded .onnx file to write"
+    )
+    parser.add_argument(
+        "--decoder",
+        type=Path,
+        metavar="FOLDER",
+        help="for a guard of attention heads: the model in PyTorch, to compare the heads by value",
+    )
+    parser.add_argument("--json", action="store_true", help="the facts in its metadata as JSON")
+
+
+def inspect(parser: argparse.ArgumentParser) -> None:
+    """Say what a profile or a heads file holds, or the monitor inside a guarded model, or list a network's taps."""
+    parser.add_argument("what", metavar="WHAT", help=f"what `outrider profile` or `export` wrote, or {NETWORK}")
+    network = parser.add_argument_group("of a network")
+    network.add_argument("--taps", type=types.words, help="only what these would choose, as for `outrider profile`")
+    add_shape_argument(network, "where the model leaves it open")
+    add_layout_argument(network)
+    add_weights_argument(network)
+    parser.add_argument("--json", action="store_true", help="all of it as JSON")
+
+
+def compare(parser: argparse.ArgumentParser) -> None:
+    """Hold two networks against each other, tap by tap: exit status 0 when they agree, 1 when not."""
+    parser.add_argument("a", metavar="NETWORK", help=NETWORK)
+    parser.add_argument("b", metavar="OTHER", help="the same in another form, e.g. exported or quantised")
+    add_weights_argument(parser)
+    add_state_argument(parser)
+    parser.add_argument("--tolerance", type=types.from_zero, default=1e-3, help="of a tensor's scale; default: 0.001")
+    parser.add_argument("--taps", type=types.words, help="as for `outrider profile`")
+    parser.add_argument("--neurons", type=types.words, default=("channel",), help="as for `outrider profile`")
+    add_layout_argument(parser)
+    add_scores_arguments(parser)
+
+    how = parser.add_argument_group("what they are run on")
+    how.add_argument("--frames", default="random", metavar="DATA", help="as for `outrider check`; default: random")
+    how.add_argument("--count", type=types.positive, default=8, metavar="N", help="random frames; default: 8")
+    add_shape_argument(how, "of a random frame, where no model says it")
+    add_batch_arguments(how, 8, "DATA")
+    add_picture_arguments(how)
+
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile for OTHER, where both agree")
+    parser.add_argument("--json", action="store_true", help="the comparison as JSON")

@@ -1,0 +1,97 @@
+"""What the commands take that learn from data: profile, calibrate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import argument_types as types
+from .shared import (
+    NETWORK,
+    add_batch_arguments,
+    add_layout_argument,
+    add_network_arguments,
+    add_picture_arguments,
+    add_scores_arguments,
+    add_shape_argument,
+    add_state_argument,
+    add_weights_argument,
+)
+
+
+def profile(parser: argparse.ArgumentParser) -> None:
+    """Learn what the trusted data of a network cover."""
+    parser.add_argument("network", metavar="NETWORK", help=NETWORK)
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="folder, picture, .npy, .npz, IDX file or NAME:train; for several inputs a .npz with their names, or a"
+        " folder with a folder for each",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
+    add_weights_argument(parser)
+    add_state_argument(parser)
+
+    add_shape_argument(parser, "of a state, where the model leaves it open")
+
+    what = parser.add_argument_group("what is learned")
+    what.add_argument(
+        "--criterion",
+        type=types.criterion,
+        action="append",
+        metavar="[TAPS=]CRITERION",
+        help="e.g. 'single_range', or '@relu=multi_range(sections=32)' on those of --taps; may be given again",
+    )
+    what.add_argument(
+        "--taps",
+        type=types.words,
+        help="auto, first, stages, or tensors by name, glob or @kind; default: auto,first:unit",
+    )
+    what.add_argument(
+        "--neurons", type=types.words, default=("channel",), help="unit, channel, channel-max, gridK, pixel; or several"
+    )
+    add_layout_argument(what)
+    what.add_argument(
+        "--classes",
+        type=types.classes,
+        default="auto",
+        help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
+    )
+    add_scores_arguments(what)
+    what.add_argument(
+        "--trusted-confidence",
+        type=float,
+        default=0.9,
+        metavar="P",
+        help="least softmax of a trusted frame; default: 0.9",
+    )
+    what.add_argument(
+        "--minimum-per-class",
+        type=types.positive,
+        default=5,
+        metavar="N",
+        help="trusted frames below which a class is not covered and always alarms; default: 5",
+    )
+
+    how = parser.add_argument_group("how the data are read")
+    add_batch_arguments(how, 64, "DATA")
+    how.add_argument("--no-labels", action="store_true", help="ignore class folders and label files")
+    add_picture_arguments(how)
+
+    parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+
+
+def calibrate(parser: argparse.ArgumentParser) -> None:
+    """Set the threshold of a profile on held-out data."""
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` wrote")
+    parser.add_argument("data", metavar="DATA", help="held-out data, never those of the profile or of a test")
+    add_network_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: PROFILE itself")
+    parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
+    parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
+    parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")
+    parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
+    parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
+    add_batch_arguments(parser, 64, "DATA")
+    parser.add_argument("--json", action="store_true", help="the calibration as JSON")

@@ -1,0 +1,82 @@
+"""What the commands take that judge data: check, watch, report, demo."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import argument_types as types
+from .shared import add_batch_arguments, add_network_arguments
+
+
+def check(parser: argparse.ArgumentParser) -> None:
+    """Hold data against a calibrated profile: exit status 0 when all are covered, 1 when any is not."""
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
+    add_network_arguments(parser)
+    add_batch_arguments(parser, 64, "each")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
+
+
+def watch(parser: argparse.ArgumentParser) -> None:
+    """Watch a stream: a folder, a video, a camera or a bag. Exit status 1 after ALARM, FAULT or STALE, 0 without."""
+    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="folder of pictures, video, camera's index, .mcap file, ROS 2 or ROS 1 bag"
+    )
+    add_network_arguments(parser)
+    parser.add_argument("--topic", help="of sensor_msgs/Image or CompressedImage, where a bag has several")
+    parser.add_argument("--limit", type=types.positive, metavar="N", help="end after so many frames")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate",
+        type=types.above_zero,
+        metavar="FPS",
+        help="frames a second at most; without it files go as fast as they can, and a folder's pictures count as 30",
+    )
+    pace.add_argument(
+        "--realtime", action="store_true", help="a file at the pace at which it was recorded, gaps of at most 10 s"
+    )
+
+    guard = parser.add_argument_group("the guard, as in Python")
+    guard.add_argument("--deadline", type=types.above_zero, metavar="S", help="seconds to a verdict, or STALE")
+    guard.add_argument("--frozen", type=types.positive, metavar="N", help="the same picture N times is STALE")
+    guard.add_argument(
+        "--silence",
+        type=types.above_zero,
+        metavar="S",
+        help="seconds without a frame, or STALE; 1 for a camera; of a file only with --realtime",
+    )
+    guard.add_argument("--alarm", type=types.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm")
+    guard.add_argument("--clear", type=types.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
+    guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
+
+    parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
+    kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are judged")
+
+
+def report(parser: argparse.ArgumentParser) -> None:
+    """Make the HTML page of a drive from its event log."""
+    parser.add_argument("log", nargs="+", type=Path, metavar="LOG", help="event logs; older files of one come with it")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
+    parser.add_argument("--json", action="store_true", help="print the numbers; the page only with -o")
+    parser.add_argument("--salvage", action="store_true", help="leave out broken lines, and name them")
+
+
+def demo(parser: argparse.ArgumentParser) -> None:
+    """Watch the monitor at work: on photographs of traffic lights, or in a car whose camera fails."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("pictures", "drive"),
+        default="pictures",
+        help="pictures (the default): traffic lights, strangers, attacks; drive: a closed loop with a failing camera",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page: demo.html or drive.html")
+    parser.add_argument("--fast", action="store_true", help="less training, fewer images or drives")
+    parser.add_argument(
+        "--retrain", action="store_true", help="drive: teach the network anew, ten minutes; weights go beside the page"
+    )
