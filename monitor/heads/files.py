@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
 
 from ..calibration import check_rate
 from ..errors import MismatchError, ProfileError
-from ..files import _KEY, FORMAT, read_facts, write_whole
+from ..files import FORMAT, packed, read_facts, write_whole
+from ..files.container import DIGEST, KEY, content_digest, read_arrays
 from .calibrating import HeadCalibration
 from .search import SearchReport
 from .statistic import Arrays, Head, check_model, describe_statistic, head_name, make_statistic
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 KIND = "heads"
 """What the metadata of a guard's file says under "kind"; a profile of a network says nothing there."""
-_DIGEST = "sha256"
 _IDENTITY = ("fingerprint", "dtype", "encoding")
 _SIZES = ("layers", "heads", "groups", "head_dim", "width")
 
@@ -132,10 +129,7 @@ def damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def write_packed(path: str | os.PathLike[str], facts: dict[str, Any], tensors: Arrays) -> None:
     """Write facts and arrays with the digest of both."""
-    text = json.dumps(facts, sort_keys=True, allow_nan=False)
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    data = save(arrays, {_KEY: text, _DIGEST: _content(text, arrays)})
-    write_whole(Path(path), data)
+    write_whole(Path(path), packed(facts, tensors))
 
 
 def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
@@ -145,23 +139,12 @@ def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
         got = "a profile of a network; load it with Monitor.load" if kind is None else f"a file of kind {kind!r}"
         raise ProfileError(f"{path}: expected a guard of attention heads, got {got}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)
+        metadata, tensors = read_arrays(path)
     except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:  # a dtype that numpy lacks
         raise ProfileError(f"{path}: expected a guard of attention heads, got a damaged file: {error}") from error
-    if metadata.keys() != {_KEY, _DIGEST} or metadata[_DIGEST] != _content(metadata[_KEY], tensors):
+    if metadata.keys() != {KEY, DIGEST} or metadata[DIGEST] != content_digest(metadata[KEY], tensors):
         raise ProfileError(f"{path}: expected what was written, got a file that was altered; its SHA-256 does not fit")
     return facts, tensors
-
-
-def _content(text: str, tensors: Arrays) -> str:
-    """SHA-256 over the header's facts and every array: name, dtype, shape, bytes."""
-    digest = hashlib.sha256(text.encode())
-    for name, array in sorted(tensors.items()):
-        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _refuse_another_model(path: str | os.PathLike[str], facts: Mapping[str, Any], decoder: Decoder) -> None:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import re
 import struct
 from dataclasses import replace
 
@@ -30,13 +28,11 @@ from outrider.monitor import (
     OutriderWarning,
     ProfileError,
     ZScore,
-    describe_profile,
     read_facts,
 )
-from outrider.monitor.files import file_sha256
 from outrider.networks import Taps
 
-from .conftest import NumpyNetwork, batches, frames
+from ..conftest import NumpyNetwork, batches, frames
 
 EVERY = {
     "hidden": [
@@ -272,40 +268,6 @@ def test_flipped_bytes_never_crash(path, network, data):
     assert len(verdicts) == 3
 
 
-@given(st.binary(max_size=400))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_random_bytes_are_refused(tmp_path, network, data):
-    (tmp_path / "random.outrider").write_bytes(data)
-    with pytest.raises(ProfileError):
-        Monitor.load(tmp_path / "random.outrider", network)
-
-
-def test_a_full_disk_loses_nothing_that_was_there(path, monitor, network, monkeypatch):
-    before = path.read_bytes()
-
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ProfileError, match="got No space left on device; nothing that was there is lost"):
-        monitor.save(path)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["m.outrider"]
-
-
-def test_ctrl_c_in_the_middle_of_writing_leaves_nothing_behind(path, monitor, monkeypatch):
-    before = path.read_bytes()
-
-    def interrupted(descriptor):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        monitor.save(path)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["m.outrider"]
-
-
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
 @pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o027, 0o640)])
 def test_only_the_owner_may_read_a_checkpoint_that_holds_frames(tmp_path, network, umask, expected):
@@ -350,13 +312,6 @@ def test_another_output_with_the_class_scores_is_another_network(tmp_path, netwo
     network.scores_output = "right"
     with pytest.raises(MismatchError, match="output with the class scores: expected 'left', got 'right'"):
         Monitor.load(tmp_path / "m.outrider", network)
-
-
-def test_a_folder_that_is_not_there_is_named(monitor, tmp_path):
-    with pytest.raises(
-        ProfileError, match=r"none/m.outrider: expected to write \d+ bytes, got No such file or directory"
-    ):
-        monitor.save(tmp_path / "none" / "m.outrider")
 
 
 @pytest.mark.parametrize(
@@ -435,17 +390,3 @@ def test_facts_are_read_without_the_network(path):
     facts = read_facts(path)
     assert facts["network"]["classes"] == 3
     assert facts["calibration"]["false_alarm_rate"] == 0.05
-
-
-def test_a_model_in_the_place_of_a_profile_is_recognised(tmp_path):
-    path = tmp_path / "net.onnx"
-    path.write_bytes(b"\x08\x0a\x12\x07pytorch")
-    words = f"{path} is a model; expected a profile, as `outrider profile {path} DATA -o {tmp_path / 'net.outrider'}` w"
-    for read in (read_facts, describe_profile):
-        with pytest.raises(ProfileError, match=re.escape(words)):
-            read(path)
-
-
-def test_the_hash_of_a_file(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import secrets
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
 
-from ..coverage import Signature, describe_criterion, make_criterion
-from .calibration import Calibration
-from .data.spool import FrameSpool
-from .errors import OutriderError, ProfileError
-from .logic import Logic, Scales, describe_logic, make_logic
-from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
+from ...coverage import Signature, describe_criterion, make_criterion
+from ..calibration import Calibration
+from ..data.spool import FrameSpool
+from ..errors import ProfileError
+from ..logic import Logic, Scales, describe_logic, make_logic
+from ..profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
+from .container import FORMAT, packed, read_arrays, read_facts
+from .whole import write_whole
 
-FORMAT = 1
-_KEY = "outrider"
 _CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds")
 
 
@@ -79,33 +74,7 @@ def write_profile(
             "excluded": calibration.excluded,
             "warning_rate": calibration.warning_rate,
         }
-    text = json.dumps(facts, sort_keys=True, allow_nan=False)
-    data = save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
-    write_whole(Path(path), data, mode=0o644 if held is None else 0o600)
-
-
-def write_whole(path: Path, data: bytes, error_type: type[OutriderError] = ProfileError, *, mode: int = 0o644) -> None:
-    """Write one file, whole or not at all: to a temporary file beside it, flushed, then renamed.
-
-    mode: its permissions, of which the umask takes away. Raises `error_type` when it cannot be written; a file that
-    was there before is then still there.
-    """
-    if not path.name or path.is_dir():
-        raise error_type(f"{path}: expected the name of a file to write, got a folder")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
-        raise error_type(
-            f"{path}: expected to write {len(data)} bytes, got {error.strerror}; nothing that was there is lost"
-        ) from error
+    write_whole(Path(path), packed(facts, tensors, digest=False), mode=0o644 if held is None else 0o600)
 
 
 def read_profile(path: str | os.PathLike) -> tuple[Profile, Logic, Calibration | None]:
@@ -117,39 +86,11 @@ def read_profile(path: str | os.PathLike) -> tuple[Profile, Logic, Calibration |
             " outrider.monitor.heads.HeadGuard.load"
         )
     try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no dict)
+        _, tensors = read_arrays(path)
         return _assemble(facts, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, SafetensorError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ProfileError(f"{path}: expected a profile of format {FORMAT}, got a damaged one: {reason}") from error
-
-
-def read_facts(path: str | os.PathLike) -> dict[str, Any]:
-    """The metadata of a profile without its arrays, in JSON types. Raises ProfileError, FileNotFoundError."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a profile, got no such file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        if path.suffix == ".onnx":
-            raise ProfileError(
-                f"{path} is a model; expected a profile, as `outrider profile {path} DATA -o"
-                f" {path.with_suffix('.outrider')}` writes"
-            ) from None
-        raise ProfileError(f"{path}: expected a profile, got a file that is truncated or none: {error}") from error
-    if _KEY not in metadata:
-        raise ProfileError(f"{path}: expected a profile, got a safetensors file without {_KEY!r} in its metadata")
-    try:
-        facts = json.loads(metadata[_KEY])
-    except (ValueError, RecursionError) as error:
-        raise ProfileError(f"{path}: expected JSON metadata, got {error}") from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        got = facts.get("format") if isinstance(facts, dict) else facts
-        raise ProfileError(f"{path}: expected profile format {FORMAT}, got {got!r}; use the Outrider that wrote it")
-    return facts
 
 
 def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Profile, Logic, Calibration | None]:
@@ -263,12 +204,3 @@ def _array(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dt
     if array.dtype.kind == "i" and (array < 0).any():
         raise ValueError(f"{name}: expected counts, got negative numbers")
     return array
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
