@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .packages import install_hint
+
 if TYPE_CHECKING:
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
     from .conformance.rules import check_network
@@ -68,7 +70,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise ImportError(f"{name} needs PyTorch: pip install 'outrider[torch]'") from None
+        raise ImportError(f"{name} needs PyTorch: {install_hint('torch')}") from None
     globals()[name] = value
     return value
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .packages import install_hint
+
 _CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 
@@ -110,5 +112,5 @@ def pillow(purpose: str) -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise ImportError(f"{purpose} pictures needs Pillow: pip install 'outrider[pictures]'") from None
+        raise ImportError(f"{purpose} pictures needs Pillow: {install_hint('pictures')}") from None
     return Image

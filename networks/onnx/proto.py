@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..packages import install_hint
+
 _SCHEMA = {
     "Model": "ir_version 1 int64, producer_name 2 string, graph 7 Graph, opset_import 8 Opset*,"
     " metadata_props 14 Entry*, functions 25 Function*",
@@ -58,7 +60,7 @@ def parse_model(data: bytes) -> Any:
     try:
         from google.protobuf.message import DecodeError
     except ImportError:
-        raise ImportError("ONNX models need protobuf: pip install 'outrider[onnx]'") from None
+        raise ImportError(f"ONNX models need protobuf: {install_hint('onnx')}") from None
     model = messages()["Model"]()
     try:
         model.ParseFromString(data)

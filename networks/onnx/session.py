@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..network import NetworkWarning
+from ..packages import install_hint
 from .reading.operators import unsupported
 
 _RENAMING = ["NchwcTransformer", "NhwcTransformer", "ReshapeFusion"]
@@ -32,7 +33,7 @@ class Runtime:
             import onnxruntime
             from onnxruntime.capi import onnxruntime_pybind11_state as state
         except ImportError:
-            raise ImportError("ONNX models need onnxruntime and protobuf: pip install 'outrider[onnx]'") from None
+            raise ImportError(f"ONNX models need onnxruntime and protobuf: {install_hint('onnx')}") from None
         self._ort = onnxruntime
         self._schemas = getattr(state, "get_all_operator_schema", list)
         own = (e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception))

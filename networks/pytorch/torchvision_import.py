@@ -9,6 +9,8 @@ from types import ModuleType
 
 import torch
 
+from ..packages import install_hint
+
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -26,7 +28,7 @@ def import_torchvision() -> ModuleType:
     global _declared  # noqa: PLW0603 - torch withdraws the schemas when the Library object is collected
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
-        raise ImportError("this needs torchvision: pip install 'outrider[vision]'")
+        raise ImportError(f"this needs torchvision: {install_hint('vision')}")
     if _declared is None and not _compiled_part_loads(Path(spec.origin).parent):
         _declared = torch.library.Library("torchvision", "DEF")
         for schema in _SCHEMAS:

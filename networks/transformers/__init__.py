@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..packages import install_hint
+
 if TYPE_CHECKING:
     from .backbone import Backbone, decoder_backbone, tower_backbone
     from .decoder import Decoder, Head, WatchedPass
@@ -42,7 +44,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise ImportError(f"{name} needs PyTorch and transformers: pip install 'outrider[lvlm]'") from None
+        raise ImportError(f"{name} needs PyTorch and transformers: {install_hint('lvlm')}") from None
     globals()[name] = value
     return value
 

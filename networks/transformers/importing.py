@@ -8,6 +8,7 @@ import inspect
 from functools import cache
 from types import ModuleType
 
+from ..packages import install_hint
 from ..pytorch.torchvision_import import import_torchvision
 
 
@@ -18,7 +19,7 @@ def import_transformers() -> ModuleType:
     of `import_torchvision`.
     """
     if importlib.util.find_spec("transformers") is None:
-        raise ImportError("this needs transformers: pip install 'outrider[lvlm]'")
+        raise ImportError(f"this needs transformers: {install_hint('lvlm')}")
     if importlib.util.find_spec("torchvision") is not None:
         import_torchvision()
     return importlib.import_module("transformers")

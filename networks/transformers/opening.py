@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from ..packages import install_hint
 from .decoder import Decoder
 from .importing import import_transformers
 
@@ -94,7 +95,7 @@ def _require_gguf() -> None:
 
     missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
     if missing:
-        raise ImportError(f"a GGUF file needs {' and '.join(missing)}: pip install 'outrider[gguf]'")
+        raise ImportError(f"a GGUF file needs {' and '.join(missing)}: {install_hint('gguf')}")
 
 
 def _dequantised(model: Any) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..packages import install_hint
 from ..preprocessing import pillow
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
@@ -157,7 +158,7 @@ def _read_digits(_folder: Path, split: str) -> ImageSet:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ImportError("the digits need scikit-learn: pip install 'outrider[demo]'") from None
+        raise ImportError(f"the digits need scikit-learn: {install_hint('demo')}") from None
     pixels, labels = load_digits(return_X_y=True)
     rows = slice(0, 1437) if split == "train" else slice(1437, None)
     images = np.round(pixels[rows].reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)

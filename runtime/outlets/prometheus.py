@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..extras import require
+from ...networks.packages import require
 from ..loop.metrics import Histogram, Metrics
 from ..printable import printable
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import Status
-from ..extras import require
+from ...networks.packages import require
 
 if TYPE_CHECKING:
     from typing_extensions import Self

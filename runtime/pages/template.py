@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..extras import require
+from ...networks.packages import require
 from ..printable import printable
 
 

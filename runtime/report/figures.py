@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...monitor import Status
-from ..extras import require
+from ...networks.packages import require
 from ..log.events import Event
 from ..loop.metrics import LATENCIES, quantile
 from .drive import Run

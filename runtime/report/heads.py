@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..extras import require
+from ...networks.packages import require
 from ..pages import fill, heights
 from .page import figure, share
 

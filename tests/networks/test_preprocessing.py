@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from outrider.networks import Preprocessing
+from outrider.networks.packages import install_hint
 
 RGB = np.random.default_rng(0).integers(0, 256, (3, 6, 8), np.uint8)
 GREY = RGB[:1]
@@ -58,7 +60,7 @@ def test_integers_that_cannot_hold_a_picture_are_refused(scale, dtype):
 def test_the_size_it_has_needs_no_pillow(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     assert Preprocessing(size=(6, 8))(RGB).shape == (3, 6, 8)
-    with pytest.raises(ImportError, match=r"pip install 'outrider\[pictures\]'"):
+    with pytest.raises(ImportError, match=re.escape(install_hint("pictures"))):
         Preprocessing(size=(3, 4))(RGB)
 
 

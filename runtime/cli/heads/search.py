@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ....monitor.heads import FeatureStore, HeadGuard, SearchReport
-from ...extras import require
+from ....networks.packages import require
 from ...printable import printable
 from ..printing import answer
 from .opening import check_folder, labelled_prompts, open_model, prompts_bar, prompts_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...extras import require
+from ....networks.packages import require
 
 FRAMES_PER_SECOND = 25
 """Of the camera. The physics of CarRacing takes 50 steps a second, so a command stands for two of them."""

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from ....monitor import OutriderWarning
-from ...extras import require
+from ....networks.packages import require
 from .frame import Frame
 from .video import to_picture
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ....networks.packages import require
 from ....networks.zoo.datasets import IMAGE_SUFFIXES, read_image
-from ...extras import require
 from .frame import Frame
 
 

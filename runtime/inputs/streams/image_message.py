@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ....monitor import OutriderWarning
-from ...extras import require
+from ....networks.packages import require
 from .frame import Frame
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...extras import require
+from ....networks.packages import require
 from .frame import Frame
 from .image_message import Decode, choose_topic, decoder, image_type, read_frames, whole
 

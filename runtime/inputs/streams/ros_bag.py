@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ...extras import require
+from ....networks.packages import require
 from .frame import Frame
 from .image_message import choose_topic, decoder, image_type, read_frames, whole
 

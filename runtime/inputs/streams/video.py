@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...extras import require
+from ....networks.packages import require
 from .frame import Frame
 
 _FAILURES = 32

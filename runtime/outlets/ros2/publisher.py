@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from ....monitor import Status, Verdict
-from ...extras import require
+from ....networks.packages import require
 from .names import domain_id, topic_name
 from .statements import Heard, Statement, Watched, ended, of_loop, of_verdict, text
 

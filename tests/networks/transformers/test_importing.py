@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
+from outrider.networks.packages import install_hint
 from outrider.networks.transformers import import_transformers
 
 
@@ -22,5 +24,5 @@ def test_models_import_in_a_fresh_python_whatever_torchvision_is_there():
 
 def test_the_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(ImportError, match=r"pip install 'outrider\[lvlm\]'"):
+    with pytest.raises(ImportError, match=re.escape(install_hint("lvlm"))):
         import_transformers()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import urllib.request
 
 import pytest
 
 from outrider.monitor import Status
+from outrider.networks.packages import install_hint
 from outrider.runtime import metrics_text, serve_metrics
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.loop.metrics import Metrics
@@ -70,5 +72,7 @@ def test_metrics_are_served_as_they_stand():
 @pytest.mark.parametrize("call", [lambda: metrics_text(Metrics()), lambda: serve_metrics(Metrics(), 0)])
 def test_a_missing_package_is_named_with_its_extra(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(ImportError, match=r"metrics for Prometheus need one more package: pip install 'outrider\[metr"):
+    with pytest.raises(
+        ImportError, match=r"metrics for Prometheus need one more package: " + re.escape(install_hint("metrics"))
+    ):
         call()

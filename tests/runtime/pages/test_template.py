@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("jinja2")
 
 import jinja2
 
+from outrider.networks.packages import install_hint
 from outrider.runtime.pages import Card, fill
 
 from ..parsed_page import whole
@@ -60,5 +62,5 @@ def test_a_value_that_is_missing_is_an_error(template):
 
 def test_without_jinja2_the_extra_is_named(template, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ImportError, match=r"jinja2: pip install 'outrider\[report\]'"):
+    with pytest.raises(ImportError, match=r"jinja2: " + re.escape(install_hint("report"))):
         fill(template, {}, title="", shown=SHOWN)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor import Status
+from outrider.networks.packages import install_hint
 from outrider.runtime.log.events import Event, Header
 from outrider.runtime.log.thumbnails import Thumbnails
 from outrider.runtime.loop.metrics import Metrics
@@ -175,7 +176,7 @@ def test_a_missing_package_is_named_with_its_extra(drive, monkeypatch, package):
     found = read_drive([drive])
     numbers = drive_statistics(found)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"needs {package}: pip install 'outrider\[report\]'"):
+    with pytest.raises(ImportError, match=rf"needs {package}: " + re.escape(install_hint("report"))):
         render_report(found, numbers)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from outrider.monitor import Status
 from outrider.networks import load_dataset
+from outrider.networks.packages import install_hint
 from outrider.runtime.cli import main as command_line
 from outrider.runtime.cli.commands import watch as watch_command
 from outrider.runtime.inputs.streams import camera
@@ -306,7 +307,7 @@ def test_profiles_that_cannot_watch(outrider, model, profiled, tmp_path):
 def test_a_recording_without_rerun(outrider, calibrated, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)
     message = error_of(outrider("watch", calibrated, "covered", "--record", "run.rrd"))
-    assert message == "recordings for Rerun need one more package: pip install 'outrider[rerun]'"
+    assert message == f"recordings for Rerun need one more package: {install_hint('rerun')}"
 
 
 def test_the_pace_of_a_recording(outrider, calibrated, tmp_path, clean):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor.heads import FeatureStore, HeadGuard
+from outrider.networks.packages import install_hint
 from outrider.networks.transformers import open_decoder
 from outrider.runtime.inputs.prompts import of_kind, read_prompts
 
@@ -158,7 +159,7 @@ def test_too_few_prompts_name_the_number(head, home):
 
 def test_a_missing_extra_is_told_before_the_work(head, home, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    assert "outrider[report]" in error_of(head("search", *given(home, "--page", "h.html")))
+    assert install_hint("report") in error_of(head("search", *given(home, "--page", "h.html")))
     assert not Path("g.outrider").exists()
 
 

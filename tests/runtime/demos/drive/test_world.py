@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
 import pytest
 
+from outrider.networks.packages import install_hint
 from outrider.runtime.demos.drive.expert import expert_steering, pedals, speed_for
 from outrider.runtime.demos.drive.world import HEIGHT, WIDTH, World
 
@@ -79,5 +81,5 @@ def test_repainting_changes_road_and_ground_until_the_next_track(world):
 
 def test_without_gymnasium_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium.envs.box2d", None)
-    with pytest.raises(ImportError, match=r"pip install 'outrider\[drive\]'"):
+    with pytest.raises(ImportError, match=re.escape(install_hint("drive"))):
         World()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, Status
 from outrider.networks import Network, Observation, Tap, Taps
+from outrider.networks.packages import install_hint
 from outrider.runtime import Guard
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.outlets.ros2 import Ros2Publisher
@@ -292,7 +294,9 @@ def test_a_domain_that_cannot_be_joined_is_named(monkeypatch):
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "cyclonedds", None)
     monkeypatch.setitem(sys.modules, "cyclonedds.core", None)
-    with pytest.raises(ImportError, match=r"publishing to ROS 2 needs one more package: pip install 'outrider\[dds]'"):
+    with pytest.raises(
+        ImportError, match=r"publishing to ROS 2 needs one more package: " + re.escape(install_hint("dds"))
+    ):
         Ros2Publisher(Loop(), "front")
 
 
