@@ -105,6 +105,8 @@ def calibrate(
         excluded,
         warning_rate,
         warning,
+        scores,
+        by_class[0],
     )
 
 

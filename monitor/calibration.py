@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,7 +26,9 @@ class Calibration:
     frames included. interval: its 95 % Clopper-Pearson interval. leak: the AUROC of profiled against held-out frames,
     None with fewer than 20 of either. Above 0.6 the profile tells its own data from new data. excluded: held-out frames
     left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic learned. limits:
-    (columns,) float32, the deviation above which a column speaks.
+    (columns,) float32, the deviation above which a column speaks. scores: (m,) float64, of the frames that set the
+    thresholds, in their order; the n count excluded frames too. predictions: (m,) int64, their classes. Both are None
+    in files of older versions.
     """
 
     false_alarm_rate: float
@@ -42,6 +44,29 @@ class Calibration:
     excluded: dict[str, int] = field(default_factory=dict)
     warning_rate: float | None = None
     warning_thresholds: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    predictions: np.ndarray | None = None
+
+    def with_thresholds(self, thresholds: np.ndarray) -> Calibration:
+        """The same with thresholds given by hand, (classes,) float64, and the rate that its own frames have with them.
+
+        Warning thresholds above them come down to them. Raises CalibrationError for a calibration of an older file,
+        which does not hold the scores of its frames.
+        """
+        if self.scores is None or self.predictions is None:
+            raise CalibrationError(
+                "expected a calibration that holds the scores of its frames, got one of an older file; calibrate anew"
+            )
+        false_alarms = int((self.scores > thresholds[self.predictions]).sum()) + self.n - len(self.scores)
+        warning = self.warning_thresholds
+        return replace(
+            self,
+            thresholds=thresholds,
+            own=np.full(len(thresholds), bool((thresholds != thresholds[0]).any())),
+            realised=false_alarms / self.n,
+            interval=clopper_pearson(false_alarms, self.n),
+            warning_thresholds=None if warning is None else np.minimum(warning, thresholds),
+        )
 
     def __str__(self) -> str:
         low, high = self.interval

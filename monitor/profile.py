@@ -16,6 +16,7 @@ from ..networks.inputs import Input
 from ..networks.neurons import HEADS
 from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
+from .data.changes import Change
 from .data.spool import FrameSpool
 
 _TOLD = "onnx", "torch"  # engines of which a user may say what the class scores are
@@ -272,6 +273,8 @@ class Profile:
     trusted: TrustedSet
     complete: bool = False
     spool: FrameSpool = field(default_factory=FrameSpool)
+    history: tuple[Change, ...] = ()
+    """What was done to the thresholds, the oldest first."""
 
     network = renamed_attribute("network", "facts")
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from ...coverage import Signature, describe_criterion, make_criterion
 from ..calibration import Calibration
+from ..data.changes import Change
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
 from ..logic import Logic, Scales, describe_logic, make_logic
@@ -18,7 +19,7 @@ from ..profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, to
 from .container import FORMAT, packed, read_arrays, read_facts
 from .whole import write_whole
 
-_CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds")
+_CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds", "scores", "predictions")
 
 
 def write_profile(
@@ -59,6 +60,8 @@ def write_profile(
         },
         "calibration": None,
     }
+    if profile.history:
+        facts["history"] = [change.to_dict() for change in profile.history]
     if calibration is not None:
         tensors |= {f"scale.{name}": array for name, array in calibration.scales.items()}
         for name in _CALIBRATION_ARRAYS:
@@ -124,6 +127,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
         ),
         bool(facts["complete"]),
         FrameSpool(_spooled(network, tensors), int(trusted["spooled"])),
+        history=tuple(map(Change.from_dict, facts.get("history", ()))),
     )  # fmt: skip
     logic = make_logic(**facts["logic"])
     return profile, logic, _calibration(facts["calibration"], tensors, classes, groups, logic)
@@ -162,6 +166,7 @@ def _calibration(
     for array in (thresholds, *(() if warning is None else (warning,))):
         if not (np.isfinite(array) & (array >= 0)).all():
             raise ValueError("expected thresholds that are finite and not negative, got others")
+    scores, predictions = _scores(tensors, classes, int(facts["n"]))
     low, high = facts["interval"]
     return Calibration(
         float(facts["false_alarm_rate"]),
@@ -177,7 +182,21 @@ def _calibration(
         {str(reason): int(count) for reason, count in facts["excluded"].items()},
         facts["warning_rate"],
         warning,
+        scores,
+        predictions,
     )
+
+
+def _scores(tensors: dict[str, np.ndarray], classes: int, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The scores and classes of the frames that set the thresholds; None in files of older versions."""
+    if "calibration.scores" not in tensors and "calibration.predictions" not in tensors:
+        return None, None
+    shape = tensors["calibration.scores"].shape[:1]
+    scores = _array(tensors, "calibration.scores", shape, np.float64)
+    predictions = _array(tensors, "calibration.predictions", shape, np.int64)
+    if not 0 < len(scores) <= n or (scores < 0).any() or predictions.max() >= classes:
+        raise ValueError(f"expected at most {n} scores that are not negative, of {classes} classes, got others")
+    return scores, predictions
 
 
 def _scales_fit(scales: Scales, example: Scales) -> bool:

@@ -390,3 +390,34 @@ def test_facts_are_read_without_the_network(path):
     facts = read_facts(path)
     assert facts["network"]["classes"] == 3
     assert facts["calibration"]["false_alarm_rate"] == 0.05
+
+
+def test_the_scores_of_a_calibration_are_kept_and_may_be_missing(tmp_path, monitor, network):
+    monitor.save(tmp_path / "m.outrider")
+    kept = Monitor.load(tmp_path / "m.outrider", network).calibration
+    np.testing.assert_array_equal(kept.scores, monitor.calibration.scores)
+    np.testing.assert_array_equal(kept.predictions, monitor.calibration.predictions)
+    held_out = frames(4000, seed=1)
+    np.testing.assert_array_equal(kept.scores, monitor.scores(held_out)[1::2])
+    np.testing.assert_array_equal(kept.predictions, network.run(held_out).argmax(axis=1)[1::2])
+    monitor.calibration = replace(monitor.calibration, scores=None, predictions=None)
+    monitor.save(tmp_path / "old.outrider")
+    assert Monitor.load(tmp_path / "old.outrider", network).calibration.scores is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scores": np.full(2000, -1.0)},
+        {"scores": np.full(2000, np.nan)},
+        {"scores": np.zeros(1999)},
+        {"predictions": np.full(2000, 3)},
+        {"scores": np.zeros(5000), "predictions": np.zeros(5000, np.int64)},
+        {"predictions": None},
+    ],
+)
+def test_scores_that_no_calibration_has_are_refused(tmp_path, monitor, network, wrong):
+    monitor.calibration = replace(monitor.calibration, **wrong)
+    monitor.save(tmp_path / "m.outrider")
+    with pytest.raises(ProfileError, match="damaged one"):
+        Monitor.load(tmp_path / "m.outrider", network)
