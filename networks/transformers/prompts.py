@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..pictures.reading import read_picture
 from .identity import picture_settings
 
 _PER_TOKEN = ("input_ids", "attention_mask", "inputs_embeds", "token_type_ids", "mm_token_type_ids")
@@ -138,12 +139,14 @@ class Chat:
 
 
 def _picture(image: Any) -> Any:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         if isinstance(image, (str, PathLike)):
-            with Image.open(image) as opened:
-                return ImageOps.exif_transpose(opened).convert("RGB")
+            picture = read_picture(image)
+            if picture.dtype != np.uint8:
+                raise PromptError(f"{image}: expected a picture of 8 bits, got {picture.dtype}")
+            return Image.fromarray(np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3)).copy())
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 raise PromptError(f"expected a uint8 picture (height, width, 3), got {image.dtype} {image.shape}")

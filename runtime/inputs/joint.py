@@ -13,7 +13,7 @@ import numpy as np
 from ...monitor import OutriderWarning
 from ...networks import Preprocessing
 from ...networks.inputs import Input
-from ...networks.zoo.datasets import IMAGE_SUFFIXES, read_image
+from ...networks.pictures.reading import IMAGE_SUFFIXES, read_picture
 from .samples import (
     LABELS,
     Source,
@@ -232,7 +232,7 @@ def _samples(paths: Sequence[Path]) -> Source:
         raise ValueError(f"{paths[0].parent}: expected .npy files or pictures alone, got both")
     names = [str(path) for path in paths]
     if arrays == {False}:
-        return Source(lambda index: read_image(paths[index]), names)
+        return Source(lambda index: read_picture(paths[index]), names)
     first = array_source(paths[0], load(paths[0])[None], None, numbers=True)
     if not first.ready:
         return Source(lambda index: array_source(paths[index], load(paths[index])[None], None).read(0), names)

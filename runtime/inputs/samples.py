@@ -17,7 +17,8 @@ import numpy as np
 from ...networks import Preprocessing, dataset_names, load_dataset
 from ...networks.inputs import Input
 from ...networks.network import fits
-from ...networks.zoo.datasets import IMAGE_SUFFIXES, read_idx, read_image
+from ...networks.pictures.reading import IMAGE_SUFFIXES, read_picture
+from ...networks.zoo.datasets import read_idx
 
 LABELS = ("labels", "y", "arr_1")
 """Names of the array with the labels in a .npz file."""
@@ -166,7 +167,7 @@ def open_source(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()
     elif "-idx" in path.name or ".idx" in path.name:
         source = _idx(path)
     elif path.suffix.lower() in IMAGE_SUFFIXES:
-        source = Source(lambda _index: read_image(path), [str(path)])
+        source = Source(lambda _index: read_picture(path), [str(path)])
     else:
         raise ValueError(
             f"{data}: expected a folder, a picture ({', '.join(IMAGE_SUFFIXES)}), .npy, .npz or an IDX file"
@@ -201,7 +202,7 @@ def _folder(folder: Path, inputs: Sequence[str]) -> Source:
     if archives and not paths:
         return chained([_npz(path, inputs) for path in archives])
     labels, classes = class_labels([path.relative_to(folder).parts for path in paths])
-    return Source(lambda index: read_image(paths[index]), [str(path) for path in paths], labels, classes)
+    return Source(lambda index: read_picture(paths[index]), [str(path) for path in paths], labels, classes)
 
 
 def class_labels(paths: Sequence[tuple[str, ...]]) -> tuple[np.ndarray | None, tuple[str, ...] | None]:

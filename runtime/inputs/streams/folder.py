@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ....networks.packages import require
-from ....networks.zoo.datasets import IMAGE_SUFFIXES, read_image
+from ....networks.pictures.reading import IMAGE_SUFFIXES, read_picture
 from .frame import Frame
 
 
@@ -36,7 +36,7 @@ class Folder:
         for index, path in enumerate(self._paths):
             time, name = index / self._rate, str(path)
             try:
-                yield Frame(time, read_image(path), name)
+                yield Frame(time, read_picture(path), name)
             except (ValueError, OSError) as error:
                 yield Frame(time, None, name, problem=str(error))
 

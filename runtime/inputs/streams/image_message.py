@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -12,6 +11,7 @@ import numpy as np
 
 from ....monitor import OutriderWarning
 from ....networks.packages import require
+from ....networks.pictures.reading import decode_picture
 from .frame import Frame
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -114,7 +114,7 @@ def to_picture(message: Any) -> np.ndarray:
     Raises EncodingError for an encoding that is not read, ValueError for data that do not fit the message's own sizes.
     """
     if not hasattr(message, "encoding"):
-        return _decompressed(message)
+        return decode_picture(bytes(message.data), "the compressed data")
     encoding = message.encoding
     if encoding in _YUV422:
         return _from_yuv422(_rows(message, 2 * message.width), *_YUV422[encoding])
@@ -150,11 +150,3 @@ def _from_yuv422(rows: np.ndarray, y: int, u: int, v: int) -> np.ndarray:
     blue, red = (np.repeat(values[:, byte::4] - 128, 2, axis=1) for byte in (u, v))
     colours = light + 1.596027 * red, light - 0.812968 * red - 0.391762 * blue, light + 2.017232 * blue
     return np.clip(np.rint(np.stack(colours)), 0, 255).astype(np.uint8)
-
-
-def _decompressed(message: Any) -> np.ndarray:
-    image_module = require("PIL.Image", "compressed pictures need more packages")
-    with image_module.open(io.BytesIO(bytes(message.data)), formats=("JPEG", "PNG", "TIFF", "WEBP")) as picture:
-        grey = picture.mode in ("1", "L", "I;16")
-        pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -48,7 +48,7 @@ def test_whatever_a_decoder_raises_is_a_problem_of_its_picture(opened, photos, m
     def broken(*_):
         raise error
 
-    monkeypatch.setattr("PIL.Image.Image.convert", broken)
+    monkeypatch.setattr("PIL.Image.Image.load", broken)
     assert [frame.picture for frame in opened(photos)] == [None] * 4
     assert next(iter(opened(photos))).problem.endswith(f": expected a picture, got {str(error) or 'MemoryError'}")
 

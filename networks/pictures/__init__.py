@@ -1,0 +1,1 @@
+"""Pictures as every entrance of ours reads them."""
