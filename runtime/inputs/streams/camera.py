@@ -12,8 +12,8 @@ from typing import Any
 
 from ....monitor import OutriderWarning
 from ....networks.packages import require
+from .decoding import decoded_frames, frame_of, strict
 from .frame import Frame
-from .video import to_picture
 
 _TICK_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
@@ -34,7 +34,7 @@ class Camera:
         self._index, self._rate, self._patience = index, rate, patience
         self._file, self._format = _device(self._av, index)
         self._changed = threading.Condition()
-        self._newest: tuple[Any, float] | None = None
+        self._newest: tuple[Any, str, float] | None = None
         self._problem = ""
         self._stop = threading.Event()
         self._began = time.monotonic()
@@ -54,9 +54,9 @@ class Camera:
                 self._changed.wait_for(lambda: self._newest is not None, _TICK_SECONDS)
                 newest, self._newest = self._newest, None
             if newest is not None:
-                decoded, last = newest
+                decoded, problem, last = newest
                 taken = time.monotonic()
-                yield Frame(last - self._began, to_picture(decoded), f"camera {self._index}[{count}]", last)
+                yield frame_of(decoded, last - self._began, f"camera {self._index}[{count}]", problem, last)
                 count += 1
             elif time.monotonic() - taken < self._patience:
                 yield None
@@ -87,9 +87,10 @@ class Camera:
     def _read(self) -> None:
         options = {} if self._rate is None else {"framerate": f"{self._rate:g}"}
         with closing(self._open(options)) as container:
-            for decoded in container.decode(video=0):
+            stream = strict(container.streams.video[0])
+            for decoded, problem in decoded_frames(self._av, container, stream):
                 with self._changed:
-                    self._newest, self._problem = (decoded, time.monotonic()), ""
+                    self._newest, self._problem = (decoded, problem, time.monotonic()), ""
                     self._changed.notify_all()
                 if self._stop.is_set():
                     return

@@ -14,7 +14,8 @@ class Frame:
     """One frame of a stream.
 
     time: seconds by the clock of the source: since 1970 for a bag, since the start for the others. picture: (1 or 3,
-    height, width) uint8, luminance or RGB; None where it could not be read, and `problem` says why. name: in a report.
+    height, width) uint8, uint16, int32 or float32, luminance or RGB; None where it could not be read or believed, and
+    `problem` says why. name: in a report.
     captured: `time.monotonic()` when a live source gave it.
     """
 

@@ -6,19 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ....networks.packages import require
+from .decoding import decoded_frames, frame_of, strict
 from .frame import Frame
-
-_FAILURES = 32
-"""Broken packets in a row that count as the end of the file."""
 
 
 class Video:
     """The frames of the first video stream of a file, turned upright as the file says.
 
-    Times are those of the file, from its first frame on. A packet that cannot be decoded is a frame with a problem.
+    Times are those of the file, from its first frame on. A packet that cannot be decoded is a frame with a problem, and
+    so is a picture that the decoder calls damaged, with those after it up to the next key frame.
     Raises ValueError for a file that is no video, ImportError naming the extra `watch` without PyAV.
     """
 
@@ -35,49 +32,29 @@ class Video:
             raise ValueError(f"{path}: expected a video, got a file without pictures")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
+        strict(self._stream)
 
     def __iter__(self) -> Iterator[Frame]:
         start, last, step = None, 0.0, 1 / float(self._stream.average_rate or 30)
-        for index, (decoded, problem) in enumerate(self._decoded()):
+        for index, (decoded, problem) in enumerate(self._frames()):
+            name = f"{self._path}[{index}]"
             if decoded is None:
                 last += step
-                yield Frame(last, None, f"{self._path}[{index}]", problem=problem)
-                continue
-            if decoded.time is None:
+            elif decoded.time is None:
                 last += step if start is not None else 0.0
                 start = start or 0.0
             else:
                 start = decoded.time - last if start is None else start
                 last = decoded.time - start
-            yield Frame(last, to_picture(decoded), f"{self._path}[{index}]")
+            yield frame_of(decoded, last, name, problem)
 
-    def _decoded(self) -> Iterator[tuple[Any, str]]:
-        """(frame, "") or (None, problem), packet by packet; the empty packet at the end flushes the decoder."""
-        failures = 0
-        packets = self._container.demux(self._stream)
-        while failures < _FAILURES:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    return
-                for decoded in packet.decode():
-                    failures = 0
-                    yield decoded, ""
-            except self._av.error.FFmpegError as error:
-                if isinstance(error, self._av.error.EOFError):
-                    return
-                failures += 1
-                yield None, f"{self._path}: expected a frame of a video, got {error.strerror or error}"
+    def _frames(self) -> Iterator[tuple[Any, str]]:
+        try:
+            yield from decoded_frames(self._av, self._container, self._stream)
+        except self._av.error.EOFError:
+            return
+        except self._av.error.FFmpegError as error:
+            yield None, f"expected more packets of a video, got {error.strerror or error}"
 
     def close(self) -> None:
         self._container.close()
-
-
-def to_picture(decoded: Any) -> np.ndarray:
-    """A frame of PyAV as (1 or 3, height, width) uint8: luminance where its format has nothing else, upright."""
-    grey = len(decoded.format.components) == 1 and not decoded.format.has_palette
-    pixels: np.ndarray = decoded.to_ndarray(format="gray" if grey else "rgb24")
-    turns = round(getattr(decoded, "rotation", 0) / 90) % 4
-    if turns:
-        pixels = np.rot90(pixels, turns)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -79,9 +80,11 @@ class Stalled:
 
     def __init__(self, picture):
         self.picture, self.released = picture, threading.Event()
+        stream = types.SimpleNamespace(codec_context=types.SimpleNamespace())
+        self.streams = types.SimpleNamespace(video=[stream])
 
-    def decode(self, video):
-        yield self.picture
+    def demux(self, _stream):
+        yield types.SimpleNamespace(is_corrupt=False, size=1, decode=lambda: [self.picture])
         self.released.wait(20)
 
     def close(self):

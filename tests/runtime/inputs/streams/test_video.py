@@ -8,19 +8,7 @@ import numpy as np
 import pytest
 
 from .recordings import colours
-
-
-def write_video(path, pixels, codec="ffv1", rate=25, pixel_format="bgr0", **options):
-    av = pytest.importorskip("av")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width = pixels[0].shape[:2]
-        stream.pix_fmt = pixel_format
-        for picture in pixels:
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24" if picture.ndim == 3 else "gray")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+from .videos import write_video
 
 
 def test_a_video_without_loss_gives_its_pixels_and_times(opened, tmp_path):
