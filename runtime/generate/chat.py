@@ -14,7 +14,7 @@ import numpy as np
 from ...monitor import NotReadyError, Status, Verdict
 from ...monitor.heads import Cascade, prompt_digest
 from ..loop.drift import DriftTest
-from ..loop.evidence import Evidence
+from ..loop.evidence import Evidence, LogFailure, OnLogFailure, check_log
 from ..loop.metrics import Metrics
 from .generating import guarded_generate
 from .judging import RAISED, OnFault, fault, raised, sentences, text_of, verdicts_or_faults
@@ -48,7 +48,8 @@ class ChatGuard:
     A prompt is a str, a `Prompt` or a mapping as in `as_prompt`. One that cannot be judged is a FAULT and refused, and
     the others go on; one whose evidence cannot be kept is a FAULT too. refusals, on_fault, then: as in
     `guarded_generate`. log: gets an event for every change of status and every alarm, of one guard at a time; close it
-    yourself, after the guard. drift: tests whether prompts alarm more often than calibrated; by default one for the
+    yourself, after the guard. log_failure: "fault", or "warn": while the log does not write, prompts are answered all
+    the same, and at least WARN. drift: tests whether prompts alarm more often than calibrated; by default one for the
     calibration, which tests every prompt, as prompts do not resemble their neighbours as frames do.
 
     A prompt itself is never written to the log: a reason there begins with the first 16 digits of its `prompt_digest`,
@@ -62,14 +63,14 @@ class ChatGuard:
     def __init__(
         self, guard: HeadGuard | Cascade, *, refusals: Refusals | None = None, on_fault: OnFault = "refuse",
         then: Then = "stop", log: EventLog | None = None, drift: DriftTest | None = None,
+        log_failure: OnLogFailure = "fault",
     ) -> None:  # fmt: skip
         calibration = _calibration_of(guard)
-        if log is not None and not hasattr(log, "put"):
-            raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
+        check_log(log, log_failure)
         sentences((), (), Refusals(), on_fault)
         self.guard, self.refusals, self.on_fault, self.then = guard, refusals or Refusals(), on_fault, then
         self.metrics = Metrics(false_alarm_rate=calibration.false_alarm_rate, drift=drift or _drift_test(calibration))
-        self.evidence = Evidence(self.metrics, log)
+        self.evidence = Evidence(self.metrics, log, warns=log_failure == "warn")
         self.status = Status.OK
         if log is not None:
             log.attach(
@@ -131,7 +132,7 @@ class ChatGuard:
         replies = []
         rows = zip(prompts, said, answer.verdicts, kept, answer.refused, strict=True)
         for prompt, text, verdict, final, refused in rows:
-            unkept = final.status is not verdict.status and not refused and self.on_fault == "refuse"
+            unkept = final.status > max(verdict.status, Status.WARN) and not refused and self.on_fault == "refuse"
             replies.append(self._refusal(prompt, final) if unkept else Reply(text.strip(), final, refused))
         return replies
 
@@ -164,16 +165,24 @@ class ChatGuard:
         kept = []
         for prompt, own in zip(prompts, verdicts, strict=True):
             verdict, microseconds = own, spent_ns / 1e3
+            trouble = self.evidence.trouble() if self.evidence.warns else ""
+            if trouble:
+                verdict = self.evidence.warned(own, trouble)
             before, self.status = self.status, verdict.status
             try:
                 noted = self._noted(verdict, prompt)
-                self.evidence.count(noted, noted, before, microseconds)
+                self.evidence.count(noted._replace(status=own.status), noted, before, microseconds)
                 if self.evidence.log is not None and (verdict.status is not before or verdict.alarm):
                     self.evidence.write_down(verdict.status, noted, before, microseconds, (), None)
             except Exception as error:  # noqa: BLE001 (a prompt without evidence counts as not checked)
-                verdict = own._replace(status=Status.FAULT, reason=f"the evidence was not kept: {raised(error)}")
-                self.metrics.counters.faults += own.status < Status.FAULT
-                self.metrics.status = self.status = Status.FAULT
+                if self.evidence.warns and isinstance(error, LogFailure):
+                    verdict = verdict if trouble else self.evidence.warned(verdict, str(error))
+                else:
+                    verdict = own._replace(status=Status.FAULT, reason=f"the evidence was not kept: {raised(error)}")
+                    self.metrics.counters.log_failures += isinstance(error, LogFailure)
+                    self.metrics.counters.faults += own.status < Status.FAULT
+                    self.metrics.status = Status.FAULT
+                self.status = verdict.status
             kept.append(verdict)
         return kept
 

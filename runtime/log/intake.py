@@ -30,7 +30,7 @@ class Intake:
     """The queues between any threads that hand something over and one that takes it.
 
     capacity: of the queue of items. told: called when `dropped` has grown. attaching: a lock for whoever changes the
-    run. over: the thread has ended.
+    run. over: the thread has ended. error: the last failure in words.
     """
 
     def __init__(self, capacity: int, told: Callable[[], None]) -> None:
@@ -39,7 +39,7 @@ class Intake:
         self._asked: deque[Mark] = deque()
         self._frames: deque[tuple[str, int, np.ndarray]] = deque()
         self.dropped = self._failures = 0
-        self._error = ""
+        self.error = ""
         self._ended = False
         self._make_locks()
         self.wake.set()
@@ -100,7 +100,7 @@ class Intake:
     def note(self, error: Exception) -> None:
         """Count a failure and keep its words."""
         self._failures += 1
-        self._error = f"{type(error).__name__}: {error}"
+        self.error = f"{type(error).__name__}: {error}"
 
     @contextmanager
     def noting(self, kind: type[Exception] = Exception) -> Iterator[None]:

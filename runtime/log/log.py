@@ -184,6 +184,14 @@ class EventLog:
         return self._writer.closing.is_set()
 
     @property
+    def trouble(self) -> str:
+        """Why nothing is written now, in words: its last failure, or that it is closed. Empty while all is well."""
+        writer = self._writer
+        if writer.closing.is_set():
+            return writer.left or "it is closed"
+        return writer.error if writer.failing else ""
+
+    @property
     def attached(self) -> bool:
         """Whether it has counters to add."""
         return self._metrics is not None

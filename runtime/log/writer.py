@@ -46,6 +46,7 @@ class Writer(Intake):
     """Writes what comes in to a file, in a thread of its own.
 
     run: what the first header says. summarise: called at `summary_at`, by `time.monotonic()`, and at the end.
+    failing: whether its last attempt failed. left: why a fork takes nothing.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Writer(Intake):
         self.written = self._seq = self._synced = self._unsure = self._reported = 0
         self._part = self._taken = 0
         self._fresh, self._restated = True, False
-        self._failing = self._finished = False
+        self.failing = self._finished = False
+        self.left = ""
         self._retry, self._retry_at, self._rotate_at = _RETRY_SECONDS[0], 0.0, 0.0
         self._dirty, self._synced_at = False, -np.inf
         self.thread = threading.Thread(target=self._serve, name="outrider event log", daemon=True)
@@ -73,8 +75,8 @@ class Writer(Intake):
         queued = len(self.queue) + sum(is_event for _, is_event in tuple(self._pending))
         lives = self.thread.is_alive() or self._finished
         dropped = self.dropped
-        ok = lives and not self._failing and not dropped
-        return LogHealth(ok, self.written, self._synced, queued, dropped, self._failures, self._error)
+        ok = lives and not self.failing and not dropped
+        return LogHealth(ok, self.written, self._synced, queued, dropped, self._failures, self.error)
 
     def close(self, timeout: float) -> bool:
         """Take no more, write what was accepted and end: whether all is on the disk after `timeout` seconds at most."""
@@ -82,7 +84,7 @@ class Writer(Intake):
         self._wake_at_once()
         self.over.wait(timeout)  # not `Thread.join`, which takes the thread for dead after a Ctrl-C
         health = self.health()
-        return self._finished and health.queued == 0 and health.synced == health.written and not self._failing
+        return self._finished and health.queued == 0 and health.synced == health.written and not self.failing
 
     def _serve(self) -> None:
         try:
@@ -94,7 +96,7 @@ class Writer(Intake):
                 closing = self.closing.is_set()
                 self._set_marks()
                 wrote = self._work(closing)
-                if wrote and not (closing or self._failing):
+                if wrote and not (closing or self.failing):
                     self._gather()
                 self.wake.clear()
             self._finish()
@@ -109,7 +111,7 @@ class Writer(Intake):
     def _wait(self) -> None:
         """Until there is something to do; on a disk that fails, until it is time to try again."""
         now = time.monotonic()
-        if self._failing:
+        if self.failing:
             self.closing.wait(max(self._retry_at - now, 0))
             return
         if self.queue or self._frames or self._asked or self.closing.is_set():
@@ -123,7 +125,7 @@ class Writer(Intake):
 
     def _work(self, closing: bool) -> bool:
         """Write what there is to write: whether anything was."""
-        if closing or (time.monotonic() >= self.summary_at and not self._failing):
+        if closing or (time.monotonic() >= self.summary_at and not self.failing):
             self._summarise()
         self._ended = closing  # what is put from here on is taken back by those who put it, or written
         wrote = False
@@ -143,7 +145,7 @@ class Writer(Intake):
         except Exception as error:  # noqa: BLE001 (the thread outlives everything, and tells)
             self._failed(error)
             return wrote
-        self._failing, self._retry = False, _RETRY_SECONDS[0]
+        self.failing, self._retry = False, _RETRY_SECONDS[0]
         while self._frames and self._pictures is not None:
             run, frame, image = self._frames.popleft()
             with self.noting():  # a picture less; the events are written
@@ -255,7 +257,7 @@ class Writer(Intake):
             raise
         finally:
             self._synced_at = time.monotonic()
-        self._dirty, self._synced, self._failing = False, self.written - self._unsure, False
+        self._dirty, self._synced, self.failing = False, self.written - self._unsure, False
         self._pass_marks()
 
     def _pass_marks(self) -> None:
@@ -268,7 +270,7 @@ class Writer(Intake):
 
     def _failed(self, error: Exception) -> None:
         self.note(error)
-        self._failing = True
+        self.failing = True
         self._retry_at = time.monotonic() + self._retry
         self._retry = min(2 * self._retry, _RETRY_SECONDS[1])
 
@@ -276,7 +278,7 @@ class Writer(Intake):
         lost = sum(is_event for _, is_event in self._pending)
         self._pending = []
         with suppress(IndexError):
-            while self._failing:
+            while self.failing:
                 lost += isinstance(self.queue.popleft(), Event)
         self.drop(lost)
         try:
@@ -295,7 +297,8 @@ class Writer(Intake):
             self._file.leave()
             self.queue.clear()
             self._pending = []
-            self.note(RuntimeError("expected the process that opened the event log, got a fork of it"))
+            self.left = "expected the process that opened the event log, got a fork of it"
+            self.note(RuntimeError(self.left))
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -17,21 +17,41 @@ from .metrics import Metrics
 if TYPE_CHECKING:
     from ..log.log import EventLog
 
-_ALARM, _FAULT = Status.ALARM, Status.FAULT  # the class is slow to ask
+_WARN, _ALARM, _FAULT = Status.WARN, Status.ALARM, Status.FAULT  # the class is slow to ask
 _KINDS = [status.name.lower() for status in Status]
 _event = partial(tuple.__new__, Event)  # half the time of `Event(...)`
 
+OnLogFailure = Literal["fault", "warn"]
+"""What a loop is while its log fails: FAULT at every event that is not kept, or WARN until the log works again."""
+
+
+class LogFailure(OSError):
+    """The log did not take an event."""
+
+
+def check_log(log: Any, log_failure: str = "fault") -> None:
+    """Raises TypeError for what is no EventLog, ValueError for a closed one and for a `log_failure` of another word."""
+    if log is not None and not hasattr(log, "put"):
+        raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
+    if getattr(log, "closed", False):
+        raise ValueError(f"expected an open log, got {log!r} after close()")
+    if log_failure not in get_args(OnLogFailure):
+        raise ValueError(f'expected log_failure="fault" or "warn", got {log_failure!r}')
+
 
 class Evidence:
-    """Counts frames of a stream and writes down events; without a log it only counts."""
+    """Counts frames of a stream and writes down events; without a log it only counts.
 
-    def __init__(self, metrics: Metrics, log: EventLog | None, stream: str = "") -> None:
-        self.metrics, self.log, self.stream = metrics, log, stream
+    warns: whether a log that fails is no more than a warning.
+    """
+
+    def __init__(self, metrics: Metrics, log: EventLog | None, stream: str = "", warns: bool = False) -> None:
+        self.metrics, self.log, self.stream, self.warns = metrics, log, stream, warns
 
     def count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
         """Count a frame by its own verdict, and the loop by the other; test the calibration.
 
-        Raises OSError where the drift test rejects and the log does not take that event.
+        Raises LogFailure where the drift test rejects and the log does not take that event.
         """
         metrics, status = self.metrics, own.status
         metrics.count(int(status), own.score, own.threshold, microseconds)
@@ -47,7 +67,7 @@ class Evidence:
         self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,
         neurons: Sequence[str] = (), since_frame: float = 0,
     ) -> None:  # fmt: skip
-        """Hand an event to the log. Raises OSError where the log does not take it.
+        """Hand an event to the log. Raises LogFailure where the log does not take it.
 
         since_frame: seconds since the frame that was counted last.
         """
@@ -62,15 +82,31 @@ class Evidence:
             confidence, prediction, layers, reason, microseconds, neurons, stamp_ns, elapsed_ns,
             self.stream,
         ))  # fmt: skip
-        if not self.log.put(event):
-            raise OSError("the event log takes nothing: its queue is full, or it is closed")
+        try:
+            taken = self.log.put(event)
+        except Exception as error:
+            raise LogFailure(f"the event log raised {type(error).__name__}: {error}") from error
+        if not taken:
+            raise LogFailure("the event log takes nothing: its queue is full, or it is closed")
+
+    def trouble(self) -> str:
+        """Why the log does not write now, in words; empty where it does, and without one."""
+        return "" if self.log is None else self.log.trouble
+
+    def warned(self, verdict: Verdict, trouble: str) -> Verdict:
+        """The verdict on a frame at which the log fails, where that is a warning. It is counted."""
+        self.metrics.counters.log_failures += 1
+        status = max(verdict.status, _WARN)
+        self.metrics.status = status
+        reason = f"the event log fails: {trouble}"
+        return verdict._replace(status=status, reason=f"{verdict.reason}; {reason}" if verdict.reason else reason)
 
     def write_down(
         self, own: Status, verdict: Verdict, before: Status, microseconds: float, neurons: Sequence[str], frame: Any
     ) -> None:  # fmt: skip
         """An event for a frame that changed the status or alarmed, and a small picture where it alarmed.
 
-        own: its own status. Raises OSError where the log does not take the event.
+        own: its own status. Raises LogFailure where the log does not take the event.
         """
         kind = "status" if verdict.status is not before else _KINDS[own]
         self.put(kind, verdict, before, verdict.reason, microseconds, neurons)

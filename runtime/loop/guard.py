@@ -13,6 +13,7 @@ import numpy as np
 
 from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
 from .drift import DriftTest
+from .evidence import OnLogFailure, check_log
 from .fallback import Fallback
 from .frame_check import batch_of_one
 from .history import DEFAULT, FRESH, Histories, History, restated, words
@@ -49,11 +50,13 @@ class Guard:
     `fallback(output, verdict, last_safe)` returns; where that raises, it is `last_safe`. Without a fallback it is the
     network's own, None where the network could not run.
 
-    log: keeps changes of status and alarms, of one guard at a time; close it yourself, after the guard. heartbeat:
-    counts frames for a watchdog in another process. drift: tests whether frames alarm more often than calibrated; by
-    default `DriftTest.for_calibration`, which tests one of every 30 frames. `metrics` counts each frame by its own
-    status, before `alarm` and `clear`. Only one frame is judged at a time; a lock sees to it, and waiting for it counts
-    towards the deadline. `frame_check` judges a frame before the network sees it, `watchdog` is None without `silence`.
+    log: keeps changes of status and alarms, of one guard at a time; close it yourself, after the guard. log_failure:
+    "fault", as a loop without evidence is not safe: an event that the log does not take makes its frame FAULT. With
+    "warn" frames are at least WARN while the log cannot write, and outputs go out. heartbeat: counts frames for a
+    watchdog in another process. drift: tests whether frames alarm more often than calibrated; by default
+    `DriftTest.for_calibration`, which tests one of every 30 frames. `metrics` counts each frame by its own status,
+    before `alarm` and `clear`. Only one frame is judged at a time; a lock sees to it, and waiting for it counts towards
+    the deadline. `frame_check` judges a frame before the network sees it, `watchdog` is None without `silence`.
 
     Several cameras share a guard as streams: `guard(frame, stream="left")`, or `many`. All that lasts longer than a
     frame is kept apart for each: alarms and their end, last safe output, frozen pictures, silence, drift, counters
@@ -72,7 +75,7 @@ class Guard:
         silence: float | None = None, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1),
         latch: bool = False, temporal: TemporalLogic | None = None, fallback: Fallback | None = None,
         log: EventLog | None = None, heartbeat: Heartbeat | None = None, drift: DriftTest | None = None,
-        streams: Sequence[str] = (),
+        streams: Sequence[str] = (), log_failure: OnLogFailure = "fault",
     ) -> None:  # fmt: skip
         if not isinstance(monitor, Monitor):
             got = type(monitor).__name__
@@ -83,10 +86,7 @@ class Guard:
             raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
         if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
             raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
-        if log is not None and not hasattr(log, "put"):
-            raise TypeError(f"expected an EventLog, got {log!r}; open it with EventLog(path)")
-        if getattr(log, "closed", False):
-            raise ValueError(f"expected an open log, got {log!r} after close()")
+        check_log(log, log_failure)
         self.monitor = monitor
         self.heartbeat = Heartbeat() if heartbeat is None else heartbeat
         self.raised: Exception | None = None
@@ -100,6 +100,7 @@ class Guard:
             monitor, streams, temporal=KOfN(alarm, clear, latch) if temporal is None else temporal, drift=drift,
             heartbeat=self.heartbeat, frozen=frozen, silence=silence, fallback=fallback,
             deadline=None if deadline is None else round(deadline * 1e9), log=log, tell=self._tell,
+            warns=log_failure == "warn",
         )  # fmt: skip
         self._default = self._streams.default
         self.metrics, self.evidence = self._default.metrics, self._default.evidence

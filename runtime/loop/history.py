@@ -12,7 +12,7 @@ import numpy as np
 
 from ...monitor import Calibration, FrameJudge, Monitor, Status, Verdict
 from .drift import DriftTest
-from .evidence import Evidence
+from .evidence import Evidence, LogFailure
 from .fallback import Fallback
 from .frame_check import FrameCheck, InputsCheck, frame_check_of
 from .metrics import Metrics
@@ -57,10 +57,10 @@ class History:
     def __init__(
         self, name: str, *, check: FrameCheck | InputsCheck, temporal: TemporalLogic, safe: SafeOutput,
         metrics: Metrics, log: EventLog | None, heartbeat: Heartbeat, silence: float | None, deadline: int | None,
-        nothing: np.ndarray, tell: Callable[[Exception], None],
+        nothing: np.ndarray, tell: Callable[[Exception], None], warns: bool,
     ) -> None:  # fmt: skip
         self.name, self.check, self.temporal, self.safe, self.metrics = name, check, temporal, safe, metrics
-        self.evidence = Evidence(metrics, log, name)
+        self.evidence = Evidence(metrics, log, name, warns)
         self.heartbeat = heartbeat
         self.watchdog = None if silence is None else Watchdog(heartbeat, silence, self._fell_silent)
         self.status, self._held = _OK, _OK
@@ -88,9 +88,12 @@ class History:
         if status >= _ALARM:
             output, verdict = self._act(output, verdict)
             spent, status = time.monotonic_ns() - began, verdict.status
-        evidence = self.evidence
+        evidence, covered, trouble = self.evidence, status is _OK, ""
         try:
             microseconds = spent / 1e3
+            if evidence.warns and (trouble := evidence.trouble()):
+                verdict = evidence.warned(verdict, trouble)
+                status = verdict.status
             if (stamp is not None or self.metrics.stamp_ns is not None) and (stamped is not None or stamp is None):
                 self.metrics.stamped(stamped)
             evidence.count(own, verdict, before, microseconds)
@@ -98,12 +101,17 @@ class History:
                 neurons = judge.neurons(verdict.layers) if verdict.layers and judge is not None else ()
                 evidence.write_down(own.status, verdict, before, microseconds, neurons, frame)
         except Exception as error:  # noqa: BLE001 (a loop without evidence is not safe, but goes on)
-            failed = self._failed(error, verdict)
-            if status < _ALARM:
-                output, failed = self._act(output, failed)
-            verdict, status = failed, _FAULT
+            if evidence.warns and isinstance(error, LogFailure):
+                self._tell(error)
+                verdict = verdict if trouble else evidence.warned(verdict, str(error))
+                status = verdict.status
+            else:
+                failed = self._failed(error, verdict)
+                if status < _ALARM:
+                    output, failed = self._act(output, failed)
+                verdict, status = failed, _FAULT
         self.status = status
-        if status is _OK and self.safe.fallback is not None:
+        if covered and status < _ALARM and self.safe.fallback is not None:
             error_of_copy = self.safe.keep(output)
             if error_of_copy is not None:
                 self._tell(error_of_copy)
@@ -204,6 +212,7 @@ class History:
         try:
             self.temporal.force()
             self.metrics.status = _FAULT
+            self.metrics.counters.log_failures += isinstance(error, LogFailure)
             self.metrics.counters.faults += verdict.status < _FAULT
             self.metrics.counters.episodes += self.status < _ALARM and verdict.status < _ALARM
         except Exception as another:  # noqa: BLE001 (what counts may be what broke)
@@ -232,7 +241,7 @@ class Histories:
     def __init__(
         self, monitor: Monitor, names: Sequence[str], *, temporal: TemporalLogic, drift: DriftTest | None,
         heartbeat: Heartbeat, frozen: int | None, silence: float | None, fallback: Fallback | None,
-        deadline: int | None, log: EventLog | None, tell: Callable[[Exception], None],
+        deadline: int | None, log: EventLog | None, tell: Callable[[Exception], None], warns: bool = False,
     ) -> None:  # fmt: skip
         if isinstance(names, str):
             raise TypeError(f"expected a list of the names of streams, got the text {names!r}")
@@ -246,6 +255,7 @@ class Histories:
             "deadline": deadline,
             "nothing": nothing,
             "tell": tell,
+            "warns": warns,
         }
         self._calibration: Calibration | None = None
         self.default = self._made(DEFAULT, temporal, drift, heartbeat)

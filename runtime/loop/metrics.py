@@ -34,14 +34,16 @@ class Counters:
     frames: all that came in. warnings, alarms, faults, stale: frames whose own status was WARN, ALARM, FAULT, STALE.
     That is the status before hysteresis, of which the calibrated rate speaks. deadline_misses: frames slower than the
     deadline. episodes: how often the loop went from OK or WARN to ALARM, FAULT or STALE. silences: how often no frame
-    came. dropped_events: events that the log lost.
+    came. dropped_events: events that the log lost. log_failures: frames at which the log did not take an event or, with
+    `log_failure="warn"`, could not write.
     """
 
     NAMES = (
         "frames", "warnings", "alarms", "faults", "stale", "deadline_misses", "episodes", "silences",
-        "dropped_events",
+        "dropped_events", "log_failures",
     )  # fmt: skip
-    frames, warnings, alarms, faults, stale, deadline_misses, episodes, silences, dropped_events = map(_Count, range(9))
+    frames, warnings, alarms, faults, stale, deadline_misses, episodes, silences = map(_Count, range(8))
+    dropped_events, log_failures = map(_Count, range(8, 10))
 
     def __init__(self) -> None:
         self.array = np.zeros(len(self.NAMES), np.int64)

@@ -101,6 +101,7 @@ _COUNTERS = {
     "deadline_misses": "Frames slower than the deadline",
     "silences": "Times that no frame came for longer than is allowed",
     "dropped_events": "Events lost by the event log",
+    "log_failures": "Frames at which the event log failed",
 }
 _GAUGES = {
     "status": "Of the loop: 0 OK, 1 WARN, 2 ALARM, 3 FAULT, 4 STALE",

@@ -66,6 +66,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         guard = Guard(
             monitor, deadline=options.deadline, frozen=options.frozen, alarm=options.alarm, clear=options.clear,
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
+            log_failure=options.log_failure,
         )  # fmt: skip
         stack.enter_context(guard)
         watch = Watch(guard, partial(preprocessing, dtype=monitor.network.dtype), _views(options, guard, stack))
@@ -167,6 +168,8 @@ def _summary(options: argparse.Namespace, guard: Guard, stream: Stream, seconds:
         + (f", {counted(counters.silences, 'time')} no frame came" if counters.silences else "")
     )
     yield f"{counted(counters.episodes, 'episode')} (alarm, fault or stale)"
+    if counters.log_failures:
+        yield f"the log failed at {counted(counters.log_failures, 'frame')}"
     if drift is not None:
         yield drift.message
     if options.log and isinstance(stream, Folder) and options.rate is None:

@@ -54,6 +54,12 @@ def watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
     kept = parser.add_argument_group("what is kept")
     kept.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
+    kept.add_argument(
+        "--log-failure",
+        choices=("fault", "warn"),
+        default="fault",
+        help="what a frame is whose event the log does not take: FAULT, or WARN and go on (default: fault)",
+    )
     kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are judged")
 

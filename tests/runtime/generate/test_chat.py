@@ -154,6 +154,17 @@ def test_a_log_that_takes_nothing_makes_a_fault_and_a_refusal(guard, tmp_path):
     assert "evidence was not kept" in reply.verdict.reason
 
 
+def test_a_log_that_fails_may_be_a_warning_and_no_refusal(guard, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        chat = ChatGuard(guard, log=log, log_failure="warn")
+        log.close()
+        replies = chat.answer([SAFE, BAD], max_new_tokens=2)
+    assert [(reply.verdict.status, reply.refused) for reply in replies] == [(Status.WARN, False), (Status.ALARM, True)]
+    assert replies[0].verdict.reason == "the event log fails: it is closed"
+    counted = chat.metrics.counters
+    assert (counted.log_failures, counted.alarms, counted.warnings, counted.faults) == (2, 1, 0, 0)
+
+
 def test_prompts_that_alarm_too_often_reject_the_calibration(guard):
     chat = ChatGuard(guard)
     guard.check = lambda prompts: [WordGuard._verdict(bad=True) for _ in prompts]

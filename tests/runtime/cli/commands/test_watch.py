@@ -19,6 +19,8 @@ from outrider.networks.packages import install_hint
 from outrider.runtime.cli import main as command_line
 from outrider.runtime.cli.commands import watch as watch_command
 from outrider.runtime.inputs.streams import camera
+from outrider.runtime.log import file as log_file
+from outrider.runtime.log.log import EventLog
 from outrider.runtime.log.reader import read_events
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.outlets.ros2 import Ros2Publisher
@@ -26,6 +28,10 @@ from outrider.runtime.outlets.ros2 import Ros2Publisher
 from ..outcomes import SOON, error_of, lines_of, save
 
 pillow = pytest.importorskip("PIL.Image")
+
+
+def raise_full(*_):
+    raise OSError("no space")
 
 
 def test_verdicts_go_to_ros_2(outrider, calibrated, broken, monkeypatch):
@@ -175,6 +181,17 @@ def test_a_calibration_that_no_longer_holds_is_told(outrider, calibrated, tmp_pa
     (line,) = (line for line in lines_of(outrider("watch", calibrated, folder, "--json", *options)) if "drift" in line)
     assert line["drift"].startswith("calibration no longer holds: ")
     assert told.startswith(f"frame {line['number']}  ")
+
+
+def test_a_log_that_fails_may_be_a_warning(outrider, calibrated, covered, monkeypatch):
+    monkeypatch.setattr(log_file.os, "write", raise_full)
+    monkeypatch.setattr(EventLog, "trouble", "OSError: no space")  # from the first frame on, not from the first try
+    result = outrider("watch", calibrated, covered, "--log", "events.jsonl", "--log-failure", "warn")
+    assert result.code == 2
+    assert " OK -> WARN " in result.out
+    assert "the event log fails: OSError: no space" in result.out
+    assert "\nthe log failed at 10 frames\n" in result.out
+    assert "expected a whole log, got one that lacks events: OSError: no space" in result.err
 
 
 def test_no_terminal_obeys_a_name(outrider, calibrated, clean, tmp_path):
