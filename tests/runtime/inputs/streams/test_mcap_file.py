@@ -109,7 +109,9 @@ def test_a_message_that_is_broken_is_a_frame_with_a_problem(opened, ros, tmp_pat
     path = write_mcap(ros, tmp_path / "a.mcap", [("/c", 1.0, image(ros, RGB)), ("/c", 2.0, broken)])
     good, bad = opened(path)
     assert (good.problem, bad.picture) == ("", None)
-    assert bad.problem == "/c[1]: expected an image message, got 180 bytes in rows of 29 for 10 x 6 pixels of rgb8"
+    assert (
+        bad.problem == "/c[1]: expected an image message, got encoding rgb8: 180 bytes in rows of 29 for 10 x 6 pixels"
+    )
     (frame,) = opened(write_mcap(ros, tmp_path / "b.mcap", [("/c", 1.0, torn)]))
     assert frame.picture is None
     assert "expected an image message" in frame.problem

@@ -1,0 +1,1 @@
+"""The encodings of image messages, each as the numbers that it stores."""
