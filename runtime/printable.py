@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+_USER = re.compile(r"(?<=://)[^\s?@][^\s?]*@")
+_SECRET = re.compile(
+    r"""(?i)([?&\s][\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature|sig|login|user)[\w.-]*=)"""
+    r"""("[^"]*"|'[^']*'|[^\s&"'!#]+)"""
+)
+
 
 def printable(text: str) -> str:
     """The text with a code such as \\x1b for every character that does not print, so that a terminal obeys none."""
@@ -13,3 +21,8 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 frame``, ``1,200 frames``."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def without_credentials(text: str) -> str:
+    """A URL, a pipeline or a message about one, with *** for the user, the password and every value named like one."""
+    return _SECRET.sub(r"\1***", _USER.sub("***@", text))

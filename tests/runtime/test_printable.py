@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.runtime.printable import counted, printable
+from outrider.runtime.printable import counted, printable, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,22 @@ def test_what_does_not_print_is_shown_as_its_code(text, shown):
 @pytest.mark.parametrize(("count", "words"), [(0, "0 frames"), (1, "1 frame"), (1200, "1,200 frames")])
 def test_counts_have_their_noun(count, words):
     assert counted(count, "frame") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://me:secret@host:554/1: refused", "rtsp://***@host:554/1: refused"),
+        ("rtsp://me:se/cr@et@host/1", "rtsp://***@host/1"),
+        ("http://me@host/a?channel=1&password=secret&b=2", "http://***@host/a?channel=1&password=***&b=2"),
+        ("https://host/a?access_token=secret#x", "https://host/a?access_token=***#x"),
+        ("srt://host:9000?passphrase=secret&mode=caller", "srt://host:9000?passphrase=***&mode=caller"),
+        ("rtspsrc location=rtsp://a:secret@b/1 user-id=me user-pw='secret 2' ! x", None),
+        ("udp://@239.0.0.1:5000", "udp://@239.0.0.1:5000"),
+        ("/data/monkey=3/frame.png and a@b.c", "/data/monkey=3/frame.png and a@b.c"),
+    ],
+)
+def test_secrets_of_urls_and_pipelines_are_left_out(text, shown):
+    got = without_credentials(text)
+    assert got == (shown or "rtspsrc location=rtsp://***@b/1 user-id=*** user-pw=*** ! x")
+    assert "secret" not in got

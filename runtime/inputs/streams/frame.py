@@ -16,7 +16,8 @@ class Frame:
     time: seconds by the clock of the source: since 1970 for a bag, since the start for the others. picture: (1 or 3,
     height, width) uint8, uint16, int32 or float32, luminance or RGB; None where it could not be read or believed, and
     `problem` says why. name: in a report.
-    captured: `time.monotonic()` when a live source gave it.
+    captured: `time.monotonic()` when a live source gave it. stamp_ns: the source's own stamp of it where that is of the
+    clock on the wall, in nanoseconds since 1970.
     """
 
     time: float
@@ -24,6 +25,7 @@ class Frame:
     name: str
     captured: float | None = None
     problem: str = ""
+    stamp_ns: int | None = None
 
 
 class Stream(Protocol):

@@ -1,13 +1,16 @@
-"""The stream that a text names: a folder, a video, a camera, an MCAP file or a ROS bag."""
+"""The stream that a text names: a folder, a video, a camera, a URL, a pipeline, an MCAP file or a ROS bag."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from .camera import Camera
+from ...printable import without_credentials
 from .folder import Folder, natural_order
 from .frame import Stream
+from .live import Camera, GStreamer, Remote
+from .live.gstreamer import is_pipeline
+from .live.remote import is_url
 from .mcap_file import McapFile
 from .ros_bag import RosBag
 from .video import Video
@@ -19,19 +22,30 @@ ASSUMED_RATE = 30.0
 def open_stream(source: str, *, topic: str | None = None, rate: float | None = None, patience: float = 10.0) -> Stream:
     """Open the stream that `source` names.
 
-    source: the index of a camera, a ROS 2 bag (a folder with metadata.yaml, a .db3 file), a ROS 1 bag (.bag), an .mcap
-    file or a folder of them, a folder of pictures; any other file is a video. topic: of a bag, needed where several
-    hold pictures. rate: frames a second, of a folder (30 by default) or asked of a camera. patience: see `Camera`.
+    source: the index or device of a camera, the URL of a stream (see `Remote`), a pipeline of GStreamer, a ROS 2 bag (a
+    folder with metadata.yaml, a .db3 file), a ROS 1 bag (.bag), an .mcap file or a folder of them, a folder of
+    pictures; any other file is a video. topic: of a bag, needed where several hold pictures. rate: frames a second, of
+    a folder (30 by default) or asked of a camera. patience: see `Live`.
     Raises FileNotFoundError, ValueError or ImportError that say what was expected.
     """
+    if is_pipeline(source):
+        _refuse_topic("a pipeline", topic)
+        return GStreamer(source, patience)
+    if is_url(source):
+        _refuse_topic(without_credentials(source), topic)
+        return Remote(source, patience)
     path = Path(source)
+    if path.is_char_device():
+        _refuse_topic(source, topic)
+        return Camera(source, rate, patience)
     camera = re.fullmatch(r"(?:/dev/video)?(\d+)", source)
     if camera and not (path.is_dir() or path.is_file()):
         _refuse_topic(source, topic)
         return Camera(int(camera[1]), rate, patience)
     if not path.exists():
         raise FileNotFoundError(
-            f"{source}: expected a folder, a video, an .mcap file, a ROS bag or the index of a camera, got no such file"
+            f"{source}: expected a folder, a video, an .mcap file, a ROS bag, a URL or the index of a camera,"
+            " got no such file"
         )
     if path.is_dir():
         mcaps = sorted(path.glob("*.mcap"), key=lambda file: natural_order(file.name))

@@ -18,7 +18,7 @@ from outrider.networks import load_dataset
 from outrider.networks.packages import install_hint
 from outrider.runtime.cli import main as command_line
 from outrider.runtime.cli.commands import watch as watch_command
-from outrider.runtime.inputs.streams import camera
+from outrider.runtime.inputs.streams.live import base, camera
 from outrider.runtime.log import file as log_file
 from outrider.runtime.log.log import EventLog
 from outrider.runtime.log.reader import read_events
@@ -287,7 +287,7 @@ def test_a_topic_without_frames(outrider, calibrated, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere.mp4",), "nowhere.mp4: expected a folder, a video, an .mcap file, a ROS bag or the index of a"),
+        (("nowhere.mp4",), "nowhere.mp4: expected a folder, a video, an .mcap file, a ROS bag, a URL or the index"),
         (("covered", "--alarm", "5/3"), "argument --alarm: expected K/N with 1 <= K <= N, such as 3/5, got '5/3'"),
         (("covered", "--clear", "3"), "argument --clear: expected K/N with 1 <= K <= N, such as 3/5, got '3'"),
         (("covered", "--rate", "0"), "argument --rate: expected a number above 0, got '0'"),
@@ -347,7 +347,7 @@ def test_a_gap_of_a_recording_is_a_silence_when_it_is_played_as_it_was(outrider,
 def device(monkeypatch):
     """FFmpeg's test picture as camera 0: `duration` seconds of it, and then nothing more."""
     pytest.importorskip("av")
-    monkeypatch.setattr(camera, "_RETRY_SECONDS", 30.0)
+    monkeypatch.setattr(base, "_RETRY_SECONDS", 30.0)
 
     def use(duration):
         source = f"testsrc=size=8x8:rate=50:duration={duration},format=gray,realtime"

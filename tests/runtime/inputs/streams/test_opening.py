@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from outrider.runtime.inputs.streams import opening
+
 
 @pytest.mark.parametrize("name", ["a.mcap", "a.db3", "a.bag", "a.mp4"])
 @pytest.mark.parametrize("content", [b"", b"no such thing" * 100])
@@ -35,3 +37,38 @@ def test_a_folder_named_like_a_camera_is_a_folder(opened, photos, monkeypatch):
     stream = opened("0", rate=2.0)
     assert [frame.time for frame in stream] == [0.0, 0.5, 1.0, 1.5]
     assert not stream.live
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("rtsp://me:secret@camera/1", "Remote"),
+        ("HTTPS://camera/video.mjpg", "Remote"),
+        ("udp://@239.0.0.1:5000", "Remote"),
+        ("rtspsrc location=rtsp://camera/1 ! decodebin", "GStreamer"),
+        ("gst:v4l2src", "GStreamer"),
+        ("/dev/null", "Camera"),
+        ("7", "Camera"),
+    ],
+)
+def test_what_a_text_names(monkeypatch, source, kind):
+    made = []
+    for name in ("Remote", "GStreamer", "Camera"):
+        monkeypatch.setattr(opening, name, lambda *arguments, name=name: made.append((name, *arguments)))
+    opening.open_stream(source, rate=5.0, patience=3.0)
+    ((name, first, *rest),) = made
+    assert name == kind
+    assert first == (int(source) if source == "7" else source)
+    assert rest == ([5.0, 3.0] if kind == "Camera" else [3.0])
+
+
+def test_a_url_of_another_kind_is_refused_without_its_password():
+    with pytest.raises(ValueError, match=r"^ftp://\*\*\*@host/a: expected a stream at rtsp://, .*, got ftp://$"):
+        opening.open_stream("ftp://me:secret@host/a")
+
+
+@pytest.mark.parametrize("source", ["rtsp://me:secret@camera/1", "videotestsrc user-pw=secret ! fakesink"])
+def test_live_sources_have_no_topics(source):
+    with pytest.raises(ValueError, match="expected topic= only for") as caught:
+        opening.open_stream(source, topic="/camera")
+    assert "secret" not in str(caught.value)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-import types
+from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from outrider.monitor import OutriderWarning
-from outrider.runtime.inputs.streams import camera
+from outrider.runtime.inputs.streams.live import base, camera
 
-from .recordings import HEIGHT, RGB, WIDTH
+from ..recordings import HEIGHT, RGB, WIDTH
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def device(monkeypatch):
     def use(file, kind="lavfi"):
         monkeypatch.setattr(camera, "_device", lambda _av, _index: (file, kind))
 
-    monkeypatch.setattr(camera, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(base, "_RETRY_SECONDS", 0.01)
     return use
 
 
@@ -66,13 +67,25 @@ def test_a_camera_that_goes_away_is_told_and_not_waited_for(opened, device):
 def test_a_camera_that_comes_back_is_taken_up_again(opened, device):
     device(f"testsrc=size={WIDTH}x{HEIGHT}:rate=50:duration=0.1,realtime")  # each opening gives five pictures
     stream = opened("0", patience=20.0)
-    frames = []
-    for frame in stream:
-        frames += [frame] * (frame is not None)
-        if len(frames) == 12:
-            break
+    with pytest.warns(OutriderWarning, match=r"camera 0 is there again after .* \(the end of the stream\)"):
+        frames = list(islice((frame for frame in stream if frame), 12))
     stream.close()
     assert np.all(np.diff([frame.time for frame in frames]) > 0)
+    assert stream.reconnects >= 1
+
+
+def test_a_camera_is_named_by_its_device(monkeypatch, opened):
+    av = pytest.importorskip("av")
+    asked = []
+
+    def open_(file, **options):
+        asked.append((file, options))
+        raise av.error.OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(av, "open", open_)
+    with pytest.raises(ValueError, match=r"camera /dev/null \(/dev/null\): expected pictures, got device or resource"):
+        opened("/dev/null", rate=12.5)  # the one character device that is everywhere
+    assert asked[0] == ("/dev/null", {"format": "v4l2", "options": {"framerate": "12.5"}})
 
 
 class Stalled:
@@ -80,11 +93,11 @@ class Stalled:
 
     def __init__(self, picture):
         self.picture, self.released = picture, threading.Event()
-        stream = types.SimpleNamespace(codec_context=types.SimpleNamespace())
-        self.streams = types.SimpleNamespace(video=[stream])
+        stream = SimpleNamespace(codec_context=SimpleNamespace())
+        self.streams = SimpleNamespace(video=[stream])
 
     def demux(self, _stream):
-        yield types.SimpleNamespace(is_corrupt=False, size=1, decode=lambda: [self.picture])
+        yield SimpleNamespace(is_corrupt=False, size=1, decode=lambda: [self.picture])
         self.released.wait(20)
 
     def close(self):
