@@ -97,9 +97,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _complain(text: str) -> None:
-    from ..printable import printable
+    from ..printable import printable, without_credentials
 
-    sys.stderr.write(f"outrider: {printable(' '.join(text.split()))}\n")
+    sys.stderr.write(f"outrider: {printable(' '.join(without_credentials(text).split()))}\n")
 
 
 def _sentence(error: Exception) -> str:

@@ -35,15 +35,16 @@ class Counters:
     That is the status before hysteresis, of which the calibrated rate speaks. deadline_misses: frames slower than the
     deadline. episodes: how often the loop went from OK or WARN to ALARM, FAULT or STALE. silences: how often no frame
     came. dropped_events: events that the log lost. log_failures: frames at which the log did not take an event or, with
-    `log_failure="warn"`, could not write.
+    `log_failure="warn"`, could not write. frames_dropped: pictures of a live source that a newer one replaced
+    before they were judged, as far as is known. reconnects: how often a live source was there again.
     """
 
     NAMES = (
         "frames", "warnings", "alarms", "faults", "stale", "deadline_misses", "episodes", "silences",
-        "dropped_events", "log_failures",
+        "dropped_events", "log_failures", "frames_dropped", "reconnects",
     )  # fmt: skip
     frames, warnings, alarms, faults, stale, deadline_misses, episodes, silences = map(_Count, range(8))
-    dropped_events, log_failures = map(_Count, range(8, 10))
+    dropped_events, log_failures, frames_dropped, reconnects = map(_Count, range(8, 12))
 
     def __init__(self) -> None:
         self.array = np.zeros(len(self.NAMES), np.int64)

@@ -102,6 +102,8 @@ _COUNTERS = {
     "silences": "Times that no frame came for longer than is allowed",
     "dropped_events": "Events lost by the event log",
     "log_failures": "Frames at which the event log failed",
+    "frames_dropped": "Pictures of a live source that a newer one replaced before they were judged",
+    "reconnects": "Times that a live source was there again",
 }
 _GAUGES = {
     "status": "Of the loop: 0 OK, 1 WARN, 2 ALARM, 3 FAULT, 4 STALE",

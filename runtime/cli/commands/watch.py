@@ -23,7 +23,7 @@ from ...log.reader import read_records
 from ...loop.guard import Guard
 from ...loop.watch import View, Watch, WatchedFrame
 from ...outlets.live_view import LiveView, StatusLines
-from ...printable import counted, printable
+from ...printable import counted, printable, without_credentials
 from ..opening import open_monitor
 from ..signals import Stop
 from .check import frame_json
@@ -62,7 +62,11 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
                 f"{options.profile}: expected a profile of pictures, got one of float samples;"
                 " give `outrider profile` a flag such as --scale to say how pictures are read"
             )
-        log = stack.enter_context(EventLog(options.log, source=options.source)) if options.log else None
+        log = (
+            stack.enter_context(EventLog(options.log, source=without_credentials(options.source)))
+            if options.log
+            else None
+        )
         guard = Guard(
             monitor, deadline=options.deadline, frozen=options.frozen, alarm=options.alarm, clear=options.clear,
             silence=silence if stream.live else options.silence, latch=options.latch, log=log,
@@ -79,7 +83,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             if watch.frames == options.limit:
                 break
         if not watch.frames and not stop.asked:
-            raise ValueError(f"{options.source}: expected at least one frame, got none")
+            raise ValueError(f"{without_credentials(options.source)}: expected at least one frame, got none")
         seconds = time.monotonic() - began
     if not (options.json and options.quiet):
         _print(options, guard, stream, seconds)
@@ -90,7 +94,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
 
 def _views(options: argparse.Namespace, guard: Guard, stack: ExitStack) -> list[View]:
     """Who looks on, until the stack is left."""
-    title = f"{options.source}, {options.profile}"
+    title = f"{without_credentials(options.source)}, {options.profile}"
     views: list[View] = []
     if options.record:
         from ...outlets.recording import Recording

@@ -18,7 +18,7 @@ class Folder:
     Raises ValueError where there is none, ImportError naming the extra `watch` without Pillow.
     """
 
-    live = False
+    live, dropped, reconnects = False, 0, 0
 
     def __init__(self, folder: Path, rate: float) -> None:
         self._rate = rate

@@ -32,10 +32,15 @@ class Stream(Protocol):
     """Frames in order, read one at a time when they are asked for.
 
     live: the source sets the pace and keeps the newest frame only. It gives None after a tenth of a second without one.
+    dropped: how many frames were replaced by a newer one. reconnects: how often the source was there again.
     """
 
     @property
     def live(self) -> bool: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def reconnects(self) -> int: ...
     def __iter__(self) -> Iterator[Frame | None]: ...
     def close(self) -> None:
         """Let go of the source, which ends an iteration."""

@@ -27,7 +27,7 @@ class McapFile:
     `choose_topic`), ImportError naming the extra `watch`.
     """
 
-    live = False
+    live, dropped, reconnects = False, 0, 0
 
     def __init__(self, paths: Sequence[Path], topic: str | None = None) -> None:
         require("rosbags.typesys", _NEED)

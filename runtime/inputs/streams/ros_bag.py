@@ -18,7 +18,7 @@ class RosBag:
     or a topic that is not there (see `choose_topic`), ImportError naming the extra `watch`.
     """
 
-    live = False
+    live, dropped, reconnects = False, 0, 0
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
         version, encoding = (1, "ros1") if path.suffix == ".bag" else (2, "cdr")

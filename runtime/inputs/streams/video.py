@@ -19,7 +19,7 @@ class Video:
     Raises ValueError for a file that is no video, ImportError naming the extra `watch` without PyAV.
     """
 
-    live = False
+    live, dropped, reconnects = False, 0, 0
 
     def __init__(self, path: Path) -> None:
         self._path, self._av = path, require("av", "videos need more packages")

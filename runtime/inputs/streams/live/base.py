@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -38,7 +38,8 @@ class Live(ABC):
 
     dropped: pictures that a newer one replaced before they were asked for, since the first question. reconnects: how
     often the source was there again after it had gone away; an OutriderWarning says so each time. After `patience`
-    seconds without a picture an iteration ends with an OutriderWarning. name: in messages and reports.
+    seconds without a picture an iteration ends with an OutriderWarning. name: in messages and reports. told: called, in
+    the thread of the source, whenever a picture waits.
 
     A subclass calls `_begin` at the end of its constructor. That waits for the first picture, and raises ValueError
     where the source cannot be opened or gives none within `patience` seconds (`opening` where that is longer).
@@ -49,14 +50,15 @@ class Live(ABC):
     def __init__(self, name: str, patience: float, opening: float = 0.0) -> None:
         self.name = name
         self.dropped = self.reconnects = 0
-        self._patience, self._opening = patience, max(patience, opening)
+        self.patience, self._opening = patience, max(patience, opening)
         self._changed = threading.Condition()
         self._newest: tuple[Taken, float] | None = None
         self._asked = False
         self._problem, self._back = "", ""
         self._gone: float | None = None
+        self.told: Callable[[], None] | None = None
         self._stop = threading.Event()
-        self._began = time.monotonic()
+        self._count, self._began = 0, time.monotonic()
         self._thread = threading.Thread(target=self._serve, name=f"outrider {name}", daemon=True)
 
     @abstractmethod
@@ -87,32 +89,41 @@ class Live(ABC):
         for frame in self.endless():
             if frame is not None:
                 since = time.monotonic()
-            elif time.monotonic() - since >= self._patience:
+            elif time.monotonic() - since >= self.patience:
                 warnings.warn(self.absence(), OutriderWarning, stacklevel=2)
                 return
             yield frame
 
     def endless(self) -> Iterator[Frame | None]:
         """The same, waiting for ever: until `close`."""
-        count = 0
         while not self._stop.is_set():
             with self._changed:
                 self._asked = True
-                self._changed.wait_for(lambda: self._newest is not None, _TICK_SECONDS)
-                newest, self._newest = self._newest, None
-                back, self._back = self._back, ""
-            if back:
-                warnings.warn(back, OutriderWarning, stacklevel=2)
-            if newest is None:
-                yield None
-            else:
-                yield self._frame(*newest, count)
-                count += 1
+                self._changed.wait_for(lambda: self.waits, _TICK_SECONDS)
+            yield self.take()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a picture waits to be taken."""
+        return self._newest is not None
+
+    def take(self) -> Frame | None:
+        """The newest frame, at once; None where there is none since the last one."""
+        with self._changed:
+            self._asked = True
+            newest, self._newest = self._newest, None
+            back, self._back = self._back, ""
+        if back:
+            warnings.warn(back, OutriderWarning, stacklevel=2)
+        if newest is None:
+            return None
+        self._count += 1
+        return self._frame(*newest, self._count - 1)
 
     def absence(self) -> str:
         """What there is to say when nothing came for `patience` seconds."""
         why = f": {self._problem}" if self._problem else ""
-        return f"{self.name} gave no picture for {self._patience:g} s{why}"
+        return f"{self.name} gave no picture for {self.patience:g} s{why}"
 
     def close(self) -> None:
         """Let go of the source. One that hangs in a read keeps its thread, which ends with the process."""
@@ -159,3 +170,5 @@ class Live(ABC):
             self.dropped += (lost + (self._newest is not None)) * self._asked
             self._newest = taken, now
             self._changed.notify_all()
+        if self.told is not None:
+            self.told()
