@@ -18,14 +18,16 @@ from .video import Video
 ASSUMED_RATE = 30.0
 """Pictures of a folder in a second, unless a rate is given."""
 
+_RECORDINGS: dict[str, type[McapFile | RosBag]] = {".mcap": McapFile, ".db3": RosBag, ".bag": RosBag}
+
 
 def open_stream(source: str, *, topic: str | None = None, rate: float | None = None, patience: float = 10.0) -> Stream:
     """Open the stream that `source` names.
 
     source: the index or device of a camera, the URL of a stream (see `Remote`), a pipeline of GStreamer, a ROS 2 bag (a
-    folder with metadata.yaml, a .db3 file), a ROS 1 bag (.bag), an .mcap file or a folder of them, a folder of
-    pictures; any other file is a video. topic: of a bag, needed where several hold pictures. rate: frames a second, of
-    a folder (30 by default) or asked of a camera. patience: see `Live`.
+    folder with metadata.yaml), an .mcap file, a .db3 file of ROS 2 or a .bag file of ROS 1, a folder of such files, in
+    the order of their names, a folder of pictures; any other file is a video. topic: of a bag, needed where several
+    hold pictures. rate: frames a second, of a folder (30 by default) or asked of a camera. patience: see `Live`.
     Raises FileNotFoundError, ValueError or ImportError that say what was expected.
     """
     if is_pipeline(source):
@@ -48,17 +50,15 @@ def open_stream(source: str, *, topic: str | None = None, rate: float | None = N
             " got no such file"
         )
     if path.is_dir():
-        mcaps = sorted(path.glob("*.mcap"), key=lambda file: natural_order(file.name))
         if (path / "metadata.yaml").is_file():
-            return RosBag(path, topic)
-        if mcaps:
-            return McapFile(mcaps, topic)
+            return RosBag([path], topic)
+        for suffix, kind in _RECORDINGS.items():
+            if files := sorted(path.glob(f"*{suffix}"), key=lambda file: natural_order(file.name)):
+                return kind(files, topic)
         _refuse_topic(source, topic)
         return Folder(path, rate or ASSUMED_RATE)
-    if path.suffix == ".mcap":
-        return McapFile([path], topic)
-    if path.suffix in (".db3", ".bag"):
-        return RosBag(path, topic)
+    if path.suffix in _RECORDINGS:
+        return _RECORDINGS[path.suffix]([path], topic)
     _refuse_topic(source, topic)
     return Video(path)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +57,88 @@ def test_a_ros_2_bag(opened, ros, tmp_path, storage):
         assert [frame.time for frame in frames] == pytest.approx([STAMP + row / 10 for row in range(5)], abs=1e-6)
         stream.close()
         stream.close()
+
+
+def without_metadata(ros, folder, pixels, storage="SQLITE3"):
+    """A folder of recordings of two pictures each, drive_9 before drive_10, as a crash of the recorder leaves it."""
+    folder.mkdir()
+    for place in range(0, len(pixels), 2):
+        messages = [("/camera", STAMP + place + row, image(ros, pixels[place + row])) for row in range(2)]
+        bag = write_bag(ros, folder.parent / f"bag_{place}", messages, storage)
+        (file,) = [file for file in bag.iterdir() if file.suffix in (".db3", ".mcap")]
+        shutil.move(file, folder / f"drive_{9 + place // 2}{file.suffix}")
+    return folder
+
+
+@pytest.mark.parametrize("storage", ["SQLITE3", "MCAP"])
+def test_a_folder_without_metadata_is_read_by_its_files_in_order(opened, ros, tmp_path, storage):
+    pixels = colours(6)
+    folder = without_metadata(ros, tmp_path / "drive", pixels, storage)
+    frames = list(opened(folder))
+    assert np.array_equal([frame.picture.transpose(1, 2, 0) for frame in frames], pixels)
+    assert [frame.time for frame in frames] == [STAMP + row for row in range(6)]
+    with pytest.raises(
+        ValueError, match=r"drive: expected pictures in topic /left, got none of that name; there are /"
+    ):
+        opened(folder, topic="/left")
+
+
+def test_a_file_among_several_that_is_broken_is_left_out(opened, ros, tmp_path):
+    pixels = colours(4)
+    folder = without_metadata(ros, tmp_path / "drive", pixels)
+    (folder / "drive_11.db3").write_bytes(b"")
+    with pytest.warns(OutriderWarning, match=r"drive_11.db3: expected a ROS bag, got .*; its pictures are left out"):
+        stream = opened(folder)
+    assert np.array_equal(pictures_of(stream), pixels)
+    for file in folder.iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"drive_9.db3: expected a ROS bag, got "):
+        opened(folder)
+
+
+# ROS's own recorder, as Debian installs it for its own Python.
+RECORDER = """
+import sys
+import genpy, rosbag
+from sensor_msgs.msg import CompressedImage, Image
+
+path, compression, height, width, stamp, source = sys.argv[1:]
+height, width, stamp = int(height), int(width), int(stamp)
+pixels = open(source, "rb").read()
+size = 3 * height * width
+with rosbag.Bag(path, "w", compression=compression) as bag:
+    for row in range(len(pixels) // size):
+        message = Image(height=height, width=width, encoding="bgr8", step=3 * width)
+        message.header.frame_id = "camera"
+        message.data = pixels[row * size : (row + 1) * size]
+        bag.write("/camera/image_raw", message, genpy.Time(stamp + row, 500000000))
+        picture = CompressedImage(format="png", data=open(source + ".png", "rb").read())
+        bag.write("/camera/image_raw/compressed", picture, genpy.Time(stamp + row, 600000000))
+"""
+
+
+@pytest.mark.parametrize("compression", ["none", "bz2", "lz4"])
+def test_a_bag_that_the_tool_of_ros_1_recorded(opened, tmp_path, compression):
+    python = shutil.which("python3", path="/usr/bin")
+    probe = [python or "python3", "-c", "import rosbag, sensor_msgs.msg"]
+    if python is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("no rosbag of ROS 1: apt install python3-rosbag python3-sensor-msgs")
+    pytest.importorskip("rosbags")
+    pixels, pillow = colours(4), pytest.importorskip("PIL.Image")
+    source, bag = tmp_path / "pixels", tmp_path / "a.bag"
+    source.write_bytes(pixels[..., ::-1].tobytes())
+    pillow.fromarray(RGB).save(f"{source}.png", "PNG")
+    arguments = [str(bag), compression, str(HEIGHT), str(WIDTH), str(STAMP), str(source)]
+    script = tmp_path / "record.py"
+    script.write_text(RECORDER, encoding="utf-8")
+    subprocess.run([python, str(script), *arguments], check=True, cwd=tmp_path, env={}, capture_output=True)
+    assert Path(bag).read_bytes().startswith(b"#ROSBAG V2.0\n")
+    frames = list(opened(bag, topic="/camera/image_raw"))
+    assert np.array_equal([frame.picture.transpose(1, 2, 0) for frame in frames], pixels)
+    assert [frame.time for frame in frames] == [STAMP + row + 0.5 for row in range(4)]
+    assert np.array_equal(pictures_of(opened(bag, topic="/camera/image_raw/compressed")), [RGB] * 4)
+    with pytest.raises(ValueError, match=r"got /camera/image_raw, /camera/image_raw/compressed; topic= says which"):
+        opened(bag)
 
 
 def test_a_ros_1_bag(opened, ros, tmp_path):
