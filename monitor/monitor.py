@@ -352,6 +352,7 @@ class Monitor:
     def load(cls, path: str | os.PathLike, network: Any) -> Self:
         """The monitor from a file, for the network it was learned from: a `Network`, an ONNX path, a PyTorch module.
 
+        The network's preprocessing is that of the profile from now on; an OutriderWarning says where it had another.
         Raises MismatchError naming what differs for another network, ProfileError for a damaged or unfinished file.
         """
         profile, logic, calibration = read_profile(path)
@@ -370,6 +371,7 @@ class Monitor:
             if opened is not network:
                 opened.close()
             raise
+        profile.facts.prepare(opened)
         monitor = cls.of(opened, fit_to_scores(profile, opened.scores), logic, calibration)
         monitor.profile_sha256 = file_sha256(path)
         return monitor

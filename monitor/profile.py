@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -18,6 +19,7 @@ from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
 from .data.changes import Change
 from .data.spool import FrameSpool
+from .errors import OutriderWarning
 
 _TOLD = "onnx", "torch"  # engines of which a user may say what the class scores are
 
@@ -46,6 +48,12 @@ class NetworkFacts:
     states: dict[str, int | str] | None = None
     scores: str | None = None
     batch_axis: bool | None = None
+
+    def __post_init__(self) -> None:
+        # a file from before may lack fields of the preprocessing: it is written whole, and compared as such
+        if self.preprocessing is not None:
+            whole = Preprocessing.from_dict(self.preprocessing).to_dict()
+            object.__setattr__(self, "preprocessing", whole)
 
     @classmethod
     def of(cls, network: Network, taps: Iterable[Tap]) -> NetworkFacts:
@@ -95,6 +103,21 @@ class NetworkFacts:
         layouts = {tap.name: tap.layout for tap in self.taps if tap.layout not in ("NC", *HEADS)}
         return options | ({"layouts": layouts} if layouts else {})
 
+    def prepare(self, network: Network) -> None:
+        """Let a network take pictures as this one did. An OutriderWarning says where it took them in another way."""
+        if self.preprocessing is None:
+            return
+        mine, theirs = Preprocessing.from_dict(self.preprocessing), network.preprocessing
+        if theirs is not None and theirs != mine:
+            learned, told = (", ".join(one.steps()) for one in (mine, theirs))
+            warnings.warn(
+                f"the profile was learned from pictures {learned}; the network was told: {told}; from now on it takes"
+                " them as the profile says",
+                OutriderWarning,
+                stacklevel=3,
+            )
+        network.preprocessing = mine
+
     def differences(self, other: NetworkFacts) -> list[str]:
         """A line for each fact in which `other`, the network at hand, differs from the network of this profile."""
         lines = [
@@ -112,8 +135,6 @@ class NetworkFacts:
             lines.append(f"inputs: expected {_listed(self)}, got {_listed(other)}")
         if self.states != other.states:
             lines.append(f"states: expected {_states(self.states)}, got {_states(other.states)}")
-        if None not in (self.preprocessing, other.preprocessing) and self.preprocessing != other.preprocessing:
-            lines.append(f"preprocessing: expected {self.preprocessing}, got {other.preprocessing}")
         if None not in (self.scores_output, other.scores_output) and self.scores_output != other.scores_output:
             lines.append(f"output with the class scores: expected {self.scores_output!r}, got {other.scores_output!r}")
         if None not in (self.scores, other.scores) and self.scores != other.scores:

@@ -18,8 +18,9 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
     taps do show the same is the caller's to know, from the differences of the binding: the threshold was set on the
     scores of the first network, and its false-alarm rate holds here as far as the scores agree; `calibrate` on
     held-out data sets it anew.
-    Raises MismatchError naming what differs: classes, the kind of their scores, input shape, preprocessing, a tap's
-    neurons, their number or dtype, and taps that are not bound; NotReadyError for a monitor without a profile.
+    Raises MismatchError naming what differs: classes, the kind of their scores, input shape, a tap's neurons,
+    their number or dtype, and taps that are not bound; NotReadyError for a monitor without a profile. The preprocessing
+    comes along; an OutriderWarning says where the network had another.
     """
     profile = monitor.learned
     if isinstance(taps, Binding):
@@ -44,10 +45,6 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
     ):
         if mine != theirs:
             differences.append(f"{name}: expected {mine}, got {theirs}")
-    if facts.preprocessing is None:
-        facts = replace(facts, preprocessing=profile.facts.preprocessing)
-    elif profile.facts.preprocessing not in (None, facts.preprocessing):
-        differences.append(f"preprocessing: expected {profile.facts.preprocessing}, got {facts.preprocessing}")
     ids = [tap.id for tap in moved]
     differences += [
         f"tap {name}: expected it to be bound once, got it twice"
@@ -57,6 +54,8 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
         raise MismatchError(
             "expected a network with the same taps under other names, got\n  " + "\n  ".join(differences)
         )
+    profile.facts.prepare(network)
+    facts = replace(facts, preprocessing=profile.facts.preprocessing or facts.preprocessing)
     return Monitor.of(network, replace(profile, facts=facts), monitor.logic, monitor.calibration)
 
 

@@ -46,7 +46,8 @@ class Network(Protocol):
 
     taps: where it is observed, in the order of an observation's activations. classes: how many it tells apart, None
     for a network without classes (regression, segmentation). input_shape: of one sample. engine: its name in a profile.
-    fingerprint: a SHA-256 in hexadecimal: another network has another. preprocessing: what a picture goes through.
+    fingerprint: a SHA-256 in hexadecimal: another network has another. preprocessing: what a picture goes through
+    before it is a sample; may be set, and a monitor sets it to that of the profile that it loads.
     dtype: of a batch. map_classes: how many classes a map of class scores tells apart, None without such a map.
     scores_output: index or name of the output with the class scores, where the adapter was told or knows.
     takes_tensors: whether a batch may be a torch tensor. shaped: whether input_shape and taps are known; where not,
@@ -62,7 +63,6 @@ class Network(Protocol):
     input_shape: tuple[int | None, ...]
     engine: str
     fingerprint: str
-    preprocessing: Preprocessing | None = None
     dtype: str = "float32"
     map_classes: int | None = None
     scores_output: int | str | None = None
@@ -70,6 +70,18 @@ class Network(Protocol):
     takes_tensors: bool = False
     scores: str = "logits"
     memory: Any = None
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What was set, giving samples of the dtype that the network takes: ``preprocessing(picture)`` is a sample."""
+        told: Preprocessing | None = self.__dict__.get("_preprocessing")
+        if told is not None and told.dtype != self.dtype and self.dtype in np.sctypeDict:
+            told = self.__dict__["_preprocessing"] = told.giving(self.dtype)
+        return told
+
+    @preprocessing.setter
+    def preprocessing(self, told: Preprocessing | None) -> None:
+        self.__dict__["_preprocessing"] = told
 
     @property
     def inputs(self) -> tuple[Input, ...]:

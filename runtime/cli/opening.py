@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ...monitor import Monitor, NotReadyError, read_facts
 from ...monitor.profile import NetworkFacts
+from ...networks import Preprocessing
 from ..inputs.networks import reopen_network
 
 
 def pictures(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of `Preprocessing` that were given."""
-    names = ("size", "scale", "mean", "std", "layout", "order")
+    names = [one.name for one in fields(Preprocessing) if one.compare]
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 

@@ -8,9 +8,10 @@ import pytest
 from outrider.coverage import SingleRange
 from outrider.monitor import (
     Monitor,
+    OutriderWarning,
 )
 from outrider.monitor.profile import NetworkFacts, input_words
-from outrider.networks import Tap
+from outrider.networks import Preprocessing, Tap
 from outrider.networks.inputs import Input
 
 from .conftest import CLASSES, INPUTS, batches, frames
@@ -39,6 +40,31 @@ def test_the_facts_say_how_a_network_is_opened_again(network):
     onnx = replace(onnx, scores="logits")
     assert onnx.options() == facts.options() | told
     assert replace(onnx, scores=None, batch_axis=False).options()["batch_axis"] is False
+
+
+def test_preprocessing_of_an_old_file_is_the_same(network):
+    network.preprocessing = Preprocessing((4, 5))
+    facts = NetworkFacts.of(network, network.taps)
+    old = json.loads(json.dumps(facts.to_dict()))
+    for name in ("fit", "shorter", "fill", "interpolation", "white"):
+        del old["preprocessing"][name]
+    assert NetworkFacts.from_dict(old) == facts
+    assert facts.preprocessing["fit"] == "stretch"
+
+
+def test_a_network_takes_pictures_as_the_profile_did(network, tmp_path):
+    network.preprocessing = learned = Preprocessing((4, 5))
+    monitor = Monitor(network, SingleRange())
+    monitor.profile(batches(frames(50)), minimum_per_class=0)
+    monitor.save(tmp_path / "m.outrider")
+    for told in (None, learned):
+        network.preprocessing = told
+        assert Monitor.load(tmp_path / "m.outrider", network).network.preprocessing == learned
+    network.preprocessing = Preprocessing((4, 5), fit="letterbox")
+    said = r"pictures stretched to 4 x 5 .*; the network was told: scaled into 4 x 5 .*takes them as the profile says"
+    with pytest.warns(OutriderWarning, match=said):
+        loaded = Monitor.load(tmp_path / "m.outrider", network)
+    assert loaded.network.preprocessing == learned
 
 
 def test_facts_survive_json_with_the_names_that_files_have(network):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from outrider.coverage import SingleRange
-from outrider.monitor import MismatchError, Monitor, NotReadyError, transfer
+from outrider.monitor import MismatchError, Monitor, NotReadyError, OutriderWarning, transfer
 from outrider.networks import Preprocessing, Tap, Taps, bind
 
 from .conftest import HIDDEN, NumpyNetwork, batches, frames
@@ -77,8 +77,11 @@ def test_preprocessing_comes_along(network):
     assert moved.learned.facts.preprocessing == Preprocessing(scale=0.5).to_dict()
     same = transfer(monitor, renamed(preprocessing=Preprocessing(scale=0.5)), BOUND)
     assert same.learned.facts == replace(moved.learned.facts)
-    with pytest.raises(MismatchError, match=r"preprocessing: expected .*0\.5.*, got .*0\.25"):
-        transfer(monitor, renamed(preprocessing=Preprocessing(scale=0.25)), BOUND)
+    told = renamed(preprocessing=Preprocessing(scale=0.25))
+    with pytest.warns(OutriderWarning, match=r"learned from pictures .*1/2, NCHW; the network was told: .*1/4, NCHW"):
+        other = transfer(monitor, told, BOUND)
+    assert other.network.preprocessing == Preprocessing(scale=0.5)
+    assert other.learned.facts.preprocessing == Preprocessing(scale=0.5).to_dict()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ....monitor import describe_profile
 from ....monitor.profile import input_words
+from ....networks import Preprocessing
 from ....networks.inputs import Input
 from ...in_graph.guarded_model import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
@@ -55,6 +56,7 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
         _print_guarded_heads(summary, facts)
         return
     summary.add_row("model", _network(facts))
+    _add_pictures(summary, facts)
     summary.add_row("profile", f"SHA-256 {facts['profile'][:12]}…")
     if facts["uncovered_classes"]:
         summary.add_row("not covered", f"{len(facts['uncovered_classes'])} classes, which always alarm")
@@ -106,6 +108,13 @@ def _network(facts: dict[str, Any]) -> str:
     return f"{takes}{recurrent}, {classes}, SHA-256 {facts['fingerprint'][:12]}…"
 
 
+def _add_pictures(summary: Table, facts: dict[str, Any]) -> None:
+    """A row with what a picture goes through, step by step."""
+    if facts["preprocessing"]:
+        steps = Preprocessing.from_dict(facts["preprocessing"]).steps()
+        summary.add_row("pictures", ", ".join(steps))
+
+
 def _logic(facts: dict[str, Any]) -> str:
     settings = dict(facts)
     return settings.pop("name") + "".join(f", {name} {value}" for name, value in settings.items())
@@ -118,9 +127,7 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("profile", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
     summary.add_row("network", f"{network['engine']}, {_network(network)}")
-    if network["preprocessing"]:
-        given = {name: value for name, value in network["preprocessing"].items() if value not in (None, [])}
-        summary.add_row("pictures", ", ".join(f"{name} {_plain(value)}" for name, value in given.items()))
+    _add_pictures(summary, network)
     rule = f"right with softmax of at least {trusted['confidence']:g}" if trusted["labelled"] else "no labels: all"
     summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
     if network["classes"] is not None:
@@ -160,12 +167,6 @@ def _calibration(facts: dict[str, Any] | None, what: str = "held-out frames") ->
         f"{value}, for a false-alarm rate of {facts['false_alarm_rate']:g};"
         f" {facts['realised']:.4g} seen on {facts['n']} {what} (95 % interval {low:.4g} to {high:.4g})"
     )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return " x ".join(map(_plain, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _bytes(count: float) -> str:

@@ -83,7 +83,31 @@ def add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
         metavar=("HEIGHT", "WIDTH"),
         help="what pictures are resized to; default: what the model takes, else as they are",
     )
-    parser.add_argument("--scale", type=float, help="times the pixel values, by default 1/255")
+    parser.add_argument(
+        "--fit",
+        choices=("stretch", "letterbox", "crop"),
+        help="how a picture of another shape gets --size: letterbox scales it whole into the middle, crop cuts the"
+        " middle out; default: stretch",
+    )
+    parser.add_argument(
+        "--shorter",
+        type=types.positive,
+        metavar="PIXELS",
+        help="with --fit crop, the shorter side before the cut; default: so that it just covers --size",
+    )
+    parser.add_argument("--fill", type=float, help="with --fit letterbox, what stands around it, 0 (default) to 255")
+    parser.add_argument(
+        "--interpolation",
+        choices=("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"),
+        help="Pillow's filter; default: bilinear",
+    )
+    parser.add_argument(
+        "--white",
+        type=float,
+        metavar="NUMBER",
+        help="the number that is white in pictures and becomes 255, e.g. 4095; default: the largest of 8 or 16 bits",
+    )
+    parser.add_argument("--scale", type=float, help="then times the pixel values, by default 1/255")
     parser.add_argument("--mean", type=types.numbers, metavar="M,M,M", help="subtracted after --scale")
     parser.add_argument("--std", type=types.numbers, metavar="S,S,S", help="divided by after --mean")
     parser.add_argument(

@@ -37,7 +37,7 @@ def test_a_network_of_integers_gets_the_pixels_and_watch_agrees_with_check(outri
         wide.save(tmp_path / "frames" / f"{row:02}.png")
     learn = "-o", "m.outrider", "--classes", "none", "--taps", "auto", "--order", "BGR"
     assert outrider("profile", "pixels.onnx", "frames", *learn).err == ""
-    assert "scale 1," in outrider("inspect", "m.outrider").out
+    assert "bilinear, antialiased), BGR, numbers as they are, NCHW" in outrider("inspect", "m.outrider").out
     outrider("calibrate", "m.outrider", "frames", "--false-alarm-rate", "0.1")
     checked = lines_of(outrider("check", "m.outrider", "frames", "--json"))
     watched = lines_of(outrider("watch", "m.outrider", "frames", "--json"))
