@@ -14,7 +14,7 @@ from ...networks import Binding, Network, Tap
 from ...networks.selectors import ACTIVATIONS, GATES, OUTPUT
 from ..inputs.joint import JointSource
 from ..inputs.networks import is_onnx, onnx_file, open_network
-from ..inputs.samples import Source
+from ..inputs.sources import Source
 from .printing import finite
 
 Frames = Callable[[], Iterable[Any]]

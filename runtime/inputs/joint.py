@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,10 @@ from ...monitor import OutriderWarning
 from ...networks import Preprocessing
 from ...networks.inputs import Input
 from ...networks.pictures.reading import IMAGE_SUFFIXES, read_picture
-from .samples import (
-    LABELS,
-    Source,
-    array_source,
-    chained,
-    class_labels,
-    load,
-    open_source,
-    readable,
-    refuse_none,
-    spans,
-    starts_in,
-)
+from .arrays import array_source, load, readable
+from .samples import LABELS, chained, class_labels, open_source
+from .sources import Source, alike, first_readable, read_rows, refuse_none, starts_in
+from .walking import Walk, walk
 
 _NAMED = 3
 _LABELS = ("labels", "label", *LABELS)
@@ -37,7 +29,7 @@ _SUFFIXES = (".npy", *IMAGE_SUFFIXES)
 class JointSource:
     """Frames of several inputs, in order: row by row, one sample of each input.
 
-    parts: by the name of the input. names, labels, classes, starts: as of a `Source`.
+    parts: by the name of the input. The others are as of a `Source`.
     """
 
     parts: Mapping[str, Source]
@@ -45,6 +37,9 @@ class JointSource:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     starts: tuple[int, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    followed: int = 0
+    problems: dict[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,6 +54,9 @@ class JointSource:
         parts = list(self.parts.values())
         return next((part for part in parts if not part.ready), parts[0]).read(index)
 
+    picture = read
+    deep = False
+
     def sample(
         self, index: int, preprocessing: Preprocessing | None, inputs: Sequence[Input] = ()
     ) -> dict[str, np.ndarray]:
@@ -69,6 +67,23 @@ class JointSource:
             for name, part in self.parts.items()
         }
 
+    def rows(
+        self,
+        preprocessing: Preprocessing | None,
+        batch_size: int,
+        inputs: Sequence[Input] = (),
+        began: Callable[[], object] | None = None,
+    ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
+        """The numbers of the frames in a batch, and mappings {input: (n, *sample shape)}. As `batches`."""
+        shapes: dict[str, list[tuple[int, ...]]] = {name: [] for name in self.parts}
+
+        def take(row: int) -> dict[str, np.ndarray]:
+            frame = self.sample(row, preprocessing, inputs)
+            return {name: alike(frame[name], shapes[name], part.names[row]) for name, part in self.parts.items()}
+
+        for rows, frames in read_rows(self, take, batch_size, began):
+            yield rows, {name: np.stack([frame[name] for frame in frames]) for name in self.parts}
+
     def batches(
         self,
         preprocessing: Preprocessing | None,
@@ -78,16 +93,14 @@ class JointSource:
     ) -> Iterator[Any]:
         """Mappings {input: (n, *sample shape)}, in a pair with their labels where there are any.
 
-        inputs, began: as of `Source.batches`. Raises ValueError naming the sample whose shape differs from the first.
+        inputs, began and what is raised: as of `Source.batches`.
         """
-        takers = {one.name: one for one in inputs}
-        shapes: dict[str, list[tuple[int, ...]]] = {name: [] for name in self.parts}
-        for rows in spans(len(self), self.starts, batch_size, began):
-            batch = {
-                name: part.stacked(rows, _for(takers.get(name), preprocessing), takers.get(name), shapes[name])
-                for name, part in self.parts.items()
-            }
-            yield batch if self.labels is None else (batch, self.labels[rows.start : rows.stop])
+        for rows, batch in self.rows(preprocessing, batch_size, inputs, began):
+            yield batch if self.labels is None else (batch, self.labels[rows])
+
+    def first(self) -> int:
+        """The row that shows what the frames are, as of `Source.first`."""
+        return first_readable(self, lambda row: [part.read(row) for part in self.parts.values()])
 
     def __getitem__(self, rows: slice) -> JointSource:
         return replace(
@@ -133,10 +146,11 @@ def open_joint(path: Path, inputs: Sequence[str]) -> JointSource:
     if path.suffix == ".npz" and path.is_file():
         return _archive(path, inputs)
     if path.is_dir():
-        archives = sorted(path.glob("*.npz"))
-        if any((path / name).is_dir() for name in inputs) or not archives:
-            return _side_by_side(path, inputs)
-        return _behind_each_other([_archive(one, inputs) for one in archives])
+        found = walk(path, (".npz",), deep=False)
+        if any((path / name).is_dir() for name in inputs) or not found.files:
+            return _side_by_side(path, inputs, found)
+        source = _behind_each_other([_archive(one, inputs) for one in found.files])
+        return replace(source, skipped=found.skipped)
     raise ValueError(
         f"{path}: expected a .npz file with arrays named {wanted}, a folder of such files, or a folder that holds a"
         " folder of this name for each"
@@ -176,53 +190,61 @@ def _behind_each_other(drives: Sequence[JointSource]) -> JointSource:
     return JointSource(parts, first.names, np.concatenate(labels) if labels else None, starts=first.starts)
 
 
-def _side_by_side(folder: Path, inputs: Sequence[str]) -> JointSource:
+def _side_by_side(folder: Path, inputs: Sequence[str], around: Walk) -> JointSource:
+    """around: what lies right in the folder."""
     if missing := [name for name in inputs if not (folder / name).is_dir()]:
         there = sorted(path.name for path in folder.iterdir() if path.is_dir())
         raise ValueError(
             f"{folder}: expected a folder for each of {' and '.join(inputs)}, or .npz files, got"
             f" {', '.join(there) or 'no folder'}; missing: {', '.join(missing)}"
         )
-    files = {name: _stems(folder / name) for name in inputs}
+    walks = {name: walk(folder / name, _SUFFIXES) for name in inputs}
     label_folder = next(
         (folder / name for name in _LABELS[:2] if (folder / name).is_dir() and name not in inputs), None
     )
-    labelled = {} if label_folder is None else _stems(label_folder)
-    every = [*files.values(), *([labelled] if label_folder is not None else [])]
+    if label_folder is not None:
+        walks[label_folder.name] = walk(label_folder, _SUFFIXES)
+    files = {name: _stems(folder / name, found) for name, found in walks.items()}
+    every = list(files.values())
     stems = sorted(set.intersection(*(set(found) for found in every)))
     alone = [str(path) for found in every for stem, path in sorted(found.items()) if stem not in set(stems)]
     if not stems:
-        counts = ", ".join(f"{len(found)} of {name}" for name, found in files.items())
+        counts = ", ".join(f"{len(files[name])} of {name}" for name in inputs)
         raise ValueError(
             f"{folder}: expected files of the same name in each folder, such as {inputs[0]}/0001.png and"
             f" {inputs[1]}/0001.npy, got {counts} and none that match"
         )
+    skipped = Counter(around.skipped) + Counter({".npz": len(around.files), "folder": -len(walks)})
+    skipped.update({"file without a counterpart": len(alone)} if alone else {})
+    for found in walks.values():
+        skipped.update(found.skipped)
+    followed = sum(found.followed for found in walks.values())
     if alone:
         _warn(f"{folder}: left out {len(alone)} files that have no counterpart in every folder: {_named(alone)}")
     parts = {name: _samples([files[name][stem] for stem in stems]) for name in inputs}
-    if label_folder is not None:
-        labels = np.stack([load(labelled[stem]) for stem in stems])
-        if labels.dtype.kind not in "iu" or labels.ndim not in (1, 3):
+    names = [f"{folder}/{'/'.join(stem)}" for stem in stems]
+    if label_folder is None:
+        numbers, classes = class_labels(stems)
+    else:
+        numbers, classes = np.stack([load(files[label_folder.name][stem]) for stem in stems]), None
+        if numbers.dtype.kind not in "iu" or numbers.ndim not in (1, 3):
             raise ValueError(
                 f"{label_folder}: expected one integer in each file, or one for every place,"
-                f" got {labels.dtype} of shape {labels.shape[1:]}"
+                f" got {numbers.dtype} of shape {numbers.shape[1:]}"
             )
-        return JointSource(parts, [f"{folder}/{'/'.join(stem)}" for stem in stems], labels.astype(np.int64))
-    found, classes = class_labels(stems)
-    return JointSource(parts, [f"{folder}/{'/'.join(stem)}" for stem in stems], found, classes)
+        numbers = numbers.astype(np.int64)
+    return JointSource(parts, names, numbers, classes, skipped=dict(skipped), followed=followed)
 
 
-def _stems(folder: Path) -> dict[tuple[str, ...], Path]:
-    """The samples below a folder by their path without the suffix. Raises ValueError for two of one path."""
-    found: dict[tuple[str, ...], Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in _SUFFIXES or not path.is_file():
-            continue
+def _stems(folder: Path, found: Walk) -> dict[tuple[str, ...], Path]:
+    """The samples found below a folder by their path without the suffix. Raises ValueError for two of one path."""
+    stems: dict[tuple[str, ...], Path] = {}
+    for path in found.files:
         stem = path.relative_to(folder).with_suffix("").parts
-        if stem in found:
-            raise ValueError(f"{path}: expected one file of this name in {folder}, got {found[stem].name} too")
-        found[stem] = path
-    return found
+        if stem in stems:
+            raise ValueError(f"{path}: expected one file of this name in {folder}, got {stems[stem].name} too")
+        stems[stem] = path
+    return stems
 
 
 def _samples(paths: Sequence[Path]) -> Source:

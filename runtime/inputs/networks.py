@@ -24,7 +24,7 @@ from ...networks.offers import Offer
 from ...networks.onnx.offer import onnx_offer
 from ...networks.onnx.proto import DTYPES, parse_model
 from .joint import JointSource
-from .samples import Source
+from .sources import Source
 
 
 def open_network(
@@ -50,7 +50,8 @@ def open_network(
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
     """
     preprocessing = None
-    if pictures or not source.ready:
+    deep = source.deep and _takes_floats(network)
+    if pictures or not source.ready or deep:
         preprocessing = Preprocessing.from_dict({**picture_defaults(network, source, pictures), **pictures})
     options |= {"preprocessing": preprocessing, **_told(layouts)}
     if states is not None and not is_onnx(network):
@@ -62,8 +63,8 @@ def open_network(
         takers = _declared(network) if is_onnx(network) else {}
         options["input_shape"] = {**_shapes(source, preprocessing, takers, states or {}), **(shapes or {})}
     else:
-        stored = source.raw if source.ready else None
-        sample = source.sample(0, preprocessing) if stored is None else stored(0)
+        stored = source.raw if source.ready and not deep else None
+        sample = source.sample(source.first(), preprocessing) if stored is None else stored(source.first())
         options["input_shape"] = sample.shape
     if is_onnx(network):
         return with_states(_onnx_network(network, exact=exact, **options), states)
@@ -88,6 +89,12 @@ def inputs_of(network: str, weights: Path | None = None, states: Mapping[str, in
     return [name for name in names if name not in (states or {})]
 
 
+def _takes_floats(network: str) -> bool:
+    """Whether a network with one input takes floats; a module is taken for one."""
+    declared = list(_declared(network).values()) if is_onnx(network) else []
+    return all(np.dtype(one.dtype).kind == "f" for one in declared)
+
+
 def _declared(network: str) -> dict[str, Input]:
     """What an ONNX model says that it takes, by name, without constants."""
     graph = parse_model(onnx_file(network).read_bytes()).graph
@@ -109,12 +116,12 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """The shape of each input that the first frame of a source tells."""
     if isinstance(source, JointSource):
-        frame = source.sample(0, preprocessing, list(takers.values()))
+        frame = source.sample(source.first(), preprocessing, list(takers.values()))
         return {name: sample.shape for name, sample in frame.items()}
     names = [name for name in takers if name not in states]
     if len(names) != 1:
         raise ValueError(f"expected one input beside the states, got {', '.join(names) or 'none that is known'}")
-    return {names[0]: source.sample(0, preprocessing, takers[names[0]]).shape}
+    return {names[0]: source.sample(source.first(), preprocessing, takers[names[0]]).shape}
 
 
 def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
@@ -158,7 +165,9 @@ def picture_defaults(spec: str, source: Source | JointSource, pictures: Mapping[
                 return scale | _fitting(network.input_shape)
         except ValueError as error:
             raise ValueError(f"{spec}: {error}") from error
-    return scale if source.ready or len(source.read(0)) == 3 else {**scale, "order": "L"}
+    if source.ready and not source.deep:
+        return scale
+    return scale if len(source.picture(source.first())) == 3 else {**scale, "order": "L"}
 
 
 def _fitting_one(spec: str, source: JointSource) -> dict[str, Any]:

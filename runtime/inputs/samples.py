@@ -3,138 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import itertools
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ...networks import Preprocessing, dataset_names, load_dataset
-from ...networks.inputs import Input
-from ...networks.network import fits
+from ...networks import dataset_names, load_dataset
 from ...networks.pictures.reading import IMAGE_SUFFIXES, read_picture
 from ...networks.zoo.datasets import read_idx
+from .arrays import array_source, load, readable
+from .sources import Source, channels_first, refuse_none
+from .walking import left_out, walk
 
 LABELS = ("labels", "y", "arr_1")
 """Names of the array with the labels in a .npz file."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Samples in order.
-
-    read: index -> one picture, (channels, height, width) uint8; where `ready`, one float32 sample as the network takes
-    it. names: of each sample in a report. labels: (n,) int64, or (n, height, width) for a label at every place, or
-    None. classes: the names behind the labels, where they are known. raw: index -> the numbers as they are stored, for
-    networks that take them so; by default what is read. starts: the rows at which another drive begins.
-    """
-
-    read: Callable[[int], np.ndarray]
-    names: Sequence[str]
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] | None = None
-    ready: bool = False
-    raw: Callable[[int], np.ndarray] | None = None
-    starts: tuple[int, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def sample(self, index: int, preprocessing: Preprocessing | None, taker: Input | None = None) -> np.ndarray:
-        """One sample as the network takes it. taker: the input that it is for; by default one of float32.
-
-        A picture comes as `preprocessing` makes it. Without one an input of integers gets the numbers that are stored.
-        """
-        dtype = np.dtype("float32" if taker is None else taker.dtype)
-        if taker is not None and dtype.kind != "f" and (self.ready or preprocessing is None):
-            return self._stored(index, taker)
-        if self.ready:
-            stored = self.raw if self.raw is not None and dtype != np.float32 else self.read
-            return np.asarray(stored(index), dtype)
-        value = self.read(index)
-        if preprocessing is None:
-            raise ValueError(
-                f"{self.names[index]}: expected float samples, as the profile was made from, got a picture;"
-                " give preprocessing= to say how pictures are read"
-            )
-        return preprocessing(value, dtype.name)
-
-    def _stored(self, index: int, taker: Input) -> np.ndarray:
-        """The numbers as they are stored, in the integers that an input takes; a picture in its layout."""
-        value = np.asarray((self.raw or self.read)(index))
-        turned = (value, *(np.moveaxis(value, *axes) for axes in ((0, -1), (-1, 0)) if value.ndim == 3))
-        value = next((one for one in turned if fits(one.shape, taker.shape)), value)
-        with np.errstate(invalid="ignore"):
-            taken = np.array(value, taker.dtype, order="C")
-        if value.dtype.kind not in "iub" or not np.array_equal(taken, value):
-            raise ValueError(
-                f"{self.names[index]}: expected numbers of {taker.dtype} for {taker.name}, got {value.dtype}"
-            )
-        return taken
-
-    def batches(
-        self,
-        preprocessing: Preprocessing | None,
-        batch_size: int,
-        inputs: Sequence[Input] = (),
-        began: Callable[[], object] | None = None,
-    ) -> Iterator[np.ndarray | tuple[np.ndarray, np.ndarray]]:
-        """Arrays (n, *sample shape), with their labels where there are any; no batch holds frames of two drives.
-
-        inputs: of the network that takes them; by default one of float32. began: is called before each drive.
-        Raises ValueError naming the sample whose shape differs from the first one's.
-        """
-        taker = inputs[0] if len(inputs) == 1 else None
-        shape: list[tuple[int, ...]] = []
-        for rows in spans(len(self), self.starts, batch_size, began):
-            batch = self.stacked(rows, preprocessing, taker, shape)
-            yield batch if self.labels is None else (batch, self.labels[rows.start : rows.stop])
-
-    def stacked(
-        self, rows: range, preprocessing: Preprocessing | None, taker: Input | None, shape: list[tuple[int, ...]]
-    ) -> np.ndarray:
-        """The samples of some rows. shape: holds that of the first sample, once there was one."""
-        samples = [self.sample(row, preprocessing, taker) for row in rows]
-        for row, sample in zip(rows, samples, strict=True):
-            shape[:] = shape or [sample.shape]
-            if sample.shape != shape[0]:
-                raise ValueError(
-                    f"{self.names[row]}: expected shape {shape[0]} like the first sample, got {sample.shape};"
-                    " size= brings pictures to one size"
-                )
-        return np.stack(samples)
-
-    def __getitem__(self, rows: slice) -> Source:
-        indices = range(len(self))[rows]
-        stored = self.raw or self.read
-        return replace(
-            self,
-            read=lambda index: self.read(indices[index]),
-            names=self.names[rows],
-            labels=None if self.labels is None else self.labels[rows],
-            raw=None if self.raw is None else lambda index: stored(indices[index]),
-            starts=starts_in(self.starts, indices),
-        )
-
-
-def spans(count: int, starts: Sequence[int], size: int, began: Callable[[], object] | None = None) -> Iterator[range]:
-    """The rows of each batch. starts: where a drive begins; no batch goes beyond. began: is called before a drive."""
-    begins = sorted({0, *starts, count})
-    for first, last in itertools.pairwise(begins):
-        if began is not None:
-            began()
-        for start in range(first, last, size):
-            yield range(start, min(start + size, last))
-
-
-def starts_in(starts: Sequence[int], rows: range) -> tuple[int, ...]:
-    """Where drives begin among the rows of a part."""
-    return tuple(start - rows.start for start in starts if rows.start < start < rows.stop)
 
 
 def open_source(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()) -> Source:
@@ -179,13 +63,6 @@ def open_source(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()
     return part
 
 
-def refuse_none(data: str, rows: slice, part: int, whole: int) -> None:
-    """Raise ValueError where a part of the samples holds none."""
-    if not part:
-        start, stop = ("" if bound is None else bound for bound in (rows.start, rows.stop))
-        raise ValueError(f"{data}: expected rows= within {whole:,} samples, got {start}:{stop}")
-
-
 def _named(name: str, split: str) -> Source:
     data = load_dataset(name, split)
     names = [f"{name}:{split}[{row}]" for row in range(len(data))]
@@ -197,12 +74,22 @@ def _folder(folder: Path, inputs: Sequence[str]) -> Source:
 
     Without a picture there, the .npz files in it, one behind the other.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    archives = sorted(folder.glob("*.npz"))
-    if archives and not paths:
-        return chained([_npz(path, inputs) for path in archives])
-    labels, classes = class_labels([path.relative_to(folder).parts for path in paths])
-    return Source(lambda index: read_picture(paths[index]), [str(path) for path in paths], labels, classes)
+    found = walk(folder, (*IMAGE_SUFFIXES, ".npz"))
+    archives = [path for path in found.files if path.suffix.lower() == ".npz"]
+    paths = [path for path in found.files if path.suffix.lower() != ".npz"]
+    beside = [path for path in archives if path.parent == folder and not paths]
+    skipped = dict(found.skipped)
+    if len(archives) > len(beside):
+        skipped[".npz"] = len(archives) - len(beside)
+    if beside:
+        source = chained([_npz(path, inputs) for path in beside])
+    elif paths:
+        labels, classes = class_labels([path.relative_to(folder).parts for path in paths])
+        source = Source(lambda index: read_picture(paths[index]), [str(path) for path in paths], labels, classes)
+    else:
+        beyond = left_out(skipped, found.followed)
+        raise ValueError(f"{folder}: expected at least one sample, got none{'; ' * bool(beyond)}{beyond}")
+    return replace(source, skipped=skipped, followed=found.followed)
 
 
 def class_labels(paths: Sequence[tuple[str, ...]]) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
@@ -222,7 +109,7 @@ def chained(sources: Sequence[Source]) -> Source:
     Raises ValueError where some have labels and others none, or some hold pictures and others float samples.
     """
     ends = np.cumsum([len(source) for source in sources])
-    if len({source.ready for source in sources}) > 1 or len({source.labels is None for source in sources}) > 1:
+    if len({(source.ready, source.deep, source.labels is None) for source in sources}) > 1:
         raise ValueError(
             f"{sources[0].names[0]}: expected files that hold the same, got others with and without labels"
         )
@@ -243,22 +130,8 @@ def chained(sources: Sequence[Source]) -> Source:
         ready=sources[0].ready,
         raw=lambda index: of(index, "raw"),
         starts=tuple(int(end) for end in ends[:-1]),
+        deep=sources[0].deep,
     )
-
-
-def load(path: Path, **options: Any) -> Any:
-    """What a NumPy file holds. Raises ValueError naming a file that is none."""
-    with readable(path):
-        return np.load(path, allow_pickle=False, **options)
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Name the path in whatever error comes up; an archive is read member by member."""
-    try:
-        yield
-    except (ValueError, EOFError, OSError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a NumPy file of numbers, got {error}") from None
 
 
 def _npz(path: Path, inputs: Sequence[str] = ()) -> Source:
@@ -279,50 +152,6 @@ def _npz(path: Path, inputs: Sequence[str] = ()) -> Source:
 def _idx(path: Path) -> Source:
     labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     return array_source(path, read_idx(path), read_idx(labels) if labels != path and labels.exists() else None)
-
-
-def array_source(path: Path, values: np.ndarray, labels: np.ndarray | None, *, numbers: bool = False) -> Source:
-    """uint8 arrays are pictures, (n, h, w), (n, c, h, w) or (n, h, w, c); floats are samples ready for the network.
-
-    Other integers are samples for a network that takes integers. numbers: whether all numbers are for any network, one
-    per frame as well.
-    """
-    names = [f"{path}[{row}]" for row in range(len(values) if values.ndim else 0)]
-    if labels is not None:
-        labels = np.asarray(labels)
-        if labels.shape[:1] != (len(names),) or labels.ndim not in (1, 3) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"{path}: expected {len(names)} integer labels, got {labels.dtype} of shape {labels.shape}"
-            )
-        labels = labels.astype(np.int64)
-    picture = values.dtype == np.uint8 and values.ndim in (3, 4)
-    ready = values.dtype.kind == "f" and values.ndim >= 2
-    if ready or (numbers and not picture and values.dtype.kind in "fiub" and values.ndim):
-        return Source(
-            lambda index: np.array(values[index], np.float32, order="C"), names, labels, ready=True,
-            raw=lambda index: values[index],
-        )  # fmt: skip
-    if picture:
-        return Source(lambda index: _channels_first(values[index]), names, labels)
-    strange = ValueError(
-        f"{path}: expected uint8 pictures (n, height, width[, channels]) or float samples (n, ...),"
-        f" got {values.dtype} of shape {values.shape}"
-    )
-    if values.dtype.kind not in "iu" or values.ndim < 2:
-        raise strange
-
-    def refused(_index: int) -> np.ndarray:
-        raise strange
-
-    return Source(refused, names, labels, ready=True, raw=lambda index: values[index])
-
-
-def _channels_first(picture: np.ndarray) -> np.ndarray:
-    if picture.ndim == 2:
-        return picture[None]
-    if picture.shape[0] not in (1, 3) and picture.shape[-1] in (1, 3):
-        return np.ascontiguousarray(picture.transpose(2, 0, 1))
-    return np.ascontiguousarray(picture)
 
 
 def _torchvision(data: str) -> Source:
@@ -360,4 +189,4 @@ def _torchvision(data: str) -> Source:
 
 
 def _pixels(picture: Any) -> np.ndarray:
-    return _channels_first(np.asarray(picture if picture.mode == "L" else picture.convert("RGB")))
+    return channels_first(np.asarray(picture if picture.mode == "L" else picture.convert("RGB")))

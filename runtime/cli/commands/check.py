@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
 from ...inputs.joint import JointSource, open_frames
-from ...inputs.samples import Source
+from ...inputs.sources import Source
 from ...printable import counted, printable
 from ..opening import learned_inputs, open_monitor
 from ..printing import bare_table, finite, wide_console

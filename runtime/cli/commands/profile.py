@@ -13,7 +13,7 @@ from ....monitor.criteria import ATTENTION, home_of
 from ....networks import DEFAULT_TAPS, Network
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.networks import inputs_of, open_network
-from ...inputs.samples import Source
+from ...inputs.sources import Source
 from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar

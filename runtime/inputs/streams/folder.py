@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ....networks.packages import require
 from ....networks.pictures.reading import IMAGE_SUFFIXES, read_picture
+from ..walking import left_out, walk
 from .frame import Frame
 
 
@@ -15,20 +16,23 @@ class Folder:
     """The pictures below a folder, those of one folder by name, numbers in names by their value.
 
     rate: frames a second, which gives the frames their times. A picture that cannot be read is a frame with a problem.
-    Raises ValueError where there is none, ImportError naming the extra `watch` without Pillow.
+    skipped, followed: what was left out and followed, as of a `Walk`. Raises ValueError where there is none, ImportError naming the extra `watch` without Pillow.
     """
 
     live, dropped, reconnects = False, 0, 0
 
     def __init__(self, folder: Path, rate: float) -> None:
         self._rate = rate
+        found = walk(folder, IMAGE_SUFFIXES)
+        self.skipped, self.followed = found.skipped, found.followed
         self._paths = sorted(
-            (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()),
-            key=lambda path: [natural_order(part) for part in path.relative_to(folder).parts],
+            found.files, key=lambda path: [natural_order(part) for part in path.relative_to(folder).parts]
         )
         if not self._paths:
+            beyond = left_out(found.skipped, found.followed)
             raise ValueError(
                 f"{folder}: expected pictures ({', '.join(IMAGE_SUFFIXES)}), a ROS 2 bag or .mcap files, got none"
+                f"{'; ' * bool(beyond)}{beyond}"
             )
         require("PIL", "pictures need more packages")
 

@@ -18,7 +18,8 @@ from outrider.networks import TorchNetwork
 from outrider.runtime.cli.comparing import empty_source
 from outrider.runtime.inputs.joint import JointSource
 from outrider.runtime.inputs.networks import inputs_of, open_network, picture_defaults, reopen_network
-from outrider.runtime.inputs.samples import Source, open_source
+from outrider.runtime.inputs.samples import open_source
+from outrider.runtime.inputs.sources import Source
 
 needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
 FACTORY = """

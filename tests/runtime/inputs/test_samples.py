@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from outrider.networks import Preprocessing
-from outrider.networks.inputs import Input
 from outrider.runtime.inputs.samples import open_source
 
 needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason="needs torchvision")
@@ -151,17 +150,6 @@ def test_errors_of_torchvision(data, message):
     assert message in str(caught.value)
 
 
-def test_integers_are_samples_for_networks_of_integers_alone(tmp_path):
-    tokens = np.arange(6).reshape(2, 3)
-    np.save(tmp_path / "tokens.npy", tokens)
-    source = open_source(str(tmp_path / "tokens.npy"))
-    (batch,) = source.batches(None, 4, [Input("ids", (3,), "int64")])
-    assert batch.dtype == np.int64
-    np.testing.assert_array_equal(batch, tokens)
-    with pytest.raises(ValueError, match=r"tokens.npy: expected uint8 pictures .* or float samples .*, got int64"):
-        next(source.batches(None, 4))
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -169,7 +157,7 @@ def test_integers_are_samples_for_networks_of_integers_alone(tmp_path):
         (
             "a.npy",
             np.zeros((2, 3), np.complex64),
-            "expected uint8 pictures (n, height, width[, channels]) or float samples",
+            "expected uint8, uint16, int16 or int32 pictures (n, height, width), ",
         ),
         ("a.npy", np.zeros((0, 3), np.float32), "expected at least one sample, got none"),
         ("a.npy", b"\x93NUMPY and no more", "expected a NumPy file of numbers"),
@@ -228,3 +216,33 @@ def test_rows_that_hold_no_sample(tmp_path, rows, got):
     assert len(open_source(str(tmp_path / "five.npy"), slice(4, None))) == 1
     with pytest.raises(ValueError, match=rf"five\.npy: expected rows= within 5 samples, got {got}$"):
         open_source(str(tmp_path / "five.npy"), rows)
+
+
+def test_what_lies_beside_pictures_is_counted(tmp_path, pictures):
+    for index, picture in enumerate(pictures):
+        save(tmp_path / "set" / f"{index}.png", picture)
+    for name in ("labels.txt", "more.npz", ".hidden.png", "below/even.npz"):
+        (tmp_path / "set" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "set" / name).touch()
+    save(tmp_path / "elsewhere" / "5.png", pictures[0])
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere")
+    source = open_source(str(tmp_path / "set"), slice(1, None))
+    assert len(source) == 5
+    assert source.names[-1] == str(tmp_path / "set" / "linked" / "5.png")
+    assert source.skipped == {"hidden file": 1, ".npz": 2, ".txt": 1}
+    assert source.followed == 1
+
+
+def test_archives_below_the_folder_are_left_out_and_said(tmp_path):
+    for name in ("1.npz", "2.npz", "._2.npz", "below/3.npz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.savez(tmp_path / name, x=np.zeros((2, 3), np.float32))
+    source = open_source(str(tmp_path))
+    assert len(source) == 4
+    assert source.skipped == {"hidden file": 1, ".npz": 1}
+
+
+def test_a_folder_with_nothing_to_read_says_what_it_holds(tmp_path):
+    (tmp_path / "a.heic").touch()
+    with pytest.raises(ValueError, match=r"expected at least one sample, got none; left out 1 file .*\(\.heic 1\)"):
+        open_source(str(tmp_path))

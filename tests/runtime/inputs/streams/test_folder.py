@@ -53,6 +53,19 @@ def test_whatever_a_decoder_raises_is_a_problem_of_its_picture(opened, photos, m
     assert next(iter(opened(photos))).problem.endswith(f": expected a picture, got {str(error) or 'MemoryError'}")
 
 
+def test_links_are_followed_and_what_is_left_out_is_counted(opened, photos, tmp_path):
+    (photos / "linked").symlink_to(photos.parent)
+    (photos / ".frame_0.png").touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (photos / "frame_1.png").rename(elsewhere / "frame_1.png")
+    (photos / "a").symlink_to(elsewhere)
+    stream = opened(photos)
+    assert [frame.picture[0, 0, 0] for frame in stream] == [1, 2, 10, 11]
+    assert stream.skipped == {"hidden file": 1, "repeated folder": 1, ".txt": 1}
+    assert stream.followed == 1
+
+
 def test_an_empty_folder(opened, tmp_path):
     with pytest.raises(ValueError, match=r"expected pictures \(.*\), a ROS 2 bag or .mcap files, got none"):
         opened(tmp_path)
