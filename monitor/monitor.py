@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,13 +180,16 @@ class Monitor:
         return profile
 
     def _start(self, confidence: float, minimum: int, path: Path | None) -> Profile:
-        fresh = self._profile
+        fresh = replace(self._profile, facts=NetworkFacts.of(self.network, self._profile.facts.taps))
         if path is None or not path.exists():
             return fresh_profile(fresh.facts, fresh.columns, confidence, minimum)
         profile, _, _ = read_profile(path)
-        _refuse_another_network(path, profile, fresh.facts)
-        if (profile.columns, profile.facts.taps) != (fresh.columns, fresh.facts.taps):
-            raise ProfileError(f"{path}: expected the criteria of this monitor, got others; remove it to start anew")
+        profile.facts.refuse_another(path, fresh.facts)
+        asked, found = ((one.columns, one.facts.taps, one.facts.preprocessing) for one in (fresh, profile))
+        if asked != found:
+            raise ProfileError(
+                f"{path}: expected the criteria and preprocessing of this monitor, got others; remove it to start anew"
+            )
         before = profile.trusted.confidence, profile.trusted.minimum_per_class
         if before != (confidence, minimum):
             raise ProfileError(
@@ -366,7 +370,7 @@ class Monitor:
                 f"{path}: expected the network it was learned from, got another: {error}{engine}"
             ) from error
         try:
-            _refuse_another_network(path, profile, NetworkFacts.of(opened, opened.taps))
+            profile.facts.refuse_another(path, NetworkFacts.of(opened, opened.taps))
         except MismatchError:
             if opened is not network:
                 opened.close()
@@ -386,11 +390,3 @@ class Monitor:
         state = "calibrated" if self.calibration else "profiled" if self._learned.complete else "unfit"
         criteria = ", ".join(dict.fromkeys(repr(column.criterion) for column in self._learned.columns))
         return f"Monitor[{state}]({criteria}; {self.logic!r}; {len(self.columns)} columns)"
-
-
-def _refuse_another_network(path: str | os.PathLike, profile: Profile, facts: NetworkFacts) -> None:
-    differences = profile.facts.differences(facts)
-    if differences:
-        raise MismatchError(
-            f"{path}: expected the network it was learned from, got another:\n  " + "\n  ".join(differences)
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -19,7 +20,7 @@ from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
 from .data.changes import Change
 from .data.spool import FrameSpool
-from .errors import OutriderWarning
+from .errors import MismatchError, OutriderWarning
 
 _TOLD = "onnx", "torch"  # engines of which a user may say what the class scores are
 
@@ -102,6 +103,13 @@ class NetworkFacts:
             options |= {} if self.batch_axis is None else {"batch_axis": self.batch_axis}
         layouts = {tap.name: tap.layout for tap in self.taps if tap.layout not in ("NC", *HEADS)}
         return options | ({"layouts": layouts} if layouts else {})
+
+    def refuse_another(self, path: str | os.PathLike, other: NetworkFacts) -> None:
+        """Raise MismatchError that names the file and what differs where `other` is another network."""
+        if differences := self.differences(other):
+            raise MismatchError(
+                f"{path}: expected the network it was learned from, got another:\n  " + "\n  ".join(differences)
+            )
 
     def prepare(self, network: Network) -> None:
         """Let a network take pictures as this one did. An OutriderWarning says where it took them in another way."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .network import Network, NetworkWarning, Observation
     from .onnx.files import onnx_fingerprint
     from .onnx.network import OnnxNetwork
+    from .pictures.given import picture_of
     from .pictures.reading import decode_picture, read_picture
     from .preprocessing import Preprocessing
     from .pytorch.network import TorchNetwork
@@ -35,9 +36,9 @@ __all__ = [
     "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "Input", "LeNet", "Network", "NetworkWarning",
     "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet", "Tap", "Taps", "TorchNetwork",
     "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "check_network", "dataset_names", "decode_picture",
-    "drive_model", "import_torchvision",
-    "load_dataset", "onnx_fingerprint", "probabilities", "random_frames", "read_idx", "read_image", "read_picture",
-    "torchvision_classifier", "trained", "trained_names", "untrained",
+    "drive_model", "import_torchvision", "load_dataset", "onnx_fingerprint", "picture_of", "probabilities",
+    "random_frames", "read_idx", "read_image", "read_picture", "torchvision_classifier", "trained", "trained_names",
+    "untrained",
 ]  # fmt: skip
 
 _MODULES = {
@@ -49,6 +50,7 @@ _MODULES = {
     "inputs": ("Input",),
     "onnx.files": ("onnx_fingerprint",),
     "onnx.network": ("OnnxNetwork",),
+    "pictures.given": ("picture_of",),
     "pictures.reading": ("decode_picture", "read_picture"),
     "preprocessing": ("Preprocessing",),
     "recurrent.network": ("Recurrent",),

@@ -104,8 +104,10 @@ class Preprocessing:
         """
         dtype = self.dtype if dtype is None else dtype
         if picture.ndim != 3 or picture.shape[0] not in (1, 3) or not picture.size:
-            told = "; picture_of turns pictures around" if picture.ndim in (2, 3) else ""
-            raise ValueError(f"expected a picture of shape (1 or 3, height, width), got {picture.shape}{told}")
+            raise ValueError(
+                f"expected a picture of shape (1 or 3, height, width), got {picture.shape};"
+                " outrider.networks.picture_of(frame, order='BGR') takes a frame (height, width, 3) as OpenCV gives it"
+            )
         if picture.dtype not in _WHITE:
             raise TypeError(f"expected a picture of dtype {', '.join(map(str, _WHITE))}, got {picture.dtype}")
         picture = self._of_8_bits(picture)

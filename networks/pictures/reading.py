@@ -113,14 +113,34 @@ def _decoded(image_module: Any, data: bytes) -> np.ndarray:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"{image.width:,} x {image.height:,} pixels, more than {_MOST_PIXELS:,}")
         _refuse_several(image)
-        wide = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in image.tile if tile[3]]
+        wide = _raw_modes(image)
         if image.format == "PPM" and image.mode == "RGB" and image.tile[0][3][1:] and image.tile[0][3][1] > 255:
             values = _netpbm(image, data)
-        elif image.mode not in ("I", "I;16", "I;16B") and any(";16" in mode for mode in wide):
+        elif wide:
             values = _deep(image_module, image, data, wide)
         else:
             values = _plain(image)
-        orientation = image.getexif().get(0x0112, 1)
+        return _upright(values, image)
+
+
+def from_pillow(image: Any) -> np.ndarray:
+    """A picture of an image of Pillow. Raises ValueError that says what it is where it cannot be taken."""
+    if getattr(image, "is_animated", False):
+        _refuse_several(image)
+    if _raw_modes(image):
+        raise ValueError("one of 16 bits, of which Pillow keeps 8; read_picture reads its file")
+    return _upright(_plain(image), image)
+
+
+def _raw_modes(image: Any) -> list[str]:
+    """How the rows of a file that is not loaded yet are packed, where they are several channels of 16 bits."""
+    modes = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in getattr(image, "tile", []) if tile[3]]
+    deep = image.mode not in ("I", "I;16", "I;16B") and any(";16" in mode for mode in modes)
+    return modes if deep else []
+
+
+def _upright(values: np.ndarray, image: Any) -> np.ndarray:
+    orientation = image.getexif().get(0x0112, 1)
     if orientation in _TURNS:
         turns, mirrored = _TURNS[orientation]
         values = np.rot90(values, turns, (1, 2))

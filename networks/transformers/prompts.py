@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..pictures.given import picture_of
 from ..pictures.reading import read_picture
 from .identity import picture_settings
 
@@ -142,17 +143,15 @@ def _picture(image: Any) -> Any:
     from PIL import Image
 
     try:
-        if isinstance(image, (str, PathLike)):
-            picture = read_picture(image)
-            if picture.dtype != np.uint8:
-                raise PromptError(f"{image}: expected a picture of 8 bits, got {picture.dtype}")
-            return Image.fromarray(np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3)).copy())
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 raise PromptError(f"expected a uint8 picture (height, width, 3), got {image.dtype} {image.shape}")
             return Image.fromarray(image)
-        if isinstance(image, Image.Image):
-            return image.convert("RGB")
+        if isinstance(image, (str, PathLike, Image.Image)):
+            picture = picture_of(image) if isinstance(image, Image.Image) else read_picture(image)
+            if picture.dtype != np.uint8:
+                raise PromptError(f"expected a picture of 8 bits, got {picture.dtype} in {image}")
+            return Image.fromarray(np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3)).copy())
     except PromptError:
         raise
     except Exception as error:  # noqa: BLE001 (a damaged picture may raise anything)

@@ -53,8 +53,8 @@ def test_preprocessing_of_an_old_file_is_the_same(network):
 
 
 def test_a_network_takes_pictures_as_the_profile_did(network, tmp_path):
-    network.preprocessing = learned = Preprocessing((4, 5))
     monitor = Monitor(network, SingleRange())
+    network.preprocessing = learned = Preprocessing((4, 5))  # said late, before the first frame
     monitor.profile(batches(frames(50)), minimum_per_class=0)
     monitor.save(tmp_path / "m.outrider")
     for told in (None, learned):

@@ -30,7 +30,7 @@ from outrider.monitor import (
     ZScore,
     read_facts,
 )
-from outrider.networks import Taps
+from outrider.networks import Preprocessing, Taps
 
 from ..conftest import NumpyNetwork, batches, frames
 
@@ -335,7 +335,7 @@ def test_a_checkpoint_is_not_resumed_with_criteria_on_other_taps(tmp_path, netwo
     with pytest.raises(_Stop):
         Monitor(network, taps).profile(batches(frames(100)), progress=progress, checkpoint=checkpoint)
     swapped = {"@output": SingleRange(), "hidden": Gaussian()}
-    with pytest.raises(ProfileError, match="expected the criteria of this monitor, got others"):
+    with pytest.raises(ProfileError, match="expected the criteria and preprocessing of this monitor, got others"):
         Monitor(network, swapped).profile(batches(frames(100)), checkpoint=checkpoint)
 
 
@@ -378,8 +378,12 @@ def test_a_checkpoint_of_other_criteria_is_refused(tmp_path, network):
 
     with pytest.raises(_Stop):
         Monitor(network, SingleRange()).profile(batches(frames(100)), progress=progress, checkpoint=checkpoint)
-    with pytest.raises(ProfileError, match="expected the criteria of this monitor, got others"):
+    with pytest.raises(ProfileError, match="expected the criteria and preprocessing of this monitor, got others"):
         Monitor(network, MultiRange()).profile(batches(frames(100)), checkpoint=checkpoint)
+    network.preprocessing = Preprocessing(scale=0.5)
+    with pytest.raises(ProfileError, match="expected the criteria and preprocessing of this monitor, got others"):
+        Monitor(network, SingleRange()).profile(batches(frames(100)), checkpoint=checkpoint)
+    network.preprocessing = None
     with pytest.raises(MismatchError, match="SHA-256"):
         Monitor(NumpyNetwork(seed=3), SingleRange()).profile(batches(frames(100)), checkpoint=checkpoint)
     with pytest.raises(ProfileError, match=r"trusted confidence and minimum per class it began with, \(0.9, 5\)"):

@@ -123,6 +123,8 @@ def test_pictures_go_where_the_template_wants_them(processor, tmp_path):
 
 
 def test_a_picture_that_cannot_be_read_is_named(processor, tmp_path):
+    from PIL import Image
+
     chat = Chat(processor)
     torn = tmp_path / "torn.png"
     torn.write_bytes(b"\x89PNG\r\n\x1a\n torn")
@@ -131,6 +133,8 @@ def test_a_picture_that_cannot_be_read_is_named(processor, tmp_path):
         (tmp_path / "none.png", "none.png"),
         ("no\0name.png", "null byte"),
         (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
+        (Image.new("I;16", (4, 4)), "expected a picture of 8 bits, got uint16"),
+        (Image.new("RGBA", (4, 4)), "transparent pixels"),
         (3, "got int"),
     ):
         with pytest.raises(PromptError, match=words):
