@@ -16,7 +16,8 @@ class Folder:
     """The pictures below a folder, those of one folder by name, numbers in names by their value.
 
     rate: frames a second, which gives the frames their times. A picture that cannot be read is a frame with a problem.
-    skipped, followed: what was left out and followed, as of a `Walk`. Raises ValueError where there is none, ImportError naming the extra `watch` without Pillow.
+    skipped, followed: what was left out and followed, as of a `Walk`. Raises ValueError where there is none,
+    ImportError naming the extra `watch` without Pillow.
     """
 
     live, dropped, reconnects = False, 0, 0
