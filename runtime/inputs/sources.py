@@ -18,6 +18,10 @@ UNREADABLE = (ValueError, OSError)
 """What is raised for a sample that cannot be read."""
 
 
+class UnreadableError(ValueError):
+    """A sample cannot be read, though others could."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Samples in order.
@@ -149,9 +153,10 @@ def read_rows(
 ) -> Iterator[tuple[list[int], list[T]]]:
     """The rows of each batch that can be read, and what `take` makes of them; no batch goes beyond a drive.
 
-    A row that cannot be read is entered in the source's `problems`; without them, its error is raised, once the rows
-    before it were given.
+    A row that cannot be read is entered in the source's `problems`. Without them, its error is raised, once the rows
+    before it were given: as UnreadableError where there are any.
     """
+    given = False
     for span in spans(len(source.names), source.starts, batch_size, began):
         rows: list[int] = []
         taken: list[T] = []
@@ -164,11 +169,21 @@ def read_rows(
                 if source.problems is None:
                     failed = error
                     break
-                source.problems[source.names[row]] = str(error)
+                source.problems[source.names[row]] = reason_of(error)
         if rows:
+            given = True
             yield rows, taken
         if failed is not None:
+            if given:
+                raise UnreadableError(reason_of(failed)) from failed
             raise failed
+
+
+def reason_of(error: Exception) -> str:
+    """Why a sample cannot be read, in words."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {(error.strerror or 'cannot be read').lower()}"
+    return str(error) or type(error).__name__
 
 
 def first_readable(source: Rows, read: Callable[[int], object]) -> int:
@@ -179,7 +194,7 @@ def first_readable(source: Rows, read: Callable[[int], object]) -> int:
         try:
             read(row)
         except UNREADABLE as error:
-            source.problems[name] = str(error)
+            source.problems[name] = reason_of(error)
         else:
             return row
     raise ValueError(f"{source.names[0]}: expected a sample that can be read, got none of {len(source.names):,}")

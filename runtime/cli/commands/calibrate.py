@@ -11,15 +11,16 @@ from ...inputs.joint import open_frames
 from ..opening import learned_inputs, open_monitor
 from ..printing import answer
 from ..progress import progress_bar
+from ..reading import advised, reading_facts, with_policy, write_reading
 
 
 def run(options: argparse.Namespace) -> int:
     rate = _rate(options)
-    source = open_frames(options.data, options.rows, learned_inputs(options.profile))
+    source = with_policy(open_frames(options.data, options.rows, learned_inputs(options.profile)), options.on_error)
     monitor = open_monitor(options)
     network = monitor.network
     with closing(network):
-        with progress_bar("calibrating", len(source), quiet=options.quiet) as progress:
+        with advised(), progress_bar("calibrating", len(source), quiet=options.quiet) as progress:
             calibration = monitor.calibrate(
                 source.batches(network.preprocessing, options.batch_size, network.inputs, network.reset),
                 rate,
@@ -28,8 +29,13 @@ def run(options: argparse.Namespace) -> int:
                 progress=progress,
             )
         monitor.save(options.output or options.profile)
-        facts = monitor.describe()["calibration"]
-    answer(facts, lambda: sys.stdout.write(f"{calibration}\n"), as_json=options.json)
+        facts = monitor.describe()["calibration"] | {"data": reading_facts([source])}
+
+    def show() -> None:
+        sys.stdout.write(f"{calibration}\n")
+        write_reading(facts["data"])
+
+    answer(facts, show, as_json=options.json)
     return 0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+import numpy as np
 from rich.table import Column
 from rich.text import Text
 
@@ -19,40 +21,110 @@ from ...printable import counted, printable
 from ..opening import learned_inputs, open_monitor
 from ..printing import bare_table, finite, wide_console
 from ..progress import progress_bar
+from ..reading import advised, reading_facts, reading_words, refuse_unread, with_policy
 
 _ROWS = 40
+CONFIDENCE = "* the monitor's own, 0.5 at the threshold: how covered the frame is, not the network's softmax"
 _STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 
 
 def run(options: argparse.Namespace) -> int:
     inputs = learned_inputs(options.profile)
-    sources = [open_frames(data, options.rows, inputs) for data in options.data]
-    total = sum(map(len, sources))
-    alarms = faults = 0
-    shown: list[tuple[str, Verdict]] = []
+    sources = [with_policy(open_frames(data, options.rows, inputs), options.on_error) for data in options.data]
+    seen = _Seen(options.json, sum(map(len, sources)))
     monitor = open_monitor(options, calibrated=True)
-    with closing(monitor.network), progress_bar("checking", total, quiet=options.quiet) as progress:
-        for done, (name, verdict) in enumerate(_verdicts(monitor, sources, options.batch_size), 1):
-            alarms += verdict.alarm
-            faults += verdict.status == Status.FAULT
-            if options.json:
-                sys.stdout.write(json.dumps(frame_json(name, verdict)) + "\n")
-            elif total <= _ROWS or (verdict.status != Status.OK and len(shown) < _ROWS):
-                shown.append((name, verdict))
-            progress(done)
-    if not options.json:
-        _print(shown, alarms, faults, total)
-    return int(alarms > 0)
+    try:
+        with (
+            closing(monitor.network),
+            advised(),
+            progress_bar("checking", seen.total, quiet=options.quiet) as progress,
+        ):
+            for name, verdict in _verdicts(monitor, sources, options.batch_size, faults=options.on_error == "alarm"):
+                seen.add(name, verdict)
+                progress(seen.frames)
+    except BaseException:
+        seen.print_table()  # of those before
+        raise
+    if options.on_error == "skip":
+        for source in sources:
+            refuse_unread(source)
+    seen.finish(reading_facts(sources))
+    return int(seen.alarms > 0)
 
 
-def _verdicts(monitor: Monitor, sources: list[Source | JointSource], batch_size: int) -> Iterator[tuple[str, Verdict]]:
+def _verdicts(
+    monitor: Monitor, sources: list[Source | JointSource], batch_size: int, *, faults: bool
+) -> Iterator[tuple[str, Verdict]]:
+    """Every frame's name and verdict, in order. faults: whether one that cannot be read has one too."""
     network = monitor.network
     for source in sources:
-        start = 0
-        for batch in source.batches(network.preprocessing, batch_size, network.inputs, network.reset):
-            _, verdicts = monitor.check(batch[0] if isinstance(batch, tuple) else batch)
-            yield from zip(source.names[start : start + len(verdicts)], verdicts, strict=True)
-            start += len(verdicts)
+        unread = source.problems if faults and source.problems is not None else {}
+        names, done = _class_names(source, network.classes), 0
+        for rows, batch in source.rows(network.preprocessing, batch_size, network.inputs, network.reset):
+            _, verdicts = monitor.check(batch)
+            for row, verdict in zip(rows, verdicts, strict=True):
+                yield from _faults(source.names[done:row], unread)
+                yield source.names[row], _named(verdict, names)
+                done = row + 1
+        yield from _faults(source.names[done:], unread)
+
+
+def _faults(names: Sequence[str], unread: Mapping[str, str]) -> Iterator[tuple[str, Verdict]]:
+    for name in names:
+        if name in unread:
+            yield name, Verdict(Status.FAULT, math.nan, math.nan, 0.0, -1, np.empty(0, np.float32), (), unread[name])
+
+
+def _class_names(source: Source | JointSource, classes: int | None) -> tuple[str, ...]:
+    """What the folders call the classes, if there are as many of them as the network tells apart."""
+    return source.classes if source.classes and len(source.classes) == classes else ()
+
+
+def _named(verdict: Verdict, names: Sequence[str]) -> Verdict:
+    """The verdict with the folder's name beside the number of a class that is not covered."""
+    number = verdict.prediction
+    if not (verdict.reason.startswith(f"class {number} is ") and 0 <= number < len(names)):
+        return verdict
+    return verdict._replace(reason=verdict.reason.replace(f"{number}", f"{number} ({names[number]})", 1))
+
+
+class _Seen:
+    """The frames judged so far: lines of JSON at once, or a table at the end."""
+
+    def __init__(self, as_json: bool, total: int) -> None:
+        self.total = total
+        self.frames = self.alarms = self.faults = 0
+        self._json = as_json
+        self._shown: list[tuple[str, Verdict]] = []
+
+    def add(self, name: str, verdict: Verdict) -> None:
+        self.frames += 1
+        self.alarms += verdict.alarm
+        self.faults += verdict.status == Status.FAULT
+        if self._json:
+            sys.stdout.write(json.dumps(frame_json(name, verdict)) + "\n")
+        elif self.total <= _ROWS or (verdict.status != Status.OK and len(self._shown) < _ROWS):
+            self._shown.append((name, verdict))
+
+    def finish(self, read: Mapping[str, Any]) -> None:
+        """Say how many there were, and what was left out."""
+        words = list(reading_words(read))
+        if self._json:
+            if words:
+                counts = {"frames": self.frames, "alarms": self.alarms, "faults": self.faults}
+                sys.stdout.write(json.dumps({"frame": None, **read, **counts}) + "\n")
+            return
+        self.print_table()
+        of_these = f", {self.faults:,} of them faults" if self.faults else ""
+        share = f"{counted(self.alarms, 'alarm')} ({self.alarms / self.frames:.2%}){of_these}"
+        text = "; ".join([f"{counted(self.frames, 'frame')}, {share}", *words[:1]])
+        wide_console().print("\n".join([text, *words[1:]]), markup=False)
+
+    def print_table(self) -> None:
+        """Print what there is to show, once."""
+        if self._shown:
+            _print(self._shown)
+        self._shown = []
 
 
 def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
@@ -70,26 +142,20 @@ def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _cause(verdict: Verdict) -> str:
-    return verdict.layers[0] if verdict.layers and verdict.status < Status.FAULT else verdict.reason
-
-
-def _print(shown: list[tuple[str, Verdict]], alarms: int, faults: int, total: int) -> None:
+def _print(shown: Sequence[tuple[str, Verdict]]) -> None:
+    words = Column("frame", overflow="fold"), Column("status", no_wrap=True)
+    numbers = (Column(of, no_wrap=True, justify="right") for of in ("score", "threshold", "confidence*", "class"))
+    table = bare_table(*words, *numbers, "why", gap=2)
+    for name, verdict in shown:
+        table.add_row(
+            Text(printable(name)),
+            f"[{_STYLES.get(verdict.status, 'bold red')}]{verdict.status.name}",
+            f"{verdict.score:.4g}",
+            f"{verdict.threshold:.4g}",
+            f"{verdict.confidence:.3f}",
+            str(verdict.prediction) if verdict.prediction >= 0 else "",
+            Text(printable(verdict.reason)),
+        )
     console = wide_console()
-    if shown:
-        words = Column("frame", overflow="fold"), Column("status", no_wrap=True)
-        numbers = (Column(of, no_wrap=True, justify="right") for of in ("score", "threshold", "confidence", "class"))
-        table = bare_table(*words, *numbers, "why", gap=2)
-        for name, verdict in shown:
-            table.add_row(
-                Text(printable(name)),
-                f"[{_STYLES.get(verdict.status, 'bold red')}]{verdict.status.name}",
-                f"{verdict.score:.4g}",
-                f"{verdict.threshold:.4g}",
-                f"{verdict.confidence:.3f}",
-                str(verdict.prediction) if verdict.prediction >= 0 else "",
-                Text(printable(_cause(verdict))),
-            )
-        console.print(table)
-    of_these = f", {faults:,} of them faults" if faults else ""
-    console.print(f"{counted(total, 'frame')}, {counted(alarms, 'alarm')} ({alarms / total:.2%}){of_these}")
+    console.print(table)
+    console.print(CONFIDENCE, markup=False)

@@ -14,11 +14,13 @@ from rich.text import Text
 from ....monitor import Monitor, read_facts
 from ....monitor.profile import NetworkFacts
 from ....networks import DEFAULT_TAPS, Network, bind, random_frames
-from ...inputs.joint import open_frames
+from ...inputs.joint import JointSource, open_frames
 from ...inputs.networks import inputs_of, is_onnx, open_network, picture_defaults, reopen_network
+from ...inputs.sources import Source
 from ..comparing import Comparison, Frames, empty_source, move, open_alike, selectors_of, shape_of
 from ..opening import input_shape, pictures, states
 from ..printing import answer, bare_table
+from ..reading import reading_facts, write_reading
 
 _RESTS = (
     "written. Its threshold was set on the scores of the first network. For the second, the false-alarm rate holds as "
@@ -33,19 +35,26 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and not options.output.parent.is_dir():
         raise FileNotFoundError(f"{options.output}: expected a folder to write to, got no such folder")
     with ExitStack() as stack:
-        a, b, frames = _open(options, stack)
+        a, b, frames, source = _open(options, stack)
         monitor = None if options.profile is None else Monitor.load(options.profile, a)
         found = Comparison(bind(a, b, frames()), options.tolerance)
         if monitor is not None and found.agree:
             moved, found = move(monitor, b, found, frames)
             if options.output is not None:
                 moved.save(options.output)
-    answer(found.to_dict(), lambda: _print(found, options), as_json=options.json)
+    read = None if options.frames == "random" else reading_facts([source])
+
+    def show() -> None:
+        _print(found, options)
+        if read is not None:
+            write_reading(read)
+
+    answer(found.to_dict() | ({} if read is None else {"data": read}), show, as_json=options.json)
     return int(not found.agree)
 
 
-def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Network, Frames]:
-    """Both networks, tapped alike and closed with the stack, and what both are run on."""
+def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Network, Frames, Source | JointSource]:
+    """Both networks, tapped alike and closed with the stack, what both are run on, and where it comes from."""
     specs = options.a, options.b
     fields, carried = pictures(options), states(options)
     facts = None
@@ -75,9 +84,9 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
     b = open_alike(options.b, a, source, _for_engine(options.b, fields), selectors, **given)
     stack.enter_context(closing(b))
     if options.frames == "random":
-        return a, b, lambda: [random_frames(a, options.count)]
+        return a, b, lambda: [random_frames(a, options.count)], source
     batches = partial(source.batches, a.preprocessing, options.batch_size, a.inputs, partial(_reset, a, b))
-    return a, b, lambda: (batch[0] if isinstance(batch, tuple) else batch for batch in batches())
+    return a, b, lambda: (batch[0] if isinstance(batch, tuple) else batch for batch in batches()), source
 
 
 def _reset(*networks: Network) -> None:

@@ -17,13 +17,16 @@ from ...inputs.sources import Source
 from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar
+from ..reading import advised, reading_facts, with_policy, write_reading
 from .inspect import print_profile
 
 
 def run(options: argparse.Namespace) -> int:
     criteria = _criteria(options.criterion)
     carried = states(options)
-    source = open_frames(options.data, options.rows, inputs_of(options.network, options.weights, carried))
+    source = with_policy(
+        open_frames(options.data, options.rows, inputs_of(options.network, options.weights, carried)), options.on_error
+    )
     if options.no_labels:
         source = replace(source, labels=None)
     if not options.output.parent.is_dir():
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         source = _with_labels_for(network, source)
         monitor = Monitor(network, criteria)
         try:
-            with progress_bar("profiling", len(source), quiet=options.quiet) as progress:
+            with advised(partial), progress_bar("profiling", len(source), quiet=options.quiet) as progress:
                 monitor.profile(
                     source.batches(network.preprocessing, options.batch_size, network.inputs, network.reset),
                     trusted_confidence=options.trusted_confidence,
@@ -60,8 +63,13 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the same command with --resume goes on from {partial}") from None
         monitor.save(options.output)
-        facts = monitor.describe()
-    answer(facts, lambda: print_profile(options.output, facts), as_json=options.json)
+        facts = monitor.describe() | {"data": reading_facts([source])}
+
+    def show() -> None:
+        print_profile(options.output, facts)
+        write_reading(facts["data"])
+
+    answer(facts, show, as_json=options.json)
     return 0
 
 

@@ -25,6 +25,7 @@ from ...loop.watch import View, Watch, WatchedFrame
 from ...outlets.live_view import LiveView, StatusLines
 from ...printable import counted, printable, without_credentials
 from ..opening import open_monitor
+from ..reading import walk_line, walk_words
 from ..signals import Stop
 from .check import frame_json
 
@@ -85,6 +86,8 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         if not watch.frames and not stop.asked:
             raise ValueError(f"{without_credentials(options.source)}: expected at least one frame, got none")
         seconds = time.monotonic() - began
+    if options.json and isinstance(stream, Folder) and walk_words(stream):
+        sys.stdout.write(walk_line(stream) + "\n")
     if not (options.json and options.quiet):
         _print(options, guard, stream, seconds)
     if log is not None and not log.health().ok:
@@ -171,6 +174,8 @@ def _summary(options: argparse.Namespace, guard: Guard, stream: Stream, seconds:
         f" {counted(counters.faults, 'fault')}, {counters.stale:,} stale"
         + (f", {counted(counters.silences, 'time')} no frame came" if counters.silences else "")
     )
+    if isinstance(stream, Folder) and (words := walk_words(stream)):
+        yield words
     yield f"{counted(counters.episodes, 'episode')} (alarm, fault or stale)"
     if counters.log_failures:
         yield f"the log failed at {counted(counters.log_failures, 'frame')}"

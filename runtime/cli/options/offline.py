@@ -11,6 +11,7 @@ from .shared import (
     add_batch_arguments,
     add_layout_argument,
     add_network_arguments,
+    add_on_error_argument,
     add_picture_arguments,
     add_scores_arguments,
     add_shape_argument,
@@ -75,6 +76,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
 
     how = parser.add_argument_group("how the data are read")
     add_batch_arguments(how, 64, "DATA")
+    add_on_error_argument(how)
     how.add_argument("--no-labels", action="store_true", help="ignore class folders and label files")
     add_picture_arguments(how)
 
@@ -94,4 +96,5 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
     add_batch_arguments(parser, 64, "DATA")
+    add_on_error_argument(parser)
     parser.add_argument("--json", action="store_true", help="the calibration as JSON")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import argument_types as types
-from .shared import add_batch_arguments, add_network_arguments
+from .shared import add_batch_arguments, add_network_arguments, add_on_error_argument
 
 
 def check(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +15,7 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
     add_network_arguments(parser)
     add_batch_arguments(parser, 64, "each")
+    add_on_error_argument(parser, alarm=True)
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
 
 

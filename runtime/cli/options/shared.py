@@ -74,6 +74,13 @@ def add_batch_arguments(parser: argparse._ActionsContainer, batch: int, whole: s
     parser.add_argument("--batch-size", type=types.positive, default=batch, metavar="N", help=text)
 
 
+def add_on_error_argument(parser: argparse._ActionsContainer, *, alarm: bool = False) -> None:
+    """What becomes of a frame that cannot be read. alarm: whether it can be judged all the same."""
+    said = ("stop", "skip", "alarm") if alarm else ("stop", "skip")
+    text = "what cannot be read ends the command, is left out and named" + (", or is FAULT" if alarm else "")
+    parser.add_argument("--on-error", choices=said, default="stop", help=f"{text}; default: stop")
+
+
 def add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
     """How pictures become what a network takes: the fields of `Preprocessing`."""
     parser.add_argument(

@@ -31,3 +31,16 @@ def save(folder, pictures):
     for row, picture in enumerate(pictures):
         pillow.fromarray(picture).save(folder / f"{row}.png")
     return folder
+
+
+def crowd(folder):
+    """Things beside the pictures of a folder that are none: 150 texts, two hidden files and a link to more pictures."""
+    for row in range(150):
+        (folder / f"{row}.txt").touch()
+    for name in (".DS_Store", "._0.png"):
+        (folder / name).touch()
+    return folder
+
+
+CROWD = "left out 2 hidden files, 150 files of other kinds (.txt 150)"
+TORN = b"\x89PNG\r\n\x1a\n and no more"

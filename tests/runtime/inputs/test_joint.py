@@ -186,3 +186,17 @@ def test_one_input_may_have_a_name_of_its_own_and_a_folder_of_archives(tmp_path,
     np.testing.assert_array_equal(np.concatenate(frames), np.concatenate([arrays["camera"], arrays["camera"] + 1]))
     np.testing.assert_array_equal(np.concatenate(labels), [*range(5)] * 2)
     assert source[2:].starts == (3,)
+
+
+def test_what_lies_beside_the_folders_is_counted(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for row in range(3):
+            np.save(tmp_path / name / f"{row}.npy", np.ones(2, np.float32))
+    for name in ("a/notes.txt", "b/9.npy", "readme.md", "extra.npz"):
+        (tmp_path / name).touch()
+    (tmp_path / "spare").mkdir()
+    with pytest.warns(OutriderWarning, match="left out 1 files that have no counterpart"):
+        source = open_frames(str(tmp_path), slice(None), ["a", "b"])
+    assert source.skipped == {"folder": 1, ".txt": 1, ".md": 1, ".npz": 1, "file without a counterpart": 1}
+    assert len(source) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -59,6 +60,43 @@ def test_a_pipe_gets_whole_names_and_faults_their_reason(outrider, calibrated, t
     assert line.startswith(f"{name}[1]")
     assert line.rstrip().endswith("the input holds NaN or Inf")
     assert "1 of them faults" in result.out.splitlines()[-1]
+
+
+@pytest.fixture
+def thin(outrider, model, tmp_path, clean):
+    """A profile of folders in which the threes are missing, and a folder with one of them for each class."""
+    image = pytest.importorskip("PIL.Image")
+    digits = load_dataset("digits", "train")
+    for part, rows in (("trusted", slice(0, 600)), ("held", slice(600, 1400)), ("new", slice(1400, 1437))):
+        for row in range(*rows.indices(len(digits))):
+            label = int(digits.labels[row])
+            if label != 3 or part == "new":
+                (tmp_path / part / f"kind_{label}").mkdir(parents=True, exist_ok=True)
+                image.fromarray(digits.images[row, 0]).save(tmp_path / part / f"kind_{label}" / f"{row}.png")
+    (tmp_path / "trusted" / "kind_3").mkdir()
+    image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "trusted" / "kind_3" / "black.png")
+    outrider("profile", model, "trusted", "-o", "thin.outrider")
+    shutil.copy(model, tmp_path / "thin.onnx")
+    outrider("calibrate", "thin.outrider", "held", "--network", model, "--false-alarm-rate", "0.1")
+    return "thin.outrider", "--network", model
+
+
+def test_why_is_in_words_and_the_same_in_table_and_json(outrider, thin):
+    profile, *network = thin
+    lines = [json.loads(line) for line in outrider("check", profile, "new", *network, "--json").out.splitlines()]
+    rows = outrider("check", profile, "new", *network).out.splitlines()
+    due = "class 3 (kind_3) is not covered: 0 trusted frames, fewer than 5"
+    assert due in {line["reason"] for line in lines}
+    for line in lines:
+        row = next(row for row in rows if row.startswith(line["frame"]))
+        assert row.rstrip().endswith(line["reason"])
+
+
+def test_confidence_is_said_to_be_the_monitors_own(outrider, calibrated, noise):
+    heading, *_, note, _ = outrider("check", calibrated, noise).out.splitlines()
+    assert "confidence*" in heading
+    assert note.startswith("* the monitor's own, 0.5 at the threshold")
+    assert "not the network's softmax" in note
 
 
 def test_json_is_a_line_per_frame(outrider, calibrated, noise):
