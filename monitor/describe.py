@@ -47,6 +47,7 @@ def describe(profile: Profile, logic: Logic, calibration: Calibration | None) ->
             "per_class": trusted.per_class.tolist(),
             "per_map_class": None if trusted.per_map_class is None else trusted.per_map_class.tolist(),
             "non_finite": trusted.non_finite,
+            "pictures": None if trusted.pictures is None else trusted.pictures.to_dict(),
         },
         "calibration": None if calibration is None else _calibration(calibration),
     }

@@ -16,6 +16,7 @@ from ..coverage import Criterion, Joined, Signature, join
 from ..networks import Network, Preprocessing, Tap
 from ..networks.inputs import Input
 from ..networks.neurons import HEADS
+from ..networks.pictures.facts import PictureFacts
 from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
 from .data.changes import Change
@@ -262,7 +263,8 @@ class TrustedSet:
     per_class: (classes,) frames trusted per class. non_finite: frames left out for NaN or Inf.
     minimum_per_class: classes with fewer count as not covered. probe: (m, columns) float32 deviations of some of
     the trusted frames from the finished profile. per_map_class: (map_classes,) frames with a trusted place of the
-    class, where signatures tell the classes of places apart.
+    class, where signatures tell the classes of places apart. pictures: what the pictures were like, where frames were
+    read from pictures.
     """
 
     confidence: float
@@ -273,6 +275,7 @@ class TrustedSet:
     non_finite: int = 0
     probe: np.ndarray | None = None
     per_map_class: np.ndarray | None = None
+    pictures: PictureFacts | None = None
 
     trusted = renamed_attribute("trusted", "accepted")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,8 @@ class Preprocessing:
     4. scale, then mean and std: empty, or one number per channel of `order`, in units of the scaled picture.
     5. layout: of the sample, ``NCHW`` or ``NHWC``.
 
-    dtype: of the samples. A network sets it to what it takes; it is no part of what a profile stores.
+    dtype: of the samples. A network sets it to what it takes. seen: is called with every picture before it is changed.
+    Both are no part of what a profile stores.
     """
 
     size: tuple[int, int] | None = None
@@ -52,6 +53,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     white: float | None = None
     dtype: str = field(default="float32", compare=False)
+    seen: Callable[[np.ndarray], object] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -110,6 +112,8 @@ class Preprocessing:
             )
         if picture.dtype not in _WHITE:
             raise TypeError(f"expected a picture of dtype {', '.join(map(str, _WHITE))}, got {picture.dtype}")
+        if self.seen is not None:
+            self.seen(picture)
         picture = self._of_8_bits(picture)
         if self.size is not None:
             picture = fitted(picture, (self.size[0], self.size[1]), self.fit, self.shorter, self.interpolation)
@@ -193,10 +197,9 @@ class Preprocessing:
         return f"stretched to {size} ({way})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields in JSON types, without dtype."""
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        del values["dtype"]
-        return values
+        """The fields in JSON types, without dtype and seen."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from ...coverage import Signature, describe_criterion, make_criterion
+from ...networks.pictures.facts import PictureFacts
 from ..calibration import Calibration
 from ..data.changes import Change
 from ..data.spool import FrameSpool
@@ -60,6 +61,8 @@ def write_profile(
         },
         "calibration": None,
     }
+    if trusted.pictures is not None:
+        facts["trusted"]["pictures"] = trusted.pictures.to_dict()
     if profile.history:
         facts["history"] = [change.to_dict() for change in profile.history]
     if calibration is not None:
@@ -124,6 +127,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
         TrustedSet(
             float(trusted["confidence"]), int(trusted["minimum_per_class"]), per_class, int(trusted["frames"]),
             bool(trusted["labelled"]), int(trusted["non_finite"]), probe, per_map_class,
+            PictureFacts.from_dict(trusted["pictures"]) if "pictures" in trusted else None,
         ),
         bool(facts["complete"]),
         FrameSpool(_spooled(network, tensors), int(trusted["spooled"])),

@@ -157,6 +157,8 @@ def picture_defaults(spec: str, source: Source | JointSource, pictures: Mapping[
     if is_onnx(spec) and not isinstance(source, JointSource):
         declared = list(_declared(spec).values())
         scale = {"scale": 1.0} if len(declared) == 1 and np.dtype(declared[0].dtype).kind != "f" else {}
+        if "size" in pictures and len(declared) == 1 and (told := _channels(declared[0].shape)):
+            return {**scale, **told}
     if is_onnx(spec) and "size" not in pictures:
         try:
             if isinstance(source, JointSource):
@@ -187,11 +189,17 @@ def _fitting_one(spec: str, source: JointSource) -> dict[str, Any]:
     return fields[0] if fields else {}
 
 
+def _channels(shape: tuple[int | None, ...]) -> dict[str, Any]:
+    """Layout and order of what takes pictures of 1 or 3 channels; nothing where the shape does not say so."""
+    for layout, channels in (("NCHW", shape[0]), ("NHWC", shape[-1])) if len(shape) == 3 else ():
+        if channels in (1, 3):
+            return {"layout": layout, "order": "L" if channels == 1 else "RGB"}
+    return {}
+
+
 def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
-    if len(shape) == 3 and None not in shape:
-        for layout, channels, size in (("NCHW", shape[0], shape[1:]), ("NHWC", shape[2], shape[:2])):
-            if channels in (1, 3):
-                return {"size": size, "layout": layout, "order": "L" if channels == 1 else "RGB"}
+    if None not in shape and (told := _channels(shape)):
+        return {"size": shape[1:] if told["layout"] == "NCHW" else shape[:2], **told}
     raise ValueError(
         f"expected a network that takes pictures of 1 or 3 channels and says their size, got input shape {shape};"
         " size= says what pictures are resized to"

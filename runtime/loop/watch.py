@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -46,8 +46,8 @@ class Watch:
     """Judges frame after frame: `step`.
 
     guard: entered by the caller. preprocessing: makes a sample of a picture, as the profile says. A frame without a
-    picture is FAULT, and an event "unreadable" in the guard's log. frames: judged so far. alarmed: whether the loop
-    ever was in ALARM, FAULT or STALE.
+    picture, or with one that it refuses, is FAULT, and an event "unreadable" in the guard's log. frames: judged so far.
+    alarmed: whether the loop ever was in ALARM, FAULT or STALE.
     """
 
     def __init__(self, guard: Guard, preprocessing: Callable[[np.ndarray], np.ndarray], views: Sequence[View]) -> None:
@@ -66,7 +66,12 @@ class Watch:
                 view.idle(status)
             return
         began = time.monotonic()
-        sample = None if frame.picture is None else self._preprocessing(frame.picture)
+        sample = None
+        if frame.picture is not None:
+            try:
+                sample = self._preprocessing(frame.picture)
+            except (ValueError, TypeError) as error:
+                frame = replace(frame, problem=str(error))
         if frame.captured is None:
             _, verdict = self._guard(sample, began, frame.time)
         else:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 from ....monitor import false_alarm_rate
 from ...inputs.joint import open_frames
+from ...inputs.learned_pictures import comparing
 from ..opening import learned_inputs, open_monitor
 from ..printing import answer
 from ..progress import progress_bar
@@ -22,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     with closing(network):
         with advised(), progress_bar("calibrating", len(source), quiet=options.quiet) as progress:
             calibration = monitor.calibrate(
-                source.batches(network.preprocessing, options.batch_size, network.inputs, network.reset),
+                source.batches(comparing(monitor), options.batch_size, network.inputs, network.reset),
                 rate,
                 per_class=options.per_class,
                 warning_rate=options.warning_rate,

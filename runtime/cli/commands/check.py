@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
 from ...inputs.joint import JointSource, open_frames
+from ...inputs.learned_pictures import comparing
 from ...inputs.sources import Source
 from ...printable import counted, printable
 from ..opening import learned_inputs, open_monitor
@@ -56,11 +57,11 @@ def _verdicts(
     monitor: Monitor, sources: list[Source | JointSource], batch_size: int, *, faults: bool
 ) -> Iterator[tuple[str, Verdict]]:
     """Every frame's name and verdict, in order. faults: whether one that cannot be read has one too."""
-    network = monitor.network
+    network, preprocessing = monitor.network, comparing(monitor)
     for source in sources:
         unread = source.problems if faults and source.problems is not None else {}
         names, done = _class_names(source, network.classes), 0
-        for rows, batch in source.rows(network.preprocessing, batch_size, network.inputs, network.reset):
+        for rows, batch in source.rows(preprocessing, batch_size, network.inputs, network.reset):
             _, verdicts = monitor.check(batch)
             for row, verdict in zip(rows, verdicts, strict=True):
                 yield from _faults(source.names[done:row], unread)

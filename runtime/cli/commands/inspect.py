@@ -16,6 +16,7 @@ from ....monitor import describe_profile
 from ....monitor.profile import input_words
 from ....networks import Preprocessing
 from ....networks.inputs import Input
+from ....networks.pictures.facts import PictureFacts
 from ...in_graph.guarded_model import guard_facts
 from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
@@ -130,6 +131,8 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     _add_pictures(summary, network)
     rule = f"right with softmax of at least {trusted['confidence']:g}" if trusted["labelled"] else "no labels: all"
     summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
+    if trusted["pictures"]:
+        summary.add_row("learned from", f"pictures of {PictureFacts.from_dict(trusted['pictures'])}")
     if network["classes"] is not None:
         summary.add_row("per class", _per_class(trusted["per_class"], trusted["minimum_per_class"]))
     if trusted["per_map_class"] is not None:

@@ -12,6 +12,7 @@ from ....monitor import Monitor
 from ....monitor.criteria import ATTENTION, home_of
 from ....networks import DEFAULT_TAPS, Network
 from ...inputs.joint import JointSource, open_frames
+from ...inputs.learned_pictures import remembering
 from ...inputs.networks import inputs_of, open_network
 from ...inputs.sources import Source
 from ..opening import input_shape, pictures, states
@@ -51,10 +52,11 @@ def run(options: argparse.Namespace) -> int:
     with closing(network):
         source = _with_labels_for(network, source)
         monitor = Monitor(network, criteria)
+        preprocessing, seen = remembering(network)
         try:
             with advised(partial), progress_bar("profiling", len(source), quiet=options.quiet) as progress:
                 monitor.profile(
-                    source.batches(network.preprocessing, options.batch_size, network.inputs, network.reset),
+                    source.batches(preprocessing, options.batch_size, network.inputs, network.reset),
                     trusted_confidence=options.trusted_confidence,
                     minimum_per_class=options.minimum_per_class,
                     progress=progress,
@@ -62,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
                 )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the same command with --resume goes on from {partial}") from None
+        monitor.learned.trusted.pictures = seen if seen is not None and seen.depths else None
         monitor.save(options.output)
         facts = monitor.describe() | {"data": reading_facts([source])}
 

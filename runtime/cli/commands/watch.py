@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ....monitor import Status
+from ...inputs.learned_pictures import comparing
 from ...inputs.streams import ASSUMED_RATE, Folder, Stream, open_stream, paced
 from ...log.events import Header
 from ...log.log import EventLog
@@ -51,7 +51,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         stack.callback(stream.close)
         monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
-        preprocessing = monitor.network.preprocessing
+        preprocessing = comparing(monitor)
         if len(monitor.network.inputs) > 1:
             raise ValueError(
                 f"{options.profile}: expected a network that takes one picture from a stream, got one of"
@@ -74,7 +74,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             log_failure=options.log_failure,
         )  # fmt: skip
         stack.enter_context(guard)
-        watch = Watch(guard, partial(preprocessing, dtype=monitor.network.dtype), _views(options, guard, stack))
+        watch = Watch(guard, preprocessing, _views(options, guard, stack))
         stop.later()
         began = time.monotonic()
         for frame in paced(stream, stop.wait, rate=options.rate, realtime=options.realtime):

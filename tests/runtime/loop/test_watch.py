@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor import Status, Verdict
+from outrider.networks import Preprocessing
 from outrider.runtime.inputs.streams import Frame
 from outrider.runtime.loop.metrics import Metrics
 from outrider.runtime.loop.watch import Watch
@@ -71,6 +72,16 @@ def test_a_frame_without_a_picture_is_told_why():
     ((kind, verdict, before, reason, _),) = guard.told
     assert (kind, verdict.status, before, reason) == ("unreadable", Status.FAULT, Status.FAULT, "cannot be read")
     assert watch.alarmed
+
+
+def test_a_picture_that_the_preprocessing_refuses_is_no_frame():
+    guard, view = Guard(Status.FAULT, Status.OK), View()
+    watch = Watch(guard, Preprocessing(scale=1, white=100), [view])
+    for largest in (101, 100):
+        watch.step(Frame(5.0, np.full((1, 2, 2), largest, np.uint8), "frame"))
+    assert guard.asked[0][0] is None
+    assert view.frames[0].verdict.reason.startswith("expected a picture of numbers from 0 to 100")
+    assert guard.asked[1][0].max() == 255
 
 
 @pytest.mark.parametrize(("status", "alarmed"), [(Status.OK, False), (Status.WARN, False), (Status.STALE, True)])
