@@ -122,11 +122,18 @@ class Criterion(ABC):
 
     @final
     def restore(self, neurons: int, counts: np.ndarray, arrays: Arrays) -> Signature:
-        """A signature from stored arrays. Raises ValueError where names, shapes or dtypes are not those of `layout`."""
+        """A signature from stored arrays.
+
+        Raises ValueError where names, shapes or dtypes are not those of `layout`, and where they cannot be what was
+        learned: NaN among them, or what `_check_stored` refuses.
+        """
         expected = {name: (array.shape, array.dtype) for name, array in self.layout(neurons, len(counts)).items()}
         got = {name: (array.shape, array.dtype) for name, array in arrays.items()}
         if expected != got:
             raise ValueError(f"expected arrays {expected} for {self!r}, got {got}")
+        for name, array in arrays.items():
+            require(array.dtype.kind != "f" or not np.isnan(array).any(), f"numbers in {name}", "NaN")
+        self._check_stored(arrays, np.asarray(counts))
         owned = {name: np.array(array, order="C") for name, array in arrays.items()}
         return Signature(repr(self), neurons, np.array(counts, np.int64), owned)
 
@@ -169,6 +176,9 @@ class Criterion(ABC):
     @abstractmethod
     def _merge(self, into: Signature, other: Signature) -> None:
         """Add `other`, which may change, to the arrays of `into`. The base adds the counts afterwards."""
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:  # noqa: B027 (a hook that may stay empty)
+        """Raise ValueError for arrays of `layout` that `_observe` can never have left; by default all can be."""
 
     def _prepare(self, signature: Signature) -> Any:
         """Tables for `_deviation`; by default the arrays themselves."""

@@ -11,6 +11,7 @@ import numpy as np
 from ..criterion import Arrays, Criterion, require
 from ..kernels import bitmap
 from ..signature import Signature
+from ..stored import check_bitmap
 
 _GRID = ("low", "high", "scale", "base", "bits")
 
@@ -45,6 +46,9 @@ class CoverageBitmap(Criterion):
     def _merge(self, into: Signature, other: Signature) -> None:
         grids = [signature.arrays[name] for signature in (into, other) for name in _GRID]
         bitmap.bitmap_merge(*grids, self.sections)
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        check_bitmap(arrays, counts, self.sections)
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         return tuple(signature.arrays[name] for name in ("scale", "base", "bits"))

@@ -11,6 +11,7 @@ import numpy as np
 from ..criterion import Arrays, Criterion, require
 from ..kernels import ranges
 from ..signature import Signature
+from ..stored import refuse
 from .single_range import bounds_of_codes
 
 
@@ -39,6 +40,11 @@ class Gaussian(Criterion):
         for c in np.flatnonzero(other.counts):
             theirs = other.arrays
             _join(into.arrays, c, into.counts[c], other.counts[c], theirs["mean"][c], theirs["squares"][c])
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        mean, squares = arrays["mean"], arrays["squares"]
+        right = np.isfinite(mean) & np.isfinite(squares) & (squares >= 0)
+        refuse(~right, "a finite mean and squares from 0 on", mean, squares)
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         deviation = np.sqrt(signature.arrays["squares"] / np.maximum(signature.counts, 1)[:, None])

@@ -12,6 +12,7 @@ from ..kept import held_per_class, keep_samples, merge_kept, specify_kept
 from ..kernels import bitmap, heads
 from ..kernels.grids import dyadic_grid
 from ..signature import Signature
+from ..stored import check_bitmap, check_kept
 
 _NORMS = ("low", "high", "scale", "base", "bits")
 _FINEST = 2.0**6
@@ -78,6 +79,10 @@ class HeadCoverage(Criterion):
         merge_kept(into.arrays, other.arrays)
         grids = [signature.arrays[name] for signature in (into, other) for name in _NORMS]
         bitmap.bitmap_merge(*grids, self.sections)
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        check_bitmap(arrays, counts, self.sections)
+        check_kept(arrays, counts)
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         """(directions, scale, base, bits) as `heads_outside` takes them."""

@@ -11,7 +11,10 @@ import numpy as np
 from ..criterion import Arrays, Criterion, require
 from ..kernels.whitened import whitened_distance, whitened_distance_of_columns, whitened_parts
 from ..signature import Signature
+from ..stored import refuse
 from .gaussian import Count
+
+_ROUNDING = 1e-6  # of the standard deviations, by which a covariance may miss its mirror image
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class Mahalanobis(Criterion):
         into.arrays["squares"] += other.arrays["squares"]
         for c in np.flatnonzero(other.counts):
             _join_outer(into.arrays, c, into.counts[c], other.counts[c], other.arrays["mean"][c])
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        mean, squares = arrays["mean"], arrays["squares"]
+        refuse(~np.isfinite(mean), "a finite mean", mean)
+        require(bool(np.isfinite(squares).all()), "finite squares", "others")
+        off = np.abs(squares - squares.T) > _ROUNDING * np.sqrt(np.outer(*[np.abs(squares.diagonal())] * 2))
+        require(not off.any() and bool((squares.diagonal() >= 0).all()), "a covariance", "one that is none")
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         covariance = signature.arrays["squares"] / max(signature.counts.sum(), 1)

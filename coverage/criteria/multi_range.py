@@ -12,6 +12,7 @@ from ..criterion import Arrays, Criterion, require
 from ..histogram import cumulative_share, merge_histograms, observe_histogram, specify_histogram
 from ..kernels.sections import sections_cost, sections_cost_of_columns, sections_parts
 from ..signature import Signature
+from ..stored import check_histogram
 
 _FINE = 8
 
@@ -44,6 +45,9 @@ class MultiRange(Criterion):
 
     def _merge(self, into: Signature, other: Signature) -> None:
         merge_histograms(into.arrays, other.arrays)
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        check_histogram(arrays, counts)
 
     def shares(self, signature: Signature, class_index: int | np.integer) -> np.ndarray:
         """λ of one class: (neurons, sections) float64, the share of its samples in each section."""

@@ -11,6 +11,7 @@ from ..criterion import Arrays, Criterion, require
 from ..kept import held_per_class, keep_samples, merge_kept, specify_kept
 from ..kernels.patterns import nearest_distance, pack_above
 from ..signature import Signature
+from ..stored import check_kept
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class NearestNeighbour(Criterion):
 
     def _merge(self, into: Signature, other: Signature) -> None:
         merge_kept(into.arrays, other.arrays)
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        check_kept(arrays, counts)
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         held = held_per_class(signature.arrays)

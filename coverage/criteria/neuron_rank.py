@@ -10,6 +10,7 @@ import numpy as np
 from ..criterion import Arrays, Criterion, require
 from ..kernels.ranks import rank_cost, rank_observe
 from ..signature import Signature
+from ..stored import refuse
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ class NeuronRank(Criterion):
 
     def _merge(self, into: Signature, other: Signature) -> None:
         into.arrays["ranked"] += other.arrays["ranked"]
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        ranked = arrays["ranked"]
+        refuse(ranked > counts[:, None], "no more ranks than samples", ranked)
+        sums, wanted = ranked.sum(axis=1, dtype=np.int64), counts * self._ranks(ranked.shape[1])
+        refuse((sums != wanted)[:, None], f"{self._ranks(ranked.shape[1])} ranks a sample", sums[:, None], what="sum")
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         share = signature.arrays["ranked"] / np.maximum(signature.counts, 1)[:, None]

@@ -12,6 +12,7 @@ from ..criterion import Arrays, Criterion, require
 from ..histogram import merge_histograms, observe_histogram, quantile_range, specify_histogram
 from ..kernels import ranges
 from ..signature import Signature
+from ..stored import check_histogram, check_ranges
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class SingleRange(Criterion):
         else:
             np.minimum(into.arrays["low"], other.arrays["low"], out=into.arrays["low"])
             np.maximum(into.arrays["high"], other.arrays["high"], out=into.arrays["high"])
+
+    def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
+        (check_histogram if self.quantile else check_ranges)(arrays, counts)
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         low, high = signature.arrays["low"], signature.arrays["high"]

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import float32, float64, int64, types
 
-from .compiling import compiled, inlined
+from .compiling import compiled, inlined, read
 
 _LOWEST_EXPONENT, _HIGHEST_EXPONENT = -125, 128
 
@@ -54,3 +54,13 @@ def moved(index, ratio, new_base, sections):
 def section(value, scale, base, sections):
     """The section that holds a value."""
     return int64(min(max(np.floor(value * scale) - base, np.float32(0)), np.float32(sections - 1)))
+
+
+@compiled(read(float32, 1), read(float32, 1), read(float32, 1), read(float32, 1), int64, returns=int64)
+def first_other_grid(low, high, scale, base, sections):
+    """The first index whose scale and base are not those of `dyadic_grid`, or -1."""
+    for j in range(low.shape[0]):
+        wanted_scale, wanted_base = dyadic_grid(low[j], high[j], sections)
+        if scale[j] != np.float32(wanted_scale) or base[j] != np.float32(wanted_base):
+            return j
+    return -1
