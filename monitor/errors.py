@@ -5,6 +5,7 @@ OutriderError
 ├── ProfileError       a profile that cannot be made, written or read: truncated, hostile, of another format
 │   └── MismatchError  a whole profile, but of another network
 ├── CalibrationError   a threshold that the held-out data cannot support
+├── SignatureError     a file that its maker did not sign, or a key that cannot sign or check
 └── ExportError        a model that cannot carry its monitor
 """
 
@@ -39,6 +40,10 @@ class OutriderWarning(UserWarning):
 
 class ExportError(OutriderError, ValueError):
     """The monitor cannot be put into the graph of its model."""
+
+
+class SignatureError(OutriderError, ValueError):
+    """A file is not signed by the key that it must be signed by, or a key cannot sign or check."""
 
 
 def warn(message: str, calls: int = 1) -> None:
