@@ -16,8 +16,9 @@ from .errors import (
     OutriderError,
     OutriderWarning,
     ProfileError,
+    SignatureError,
 )
-from .files import read_facts
+from .files import new_key, read_facts, sign_file, verify_file
 from .judge import FrameJudge
 from .logic import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
 from .monitor import Monitor
@@ -27,10 +28,10 @@ from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
     "Calibration", "CalibrationError", "ExportError", "FrameJudge", "Logic", "MaxZ", "MismatchError", "Monitor",
-    "Normalised", "NotReadyError", "OutriderError", "OutriderWarning", "Profile", "ProfileError", "SmallestP", "Status",
-    "Sum", "Verdict", "Verdicts", "Votes", "ZScore", "auroc", "clopper_pearson", "conformal_threshold",
-    "default_criteria", "describe_logic", "describe_profile", "false_alarm_rate", "make_logic", "needed_samples",
-    "read_facts", "transfer",
+    "Normalised", "NotReadyError", "OutriderError", "OutriderWarning", "Profile", "ProfileError", "SignatureError",
+    "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes", "ZScore", "auroc", "clopper_pearson",
+    "conformal_threshold", "default_criteria", "describe_logic", "describe_profile", "false_alarm_rate", "make_logic",
+    "needed_samples", "new_key", "read_facts", "sign_file", "transfer", "verify_file",
 ]  # fmt: skip
 
 

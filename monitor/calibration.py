@@ -152,10 +152,12 @@ def thresholds_by_class(
 
 def clopper_pearson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a rate of which `count` of `n` were seen (Clopper and Pearson, 1934)."""
-    from scipy.stats import binomtest
+    from scipy.special import betaincinv  # scipy.stats takes seconds to import, and whoever loads a profile waits
 
-    low, high = binomtest(count, n).proportion_ci(level, method="exact")
-    return float(low), float(high)
+    outside = (1 - level) / 2
+    low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1, outside))
+    high = 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - outside))
+    return low, high
 
 
 def auroc(low: np.ndarray, high: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..coverage import describe_criterion
 from .calibration import Calibration
-from .files import FORMAT, read_profile
+from .files import FORMAT, read_contents, unpacked_profile
 from .logic import Logic, describe_logic
 from .profile import Profile
 
@@ -15,9 +15,12 @@ from .profile import Profile
 def describe_profile(path: str | os.PathLike) -> dict[str, Any]:
     """What a profile file holds: network, taps, columns with their bytes, trusted set, calibration or None.
 
-    Needs no network. Raises ProfileError for a damaged file, FileNotFoundError for none.
+    ``sha256`` is that of the whole file, ``digest`` what it says of itself and has, None in an older file. Needs no
+    network. Raises ProfileError for a damaged file, FileNotFoundError for none.
     """
-    return describe(*read_profile(path))
+    contents = read_contents(path)
+    found = describe(*unpacked_profile(contents, path))
+    return found | {"format": contents.facts["format"], "sha256": contents.sha256, "digest": contents.digest}
 
 
 def describe(profile: Profile, logic: Logic, calibration: Calibration | None) -> dict[str, Any]:

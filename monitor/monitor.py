@@ -24,7 +24,7 @@ from .data.batches import Batches, batches_of, behind, peeked
 from .data.spool import FrameSpool
 from .describe import describe
 from .errors import CalibrationError, MismatchError, NotReadyError, ProfileError
-from .files import file_sha256, read_profile, write_profile
+from .files import read_contents, read_profile, unpacked_profile, write_profile
 from .judge import FrameJudge, Judge
 from .learning import Learner, complete, fresh_profile, sure_of
 from .logic import Logic, SmallestP, Sum, make_logic
@@ -76,6 +76,8 @@ class Monitor:
 
     profile_sha256 = ""
     """The SHA-256 of the file that it was loaded from; empty for one that was made or calibrated here."""
+    profile_digest: str | None = None
+    """The digest that this file says and has; None for one of an older Outrider, or made or calibrated here."""
 
     @classmethod
     def of(cls, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> Self:
@@ -223,7 +225,7 @@ class Monitor:
         warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
         options = {"per_class": per_class, "warning_rate": warning}
         self.calibration = calibrate(profile, self.logic, held_out, float(false_alarm_rate), **options)  # type: ignore[arg-type]
-        self.profile_sha256 = ""
+        self.profile_sha256, self.profile_digest = "", None
         return self.calibration
 
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
@@ -353,13 +355,17 @@ class Monitor:
             self._checkpoint = None
 
     @classmethod
-    def load(cls, path: str | os.PathLike, network: Any) -> Self:
+    def load(cls, path: str | os.PathLike, network: Any, *, key: str | os.PathLike | None = None) -> Self:
         """The monitor from a file, for the network it was learned from: a `Network`, an ONNX path, a PyTorch module.
 
         The network's preprocessing is that of the profile from now on; an OutriderWarning says where it had another.
-        Raises MismatchError naming what differs for another network, ProfileError for a damaged or unfinished file.
+        key: the file of a public key; the profile must be signed by its owner then, see `sign_file`. Without one no
+        signature is looked at. Warns of a file of an older Outrider, which has no digest to check.
+        Raises MismatchError naming what differs for another network, ProfileError for a damaged or unfinished file,
+        SignatureError for one that the key did not sign.
         """
-        profile, logic, calibration = read_profile(path)
+        contents = read_contents(path, key=key)
+        profile, logic, calibration = unpacked_profile(contents, path)
         if not profile.complete:
             raise ProfileError(f"{path}: expected a finished profile, got one to resume; run profile again with it")
         try:
@@ -377,7 +383,7 @@ class Monitor:
             raise
         profile.facts.prepare(opened)
         monitor = cls.of(opened, fit_to_scores(profile, opened.scores), logic, calibration)
-        monitor.profile_sha256 = file_sha256(path)
+        monitor.profile_sha256, monitor.profile_digest = contents.sha256, contents.digest
         return monitor
 
     def describe(self) -> dict[str, Any]:

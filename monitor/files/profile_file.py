@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 
 from ...coverage import Signature, describe_criterion, make_criterion
 from ...networks.pictures.facts import PictureFacts
@@ -15,9 +16,10 @@ from ..calibration import Calibration
 from ..data.changes import Change
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
-from ..logic import Logic, Scales, describe_logic, make_logic
+from ..logic import Logic, describe_logic, make_logic
 from ..profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
-from .container import FORMAT, packed, read_arrays, read_facts
+from .container import FORMAT, Contents, checked_contents, packed, read_contents
+from .content import check_calibration, check_trusted, checked_array, scales_fit
 from .whole import write_whole
 
 _CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds", "scores", "predictions")
@@ -80,21 +82,50 @@ def write_profile(
             "excluded": calibration.excluded,
             "warning_rate": calibration.warning_rate,
         }
-    write_whole(Path(path), packed(facts, tensors, digest=False), mode=0o644 if held is None else 0o600)
+    write_whole(Path(path), packed(facts, tensors), mode=0o644 if held is None else 0o600)
 
 
-def read_profile(path: str | os.PathLike) -> tuple[Profile, Logic, Calibration | None]:
-    """Read a file of `write_profile`. Raises ProfileError for anything else, before using any of it."""
-    facts = read_facts(path)
+def read_profile(
+    path: str | os.PathLike, *, key: str | os.PathLike | None = None
+) -> tuple[Profile, Logic, Calibration | None]:
+    """Read a file of `write_profile`; key: as for `read_contents`.
+
+    Raises ProfileError for anything else, and for what cannot have been learned, before using any of it.
+    """
+    return unpacked_profile(read_contents(path, key=key), path)
+
+
+def read_network(path: str | os.PathLike) -> NetworkFacts:
+    """What a profile says of its network, for a caller who loads it next: the warnings are left to that.
+
+    Raises ProfileError, FileNotFoundError.
+    """
+    facts = checked_contents(path).facts
+    with _damage_told(path):
+        return NetworkFacts.from_dict(_of_a_network(facts, path)["network"])
+
+
+def unpacked_profile(contents: Contents, path: str | os.PathLike) -> tuple[Profile, Logic, Calibration | None]:
+    """The profile of what a file holds. path: for errors. Raises ProfileError."""
+    facts = _of_a_network(contents.facts, path)
+    with _damage_told(path):
+        return _assemble(facts, contents.arrays)
+
+
+def _of_a_network(facts: dict[str, Any], path: str | os.PathLike) -> dict[str, Any]:
     if "kind" in facts:
         raise ProfileError(
             f"{path}: expected a profile of a network, got one of {facts['kind']}; load a guard of attention heads with"
             " outrider.monitor.heads.HeadGuard.load"
         )
+    return facts
+
+
+@contextmanager
+def _damage_told(path: str | os.PathLike) -> Iterator[None]:
     try:
-        _, tensors = read_arrays(path)
-        return _assemble(facts, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, SafetensorError) as error:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ProfileError(f"{path}: expected a profile of format {FORMAT}, got a damaged one: {reason}") from error
 
@@ -108,18 +139,22 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
         if not 0 <= column.tap < len(network.taps):
             raise ValueError(f"column {i} is of tap {column.tap} of {len(network.taps)}")
         columns.append(column)
-        signatures.append(_signature(column, network, i, tensors))
+        try:
+            signatures.append(_signature(column, network, i, tensors))
+        except ValueError as error:
+            name = f"{network.taps[column.tap].id} {column.criterion.name}"
+            raise ValueError(f"column {i} ({name}): {error}") from error
     groups = [column.group for column in columns]
     if not columns or groups[0] != 0 or any(step not in (0, 1) for step in np.diff(groups)):
         raise ValueError(f"columns are grouped as {groups}")
     trusted = facts["trusted"]
-    per_class = _array(tensors, "trusted.per_class", (classes,), np.int64)
+    per_class = checked_array(tensors, "trusted.per_class", (classes,), np.int64)
     probe = tensors.get("trusted.probe")
     if probe is not None:
-        probe = _array(tensors, "trusted.probe", (len(probe), len(columns)), np.float32)
+        probe = checked_array(tensors, "trusted.probe", (len(probe), len(columns)), np.float32)
     per_map_class = None
     if network.map_classes and any(told_apart(network.taps[column.tap]) for column in columns):
-        per_map_class = _array(tensors, "trusted.per_map_class", (network.map_classes,), np.int64)
+        per_map_class = checked_array(tensors, "trusted.per_map_class", (network.map_classes,), np.int64)
     profile = Profile(
         network,
         tuple(columns),
@@ -133,8 +168,12 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
         FrameSpool(_spooled(network, tensors), int(trusted["spooled"])),
         history=tuple(map(Change.from_dict, facts.get("history", ()))),
     )  # fmt: skip
+    check_trusted(profile)
     logic = make_logic(**facts["logic"])
-    return profile, logic, _calibration(facts["calibration"], tensors, classes, groups, logic)
+    calibration = _calibration(facts["calibration"], tensors, classes, groups, logic)
+    if calibration is not None:
+        check_calibration(calibration, profile.history)
+    return profile, logic, calibration
 
 
 def _spooled(network: NetworkFacts, tensors: dict[str, np.ndarray]) -> Any:
@@ -146,7 +185,7 @@ def _spooled(network: NetworkFacts, tensors: dict[str, np.ndarray]) -> Any:
 
 def _signature(column: Column, network: NetworkFacts, i: int, tensors: dict[str, np.ndarray]) -> Signature:
     tap, classes = network.taps[column.tap], network.classes_of(column.tap)
-    counts = _array(tensors, f"column.{i}.count", (classes,), np.int64)
+    counts = checked_array(tensors, f"column.{i}.count", (classes,), np.int64)
     names = column.criterion.layout(tap.size, classes)
     signature = column.criterion.restore(tap.size, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
     with np.errstate(all="ignore"):
@@ -161,27 +200,24 @@ def _calibration(
         return None
     scales = {name[6:]: array for name, array in tensors.items() if name.startswith("scale.")}
     example = logic.fit(np.zeros((2, len(groups)), np.float32), np.array(groups))
-    if not _scales_fit(scales, example):
+    if not scales_fit(scales, example):
         raise ValueError(f"the scales are not those of {logic!r}")
     warning = None
     if facts["warning_rate"] is not None:
-        warning = _array(tensors, "calibration.warning_thresholds", (classes,), np.float64)
-    thresholds = _array(tensors, "calibration.thresholds", (classes,), np.float64)
-    for array in (thresholds, *(() if warning is None else (warning,))):
-        if not (np.isfinite(array) & (array >= 0)).all():
-            raise ValueError("expected thresholds that are finite and not negative, got others")
+        warning = checked_array(tensors, "calibration.warning_thresholds", (classes,), np.float64)
+    thresholds = checked_array(tensors, "calibration.thresholds", (classes,), np.float64)
     scores, predictions = _scores(tensors, classes, int(facts["n"]))
     low, high = facts["interval"]
     return Calibration(
         float(facts["false_alarm_rate"]),
         thresholds,
-        _array(tensors, "calibration.own", (classes,), np.bool_),
+        checked_array(tensors, "calibration.own", (classes,), np.bool_),
         int(facts["n"]),
         int(facts["n_scales"]),
         float(facts["realised"]),
         (float(low), float(high)),
         None if facts["leak"] is None else float(facts["leak"]),
-        _array(tensors, "calibration.limits", (len(groups),), np.float32),
+        checked_array(tensors, "calibration.limits", (len(groups),), np.float32),
         scales,
         {str(reason): int(count) for reason, count in facts["excluded"].items()},
         facts["warning_rate"],
@@ -196,34 +232,8 @@ def _scores(tensors: dict[str, np.ndarray], classes: int, n: int) -> tuple[np.nd
     if "calibration.scores" not in tensors and "calibration.predictions" not in tensors:
         return None, None
     shape = tensors["calibration.scores"].shape[:1]
-    scores = _array(tensors, "calibration.scores", shape, np.float64)
-    predictions = _array(tensors, "calibration.predictions", shape, np.int64)
+    scores = checked_array(tensors, "calibration.scores", shape, np.float64)
+    predictions = checked_array(tensors, "calibration.predictions", shape, np.int64)
     if not 0 < len(scores) <= n or (scores < 0).any() or predictions.max() >= classes:
         raise ValueError(f"expected at most {n} scores that are not negative, of {classes} classes, got others")
     return scores, predictions
-
-
-def _scales_fit(scales: Scales, example: Scales) -> bool:
-    """Whether scales from a file have the form of an example and cannot make a score that is no number."""
-    forms = [{name: (a.shape[1:], a.dtype) for name, a in arrays.items()} for arrays in (scales, example)]
-    if forms[0] != forms[1]:
-        return False
-    for name, array in scales.items():
-        per_column = name not in ("value", "surprise")
-        rows = len(example[name]) if per_column else len(scales["value"])
-        if len(array) != rows or not len(array) or not np.isfinite(array).all():
-            return False
-    positive = [scales[name] for name in ("scale", "excess") if name in scales]
-    ordered = [scales[name] for name in ("value", "surprise") if name in scales]
-    return all((a > 0).all() for a in positive) and all((np.diff(a, axis=0) >= 0).all() for a in ordered)
-
-
-def _array(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    array = tensors[name]
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{name}: expected numbers, got NaN")
-    if array.dtype.kind == "i" and (array < 0).any():
-        raise ValueError(f"{name}: expected counts, got negative numbers")
-    return array

@@ -270,13 +270,21 @@ class Cascade:
         write_packed(path, facts, arrays | tensors)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], decoder: Decoder, second: Any = None) -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        decoder: Decoder,
+        second: Any = None,
+        *,
+        key: str | os.PathLike[str] | None = None,
+    ) -> Self:
         """The cascade from a file. second: the judge of one's own, or the other model's decoder of a second guard.
 
-        Raises MismatchError, ProfileError and FileNotFoundError as `HeadGuard.load`; ValueError where a judge of one's
-        own is needed and not given.
+        key, and what raises MismatchError, ProfileError, SignatureError: as for `HeadGuard.load`. Raises ValueError
+        where a judge of one's own is needed and not given.
         """
-        facts, tensors = read_packed(path)
+        contents = read_packed(path, key=key)
+        facts, tensors = contents.facts, contents.arrays
         if facts.get("class") != cls.__name__:
             raise ProfileError(f"{path}: expected a file of {cls.__name__}, got one of {facts.get('class')}")
         if facts.get("second") is None and not callable(second):

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError
 
-from ..calibration import check_rate
+from ..calibration import check_rate, conformal_threshold
 from ..errors import MismatchError, ProfileError
-from ..files import FORMAT, packed, read_facts, write_whole
-from ..files.container import DIGEST, KEY, content_digest, read_arrays
+from ..files import FORMAT, Contents, packed, read_contents, write_whole
 from .calibrating import HeadCalibration
 from .search import SearchReport
 from .statistic import Arrays, Head, check_model, describe_statistic, head_name, make_statistic
@@ -37,9 +35,12 @@ def write_guard(path: str | os.PathLike[str], guard: HeadGuard) -> None:
     write_packed(path, facts, tensors)
 
 
-def read_guard(path: str | os.PathLike[str], decoder: Decoder, cls: type[Guard]) -> Guard:
+def read_guard(
+    path: str | os.PathLike[str], decoder: Decoder, cls: type[Guard], key: str | os.PathLike[str] | None = None
+) -> Guard:
     """The guard of a file of `write_guard`; see `HeadGuard.load`."""
-    facts, tensors = read_packed(path)
+    contents = read_packed(path, key=key)
+    facts, tensors = contents.facts, contents.arrays
     if (made := facts.get("class")) not in (cls.__name__, "CriticalHead"):
         raise ProfileError(f"{path}: expected a file of {cls.__name__}, got one of {made}; load it with {made}.load")
     return unpack_guard(path, facts, tensors, decoder, cls)
@@ -96,9 +97,13 @@ def unpack_calibration(stored: Mapping[str, Any], tensors: Arrays, heads: int) -
     check_rate(rate)
     if threshold not in scores:
         raise ValueError("expected a threshold that is one of the calibration's scores, got another")
+    if threshold != conformal_threshold(scores, rate):
+        raise ValueError(f"expected the threshold that the scores give for a rate of {rate:g}, got {threshold:g}")
     flagged, judged = int(stored["flagged"]), int(stored["judged"])
     if not (0 <= flagged <= judged and len(scores) <= judged):
         raise ValueError(f"expected {len(scores)} scores or more to be judged, got {flagged} flagged of {judged}")
+    if flagged != int((scores > threshold).sum()) + judged - len(scores):
+        raise ValueError(f"expected the prompts above the threshold and those that set none, got {flagged} flagged")
     return HeadCalibration(
         rate, threshold, scores, _array(tensors, "calibration.lengths", scores.shape, np.int64),
         _array(tensors, "calibration.limits", (heads,), np.float32), flagged, judged,
@@ -132,19 +137,13 @@ def write_packed(path: str | os.PathLike[str], facts: dict[str, Any], tensors: A
     write_whole(Path(path), packed(facts, tensors))
 
 
-def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
-    """The facts and arrays of a file, once their digest is found right. Raises ProfileError, FileNotFoundError."""
-    facts = read_facts(path)
-    if (kind := facts.get("kind")) != KIND:
+def read_packed(path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> Contents:
+    """What a file of a guard holds, once its digest is found right; see `read_contents`."""
+    contents = read_contents(path, key=key)
+    if (kind := contents.facts.get("kind")) != KIND:
         got = "a profile of a network; load it with Monitor.load" if kind is None else f"a file of kind {kind!r}"
         raise ProfileError(f"{path}: expected a guard of attention heads, got {got}")
-    try:
-        metadata, tensors = read_arrays(path)
-    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:  # a dtype that numpy lacks
-        raise ProfileError(f"{path}: expected a guard of attention heads, got a damaged file: {error}") from error
-    if metadata.keys() != {KEY, DIGEST} or metadata[DIGEST] != content_digest(metadata[KEY], tensors):
-        raise ProfileError(f"{path}: expected what was written, got a file that was altered; its SHA-256 does not fit")
-    return facts, tensors
+    return contents
 
 
 def _refuse_another_model(path: str | os.PathLike[str], facts: Mapping[str, Any], decoder: Decoder) -> None:

@@ -312,15 +312,16 @@ class HeadGuard:
         write_guard(path, self)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], decoder: Decoder) -> Self:
+    def load(cls, path: str | os.PathLike[str], decoder: Decoder, *, key: str | os.PathLike[str] | None = None) -> Self:
         """The guard from a file, for the model it was made with.
 
-        Raises MismatchError naming what differs for another model, dtype or encoding; ProfileError for a damaged file
-        or one of another kind, FileNotFoundError for none.
+        key: the file of a public key, whose owner must have signed the file then; without one no signature is looked
+        at. Raises MismatchError naming what differs for another model, dtype or encoding; ProfileError for a damaged
+        file or one of another kind, SignatureError, FileNotFoundError for none.
         """
         from .files import read_guard
 
-        return read_guard(path, decoder, cls)
+        return read_guard(path, decoder, cls, key)
 
     def __repr__(self) -> str:
         state = "calibrated" if self.calibration else "searched" if self._scorer else "empty"

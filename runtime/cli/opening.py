@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ...monitor import Monitor, NotReadyError, read_facts
-from ...monitor.profile import NetworkFacts
+from ...monitor import Monitor, NotReadyError
+from ...monitor.files import read_network
 from ...networks import Preprocessing
 from ..inputs.networks import reopen_network
 
@@ -37,7 +37,7 @@ def learned_inputs(profile: Path) -> list[str]:
 
     Raises ProfileError, FileNotFoundError.
     """
-    return [one.name for one in NetworkFacts.from_dict(read_facts(profile)["network"]).frame]
+    return [one.name for one in read_network(profile).frame]
 
 
 def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Monitor:
@@ -45,7 +45,7 @@ def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Mo
 
     calibrated: whether it must have a threshold. Raises ProfileError, MismatchError, NotReadyError, FileNotFoundError.
     """
-    facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
+    facts = read_network(options.profile)
     network = reopen_network(options.network, options.profile, facts, options.weights)
     try:
         monitor = Monitor.load(options.profile, network)

@@ -23,10 +23,9 @@ from ...monitor import (
     NotReadyError,
     OutriderWarning,
     describe_logic,
-    read_facts,
 )
-from ...monitor.files import write_whole
-from ...monitor.profile import NetworkFacts, Profile
+from ...monitor.files import read_network, write_whole
+from ...monitor.profile import Profile
 from ...networks.onnx.files import check_external, fingerprint, read_model
 from ...networks.onnx.proto import Fragment, parse_model
 from ...networks.onnx.reading.graph import OnnxGraph
@@ -61,7 +60,7 @@ def export(
     """
     source, profile, target = onnx_file(model), Path(profile), Path(output)
     check_target(source, target)
-    learned = NetworkFacts.from_dict(read_facts(profile)["network"])
+    learned = read_network(profile)
     untouched = read_model(source)
     graph = OnnxGraph(untouched)
     check_external(graph.external_tensors, source.parent)

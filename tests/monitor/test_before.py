@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.monitor import Monitor
+from outrider.monitor import Monitor, OutriderWarning
 
 pytest.importorskip("onnxruntime")
 
@@ -14,7 +14,8 @@ from ..recorded import BEFORE, FRAMES, TAPS, Recorded
 
 @pytest.mark.parametrize("name", TAPS)
 def test_a_profile_of_before_gives_the_verdicts_of_before(name):
-    monitor = Monitor.load(BEFORE / f"{name}.outrider", Recorded(name))
+    with pytest.warns(OutriderWarning, match="written by an older Outrider"):
+        monitor = Monitor.load(BEFORE / f"{name}.outrider", Recorded(name))
     with np.load(BEFORE / f"{name}.npz") as expected:
         for size in (len(FRAMES), 7, 1):
             found = [monitor.check(FRAMES[i : i + size])[1] for i in range(0, len(FRAMES), size)]
@@ -29,7 +30,8 @@ def test_a_profile_of_before_gives_the_verdicts_of_before(name):
 
 
 def test_a_profile_of_before_finds_its_network_by_path():
-    monitor = Monitor.load(BEFORE / "defaults.outrider", BEFORE / "network.onnx")
+    with pytest.warns(OutriderWarning, match="written by an older Outrider"):
+        monitor = Monitor.load(BEFORE / "defaults.outrider", BEFORE / "network.onnx")
     with np.load(BEFORE / "defaults.npz") as expected:
         np.testing.assert_array_equal(monitor.check(FRAMES)[1].status, expected["status"])
     assert monitor.learned.trusted.accepted == 600

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from ....monitor import Monitor, read_facts
+from ....monitor import Monitor
+from ....monitor.files import read_network
 from ....monitor.profile import NetworkFacts
 from ....networks import DEFAULT_TAPS, Network, bind, random_frames
 from ...inputs.joint import JointSource, open_frames
@@ -59,7 +60,7 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
     fields, carried = pictures(options), states(options)
     facts = None
     if options.profile is not None:
-        facts = NetworkFacts.from_dict(read_facts(options.profile)["network"])
+        facts = read_network(options.profile)
         fields |= facts.preprocessing or {}
         carried = carried or facts.states
     if options.frames == "random":

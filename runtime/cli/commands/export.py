@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from ....monitor import read_facts
+from ....monitor.files import checked_contents
 from ...in_graph.exporting import export
 from ...in_graph.heads.exporting import export_heads
 from ..printing import answer
@@ -17,7 +17,7 @@ _RENAMED = "the output outrider_deviation was called outrider_layers before; rea
 
 
 def run(options: argparse.Namespace) -> int:
-    if read_facts(options.profile).get("kind") == "heads":
+    if checked_contents(options.profile).facts.get("kind") == "heads":
         return _export_heads(options)
     if options.decoder is not None:
         raise ValueError(f"{options.profile}: expected --decoder with a guard of attention heads, got a profile")

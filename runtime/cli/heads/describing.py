@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ....monitor import ProfileError, read_facts
+from ....monitor import ProfileError
+from ....monitor.files import checked_contents
 from ....monitor.heads.files import read_packed
 from ...printable import counted, printable
 from ..printing import bare_table, finite
@@ -23,12 +24,13 @@ def describe_heads(path: Path) -> dict[str, Any] | None:
     Needs no model. Raises ProfileError for a heads file that is damaged.
     """
     try:
-        kind = read_facts(path).get("kind")
+        kind = checked_contents(path).facts.get("kind")
     except ProfileError:
         return None
     if kind != "heads":
         return None
-    facts, arrays = read_packed(path)
+    contents = read_packed(path)
+    facts, arrays = contents.facts | {"sha256": contents.sha256, "digest": contents.digest}, contents.arrays
     for name, key in (("auroc", "search.auroc"), ("separation", "search.separation")):
         found = arrays.get(key)
         facts[name] = None if found is None else [finite(float(found[layer, head])) for layer, head in facts["chosen"]]

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....monitor import MismatchError, NotReadyError, ProfileError, read_facts
+from ....monitor import MismatchError, NotReadyError, ProfileError
+from ....monitor.files import checked_contents
 from ....monitor.heads import HeadGuard
 from ...inputs.prompts import of_kind, read_prompts
 from ...printable import counted, printable
@@ -50,7 +51,7 @@ def open_guard(options: argparse.Namespace, *, calibrated: bool = False) -> Head
 
 def head_facts(path: Path) -> dict[str, Any]:
     """What a heads file says of itself, in JSON types. Raises ProfileError for another file, FileNotFoundError."""
-    facts = read_facts(path)
+    facts = checked_contents(path).facts
     if facts.get("kind") != "heads":
         raise ProfileError(f"{path}: expected what `outrider head search` wrote, got the profile of a network")
     return facts

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....monitor import ExportError, NotReadyError
-from ....monitor.files import file_sha256
 from ....monitor.heads import Cascade
 from ....monitor.heads.files import damage_told, read_packed, unpack_calibration
 
@@ -101,7 +100,8 @@ _CASCADE = "expected one guard, got a cascade, whose second judge is no part of 
 
 
 def _of_file(path: Path) -> LinearReadOut:
-    facts, tensors = read_packed(path)
+    contents = read_packed(path)
+    facts, tensors = contents.facts, contents.arrays
     if facts.get("class") == "Cascade":
         raise ExportError(f"{path}: {_CASCADE}")
     with damage_told(path):
@@ -124,7 +124,11 @@ def _of_file(path: Path) -> LinearReadOut:
             rests.threshold,
             int(decoder["layers"]),
             int(decoder["heads"]),
-            {**_facts(known, rests.to_dict(), decoder["dtype"]), "profile": file_sha256(path)},
+            {
+                **_facts(known, rests.to_dict(), decoder["dtype"]),
+                "profile": contents.sha256,
+                "profile_digest": contents.digest,
+            },
         )
 
 

@@ -150,7 +150,8 @@ def test_a_spread_that_places_nothing_is_refused(first, tmp_path):
     cascade = Cascade(first, len)
     cascade.calibrate(safe(100, 100), 0.1)
     cascade.save(tmp_path / "own.outrider")
-    facts, tensors = read_packed(tmp_path / "own.outrider")
+    contents = read_packed(tmp_path / "own.outrider")
+    facts, tensors = contents.facts, contents.arrays
     write_packed(tmp_path / "own.outrider", facts | {"spread": 0.0}, tensors)
     with pytest.raises(ProfileError, match="a positive spread"):
         Cascade.load(tmp_path / "own.outrider", first.decoder, second=len)

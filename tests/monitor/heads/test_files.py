@@ -95,7 +95,7 @@ def test_the_two_kinds_of_file_say_which_they_are(path, tmp_path, decoder, monit
         HeadGuard.load(tmp_path / "network.outrider", decoder)
     assert Monitor.load(tmp_path / "network.outrider", monitor.network).calibration is not None
     facts = read_facts(path)
-    assert (facts["format"], facts["kind"], facts["class"]) == (1, "heads", "HeadGuard")
+    assert (facts["format"], facts["kind"], facts["class"]) == (2, "heads", "HeadGuard")
     with pytest.raises(ProfileError, match="expected a file of CriticalHead, got one of HeadGuard"):
         CriticalHead.load(path, decoder)
     with pytest.raises(FileNotFoundError):
@@ -121,7 +121,8 @@ def test_a_file_that_was_made_wrongly_is_refused(path, decoder, change, message)
     """The digest is right: whoever wrote it computed it."""
     from outrider.monitor.heads.files import read_packed, write_packed
 
-    facts, tensors = read_packed(path)
+    contents = read_packed(path)
+    facts, tensors = contents.facts, contents.arrays
     change(facts, tensors)
     write_packed(path, facts, tensors)
     with pytest.raises(ProfileError, match=message):
@@ -142,5 +143,5 @@ def test_numbers_that_numpy_lacks_are_a_damaged_file(path, decoder):
     array = {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}
     head = json.dumps({"__metadata__": facts, "x": array}).encode()
     path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(2))
-    with pytest.raises(ProfileError, match="expected a guard of attention heads, got a damaged file"):
+    with pytest.raises(ProfileError, match="expected a profile, got a file that is truncated or none"):
         HeadGuard.load(path, decoder)

@@ -89,7 +89,8 @@ def test_a_cascade_and_facts_of_another_form_are_refused(guard_file, guard, tmp_
     from outrider.monitor.heads.files import pack_guard, read_packed, write_packed
 
     path = tmp_path / "other.outrider"
-    facts, tensors = read_packed(guard_file)
+    contents = read_packed(guard_file)
+    facts, tensors = contents.facts, contents.arrays
     write_packed(path, {"format": 1, "kind": "heads", "class": "Cascade", "first": pack_guard(guard)[0]}, tensors)
     for form in (path, Cascade(guard, len)):
         with pytest.raises(ExportError, match="expected one guard, got a cascade"):

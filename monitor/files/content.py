@@ -1,0 +1,127 @@
+"""Whether what a file holds can be what was learned and calibrated, also where its digest is right.
+
+A wrong program may have written it. Each check raises ValueError; those of the signatures are their criteria's own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..calibration import Calibration, check_rate, clopper_pearson, thresholds_by_class
+from ..data.changes import Change, thresholds_of
+from ..judging.places import samples_of
+from ..logic import Scales
+from ..profile import Profile, told_apart
+
+_ROUNDING = 1e-9
+
+
+def checked_array(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """The array of that name. Raises ValueError for another shape or dtype, NaN and negative counts, KeyError."""
+    array = arrays[name]
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(f"{name}: expected numbers, got NaN")
+    if array.dtype.kind == "i" and (array < 0).any():
+        raise ValueError(f"{name}: expected counts, got negative numbers")
+    return array
+
+
+def check_trusted(profile: Profile) -> None:
+    """Raise ValueError unless the frames, those trusted of each class and the samples in each column add up."""
+    trusted, facts = profile.trusted, profile.facts
+    accepted, others = trusted.accepted, trusted.frames - trusted.non_finite
+    if not (math.isfinite(trusted.confidence) and min(trusted.non_finite, others, profile.spool.seen) >= 0):
+        raise ValueError("expected counts of frames from 0 on and a confidence that is finite, got others")
+    every = not trusted.labelled and trusted.per_map_class is None
+    if accepted > others or (every and accepted < others) or (profile.complete and not accepted):
+        least = f"{others}" if every else f"1 to {others}"
+        raise ValueError(f"trusted.per_class: expected {least} trusted frames of {trusted.frames}, got {accepted}")
+    of_map = trusted.per_map_class
+    if of_map is not None and (of_map > accepted).any():
+        raise ValueError(f"trusted.per_map_class: expected at most {accepted} frames with a class, got {of_map.max()}")
+    varying = of_map is not None
+    for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
+        tap = facts.taps[column.tap]
+        samples = samples_of(tap)
+        varying |= samples is None
+        if of_map is not None and told_apart(tap):
+            wrong = (signature.counts > 0) & (of_map == 0)
+        elif samples is None:
+            wrong = (signature.counts > 0) & (trusted.per_class == 0)
+        else:
+            wrong = signature.counts != trusted.per_class * samples
+        if wrong.any():
+            c = int(np.flatnonzero(wrong)[0])
+            frames = trusted.per_class[c] if of_map is None or not told_apart(tap) else of_map[c]
+            raise ValueError(
+                f"column {i} ({profile.names[i]}): class {c}: expected the samples of {frames} trusted frames,"
+                f" got {signature.counts[c]}"
+            )
+    if trusted.probe is not None and not ((trusted.probe >= 0) & (np.isfinite(trusted.probe) | varying)).all():
+        raise ValueError("trusted.probe: expected deviations that are finite and not negative, got others")
+
+
+def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> None:
+    """Raise ValueError unless thresholds, rates and counts fit each other, the scores they rest on and the history."""
+    rate, warning_rate = calibration.false_alarm_rate, calibration.warning_rate
+    check_rate(rate)
+    if warning_rate is not None and not rate < warning_rate < 1:
+        raise ValueError(f"expected a warning rate above {rate:g} and below 1, got {warning_rate!r}")
+    for name in ("thresholds", "warning_thresholds", "limits"):
+        array = getattr(calibration, name)
+        if array is not None and not (np.isfinite(array) & (array >= 0)).all():
+            c = int(np.flatnonzero(~(np.isfinite(array) & (array >= 0)))[0])
+            raise ValueError(f"calibration.{name}: expected finite numbers from 0 on, got {array[c]} at {c}")
+    pooled = calibration.thresholds[~calibration.own]
+    if len(pooled) and (pooled != pooled[0]).any():
+        raise ValueError("expected one threshold for all classes without their own, got several")
+    if calibration.n < 1 or min(calibration.n_scales, 0, *calibration.excluded.values()) < 0:
+        raise ValueError("expected counts of held-out frames, got negative numbers or none")
+    if calibration.leak is not None and not 0 <= calibration.leak <= 1:
+        raise ValueError(f"expected an AUROC from 0 to 1 as leak, got {calibration.leak}")
+    _check_realised(calibration)
+    if history and history[-1].after != thresholds_of(calibration.thresholds):
+        raise ValueError(f"expected the thresholds of the last change in the history, {history[-1].after}, got others")
+    set_by_rate = history and history[-1].what == "calibrated" and history[-1].rate == rate
+    if set_by_rate and calibration.scores is not None and calibration.predictions is not None:
+        seen = calibration.scores, calibration.predictions, len(calibration.thresholds)
+        wanted, own = thresholds_by_class(*seen, rate, bool(calibration.own.any()))
+        if not (np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)):
+            raise ValueError("expected the thresholds that the calibration's own scores give, got others")
+
+
+def _check_realised(calibration: Calibration) -> None:
+    """The rate seen is a count of frames, with its interval, and that of the scores where the file holds them."""
+    n, realised = calibration.n, calibration.realised
+    if not 0 <= realised <= 1:
+        raise ValueError(f"expected a rate from 0 to 1 as realised, got {realised}")
+    alarms = round(realised * n)
+    if abs(alarms - realised * n) > _ROUNDING * n:
+        raise ValueError(f"expected a number of {n} frames as realised, got {realised}")
+    if calibration.scores is not None and calibration.predictions is not None:
+        above = calibration.scores > calibration.thresholds[calibration.predictions]
+        counted = int(above.sum()) + n - len(calibration.scores)
+        if counted != alarms:
+            raise ValueError(f"expected {counted} of {n} held-out frames above their thresholds, got {alarms}")
+    if not np.allclose(calibration.interval, clopper_pearson(alarms, n), rtol=0, atol=1e-6):
+        raise ValueError(f"expected the interval of {alarms} alarms in {n} frames, got {calibration.interval}")
+
+
+def scales_fit(scales: Scales, example: Scales) -> bool:
+    """Whether scales from a file have the form of an example and cannot make a score that is no number."""
+    forms = [{name: (a.shape[1:], a.dtype) for name, a in arrays.items()} for arrays in (scales, example)]
+    if forms[0] != forms[1]:
+        return False
+    for name, array in scales.items():
+        per_column = name not in ("value", "surprise")
+        rows = len(example[name]) if per_column else len(scales["value"])
+        if len(array) != rows or not len(array) or not np.isfinite(array).all():
+            return False
+    positive = [scales[name] for name in ("scale", "excess") if name in scales]
+    ordered = [scales[name] for name in ("value", "surprise") if name in scales]
+    return all((a > 0).all() for a in positive) and all((np.diff(a, axis=0) >= 0).all() for a in ordered)

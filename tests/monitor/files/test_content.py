@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from outrider.coverage import CoverageBitmap, SingleRange
+from outrider.monitor import Monitor, ProfileError
+from outrider.monitor.data.changes import Change
+from outrider.monitor.files import write_profile
+
+from ..conftest import NumpyNetwork, batches, frames
+
+
+@pytest.fixture
+def load(tmp_path, monitor, network):
+    """Save the monitor with a calibration, and a digest that fits, and load it again."""
+
+    def run(calibration):
+        write_profile(tmp_path / "m.outrider", monitor.learned, monitor.logic, calibration)
+        return Monitor.load(tmp_path / "m.outrider", network)
+
+    return run
+
+
+def test_what_was_learned_is_read(load, monitor):
+    assert load(monitor.calibration).describe() == monitor.describe()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"thresholds": np.full(3, np.inf)}, "calibration.thresholds: expected finite numbers from 0 on, got inf at 0"),
+        ({"thresholds": np.full(3, -1.0)}, "calibration.thresholds: expected finite numbers from 0 on, got -1.0 at 0"),
+        ({"thresholds": np.array([1.0, 2.0, 1.0])}, "expected one threshold for all classes without their own"),
+        (
+            {"limits": np.array([0, np.inf, 0], np.float32)},
+            "calibration.limits: expected finite numbers from 0 on, got",
+        ),
+        ({"false_alarm_rate": 1.5}, "expected a false-alarm rate between 0 and 1"),
+        ({"warning_rate": 0.001, "warning_thresholds": np.ones(3)}, "expected a warning rate above 0.05 and below 1"),
+        ({"n": 0}, r"expected counts of held-out frames, got negative numbers or none|at most 0 scores"),
+        ({"n_scales": -5}, "expected counts of held-out frames, got negative numbers or none"),
+        ({"excluded": {"NaN or Inf": -1}}, "expected counts of held-out frames, got negative numbers or none"),
+        ({"leak": 1.5}, "expected an AUROC from 0 to 1 as leak, got 1.5"),
+        ({"realised": 1.5}, "expected a rate from 0 to 1 as realised, got 1.5"),
+        ({"realised": 0.0123456}, "frames as realised, got 0.0123456"),
+        ({"realised": 0.5}, "held-out frames above their thresholds, got"),
+        ({"interval": (0.0, 1e-6)}, "expected the interval of"),
+        ({"scores": None, "predictions": None, "realised": 0.5}, "expected the interval of"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_itself_is_refused(load, monitor, change, message):
+    with pytest.raises(ProfileError, match=message):
+        load(replace(monitor.calibration, **change))
+
+
+def test_a_threshold_must_fit_the_scores_it_rests_on(load, monitor):
+    """The one that a flipped bit made of 5.3: 21.2, four times as high."""
+    with pytest.raises(ProfileError, match=r"frames above their thresholds, got|last change in the history"):
+        load(replace(monitor.calibration, thresholds=monitor.calibration.thresholds * 4))
+
+
+def test_a_threshold_between_the_same_scores_must_be_one_of_them(load, monitor):
+    """No frame lies between it and the right one, so that all counts are right."""
+    calibration = monitor.calibration
+    scores = np.sort(calibration.scores)
+    right = calibration.thresholds[0]
+    above = scores[scores > right][0]
+    moved = replace(calibration, thresholds=np.full(3, (right + above) / 2))
+    change = Change.made("calibrated", None, moved.thresholds, rate=calibration.false_alarm_rate)
+    monitor.learned.history = (change,)
+    with pytest.raises(
+        ProfileError, match="expected the thresholds that the calibration's own scores give, got others"
+    ):
+        load(moved)
+
+
+def test_the_thresholds_must_be_those_of_the_last_change(load, monitor):
+    monitor.learned.history = (Change.made("threshold set", None, np.full(3, 99.0)),)
+    with pytest.raises(
+        ProfileError, match=r"expected the thresholds of the last change in the history, 99.0, got othe"
+    ):
+        load(monitor.calibration)
+
+
+def spoil(name, value):
+    def change(profile):
+        setattr(profile.trusted, name, value(getattr(profile.trusted, name)))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoil("frames", lambda n: n - 1), r"trusted.per_class: expected \d+ trusted frames of \d+, got \d+"),
+        (spoil("frames", lambda n: n + 1), r"trusted.per_class: expected \d+ trusted frames of \d+, got \d+"),
+        (spoil("non_finite", lambda _: -1), "expected counts of frames from 0 on"),
+        (spoil("non_finite", lambda _: 10**6), "expected counts of frames from 0 on"),
+        (spoil("confidence", lambda _: float("1e999")), "expected counts of frames from 0 on and a confidence"),
+        (
+            spoil("per_class", lambda a: a[[1, 2, 0]]),
+            r"column 0 \(hidden:unit single_range\): class 0: expected the sam",
+        ),
+        (spoil("probe", lambda a: np.full_like(a, np.inf)), "trusted.probe: expected deviations that are finite and"),
+        (spoil("probe", lambda a: a - 1e6), "trusted.probe: expected deviations that are finite and not negative"),
+    ],
+)
+def test_counts_that_do_not_add_up_are_refused(tmp_path, network, change, message):
+    monitor = Monitor(network, SingleRange())
+    monitor.profile(batches(frames(300)))
+    change(monitor.learned)
+    if not np.isfinite(monitor.learned.trusted.confidence):
+        with pytest.raises(ValueError, match="JSON"):
+            monitor.save(tmp_path / "m.outrider")
+        return
+    monitor.save(tmp_path / "m.outrider")
+    with pytest.raises(ProfileError, match=message):
+        Monitor.load(tmp_path / "m.outrider", network)
+
+
+def test_the_column_and_the_class_are_named(tmp_path):
+    network = NumpyNetwork()
+    monitor = Monitor(network, {"hidden": [SingleRange(), CoverageBitmap()]})
+    monitor.profile(batches(frames(300)))
+    monitor.learned.signatures[1].arrays["bits"][2] = 255
+    monitor.save(tmp_path / "m.outrider")
+    words = r"column 1 \(hidden:unit bitmap\): class 2, neuron \d+: expected sections within the range that was seen"
+    with pytest.raises(ProfileError, match=words):
+        Monitor.load(tmp_path / "m.outrider", network)
