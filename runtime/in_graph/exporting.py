@@ -33,7 +33,7 @@ from ...networks.recurrent.network import Recurrent
 from ..inputs.networks import onnx_file, refuse_another_model, reopen_network
 from . import builder
 from .agreement import refuse_difference, trial_frames
-from .guarded_model import FORMAT, KEY, OUTPUTS, THRESHOLD, carries_monitor
+from .guarded_model import BLANK, DIGEST, FORMAT, KEY, OUTPUTS, THRESHOLD, carries_monitor, sealed
 
 if TYPE_CHECKING:
     from ...networks import OnnxNetwork
@@ -89,7 +89,8 @@ def export(
         fragment = graph.fragment()
         builder.add_monitor(fragment, monitor.learned, monitor.logic, monitor.calibration, known)
         fragment.metadata(KEY, json.dumps(facts, sort_keys=True, allow_nan=False))
-        guarded = _joined(source, data, fragment, monitor.learned)
+        fragment.metadata(DIGEST, BLANK)
+        guarded = sealed(_joined(source, data, fragment, monitor.learned), graph.external_tensors, source.parent)
         frames = trial_frames(known, network.inputs)
         expected = [monitor.check(batch)[1] for batch in frames]
     refuse_difference(source, untouched, guarded, frames, expected)
@@ -178,9 +179,9 @@ def _bare(monitor: Monitor) -> tuple[Monitor, OnnxNetwork]:
     """The monitor on the network as the graph has it, where states are inputs like all others, and this network."""
     network = monitor.network
     if isinstance(network, Recurrent):
-        sha256 = monitor.profile_sha256
+        file = monitor.profile_sha256, monitor.profile_digest
         monitor = Monitor.of(network.network, monitor.learned, monitor.logic, monitor.calibration)
-        monitor.profile_sha256 = sha256
+        monitor.profile_sha256, monitor.profile_digest = file
     return monitor, cast("OnnxNetwork", monitor.network)
 
 
@@ -205,6 +206,7 @@ def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
         "format": FORMAT,
         "fingerprint": network.fingerprint,
         "profile": monitor.profile_sha256,
+        "profile_digest": monitor.profile_digest,
         "classes": network.classes,
         "input_shape": list(network.input_shape),
         "preprocessing": network.preprocessing,

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from outrider.coverage import Softmax
-from outrider.monitor import MismatchError, Monitor, Sum, transfer
+from outrider.monitor import MismatchError, Monitor, OutriderWarning, Sum, transfer
 from outrider.networks import Observation
 from outrider.networks.scores import class_scores
 from outrider.runtime import Guard
@@ -131,8 +131,10 @@ def test_a_file_that_does_not_say_the_kind_is_read_by_that_of_the_network(tmp_pa
         facts, tensors = json.loads(file.metadata()["outrider"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     del facts["columns"][0]["criterion"]["scores"]
     facts["network"].pop("scores", None)
+    facts["format"] = 1
     save_file(tensors, path, {"outrider": json.dumps(facts)})
-    again, new = Monitor.load(path, WithSoftmax()), frames(50, seed=3)
+    with pytest.warns(OutriderWarning, match="written by an older Outrider"):
+        again, new = Monitor.load(path, WithSoftmax()), frames(50, seed=3)
     np.testing.assert_array_equal(again.check(new)[1].score, monitor.check(new)[1].score)
     again.save(path)
     assert column_in(path)["scores"] == "probabilities"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from outrider.monitor import (
@@ -14,4 +16,7 @@ def path(tmp_path, monitor):
 
 
 def test_a_profile_is_described_without_its_network(path, monitor):
-    assert describe_profile(path) == monitor.describe()
+    facts = describe_profile(path)
+    assert facts.items() >= monitor.describe().items()
+    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.read_bytes().count(facts["digest"].encode()) == 1

@@ -14,10 +14,11 @@ from .conftest import batches, frames
 def test_every_error_is_one_of_ours_and_the_builtin_that_a_caller_expects():
     tree = {name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, OutriderError)}
     assert set(tree) == {
-        "OutriderError", "NotReadyError", "ProfileError", "MismatchError", "CalibrationError", "ExportError"
+        "OutriderError", "NotReadyError", "ProfileError", "MismatchError", "CalibrationError", "ExportError",
+        "SignatureError",
     }  # fmt: skip
     assert issubclass(tree["NotReadyError"], RuntimeError)
-    for name in ("ProfileError", "MismatchError", "CalibrationError", "ExportError"):
+    for name in ("ProfileError", "MismatchError", "CalibrationError", "ExportError", "SignatureError"):
         assert issubclass(tree[name], ValueError)
     assert issubclass(tree["MismatchError"], tree["ProfileError"])
 

@@ -13,6 +13,7 @@ from outrider.monitor import (
     MismatchError,
     Monitor,
     NotReadyError,
+    OutriderWarning,
     ProfileError,
     Votes,
 )
@@ -187,7 +188,8 @@ def test_a_module_in_place_of_the_model_is_another_network():
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     before = Path(__file__).parents[1] / "data" / "before"
-    with pytest.raises(MismatchError, match=r"got another: .*of engine onnx; `transfer` moves it"):
+    moves = pytest.raises(MismatchError, match=r"got another: .*of engine onnx; `transfer` moves it")
+    with moves, pytest.warns(OutriderWarning, match="older"):
         Monitor.load(before / "defaults.outrider", torch.nn.Sequential(torch.nn.ReLU()).eval())
 
 

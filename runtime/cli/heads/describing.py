@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ....monitor import ProfileError
 from ....monitor.files import checked_contents
 from ....monitor.heads.files import read_packed
 from ...printable import counted, printable
@@ -19,15 +18,11 @@ _SHOWN = 40
 
 
 def describe_heads(path: Path) -> dict[str, Any] | None:
-    """The facts of a heads file in JSON types, AUROC and d′ of its heads among them; None for another file.
+    """The facts of a heads file in JSON types, AUROC and d′ of its heads among them; None for a profile.
 
-    Needs no model. Raises ProfileError for a heads file that is damaged.
+    Needs no model. Raises ProfileError for a file that is damaged or of another kind.
     """
-    try:
-        kind = checked_contents(path).facts.get("kind")
-    except ProfileError:
-        return None
-    if kind != "heads":
+    if checked_contents(path).facts.get("kind") != "heads":
         return None
     contents = read_packed(path)
     facts, arrays = contents.facts | {"sha256": contents.sha256, "digest": contents.digest}, contents.arrays

@@ -18,7 +18,7 @@ from ....networks.onnx.reading.graph import OnnxGraph
 from ....networks.onnx.session import Runtime
 from ...inputs.networks import onnx_file
 from ..exporting import LARGEST_FILE, check_target, copy_weights, modern, refuse_unfit
-from ..guarded_model import FORMAT, KEY
+from ..guarded_model import BLANK, DIGEST, FORMAT, KEY, sealed
 from . import nodes
 from .probe import Feeds, find_heads, last_tokens, mask_of, probe_feeds
 from .read_out import LinearReadOut, read_out_of
@@ -78,7 +78,8 @@ def export_heads(
     nodes.add_read_out(fragment, guard, tensors, mask)
     facts = _facts(guard, fingerprint(untouched, graph.external_tensors, source.parent), tensors, compared)
     fragment.metadata(KEY, json.dumps(facts, sort_keys=True, allow_nan=False))
-    guarded = modern(untouched, graph.opset) + fragment.to_bytes()
+    fragment.metadata(DIGEST, BLANK)
+    guarded = sealed(modern(untouched, graph.opset) + fragment.to_bytes(), graph.external_tensors, source.parent)
     if len(guarded) > LARGEST_FILE:
         raise ExportError(
             f"{source}: expected a model of at most 2 GiB with its guard, got {len(guarded):,} bytes; keep the weights"

@@ -13,10 +13,10 @@ import numpy as np
 from ....monitor import ExportError
 from ....monitor.calibration import clopper_pearson, conformal_threshold
 from ....monitor.files import write_whole
-from ....networks.onnx.files import read_model
+from ....networks.onnx.files import external_tensors, read_model
 from ....networks.onnx.proto import parse_model
 from ....networks.onnx.session import Runtime
-from ..guarded_model import KEY, THRESHOLD, guard_facts
+from ..guarded_model import BLANK, DIGEST, FORMAT, KEY, THRESHOLD, checked_facts, sealed
 from .probe import probe_feeds
 from .read_out import LARGEST
 
@@ -86,13 +86,17 @@ def set_threshold(model: str | os.PathLike[str], threshold: float, **facts: Any)
     if not abs(float(threshold)) <= LARGEST:
         raise ExportError(f"expected a threshold that is a finite float32, got {threshold}")
     known = {name: value for name, value in _facts(path).items() if name not in _RESTING}
-    known |= {"thresholds": [float(np.float32(threshold))], **facts}
+    known |= {"format": FORMAT, "thresholds": [float(np.float32(threshold))], **facts}
     message = parse_model(read_model(path))
     held = next(tensor for tensor in message.graph.initializer if tensor.name == THRESHOLD)
     held.raw_data = np.array([threshold], "<f4").tobytes()
     entry = next(entry for entry in message.metadata_props if entry.key == KEY)
     entry.value = json.dumps(known, sort_keys=True, allow_nan=False)
-    write_whole(path, message.SerializeToString(), ExportError)
+    if not any(entry.key == DIGEST for entry in message.metadata_props):
+        message.metadata_props.add(key=DIGEST)
+    next(entry for entry in message.metadata_props if entry.key == DIGEST).value = BLANK
+    data = sealed(message.SerializeToString(), external_tensors(message), path.parent)
+    write_whole(path, data, ExportError)
     return known
 
 
@@ -101,7 +105,7 @@ _RESTING = ("false_alarm_rate", "n", "realised", "interval", "calibrated")
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    facts = guard_facts(path)
+    facts = checked_facts(path)
     if facts is None or facts.get("kind") != "heads":
         raise ExportError(f"{path}: expected a model with the guard of attention heads, got one without; export it")
     return facts

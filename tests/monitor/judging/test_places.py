@@ -205,7 +205,7 @@ def test_a_loaded_profile_gives_the_same_maps_and_verdicts(tmp_path):
     assert list(map(str, again.check(new)[1])) == list(map(str, monitor.check(new)[1]))
     for name, values in monitor.deviation_maps(new).items():
         np.testing.assert_array_equal(again.deviation_maps(new)[name], values)
-    assert describe_profile(tmp_path / "m.outrider") == monitor.describe()
+    assert describe_profile(tmp_path / "m.outrider").items() >= monitor.describe().items()
     with pytest.raises(MismatchError, match="classes of the map: expected 3, got None"):
         Monitor.load(tmp_path / "m.outrider", NumpySegmenter(map_classes=None))
 

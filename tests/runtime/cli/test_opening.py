@@ -37,7 +37,9 @@ def test_states_are_a_mapping_where_there_are_any():
 def test_a_truncated_profile(outrider, calibrated, tmp_path):
     (tmp_path / "short.outrider").write_bytes(calibrated.read_bytes()[:-100])
     for command in (("inspect", "short.outrider"), ("check", "short.outrider", "digits:test")):
-        assert "short.outrider: expected a profile, got a file that is truncated" in error_of(outrider(*command))
+        assert "short.outrider: expected what was written, got a file that was altered or cut short" in error_of(
+            outrider(*command)
+        )
 
 
 def test_the_profile_of_another_network(outrider, model, calibrated, tmp_path):

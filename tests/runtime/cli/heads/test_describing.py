@@ -26,10 +26,11 @@ def test_inspect_says_what_a_heads_file_holds(outrider, home):
     assert "none yet: `outrider head calibrate` sets it" in outrider("inspect", home.searched).out
 
 
-def test_other_files_are_left_to_others(calibrated, tmp_path):
+def test_profiles_are_left_to_others(calibrated, tmp_path):
     assert describe_heads(calibrated) is None
     (tmp_path / "x").write_bytes(b"x" * 100)
-    assert describe_heads(tmp_path / "x") is None
+    with pytest.raises(ProfileError, match="truncated or none"):
+        describe_heads(tmp_path / "x")
 
 
 def test_a_damaged_heads_file_is_an_error(home, tmp_path):

@@ -10,6 +10,7 @@ from outrider.monitor import read_facts
 from outrider.monitor.calibration import conformal_threshold
 from outrider.networks.transformers import open_decoder
 from outrider.runtime import guard_facts, guarded_scores, set_threshold
+from outrider.runtime.in_graph.guarded_model import sealed
 from outrider.runtime.in_graph.heads.exporting import export_heads
 from outrider.runtime.in_graph.heads.read_out import read_out_of
 
@@ -90,5 +91,5 @@ def test_a_guarded_decoder_that_does_not_belong_is_refused(head, home, guarded, 
     assert "got one without; export it" in error_of(head("recalibrate", *arguments[:3], bare, *arguments[4:]))
     model = guarded.read_bytes()
     print_of = read_facts(home.calibrated)["decoder"]["fingerprint"].encode()
-    guarded.write_bytes(model.replace(print_of, b"0" * 64))
+    guarded.write_bytes(sealed(model.replace(print_of, b"0" * 64), (), guarded.parent))
     assert "one made for the weights 000000000000" in error_of(head("recalibrate", *arguments))

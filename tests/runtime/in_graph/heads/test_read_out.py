@@ -48,7 +48,10 @@ def test_a_guard_and_its_file_give_the_same(guard, guard_file, prompts):
         np.testing.assert_allclose(read_out.scores(heads), expected, rtol=1e-4, atol=1e-5)
         assert (read_out.layers, read_out.heads, read_out.head_dim) == (2, 4, 16)
         assert (read_out.chosen, read_out.threshold) == (guard.chosen, guard.threshold)
-    assert of_file.facts == {**of_guard.facts, "profile": hashlib.sha256(guard_file.read_bytes()).hexdigest()}
+    sha256 = hashlib.sha256(guard_file.read_bytes()).hexdigest()
+    digest = of_file.facts["profile_digest"]
+    assert guard_file.read_bytes().count(digest.encode()) == 1
+    assert of_file.facts == {**of_guard.facts, "profile": sha256, "profile_digest": digest}
     assert of_file.facts["decoder"]["fingerprint"] == decoder.fingerprint
     assert (of_file.facts["n"], of_file.facts["calibrated"]) == (24, "transformers, float32")
 
@@ -91,7 +94,7 @@ def test_a_cascade_and_facts_of_another_form_are_refused(guard_file, guard, tmp_
     path = tmp_path / "other.outrider"
     contents = read_packed(guard_file)
     facts, tensors = contents.facts, contents.arrays
-    write_packed(path, {"format": 1, "kind": "heads", "class": "Cascade", "first": pack_guard(guard)[0]}, tensors)
+    write_packed(path, {"format": 2, "kind": "heads", "class": "Cascade", "first": pack_guard(guard)[0]}, tensors)
     for form in (path, Cascade(guard, len)):
         with pytest.raises(ExportError, match="expected one guard, got a cascade"):
             read_out_of(form)
