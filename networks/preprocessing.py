@@ -145,7 +145,7 @@ class Preprocessing:
         kind = picture.dtype
         white = self.white or _WHITE[kind]
         if white is None:
-            raise ValueError(f"expected to know which number is white in a picture of {kind}; white= (--white) says it")
+            raise ValueError(f"expected to know which number is white in a picture of {kind}; white= says it")
         if white > (_WHITE[kind] or math.inf):
             raise ValueError(f"expected pictures whose white is {white:g}, got one of {kind}, which ends below that")
         if kind == _UINT8 and white == 255:

@@ -48,14 +48,14 @@ class PictureFacts:
             text = (
                 f"{width} x {height} pixels, width : height {width / height:.2f}, where the profile was learned from"
                 f" {shapes}; stretching changes the shape of all that it shows: cut the pictures to the shape learned,"
-                " or profile anew with --fit letterbox or crop"
+                " or profile anew with fit letterbox or crop"
             )
             yield "aspect", text
         if picture.dtype.name not in self.depths:
             learned = " and ".join(sorted(self.depths))
             text = (
                 f"numbers of {picture.dtype}, where the profile was learned from {learned}; see that white is as"
-                " bright in both (--white), or profile such pictures too"
+                " bright in both, or profile such pictures too"
             )
             yield "depth", text
         if channels not in self.channels:

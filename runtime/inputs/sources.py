@@ -68,7 +68,10 @@ class Source:
                 " give preprocessing= to say how pictures are read"
             )
         value = self.picture(index)
-        return preprocessing(value, dtype.name)
+        try:
+            return preprocessing(value, dtype.name)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.names[index]}: {error}") from None
 
     def picture(self, index: int) -> np.ndarray:
         """One picture: (channels, height, width), in the numbers that are stored."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from outrider.networks import Preprocessing
 from outrider.networks.inputs import Input
 from outrider.runtime.inputs.joint import JointSource
 from outrider.runtime.inputs.sources import Source, spans, starts_in
@@ -75,6 +76,15 @@ def test_frames_of_several_inputs_fail_together():
     assert batch["a"][:, 0].tolist() == batch["b"][:, 0].tolist() == [0, 2, 3]
     assert joint.problems == {"s1": "torn"}
     assert joint.first() == 0
+
+
+def test_a_picture_that_the_preprocessing_refuses_is_named():
+    pictures = [np.full((1, 2, 2), largest, np.uint16) for largest in (4095, 4096)]
+    source = Source(pictures.__getitem__, ["a.png", "b.png"])
+    told = Preprocessing(scale=1, white=4095)
+    assert source.sample(0, told).max() == 255
+    with pytest.raises(ValueError, match=r"b\.png: expected a picture of numbers from 0 to 4095"):
+        source.sample(1, told)
 
 
 def test_no_batch_goes_beyond_a_drive():
