@@ -30,13 +30,22 @@ def test_a_processor_that_resizes_and_normalises_is_our_preprocessing():
     np.testing.assert_allclose(found(whole), expected, atol=1e-5)
 
 
-def test_a_processor_that_cuts_out_the_middle_sees_the_same_of_a_square_picture_and_is_warned_of():
-    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
-    with pytest.warns(NetworkWarning, match="cuts out the middle of a picture"):
-        found = preprocessing_of(processor)
-    square = picture(16, 16)
-    expected = np.asarray(processor(square, return_tensors="np")["pixel_values"][0])
-    np.testing.assert_allclose(found(square), expected, atol=1e-5)
+@pytest.mark.parametrize("size", [(16, 16), (40, 60), (61, 40)])
+def test_a_processor_that_cuts_out_the_middle_is_followed(size):
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 20}, crop_size={"height": 16, "width": 16})
+    found = preprocessing_of(processor)
+    assert (found.fit, found.shorter, found.size, found.interpolation) == ("crop", 20, (16, 16), "bicubic")
+    whole = picture(*size)
+    expected = np.asarray(processor(whole, return_tensors="np")["pixel_values"][0])
+    np.testing.assert_allclose(found(whole), expected, atol=2.1 / 255 / min(found.std))
+
+
+def test_a_cut_of_another_kind_is_warned_of():
+    for size in ({"shortest_edge": 12}, {"height": 30, "width": 20}):
+        processor = transformers.CLIPImageProcessor(size=size, crop_size={"height": 16, "width": 16})
+        with pytest.warns(NetworkWarning, match="cuts out the middle of a picture in a way of its own"):
+            found = preprocessing_of(processor)
+        assert (found.fit, found.size) == ("stretch", (16, 16))
 
 
 def test_what_a_processor_does_not_do_is_left_out():
@@ -48,8 +57,7 @@ def test_a_processor_that_turns_the_channels_round_is_followed():
     processor = transformers.MobileViTImageProcessor(
         size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}, do_center_crop=True
     )
-    with pytest.warns(NetworkWarning, match="cuts out the middle"):
-        found = preprocessing_of(processor)
+    found = preprocessing_of(processor)
     whole = picture(16, 16)
     expected = np.asarray(processor(whole, return_tensors="np")["pixel_values"][0])
     np.testing.assert_allclose(found(whole), expected, atol=1e-5)
