@@ -12,11 +12,17 @@ import yaml
 
 from . import argument_types as types
 
+OF_CAMERAS = "profile", "cameras"
+"""What a cameras file has beside flags."""
 
-def config_arguments(path: Path, options: Sequence[argparse.Action], argv: Sequence[str]) -> list[str]:
+
+def config_arguments(
+    path: Path, options: Sequence[argparse.Action], argv: Sequence[str], beside: Sequence[str] = ()
+) -> list[str]:
     """The file's settings as command-line arguments, without those that `argv` gives itself.
 
-    Every value is read as text, for the parser's own types to judge. Raises ValueError for a key that is no option
+    beside: keys that are no flags and left alone. Every value is read as text, for the parser's own types to judge.
+    Raises ValueError for a key that is no option
     (naming near ones), for a value of the wrong form and for a file that is not a mapping in YAML.
     """
     known = {name[2:]: option for option in options for name in option.option_strings if name.startswith("--")}
@@ -24,7 +30,9 @@ def config_arguments(path: Path, options: Sequence[argparse.Action], argv: Seque
         known.pop(name, None)
     given = {argument.split("=")[0] for argument in argv}
     arguments: list[str] = []
-    for key, value in _read(path).items():
+    for key, value in read_settings(path).items():
+        if key in beside:
+            continue
         name = key.replace("_", "-")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=2)
@@ -35,9 +43,22 @@ def config_arguments(path: Path, options: Sequence[argparse.Action], argv: Seque
     return arguments
 
 
-def _read(path: Path) -> dict[str, Any]:
+class _Loader(yaml.BaseLoader):
+    """Knows text, lists and mappings only, and refuses a key that is there twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} for the second time", node.start_mark)
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A file's mapping, all values text. Raises ValueError for what is no mapping in YAML or has a key twice."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 (it knows text, lists and mappings only)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (see `_Loader`)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
     if content is None or content == "":

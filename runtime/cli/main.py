@@ -15,7 +15,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import NoReturn
 
-from .config import config_arguments
+from .config import OF_CAMERAS, config_arguments
 from .options import COMMANDS, leaves
 from .wording import in_flags
 
@@ -72,7 +72,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     said: tuple[str, ...] = next((words for words in actions if words == tuple(argv[: len(words)])), ())
     if config and said:
         argv = [*said, *config_arguments(config, actions[said], argv), *argv[len(said) :]]
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    settings_in = getattr(options, "settings_in", None)
+    path = settings_in(options) if settings_in else None
+    if path is None:
+        return options
+    flags = config_arguments(path, actions[said], argv, OF_CAMERAS)
+    return parser.parse_args([*said, *flags, *argv[len(said) :]])
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -90,6 +90,6 @@ def walk_words(walked: LeftOut) -> str:
     return left_out(walked.skipped, walked.followed)
 
 
-def walk_line(walked: LeftOut) -> str:
-    """The same as a line of JSON."""
-    return json.dumps({"frame": None, **_walked([walked])})
+def walk_line(walked: LeftOut, stream: str = "") -> str:
+    """The same as a line of JSON. stream: its name where there are several."""
+    return json.dumps({**({"stream": stream} if stream else {}), "frame": None, **_walked([walked])})

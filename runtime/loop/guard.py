@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ from .evidence import OnLogFailure, check_log
 from .fallback import Fallback
 from .frame_check import batch_of_one
 from .history import DEFAULT, FRESH, Histories, History, restated, words
-from .moments import NO_TIME, moment, of_stream, stamp_ns, times
+from .moments import NO_TIME, PerStream, deadline_ns, each, moment, of_stream, stamp_ns, times
 from .temporal import KOfN, TemporalLogic
 from .together import Checked, Entry, Judged, Together, is_finite, lock_of
 from .watchdog import Heartbeat
@@ -62,6 +61,7 @@ class Guard:
     frame is kept apart for each: alarms and their end, last safe output, frozen pictures, silence, drift, counters
     (`metrics.streams`), and what a recurrent network remembers. The first frame of a stream begins it; `streams` names
     all there are, so that they are warmed up and their silence is noticed from the start, and another is a FAULT.
+    `deadline` and `silence` may be mappings by stream; one that is missing there has none.
 
     After `warm_up` nothing is compiled, and a frame leaves nothing behind but its output and verdict, which are the
     caller's. Python's garbage collector goes on as it is set; `gc.collect(); gc.freeze()` after `warm_up` keeps it from
@@ -71,8 +71,8 @@ class Guard:
     """
 
     def __init__(
-        self, monitor: Monitor, *, deadline: float | None = None, frozen: int | None = None,
-        silence: float | None = None, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1),
+        self, monitor: Monitor, *, deadline: PerStream = None, frozen: int | None = None,
+        silence: PerStream = None, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1),
         latch: bool = False, temporal: TemporalLogic | None = None, fallback: Fallback | None = None,
         log: EventLog | None = None, heartbeat: Heartbeat | None = None, drift: DriftTest | None = None,
         streams: Sequence[str] = (), log_failure: OnLogFailure = "fault",
@@ -82,8 +82,6 @@ class Guard:
             raise TypeError(f"expected a Monitor, got {got}; Guard.load(profile, network) opens a profile file")
         if monitor.calibration is None:
             raise NotReadyError(_UNCALIBRATED)
-        if deadline is not None and not 0 < deadline < math.inf:
-            raise ValueError(f"expected a deadline above 0 seconds, got {deadline}")
         if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
             raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
         check_log(log, log_failure)
@@ -99,7 +97,7 @@ class Guard:
         self._streams = Histories(
             monitor, streams, temporal=KOfN(alarm, clear, latch) if temporal is None else temporal, drift=drift,
             heartbeat=self.heartbeat, frozen=frozen, silence=silence, fallback=fallback,
-            deadline=None if deadline is None else round(deadline * 1e9), log=log, tell=self._tell,
+            deadline=each(deadline, deadline_ns), log=log, tell=self._tell,
             warns=log_failure == "warn",
         )  # fmt: skip
         self._default = self._streams.default
@@ -194,10 +192,10 @@ class Guard:
             self._together.judge(put_off, self._judge, self._run_bare, self._tell)
             return {one.name: one.concluded() for one in several}
 
-    def pause(self) -> None:
-        """Expect no frames for a while: the watchdog rests until the next frame or `warm_up`."""
+    def pause(self, stream: str | None = None) -> None:
+        """Expect no frames, of one stream or of all, for a while: the watchdog rests until the next or `warm_up`."""
         with self._lock:
-            for at in self._streams:
+            for at in self._streams.named(stream):
                 at.pause()
 
     def close(self) -> None:
@@ -227,6 +225,10 @@ class Guard:
         It is STALE while the watchdog hears nothing; FAULT if that died, and after `close`.
         """
         return _FAULT if self._closed else max(at.status_now for at in self._streams.in_use())
+
+    def history(self, stream: str) -> History:
+        """What is kept of a stream: metrics, evidence, heartbeat. Raises ValueError for one that there is not."""
+        return self._streams.named(stream)[0]
 
     @property
     def statuses(self) -> dict[str, Status]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from .evidence import Evidence, LogFailure
 from .fallback import Fallback
 from .frame_check import FrameCheck, InputsCheck, frame_check_of
 from .metrics import Metrics
+from .moments import PerStream, of_stream
 from .safe_output import SafeOutput
 from .temporal import TemporalLogic
 from .watchdog import Heartbeat, Watchdog
@@ -240,8 +241,8 @@ class Histories:
 
     def __init__(
         self, monitor: Monitor, names: Sequence[str], *, temporal: TemporalLogic, drift: DriftTest | None,
-        heartbeat: Heartbeat, frozen: int | None, silence: float | None, fallback: Fallback | None,
-        deadline: int | None, log: EventLog | None, tell: Callable[[Exception], None], warns: bool = False,
+        heartbeat: Heartbeat, frozen: int | None, silence: PerStream, fallback: Fallback | None,
+        deadline: Any, log: EventLog | None, tell: Callable[[Exception], None], warns: bool = False,
     ) -> None:  # fmt: skip
         if isinstance(names, str):
             raise TypeError(f"expected a list of the names of streams, got the text {names!r}")
@@ -249,14 +250,12 @@ class Histories:
         nothing.flags.writeable = False
         self._network, self._tell, self._frozen, self._fallback = monitor.network, tell, frozen, fallback
         self._own_drift, self._heartbeat = drift is None, heartbeat
-        self._same: dict[str, Any] = {
-            "log": log,
-            "silence": silence,
-            "deadline": deadline,
-            "nothing": nothing,
-            "tell": tell,
-            "warns": warns,
-        }
+        for settings in (silence, deadline):
+            if isinstance(settings, Mapping) and names and not settings.keys() <= set(names):
+                others = ", ".join(sorted(settings.keys() - set(names)))
+                raise ValueError(f"expected settings of streams among {', '.join(names)}, got some of {others}")
+        self._silence, self._deadline = silence, deadline
+        self._same: dict[str, Any] = {"log": log, "nothing": nothing, "tell": tell, "warns": warns}
         self._calibration: Calibration | None = None
         self.default = self._made(DEFAULT, temporal, drift, heartbeat)
         self._by_name = {DEFAULT: self.default}
@@ -336,7 +335,7 @@ class Histories:
         return at
 
     def _made(self, name: str, temporal: TemporalLogic, drift: DriftTest | None, heartbeat: Heartbeat) -> History:
-        deadline = self._same["deadline"]
+        deadline = of_stream(self._deadline, name)
         metrics = Metrics(deadline_us=None if deadline is None else deadline / 1e3, drift=drift)
         check = frame_check_of(self._network.inputs, self._frozen)
         own: dict[str, Any] = {
@@ -344,6 +343,8 @@ class Histories:
             "safe": SafeOutput(self._fallback),
             "metrics": metrics,
             "temporal": temporal,
+            "deadline": deadline,
+            "silence": of_stream(self._silence, name),
         }
         return History(name, heartbeat=heartbeat, **own, **self._same)
 

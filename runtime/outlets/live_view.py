@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from ..loop.watch import WatchedFrame
 
 STYLES = dict(zip(Status, ("bold green", "bold yellow", "bold red", "bold magenta", "bold blue"), strict=True))
-_REFRESHES = 8
-_LINE, _LATENCIES, _ARRIVALS, _EPISODES = 512, 1000, 120, 5
+REFRESHES = 8
+_BEFORE = Status.OK, 0, 0.0
+LINE, LATENCIES, ARRIVALS = 512, 1000, 120
+"""Of how many frames scores, latencies and times of arrival are kept."""
+_EPISODES = 5
 
 
 @dataclass
@@ -49,24 +52,24 @@ class LiveView:
     def __init__(self, title: str, guard: Guard, console: Console | None = None) -> None:
         self._title, self._guard = printable(title), guard
         self._console = console or Console()
-        self._live = Live(console=self._console, get_renderable=lambda: self, refresh_per_second=_REFRESHES)
+        self._live = Live(console=self._console, get_renderable=lambda: self, refresh_per_second=REFRESHES)
         self._lock = threading.Lock()
         self._last: WatchedFrame | None = None
-        self._ratios: deque[float] = deque(maxlen=_LINE)
-        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
-        self._arrivals: deque[float] = deque(maxlen=_ARRIVALS)
+        self._ratios: deque[float] = deque(maxlen=LINE)
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._arrivals: deque[float] = deque(maxlen=ARRIVALS)
         self._episodes: deque[Episode] = deque(maxlen=_EPISODES)
         self._status = Status.OK
 
     def seen(self, seen: WatchedFrame) -> None:
         with self._lock:
             self._last = seen
-            self._ratios.append(_ratio(seen.verdict))
+            self._ratios.append(ratio(seen.verdict))
             self._latencies.append(seen.latency)
             self._arrivals.append(time.monotonic())
             self._note(seen.verdict.status, _words(seen.verdict), 1)
 
-    def idle(self, status: Status) -> None:
+    def idle(self, status: Status, stream: str = "") -> None:
         with self._lock:
             if status != self._status:
                 self._note(status, "no frame", 0)
@@ -95,7 +98,7 @@ class LiveView:
         number, seconds = (last.number, last.seconds) if last else (0, 0.0)
         head = Text.assemble(
             (f" {status.name} ", f"{STYLES[status]} reverse"),
-            f"  {_rate(arrivals):.1f} frames/s   frame {number:,}   {clock(seconds)}   ",
+            f"  {per_second(arrivals):.1f} frames/s   frame {number:,}   {clock(seconds)}   ",
             (self._title, "dim"),
             no_wrap=True,
             overflow="ellipsis",
@@ -119,6 +122,7 @@ class LiveView:
         return Text(
             f"latency {median:.2f} ms median, {late:.2f} ms p99   above threshold {counters.alarms:,}{share}{warned}"
             f"   faults {counters.faults:,}   stale {counters.stale:,}"
+            + (f"   dropped {counters.frames_dropped:,}" if counters.frames_dropped else "")
         )
 
     def _calibration(self) -> list[Text]:
@@ -129,29 +133,34 @@ class LiveView:
 
 
 class StatusLines:
-    """The view without a terminal: a line for each change of status, and one when the calibration no longer holds."""
+    """The view without a terminal: a line for each change of status, and one when the calibration no longer holds.
+
+    Lines of a stream that has a name begin with it.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
-        self._status = Status.OK
-        self._number, self._seconds = 0, 0.0
+        self._last: dict[str, tuple[Status, int, float]] = {}
 
     def seen(self, seen: WatchedFrame) -> None:
-        self._number, self._seconds = seen.number, seen.seconds
-        self._change(seen.verdict.status, seen.verdict.reason)
+        self._change(seen.stream, seen.verdict.status, seen.verdict.reason, seen.number, seen.seconds)
         if seen.drift:
-            self._print(seen.drift)
+            self._print(seen.stream, seen.drift)
 
-    def idle(self, status: Status) -> None:
-        self._change(status, "no frame")
+    def idle(self, status: Status, stream: str = "") -> None:
+        _, number, seconds = self._last.get(stream, _BEFORE)
+        self._change(stream, status, "no frame", number, seconds)
 
-    def _change(self, status: Status, words: str) -> None:
-        if status != self._status:
-            self._print(f"{self._status.name} -> {status.name}  {words}".rstrip())
-            self._status = status
+    def _change(self, stream: str, status: Status, words: str, number: int, seconds: float) -> None:
+        before = self._last.get(stream, _BEFORE)[0]
+        self._last[stream] = status, number, seconds
+        if status != before:
+            self._print(stream, f"{before.name} -> {status.name}  {words}".rstrip())
 
-    def _print(self, words: str) -> None:
-        line = f"frame {self._number}  {clock(self._seconds)}  {printable(words)}"
+    def _print(self, stream: str, words: str) -> None:
+        _, number, seconds = self._last[stream]
+        name = f"{stream}  " if stream else ""
+        line = printable(f"{name}frame {number}  {clock(seconds)}  {words}")
         self._console.print(Text(line), soft_wrap=True)
 
 
@@ -164,7 +173,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{text}" if hours else text
 
 
-def _ratio(verdict: Verdict) -> float:
+def ratio(verdict: Verdict) -> float:
     """Score / threshold; NaN where it cannot be said."""
     if verdict.threshold > 0:
         return verdict.score / verdict.threshold
@@ -175,7 +184,8 @@ def _words(verdict: Verdict) -> str:
     return printable(", ".join(verdict.layers[:3]) or verdict.reason)
 
 
-def _rate(arrivals: tuple[float, ...]) -> float:
+def per_second(arrivals: tuple[float, ...]) -> float:
+    """How often something came, by the last times at which it did."""
     return (len(arrivals) - 1) / max(time.monotonic() - arrivals[0], 1e-9) if len(arrivals) > 1 else 0.0
 
 

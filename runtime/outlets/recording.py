@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +22,16 @@ _QUALITY = 80
 
 
 class Recording:
-    """A view that writes `path`, an .rrd file for Rerun's viewer, as the frames come.
+    """A view that writes `path`, an .rrd file for Rerun's viewer, as the frames come. streams: names of several.
 
     Timelines: `frame`, its number, and `seconds`, from the first frame on by the clock of the source. Entities:
     `camera`, the picture as JPEG; `monitor/score` and `monitor/threshold`, where they are numbers; `monitor/status`, 0
     to 4 as in `Status`; `monitor/events`, a text for every change of status and for a calibration that no longer
-    holds.
+    holds. Entities of a stream that has a name stand below it, such as `left/camera`.
     Raises ImportError naming the extra `rerun`, FileNotFoundError where the folder is not there.
     """
 
-    def __init__(self, path: Path, title: str) -> None:
+    def __init__(self, path: Path, title: str, streams: Sequence[str] = ()) -> None:
         self._rerun = require("rerun", "recordings for Rerun need one more package", "rerun")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: expected a folder to write to, got no such folder")
@@ -37,38 +39,42 @@ class Recording:
 
         self._image = Image
         self._stream = self._rerun.RecordingStream("outrider")
-        self._stream.save(path, default_blueprint=self._blueprint())
+        self._stream.save(path, default_blueprint=self._blueprint([f"{_entity(name)}/" for name in streams] or [""]))
         self._stream.send_recording_name(title)
-        self._status = Status.OK
+        self._statuses: dict[str, Status] = {}
 
     def seen(self, seen: WatchedFrame) -> None:
         rerun, stream, verdict = self._rerun, self._stream, seen.verdict
+        at = f"{_entity(seen.stream)}/" if seen.stream else ""
         stream.set_time("frame", sequence=seen.number)
         stream.set_time("seconds", duration=seen.seconds)
         if seen.frame.picture is not None:
             picture = rerun.EncodedImage(contents=self._jpeg(seen.frame.picture), media_type="image/jpeg")
-            stream.log("camera", picture)
+            stream.log(f"{at}camera", picture)
         for name in ("score", "threshold"):
             value = getattr(verdict, name)
             if np.isfinite(value):
-                stream.log(f"monitor/{name}", rerun.Scalars(value))
-        stream.log("monitor/status", rerun.Scalars(int(verdict.status)))
-        if verdict.status != self._status:
-            self._tell(verdict.status, verdict.reason)
+                stream.log(f"{at}monitor/{name}", rerun.Scalars(value))
+        stream.log(f"{at}monitor/status", rerun.Scalars(int(verdict.status)))
+        self._tell(at, verdict.status, verdict.reason)
         if seen.drift:
-            stream.log("monitor/events", rerun.TextLog(seen.drift, level=rerun.TextLogLevel.ERROR))
+            stream.log(f"{at}monitor/events", rerun.TextLog(seen.drift, level=rerun.TextLogLevel.ERROR))
 
-    def idle(self, status: Status) -> None:
-        if status != self._status:
-            self._stream.log("monitor/status", self._rerun.Scalars(int(status)))
-            self._tell(status, "no frame")
+    def idle(self, status: Status, stream: str = "") -> None:
+        at = f"{_entity(stream)}/" if stream else ""
+        if status != self._statuses.get(at, Status.OK):
+            self._stream.log(f"{at}monitor/status", self._rerun.Scalars(int(status)))
+            self._tell(at, status, "no frame")
 
-    def _tell(self, status: Status, words: str) -> None:
+    def _tell(self, at: str, status: Status, words: str) -> None:
+        before = self._statuses.get(at, Status.OK)
+        if status == before:
+            return
         levels = self._rerun.TextLogLevel
         level = {Status.OK: levels.INFO, Status.WARN: levels.WARN, Status.ALARM: levels.ERROR}
-        text = f"{self._status.name} -> {status.name}  {words}".rstrip()
-        self._stream.log("monitor/events", self._rerun.TextLog(text, level=level.get(status, levels.CRITICAL)))
-        self._status = status
+        text = f"{before.name} -> {status.name}  {words}".rstrip()
+        self._stream.log(f"{at}monitor/events", self._rerun.TextLog(text, level=level.get(status, levels.CRITICAL)))
+        self._statuses[at] = status
 
     def _jpeg(self, picture: np.ndarray) -> bytes:
         pixels = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
@@ -76,18 +82,23 @@ class Recording:
         self._image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=_QUALITY)
         return file.getvalue()
 
-    def _blueprint(self) -> Any:
+    def _blueprint(self, at: Sequence[str]) -> Any:
+        """at: what the entities of each stream begin with."""
         from rerun import blueprint
 
-        return blueprint.Blueprint(
+        each = [
             blueprint.Vertical(
-                blueprint.Spatial2DView(origin="camera", name="camera"),
-                blueprint.TimeSeriesView(contents=["monitor/score", "monitor/threshold"], name="score and threshold"),
-                blueprint.TimeSeriesView(contents=["monitor/status"], name="status"),
-                blueprint.TextLogView(origin="monitor/events", name="events"),
+                blueprint.Spatial2DView(origin=f"{one}camera", name=f"{one}camera"),
+                blueprint.TimeSeriesView(
+                    contents=[f"{one}monitor/score", f"{one}monitor/threshold"], name="score and threshold"
+                ),
+                blueprint.TimeSeriesView(contents=[f"{one}monitor/status"], name="status"),
+                blueprint.TextLogView(origin=f"{one}monitor/events", name="events"),
                 row_shares=[4, 2, 1, 1],
             )
-        )
+            for one in at
+        ]
+        return blueprint.Blueprint(blueprint.Horizontal(*each) if len(each) > 1 else each[0])
 
     def close(self) -> None:
         """Write what is left and end the file."""
@@ -99,3 +110,8 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _entity(name: str) -> str:
+    """A name of a stream as one part of the path of an entity."""
+    return re.sub(r"[^\w.-]", "_", name)

@@ -20,11 +20,18 @@ def check(parser: argparse.ArgumentParser) -> None:
 
 
 def watch(parser: argparse.ArgumentParser) -> None:
-    """Watch a stream: a folder, a video, a camera or a bag. Exit status 1 after ALARM, FAULT or STALE, 0 without."""
-    parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
+    """Watch streams: folders, videos, bags, cameras, URLs. Exit status 1 after ALARM, FAULT or STALE, 0 without."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="folder of pictures, video, camera's index, .mcap file, ROS 2 or ROS 1 bag"
+        "profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote; a cameras.yaml may name it"
     )
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="folder of pictures, video, .mcap file, ROS 2 or ROS 1 bag, camera's index or device, URL (rtsp://, http://"
+        " ...), ros2:/TOPIC, pipeline of GStreamer, or a .yaml file of several cameras",
+    )
+    parser.set_defaults(settings_in=cameras_file)
     add_network_arguments(parser)
     parser.add_argument("--topic", help="of sensor_msgs/Image or CompressedImage, where a bag has several")
     parser.add_argument("--limit", type=types.positive, metavar="N", help="end after so many frames")
@@ -63,6 +70,16 @@ def watch(parser: argparse.ArgumentParser) -> None:
     )
     kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are judged")
+
+
+def cameras_file(options: argparse.Namespace) -> Path | None:
+    """The YAML file that names several cameras, where the arguments of `watch` have one. Raises ValueError for less."""
+    named = str(options.profile) if options.source is None else options.source
+    if Path(named).suffix.lower() in (".yaml", ".yml") and "://" not in named:
+        return Path(named)
+    if options.source is None:
+        raise ValueError(f"expected SOURCE after {named}, or a .yaml file of cameras (see `outrider watch --help`)")
+    return None
 
 
 def report(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,10 @@ from .mcap_file import McapFile
 from .opening import ASSUMED_RATE, open_stream
 from .pace import paced
 from .ros_bag import RosBag
+from .several import Several
 from .video import Video
 
 __all__ = [
-    "ASSUMED_RATE", "Camera", "Folder", "Frame", "GStreamer", "Live", "McapFile", "Remote", "RosBag", "Stream", "Video",
-    "open_stream", "paced",
+    "ASSUMED_RATE", "Camera", "Folder", "Frame", "GStreamer", "Live", "McapFile", "Remote", "RosBag", "Several",
+    "Stream", "Video", "open_stream", "paced",
 ]  # fmt: skip

@@ -7,14 +7,14 @@ import contextlib
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from ....monitor import Status, Verdict
 from ....networks.packages import require
 from .names import domain_id, topic_name
-from .statements import Heard, Statement, Watched, ended, of_loop, of_verdict, text
+from .statements import Heard, Loop, Statement, Watched, ended, of_loop, of_streams, of_verdict, text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,7 +28,9 @@ class Ros2Publisher:
     On /diagnostics: a `diagnostic_msgs/msg/DiagnosticArray` every `period` seconds, with the worst status of the loop
     since the message before and what `guard.metrics` counts. On <namespace>/outrider/verdict: one for every verdict
     handed to `verdict`, with the frame's stamp in its header. Its values are status, score, threshold, confidence,
-    prediction and layers. Every ROS 2 has this type, and no other with a header, named values and a level.
+    prediction and layers. Every ROS 2 has this type, and no other with a header, named values and a level. Where the
+    guard has several streams, the message on /diagnostics has the worst of them first and then a status of each,
+    "outrider: name/stream", and a verdict has the name of its stream.
 
     name: of the component, e.g. "front camera"; in the messages it is "outrider: front camera". namespace, diagnostics,
     verdicts: ROS names; a topic that begins with "/" stands outside the namespace. frame_id: of the camera. domain:
@@ -74,8 +76,9 @@ class Ros2Publisher:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._seq = 0
-        self._last: Heard | None = None
-        self._worst, self._episodes = Status.OK, guard.metrics.counters.episodes
+        self._last: dict[str, Heard] = {}
+        self._worst: dict[str, Status] = {}
+        self._episodes = {"": guard.metrics.counters.episodes}
         self._closing = False
         self._writers: _Writers | None = _Writers(self.domain, *topics)
         self._thread = threading.Thread(target=self._serve, name="outrider ros2", daemon=True)
@@ -84,10 +87,13 @@ class Ros2Publisher:
 
     # In the loop.
 
-    def verdict(self, verdict: Verdict, wall_ns: int | None = None, frame_id: str | None = None) -> bool:
+    def verdict(
+        self, verdict: Verdict, wall_ns: int | None = None, frame_id: str | None = None, stream: str = ""
+    ) -> bool:
         """Hand a verdict over: whether it was accepted. Never waits and raises nothing; any thread.
 
         wall_ns: when the frame was taken, in nanoseconds since 1970; None for now. frame_id: None for the publisher's.
+        stream: of which the frame is, where the guard has several.
         """
         try:
             with self._lock:
@@ -97,8 +103,9 @@ class Ros2Publisher:
                     self.dropped += 1
                     return False
                 wall_ns = time.time_ns() if wall_ns is None else wall_ns
-                self._last = heard = Heard(seq, wall_ns, self._frame_id if frame_id is None else frame_id, verdict)
-                self._worst = max(self._worst, verdict.status)
+                frame_id = self._frame_id if frame_id is None else frame_id
+                self._last[stream] = heard = Heard(seq, wall_ns, frame_id, verdict, stream)
+                self._worst[stream] = max(self._worst.get(stream, Status.OK), verdict.status)
                 if self._queue.qsize() >= self._capacity:
                     self._drop_oldest()
                 self._queue.put(heard)
@@ -153,39 +160,53 @@ class Ros2Publisher:
             if heard is None:
                 break
             self._publish(heard)
-        self._put_diagnostics(ended)
+        self._put_diagnostics(lambda: (ended(), {}))
         self._writers = None
 
     def _publish(self, heard: Heard) -> None:
         try:
-            self._write(0, heard.wall_ns, text(heard.frame_id), of_verdict(heard))
+            self._write(0, heard.wall_ns, text(heard.frame_id), heard.stream, of_verdict(heard))
             self.published += 1
         except Exception as error:  # noqa: BLE001 (a verdict less, and counted)
             self._note(error)
             with self._lock:
                 self.dropped += 1
 
-    def _loop(self) -> Statement:
-        """What there is to say of the loop now."""
+    def _loop(self) -> tuple[Statement, dict[str, Statement]]:
+        """What there is to say of the loop now, and of each of its streams, where those have names."""
         with self._lock:
-            last, worst, self._worst = self._last, self._worst, Status.OK
-        episodes = self.guard.metrics.counters.episodes
-        if episodes > self._episodes:  # also where nobody hands verdicts over
-            worst = max(worst, Status.ALARM)
-        self._episodes = episodes
-        statement = of_loop(self.guard, last, worst)
+            last, worst, self._worst = dict(self._last), self._worst, {}
+        guard = self.guard
+        statuses = guard.statuses if guard.metrics.streams else {"": guard.status}
+        each = {}
+        for name, status in statuses.items():
+            history = guard.history(name) if guard.metrics.streams else guard
+            episodes = history.metrics.counters.episodes
+            if episodes > self._episodes.get(name, 0):  # also where nobody hands verdicts over
+                worst[name] = max(worst.get(name, Status.OK), Status.ALARM)
+            self._episodes[name] = episodes
+            one = Loop(status, history.metrics, history.heartbeat)
+            each[name] = of_loop(one, last.get(name), worst.get(name, Status.OK))
+        whole = of_streams(each) if guard.metrics.streams else each.pop("")
         dropped = ("dropped_verdicts", str(self.dropped))
-        return statement._replace(values=(*statement.values, dropped, *self._hashes))
+        return whole._replace(values=(*whole.values, dropped, *self._hashes)), each
 
-    def _put_diagnostics(self, say: Callable[[], Statement]) -> None:
+    def _put_diagnostics(self, say: Callable[[], tuple[Statement, dict[str, Statement]]]) -> None:
         try:
-            self._write(1, time.time_ns(), self._frame_id, say())
+            whole, each = say()
+            self._write(1, time.time_ns(), self._frame_id, "", whole, *each.items())
         except Exception as error:  # noqa: BLE001 (the next message comes in a second)
             self._note(error)
 
-    def _write(self, topic: int, wall_ns: int, frame_id: str, statement: Statement) -> None:
+    def _write(
+        self, topic: int, wall_ns: int, frame_id: str, stream: str, statement: Statement, *more: tuple[str, Statement]
+    ) -> None:
         if self._writers is not None:
-            self._writers.write(topic, wall_ns, frame_id, f"outrider: {self.name}", self._hardware, statement)
+            named = [(self._named(name), one) for name, one in ((stream, statement), *more)]
+            self._writers.write(topic, wall_ns, frame_id, self._hardware, named)
+
+    def _named(self, stream: str) -> str:
+        return text(f"outrider: {self.name}/{stream}" if stream else f"outrider: {self.name}")
 
     def _note(self, error: Exception) -> None:
         self.failures += 1
@@ -229,12 +250,18 @@ class _Writers:
                 " name a network interface that is up in CYCLONEDDS_URI"
             ) from None
 
-    def write(self, topic: int, wall_ns: int, frame_id: str, name: str, hardware_id: str, statement: Statement) -> None:
+    def write(
+        self, topic: int, wall_ns: int, frame_id: str, hardware_id: str, statements: Sequence[tuple[str, Statement]]
+    ) -> None:
         messages = self._messages
-        values = [messages.KeyValue(key, value) for key, value in statement.values]
         self._writers[topic].write(
             messages.DiagnosticArray(
                 messages.RosHeader(messages.Time(*divmod(wall_ns, _NS)), frame_id),
-                [messages.DiagnosticStatus(statement.level, name, statement.message, hardware_id, values)],
+                [
+                    messages.DiagnosticStatus(
+                        one.level, name, one.message, hardware_id, [messages.KeyValue(*value) for value in one.values]
+                    )
+                    for name, one in statements
+                ],
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from ....monitor import Status, Verdict
@@ -13,17 +14,33 @@ _OK, _WARN, _ERROR, _STALE = 0, 1, 2, 3
 LEVELS = dict(zip(Status, (_OK, _WARN, _ERROR, _ERROR, _STALE), strict=True))
 """The level of `diagnostic_msgs/DiagnosticStatus` for each status: ALARM and FAULT are both ERROR."""
 
+_LEVEL_NAMES = "ok", "warn", "error", "stale"
 _TEXT = 4000
 
 
-class Watched(Protocol):
-    """What is read of a guard."""
+class StreamHistory(Protocol):
+    """What is read of a stream."""
 
     metrics: Metrics
     heartbeat: Heartbeat
 
+
+class Watched(StreamHistory, Protocol):
+    """What is read of a guard."""
+
     @property
     def status(self) -> Status: ...
+    @property
+    def statuses(self) -> dict[str, Status]: ...
+    def history(self, stream: str) -> StreamHistory: ...
+
+
+class Loop(NamedTuple):
+    """A loop, or one stream of it, as it is now."""
+
+    status: Status
+    metrics: Metrics
+    heartbeat: Heartbeat
 
 
 class Statement(NamedTuple):
@@ -35,12 +52,16 @@ class Statement(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A verdict as it is handed over. seq: counted from 0, dropped ones too. wall_ns: of the frame, since 1970."""
+    """A verdict as it is handed over. seq: counted from 0, dropped ones too. wall_ns: of the frame, since 1970.
+
+    stream: its name where there are several.
+    """
 
     seq: int
     wall_ns: int
     frame_id: str
     verdict: Verdict
+    stream: str = ""
 
 
 def of_verdict(heard: Heard) -> Statement:
@@ -52,11 +73,12 @@ def of_verdict(heard: Heard) -> Statement:
         *((name, number(getattr(verdict, name))) for name in ("score", "threshold", "confidence")),
         ("prediction", str(int(verdict.prediction))),
         ("layers", text(", ".join(verdict.layers))),
+        *((("stream", text(heard.stream)),) if heard.stream else ()),
     )
     return Statement(LEVELS[verdict.status], _named(verdict.status, verdict.reason), values)
 
 
-def of_loop(guard: Watched, last: Heard | None, worst: Status) -> Statement:
+def of_loop(guard: Loop, last: Heard | None, worst: Status) -> Statement:
     """What is said of the loop as a whole. last: its last verdict. worst: its worst status since the last message.
 
     A second is long for a loop: an alarm that came and went within it still sets the level of the message.
@@ -74,6 +96,15 @@ def of_loop(guard: Watched, last: Heard | None, worst: Status) -> Statement:
     if drift is not None and drift.rejected and now < Status.ALARM:
         return Statement(_WARN, text(f"{now.name}: {drift.message}"), values)
     return Statement(LEVELS[now], _named(now, reason), values)
+
+
+def of_streams(each: Mapping[str, Statement]) -> Statement:
+    """What is said of a loop of several streams: the worst of what is said of each, and how many are how bad."""
+    worst = max(each, key=lambda name: each[name].level)
+    counts = [(name, sum(one.level == level for one in each.values())) for level, name in enumerate(_LEVEL_NAMES)]
+    values = (("streams", str(len(each))), *((f"streams_{name}", str(count)) for name, count in counts))
+    level, message, _ = each[worst]
+    return Statement(level, text(f"{worst}: {message}") if level else message, values)
 
 
 def ended() -> Statement:
@@ -98,7 +129,7 @@ def _named(status: Status, reason: str) -> str:
     return text(f"{status.name}: {reason}") if reason else status.name
 
 
-def _values(guard: Watched, now: Status) -> tuple[tuple[str, str], ...]:
+def _values(guard: Loop, now: Status) -> tuple[tuple[str, str], ...]:
     metrics = guard.metrics
     buckets, largest = metrics.latency.buckets(), metrics.latency.largest
     values = {"status": now.name} | {name: str(count) for name, count in metrics.counters.snapshot().items()}

@@ -40,6 +40,7 @@ def test_flags_win_over_the_file(outrider, model, tmp_path):
         ("size: 3", "size: expected 2 value(s), got '3'"),
         ("batch-size: 0", "argument --batch-size: expected a whole number of at least 1, got '0'"),
         ("rows: [", "expected YAML, got"),
+        ("rows: ':3'\nrows: ':4'", "expected YAML, got 'rows' for the second time"),
     ],
 )
 def test_errors_of_the_configuration(outrider, model, tmp_path, text, message):

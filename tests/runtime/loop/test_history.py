@@ -107,6 +107,27 @@ def test_the_silent_stream_is_named(monitor, tmp_path):
     assert silent[0].reason.startswith("no frame of right for 0.")
 
 
+def test_deadline_and_silence_may_differ_by_stream(monitor):
+    with pytest.raises(ValueError, match=r"^expected settings of streams among left, right, got some of middle$"):
+        Guard(monitor, streams=("left", "right"), silence={"middle": 1.0})
+    with pytest.raises(ValueError, match=r"^expected a deadline above 0 seconds, got 0$"):
+        Guard(monitor, streams=("left", "right"), deadline={"left": 0})
+    watching = guard(monitor, streams=("left", "right"), deadline={"left": 1e-9}, silence={"right": 0.1})
+    results = watching.many({"left": CLEAN, "right": CLEAN})
+    assert [results[name][1].status for name in ("left", "right")] == [STALE, OK]
+    assert watching.metrics.streams["right"].deadline_us is None
+    watching(CLEAN, stream="right")
+    end = time.monotonic() + SOON
+    while watching.statuses["right"] is not STALE and time.monotonic() < end:
+        time.sleep(0.01)
+    assert watching.metrics.streams["right"].counters.silences == 1
+    assert watching.metrics.streams["left"].counters.silences == 0
+    watching(CLEAN, stream="right")
+    watching.pause("right")
+    assert watching.history("right").watchdog.thread is None
+    watching.close()
+
+
 def test_the_guard_is_silent_until_a_stream_begins_and_then_only_streams_are(monitor):
     watching = guard(monitor, silence=0.1)
     assert stale(watching)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.runtime.loop.moments import NO_TIME, moment, of_stream, stamp_ns, times
+from outrider.runtime.loop.moments import NO_TIME, deadline_ns, each, moment, of_stream, stamp_ns, times
 
 NOW = 2 * 10**18
 SECOND = 10**9
@@ -49,3 +49,12 @@ def test_what_is_told_of_all_or_of_one_stream():
     assert of_stream(3.0, "left") == 3.0
     assert of_stream({"left": 4.0}, "left") == 4.0
     assert of_stream({"left": 4.0}, "right") is None
+
+
+def test_settings_are_made_of_all_or_of_each_stream():
+    assert each(0.5, deadline_ns) == SECOND // 2
+    assert each({"left": 0.5, "right": None}, deadline_ns) == {"left": SECOND // 2, "right": None}
+    assert each(None, deadline_ns) is None
+    for wrong in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="expected a deadline above 0 seconds, got"):
+            deadline_ns(wrong)

@@ -15,18 +15,28 @@ from outrider.runtime.loop.watch import Watch
 
 
 class Guard:
-    """Says what it is told to, and remembers what it is asked."""
+    """Says what it is told to, and remembers what it is asked. statuses: by stream, or of the one there is."""
 
-    def __init__(self, *statuses):
-        self.metrics, self.status, self.asked, self.told = Metrics(), Status.STALE, [], []
+    def __init__(self, *statuses, streams=("",)):
+        self.statuses = dict.fromkeys(streams, Status.STALE)
+        self.asked, self.told, self.batches = [], [], []
+        self.all_metrics = {name: Metrics() for name in streams}
+        self.metrics = self.all_metrics.get("")
         self._statuses = iter(statuses)
-        self.evidence = SimpleNamespace(put=lambda *event: self.told.append(event))
 
-    def __call__(self, sample, captured, stamp=None):
+    def history(self, stream):
+        evidence = SimpleNamespace(put=lambda *event: self.told.append(event), metrics=self.all_metrics[stream])
+        return SimpleNamespace(evidence=evidence)
+
+    def __call__(self, sample, captured, stamp=None, stream=""):
         self.asked.append((sample, captured, stamp))
-        status = next(self._statuses)
-        self.metrics.record(status, 0.5, 1.0, 1.0)
+        status = self.statuses[stream] = next(self._statuses)
+        self.all_metrics[stream].record(status, 0.5, 1.0, 1.0)
         return None, Verdict(status, 0.5, 1.0, 0.7, 0, np.float32([0.5]), (), "no frame")
+
+    def many(self, frames, captured, stamp):
+        self.batches.append(tuple(frames))
+        return {name: self(frame, captured[name], stamp[name], name) for name, frame in frames.items()}
 
 
 class View:
@@ -36,13 +46,17 @@ class View:
     def seen(self, seen):
         self.frames.append(seen)
 
-    def idle(self, status):
-        self.idles.append(status)
+    def idle(self, status, stream=""):
+        self.idles.append((stream, status) if stream else status)
 
 
-def watching(*statuses):
-    guard, view = Guard(*statuses), View()
+def watching(*statuses, **options):
+    guard, view = Guard(*statuses, **options), View()
     return guard, view, Watch(guard, lambda picture: picture + 1, [view])
+
+
+def frame(at=5.0, **options):
+    return Frame(at, np.zeros(2), "frame", **options)
 
 
 def test_frames_are_prepared_judged_and_shown():
@@ -87,7 +101,7 @@ def test_a_picture_that_the_preprocessing_refuses_is_no_frame():
 @pytest.mark.parametrize(("status", "alarmed"), [(Status.OK, False), (Status.WARN, False), (Status.STALE, True)])
 def test_a_calm_is_shown_and_a_silence_is_an_alarm(status, alarmed):
     guard, view, watch = watching()
-    guard.status = status
+    guard.statuses[""] = status
     watch.step(None)
     assert (view.idles, watch.alarmed, watch.frames) == ([status], alarmed, 0)
 
@@ -99,3 +113,50 @@ def test_a_calibration_that_is_rejected_is_told_once():
         guard.metrics.drift.rejected = rejected
         watch.step(Frame(5.0, np.zeros(2), "frame"))
     assert [seen.drift for seen in view.frames] == ["", "no longer holds", "", ""]
+
+
+def test_frames_of_several_streams_are_judged_together():
+    statuses = [Status.OK, Status.ALARM, Status.OK]
+    guard, view, watch = watching(*statuses, streams=("left", "right"))
+    watch.steps({"left": frame(5.0, captured=3.25), "right": frame(100.0)})
+    watch.steps({"right": frame(101.5)})
+    assert guard.batches == [("left", "right")]
+    assert guard.asked[0][1:] == (3.25, None)
+    assert [stamp for *_, stamp in guard.asked] == [None, 100.0, 101.5]
+    assert [(seen.stream, seen.number, seen.seconds) for seen in view.frames] == [
+        ("left", 1, 0.0), ("right", 1, 0.0), ("right", 2, 1.5),
+    ]  # fmt: skip
+    assert (watch.frames, watch.alarmed, view.idles) == (3, True, [])
+
+
+def test_the_silence_of_one_stream_is_told_once_while_others_go_on():
+    guard, view, watch = watching(*[Status.OK] * 5, streams=("left", "right"))
+    watch.steps({"left": frame(), "right": frame()})
+    watch.steps({"left": frame()})
+    assert view.idles == []
+    guard.statuses["right"] = Status.STALE
+    watch.steps({"left": frame()})
+    watch.steps({"left": frame()})
+    assert view.idles == [("right", Status.STALE)]
+    assert watch.alarmed
+    watch.steps({})
+    assert view.idles[1:] == [("left", Status.OK), ("right", Status.STALE)]
+
+
+def test_what_a_source_dropped_is_counted_and_its_return_written_down():
+    guard, view = Guard(*[Status.OK] * 3), View()
+    source = SimpleNamespace(dropped=0, reconnects=0)
+    watch = Watch(guard, lambda picture: picture, [view], {"": source})
+    watch.step(frame())
+    source.dropped, source.reconnects = 7, 1
+    watch.step(frame())
+    watch.step(frame())
+    assert [seen.dropped for seen in view.frames] == [0, 7, 7]
+    assert (guard.metrics.counters.frames_dropped, guard.metrics.counters.reconnects) == (7, 1)
+    ((kind, _, status, reason, _),) = guard.told
+    assert (kind, status, reason) == (
+        "reconnected", Status.OK, "the source was away and is there again, 1 time so far",
+    )  # fmt: skip
+    source.dropped = 9
+    watch.count()
+    assert guard.metrics.counters.frames_dropped == 9

@@ -23,7 +23,8 @@ def test_the_age_of_a_frame_counts_from_when_it_was_captured(calibrated, clean):
         def seen(self, one):
             seen.append(one)
 
-        def idle(self, status):
+        def idle(self, status, stream):
+            assert not stream
             seen.append(status)
 
     guard = Guard(Monitor.load(calibrated, network), deadline=5.0)
@@ -42,7 +43,7 @@ def test_a_log_that_takes_nothing_ends_no_watch(calibrated, tmp_path):
     network = OnnxNetwork(calibrated.with_name("digits.onnx"), preprocessing=DIGITS)
     log, seen = EventLog(tmp_path / "events.jsonl"), []
     guard = Guard(Monitor.load(calibrated, network), log=log)
-    watch = Watch(guard, DIGITS, [SimpleNamespace(seen=seen.append)])
+    watch = Watch(guard, DIGITS, [SimpleNamespace(seen=seen.append, idle=seen.append)])
     log.close()
     watch.step(Frame(0.0, None, "3.png", problem="3.png: expected a picture"))
     assert [(one.verdict.status, one.verdict.reason) for one in seen] == [(Status.FAULT, "3.png: expected a picture")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,3 +122,14 @@ def test_a_watch_records(outrider, calibrated, tmp_path):
     assert [frame for frame, _, _ in scores] == [1, 2, 3, 4, 5]
     assert [seconds for _, seconds, _ in scores] == pytest.approx([row / 100 for row in range(5)])
     assert [text[:12] for _, _, text in rows(tmp_path / "run.rrd", "monitor/events")] == ["OK -> ALARM "]
+
+
+def test_streams_stand_side_by_side(path):
+    with Recording(path, "a title", ["left", "rear right"]) as recording:
+        for stream, status in (("left", Status.ALARM), ("rear right", Status.OK)):
+            one = seen(1, smooth((1, 16, 24), 9), status)
+            recording.seen(replace(one, stream=stream))
+        recording.idle(Status.STALE, "rear right")
+    assert [value for *_, value in rows(path, "left/monitor/status")] == [2.0]
+    assert [value for *_, value in rows(path, "rear_right/monitor/status")] == [0.0, 4.0]
+    assert len(rows(path, "rear_right/camera")) == 1

@@ -16,8 +16,8 @@ import pytest
 from outrider.monitor import Status
 from outrider.networks import load_dataset
 from outrider.networks.packages import install_hint
+from outrider.runtime.cli import cameras
 from outrider.runtime.cli import main as command_line
-from outrider.runtime.cli.commands import watch as watch_command
 from outrider.runtime.inputs.streams.live import base, camera
 from outrider.runtime.log import file as log_file
 from outrider.runtime.log.log import EventLog
@@ -41,7 +41,7 @@ def test_verdicts_go_to_ros_2(outrider, calibrated, broken, monkeypatch):
         def __init__(self, guard, name, **options):
             self.name, self.options = name, options
 
-        def verdict(self, verdict, wall_ns):
+        def verdict(self, verdict, wall_ns, stream):
             heard.append((verdict.status, wall_ns))
 
         def close(self):
@@ -358,7 +358,7 @@ def device(monkeypatch):
 
 def test_a_camera_that_vanishes_is_stale_and_ends(outrider, calibrated, device, tmp_path, monkeypatch):
     device(0.3)
-    monkeypatch.setattr(watch_command, "_PATIENCE", 4)
+    monkeypatch.setattr(cameras, "PATIENCE", 4)
     result = outrider("watch", calibrated, "0", "--silence", "0.2", "--json", "--log", "events.jsonl")
     *frames, last = lines_of(result)
     assert result.code == 1

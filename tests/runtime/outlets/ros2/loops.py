@@ -141,9 +141,22 @@ class Loop:
 
     def __init__(self, status=Status.OK, frames=1, **settings):
         self.status, self.metrics, self.heartbeat = status, Metrics(**settings), Heartbeat()
+        self.statuses, self.streams = {"": status}, {}
         for _ in range(frames):
             self.heartbeat.beat()
             self.metrics.record(Status.OK, 0.5, 1.25, 100.0)
+
+
+class Loops(Loop):
+    """A guard of several streams."""
+
+    def __init__(self, **statuses):
+        super().__init__(max(statuses.values()), 0)
+        self.statuses, self.streams = statuses, {name: Loop(status) for name, status in statuses.items()}
+        self.metrics.streams = {name: one.metrics for name, one in self.streams.items()}
+
+    def history(self, stream):
+        return self.streams[stream]
 
 
 def type_hash():

@@ -22,7 +22,7 @@ from outrider.runtime.outlets.ros2 import Ros2Publisher
 from outrider.runtime.outlets.ros2 import publisher as publisher_module
 from outrider.runtime.outlets.ros2.statements import Statement
 
-from .loops import DOMAIN, LOOPBACK, SOON, Loop, Subscriber, type_hash, verdict, wait
+from .loops import DOMAIN, LOOPBACK, SOON, Loop, Loops, Subscriber, type_hash, verdict, wait
 
 pytest.importorskip("cyclonedds")
 
@@ -52,11 +52,12 @@ class Written:
         self.go.set()
         self.broken = None
 
-    def write(self, place, wall_ns, frame_id, name, hardware_id, statement):
+    def write(self, place, wall_ns, frame_id, hardware_id, statements):
         assert self.go.wait(SOON)
         if self.broken is not None:
             raise self.broken
-        self.messages.append((place, wall_ns, frame_id, name, hardware_id, statement))
+        (name, statement), *more = statements
+        self.messages.append((place, wall_ns, frame_id, name, hardware_id, more, statement))
 
     def of(self, place):
         return [message[-1] for message in tuple(self.messages) if message[0] == place]
@@ -79,6 +80,33 @@ def written(monkeypatch):
     for publisher in made:
         publisher._writers and publisher._writers.go.set()
         assert publisher.close(SOON)
+
+
+def test_every_stream_is_published_and_the_worst_stands_first(written):
+    loops = Loops(left=Status.OK, right=Status.STALE)
+    publisher, writers = written(loops, "front", period=0.05)
+    assert publisher.verdict(verdict(Status.ALARM, reason="fog"), 5, stream="left")
+    assert publisher.verdict(verdict(), 6, stream="right")
+    assert wait(lambda: len(writers.of(0)) == 2)
+    told = [message for message in tuple(writers.messages) if message[0] == 0]
+    assert [(message[3], dict(message[-1].values)["stream"]) for message in told] == [
+        ("outrider: front/left", "left"), ("outrider: front/right", "right"),
+    ]  # fmt: skip
+
+    def diagnostics():
+        return [message for message in tuple(writers.messages) if message[0] == 1 and message[5]]
+
+    assert wait(lambda: any(dict(one[-1].values)["streams_error"] == "1" for one in diagnostics()))
+    alarmed = next(one for one in diagnostics() if dict(one[-1].values)["streams_error"] == "1")
+    _, _, _, name, _, more, whole = alarmed
+    assert (name, whole.level) == ("outrider: front", 3)
+    assert whole.message.startswith("right: STALE: no frame for ")
+    assert [named for named, _ in more] == ["outrider: front/left", "outrider: front/right"]
+    assert [one.level for _, one in more] == [2, 3]
+    assert more[0][1].message == "OK again, ALARM since the last message"
+    assert dict(whole.values)["streams"] == "2"
+    assert wait(lambda: dict(diagnostics()[-1][-1].values)["streams_ok"] == "1"), "and is well in the next message"
+    assert publisher.error is None
 
 
 def test_another_process_hears_every_verdict_and_the_diagnostics(subscribe):

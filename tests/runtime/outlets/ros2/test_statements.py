@@ -8,7 +8,7 @@ import pytest
 from outrider.monitor import Status, Verdict
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.outlets.ros2 import LEVELS
-from outrider.runtime.outlets.ros2.statements import Heard, of_loop
+from outrider.runtime.outlets.ros2.statements import Heard, Statement, of_loop, of_streams, of_verdict
 
 from .loops import Loop
 
@@ -67,3 +67,19 @@ def test_the_values_are_those_of_the_metrics():
 
 def test_every_status_has_a_level():
     assert dict(zip(Status, (0, 1, 2, 2, 3), strict=True)) == LEVELS
+
+
+def test_a_loop_of_several_streams_is_as_bad_as_the_worst():
+    each = {"a": Statement(0, "OK", ()), "b": Statement(2, "FAULT: why", ()), "c": Statement(2, "ALARM", ())}
+    level, message, values = of_streams(each)
+    assert (level, message) == (2, "b: FAULT: why")
+    assert dict(values) == {
+        "streams": "3", "streams_ok": "1", "streams_warn": "0", "streams_error": "2", "streams_stale": "0",
+    }  # fmt: skip
+    assert of_streams({"a": each["a"]})[:2] == (0, "OK")
+
+
+def test_a_verdict_names_its_stream_where_there_are_several():
+    one = Verdict(Status.OK, 0.5, 1.0, 0.1, 1, np.zeros(0), (), "")
+    assert dict(of_verdict(Heard(0, 0, "", one, "left")).values)["stream"] == "left"
+    assert "stream" not in dict(of_verdict(Heard(0, 0, "", one)).values)

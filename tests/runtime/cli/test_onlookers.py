@@ -1,0 +1,64 @@
+"""Who looks on: what they write of one stream and of several."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import Namespace
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from outrider.monitor import Status, Verdict
+from outrider.runtime.cli.onlookers import JsonLines, onlookers
+from outrider.runtime.inputs.streams import Frame
+from outrider.runtime.loop.watch import WatchedFrame
+
+
+def seen(status=Status.OK, stream="", **frame):
+    verdict = Verdict(status, 0.5, 1.0, 0.75, -1, np.zeros(1, np.float32), (), "")
+    return WatchedFrame(1, 0.0, Frame(5.0, None, "frame", **frame), verdict, 0.01, "", stream, 7)
+
+
+def test_lines_name_their_stream_and_what_was_dropped(capsys):
+    lines = JsonLines()
+    lines.idle(Status.OK, "left")
+    lines.seen(seen(stream="left", captured=3.0))
+    lines.seen(seen(Status.STALE, "right"))
+    lines.idle(Status.STALE, "right")
+    lines.idle(Status.STALE, "left")
+    lines.seen(seen())
+    first, second, third, fourth = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["stream"], first["dropped"], first["status"]) == ("left", 7, "ok")
+    assert (second["stream"], second["status"], "dropped" in second) == ("right", "stale", False)
+    assert third == {"stream": "left", "frame": None, "status": "stale", "alarm": True}
+    assert "stream" not in fourth
+
+
+def test_ros_gets_the_stamp_of_the_camera(monkeypatch):
+    pytest.importorskip("cyclonedds")
+    heard = []
+
+    class Publisher:
+        def __init__(self, guard, name, **hashes):
+            heard.append((name, hashes))
+
+        def verdict(self, verdict, wall_ns, stream):
+            heard.append((wall_ns, stream))
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("outrider.runtime.outlets.ros2.Ros2Publisher", Publisher)
+    guard = SimpleNamespace(monitor=SimpleNamespace(network=SimpleNamespace(fingerprint="ab"), profile_sha256="cd"))
+    options = Namespace(record=None, ros2="front", json=False, quiet=True)
+    with ExitStack() as stack:
+        (view,) = onlookers(options, guard, "a title", ["left"], stack)
+        view.seen(seen(stream="left", captured=time.monotonic(), stamp_ns=1_700_000_000_123_456_789))
+        before = time.time_ns()
+        view.seen(seen(captured=time.monotonic() - 100))
+        view.idle(Status.OK, "left")
+    assert heard[:2] == [("front", {"network": "ab", "profile": "cd"}), (1_700_000_000_123_456_789, "left")]
+    assert before - 101e9 < heard[2][0] <= time.time_ns() - 100e9
