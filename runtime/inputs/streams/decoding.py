@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,43 +58,50 @@ class Soundness:
     """Whether the pictures of one stream can be believed, frame after frame, from what the decoder says.
 
     A picture that the decoder calls damaged, and each one after it up to the next key frame, is not: they are predicted
-    from one another. What a decoder does not notice, nobody knows: most codecs carry no checksum.
+    from one another. The key frame must come from behind the damage; with threads, a decoder tells of it late. What a
+    decoder does not notice, nobody knows: most codecs carry no checksum.
     """
 
     def __init__(self) -> None:
         self._damage = ""
-        self._from: int | None = None
+        self._from, self._fed, self._sound = -math.inf, -math.inf, -math.inf
         self._refreshing = False
 
     def packet(self, packet: Any) -> None:
         """Take note of a packet before it is decoded."""
+        self._fed = max(self._fed, _time(packet))
         if packet.is_corrupt:
-            self._note("the stream says that a packet is damaged", packet.pts)
+            self._note("the stream says that a packet is damaged", _time(packet))
 
     def failed(self, reason: str) -> str:
-        """Take note of a packet that could not be decoded. Returns the problem of its frame."""
-        self._note(reason, None)
+        """Take note of a packet that could not be decoded, one of those so far. Returns the problem of its frame."""
+        self._note(reason, self._fed)
         return f"expected a frame of a video, got {reason}"
 
     def problem(self, decoded: Any) -> str:
         """Why a frame cannot be believed; empty where nothing speaks against it."""
+        when = _time(decoded)
         if decoded.is_corrupt:
-            self._note("damage that the decoder painted over", decoded.pts)
+            self._note("damage that the decoder painted over", when)
             return f"expected a whole frame of a video, got {self._damage}"
-        if self._damage and decoded.key_frame and self._is_behind(decoded.pts):
+        if self._damage and decoded.key_frame and (when > self._from or math.isinf(when)):
             # A stream may refresh its pictures piece by piece: such a "key frame" is predicted, the next one is whole.
             if int(decoded.pict_type) not in _PREDICTED or self._refreshing:
-                self._damage, self._from, self._refreshing = "", None, False
+                self._damage, self._refreshing, self._sound = "", False, when
             else:
                 self._refreshing = True
-        return f"expected a whole frame of a video, got one after damage ({self._damage})" if self._damage else ""
+        if self._damage or when < self._sound:  # or one that comes late, from before the key frame
+            return f"expected a whole frame of a video, got one after damage{f' ({self._damage})' * bool(self._damage)}"
+        return ""
 
-    def _is_behind(self, pts: int | None) -> bool:
-        """Whether a frame was decoded after the damage: with threads, those before it come out later."""
-        return self._from is None or pts is None or pts > self._from
+    def _note(self, damage: str, when: float) -> None:
+        self._damage, self._refreshing = damage, False
+        self._from = max(self._from, when)
 
-    def _note(self, damage: str, pts: int | None) -> None:
-        self._damage, self._from, self._refreshing = damage, pts, False
+
+def _time(of: Any) -> float:
+    """Of a packet or a frame, by the clock of its stream; minus infinity where it has none."""
+    return -math.inf if of.pts is None else float(of.pts)
 
 
 def to_picture(decoded: Any) -> np.ndarray:

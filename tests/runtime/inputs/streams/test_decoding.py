@@ -113,6 +113,11 @@ def seen(pts, key, kind=1, corrupt=False):
     return types.SimpleNamespace(pts=pts, key_frame=key, pict_type=kind, is_corrupt=corrupt)
 
 
+def fed(soundness, *times, corrupt=False):
+    for pts in times:
+        soundness.packet(types.SimpleNamespace(pts=pts, is_corrupt=corrupt))
+
+
 def test_damage_lasts_to_the_next_key_frame():
     soundness = Soundness()
     assert soundness.problem(seen(0, key=True)) == ""
@@ -124,11 +129,29 @@ def test_damage_lasts_to_the_next_key_frame():
     assert soundness.problem(seen(5, key=True)) == ""
 
 
-def test_a_key_frame_from_before_a_damaged_packet_clears_nothing():
+def test_a_key_frame_from_before_the_damage_clears_nothing():
     soundness = Soundness()
-    soundness.packet(types.SimpleNamespace(is_corrupt=True, pts=7))
+    fed(soundness, 7, corrupt=True)
     assert soundness.problem(seen(6, key=True))
     assert soundness.problem(seen(8, key=True)) == ""
+
+
+def test_a_decoder_with_threads_tells_late_and_may_mean_a_key_frame():
+    soundness = Soundness()
+    fed(soundness, 9, 13, 11)  # with pictures that are predicted from a later one
+    soundness.failed("broken")
+    assert soundness.problem(seen(13, key=True))
+    assert soundness.problem(seen(14, key=True)) == ""
+    assert "after damage" in soundness.problem(seen(12, key=False, kind=3))  # late, from before the key frame
+    assert soundness.problem(seen(15, key=False, kind=2)) == ""
+
+
+def test_a_stream_without_times_is_sound_from_the_next_key_frame():
+    soundness = Soundness()
+    fed(soundness, None)
+    soundness.failed("broken")
+    assert soundness.problem(seen(None, key=False, kind=2))
+    assert [soundness.problem(seen(None, key=key)) for key in (True, False)] == ["", ""]
 
 
 def test_pictures_that_are_refreshed_piece_by_piece_are_whole_after_a_round():

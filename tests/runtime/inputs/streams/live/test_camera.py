@@ -97,7 +97,7 @@ class Stalled:
         self.streams = SimpleNamespace(video=[stream])
 
     def demux(self, _stream):
-        yield SimpleNamespace(is_corrupt=False, size=1, decode=lambda: [self.picture])
+        yield SimpleNamespace(is_corrupt=False, size=1, pts=0, decode=lambda: [self.picture])
         self.released.wait(20)
 
     def close(self):
