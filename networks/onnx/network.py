@@ -28,9 +28,11 @@ from .reading.entries import InputShape, checked
 from .reading.graph import OnnxGraph
 from .reading.probabilities import are_probabilities, is_out_of_sight
 from .readout import neurons_out
-from .session import Runtime
+from .session import Runtime, left_by_forks
 from .trial import TrialRun, try_out
 
+_CLOSED = "expected an open network, got one after close(); make a new OnnxNetwork"
+_FORKED = "expected the process that opened the network, got a fork of it; make an OnnxNetwork in the child"
 _SUM_OFF = 1e-3  # of probabilities, by rounding
 
 
@@ -157,6 +159,8 @@ class OnnxNetwork(Network):
         if risky := [tap.name for tap in self.taps if may_round(tap)]:
             bare = runtime.session(graph.with_outputs(()), folder)
             warn_of_rounding(runtime, bare, self._session, trial, self._outputs, risky)
+        self._refusal = _CLOSED
+        left_by_forks(self, OnnxNetwork._leave)
         self._handed_out: WeakSet[BufferedNetwork] = WeakSet()
         self.buffers = buffers
         self._buffered = None if buffers is None else self._bound(buffers)
@@ -169,7 +173,8 @@ class OnnxNetwork(Network):
     def observe(self, batch: Any) -> Observation:
         """Run a batch, (n, *shape) of each input's dtype, and return the outputs with the activations at the taps.
 
-        Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError after `close`.
+        Raises TypeError for a batch of another dtype, ValueError for another shape, RuntimeError after `close` and in a
+        fork of the process that opened the network.
         """
         parts = self._check(batch)
         if self._buffered is not None and len(parts[0]) == self._buffered.size:
@@ -249,6 +254,12 @@ class OnnxNetwork(Network):
         for own in self._handed_out:
             own.close()
         self._session = self._buffered = None
+
+    def _leave(self) -> Any:
+        """In the child of a fork: every batch is refused. Returns the session, which is to be kept."""
+        session, self._refusal = self._session, _FORKED
+        self.close()
+        return session
 
     def __repr__(self) -> str:
         if len(self._inputs) == 1:
@@ -336,7 +347,7 @@ class OnnxNetwork(Network):
 
     def _check_open(self) -> Any:
         if self._session is None:
-            raise RuntimeError("expected an open network, got one after close(); make a new OnnxNetwork")
+            raise RuntimeError(self._refusal)
         return self._session
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,6 +23,26 @@ _GRAPH_ALONE = {
     "session.optimized_model_external_initializers_file_name": "weights",
     "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
 }
+
+_opened: WeakKeyDictionary[Any, Callable[[Any], Any]] = WeakKeyDictionary()
+_of_parents: list[Any] = []
+
+
+def left_by_forks(network: Any, leave: Callable[[Any], Any]) -> None:
+    """Have `leave(network)` called in every child that is forked from this process; it returns its session.
+
+    A fork has none of the threads of ONNX Runtime, so that a run of several waits for ever. To take a session apart may
+    wait for them too, so it is kept.
+    """
+    _opened[network] = leave
+
+
+def _leave_all() -> None:
+    _of_parents.extend(leave(network) for network, leave in list(_opened.items()))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all)
 
 
 class Runtime:

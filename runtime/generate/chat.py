@@ -13,6 +13,7 @@ import numpy as np
 
 from ...monitor import NotReadyError, Status, Verdict
 from ...monitor.heads import Cascade, prompt_digest
+from ..forks import forked, left_by_forks
 from ..loop.drift import DriftTest
 from ..loop.evidence import Evidence, LogFailure, OnLogFailure, check_log
 from ..loop.metrics import Metrics
@@ -71,7 +72,8 @@ class ChatGuard:
         self.guard, self.refusals, self.on_fault, self.then = guard, refusals or Refusals(), on_fault, then
         self.metrics = Metrics(false_alarm_rate=calibration.false_alarm_rate, drift=drift or _drift_test(calibration))
         self.evidence = Evidence(self.metrics, log, warns=log_failure == "warn")
-        self.status = Status.OK
+        self.status, self._left = Status.OK, ""
+        left_by_forks(self, ChatGuard._leave)
         if log is not None:
             log.attach(
                 self.metrics, network=guard.decoder.fingerprint, false_alarm_rate=calibration.false_alarm_rate,
@@ -80,6 +82,8 @@ class ChatGuard:
     def check(self, prompts: Sequence[Any]) -> list[Verdict]:
         """The verdict on each prompt, counted and logged, without an answer."""
         began = time.monotonic_ns()
+        if self._left:
+            return self._keep(prompts, [fault(self._left) for _ in prompts], 0)
         verdicts = verdicts_or_faults(lambda: self.guard.check(prompts), len(prompts))
         return self._keep(prompts, verdicts, time.monotonic_ns() - began)
 
@@ -93,6 +97,8 @@ class ChatGuard:
         if (generate_kwargs.get("num_return_sequences") or 1) != 1:
             raise ValueError("expected one answer to a prompt, got num_return_sequences; take guarded_generate")
         began = time.monotonic_ns()
+        if self._left:
+            return [self._refusal(*one) for one in zip(prompts, self.check(prompts), strict=True)]
         batches, unfit = self._encoded(prompts)
         replies: dict[int, Reply] = {}
         kept = self._keep([prompts[i] for i in unfit], list(unfit.values()), time.monotonic_ns() - began)
@@ -108,6 +114,11 @@ class ChatGuard:
         if self.evidence.log is not None:
             self.evidence.log.detach(self.metrics)
             self.evidence.log = None
+
+    def _leave(self) -> None:
+        """In the child of a fork, where the model's threads are not: every prompt is a FAULT and refused."""
+        self._left, self.evidence.log = forked("the guard"), None
+        self.metrics.status = self.status = Status.FAULT
 
     def __enter__(self) -> Self:
         return self

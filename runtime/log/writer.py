@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...monitor.judging.neurons import Neurons
+from ..forks import forked, left_by_forks
 from .events import Dropped, Event, Summary, encode, number
 from .file import LogFile
 from .intake import Intake, LogRun, Mark, clocks
@@ -68,7 +67,7 @@ class Writer(Intake):
         self._dirty, self._synced_at = False, -np.inf
         self.thread = threading.Thread(target=self._serve, name="outrider event log", daemon=True)
         self.thread.start()
-        _writers.add(self)
+        left_by_forks(self, Writer.leave)
 
     def health(self) -> LogHealth:
         """The state of the log, now."""
@@ -297,17 +296,5 @@ class Writer(Intake):
             self._file.leave()
             self.queue.clear()
             self._pending = []
-            self.left = "expected the process that opened the event log, got a fork of it"
+            self.left = forked("the event log")
             self.note(RuntimeError(self.left))
-
-
-_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-
-
-def _leave_all() -> None:
-    for writer in list(_writers):
-        writer.leave()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
+from ..forks import forked, left_by_forks
 from .drift import DriftTest
 from .evidence import OnLogFailure, check_log
 from .fallback import Fallback
 from .frame_check import batch_of_one
 from .history import DEFAULT, FRESH, Histories, History, restated, words
 from .moments import NO_TIME, PerStream, deadline_ns, each, moment, of_stream, stamp_ns, times
-from .temporal import KOfN, TemporalLogic
+from .temporal import TemporalLogic, logic_of
 from .together import Checked, Entry, Judged, Together, is_finite, lock_of
 from .watchdog import Heartbeat
 
@@ -82,8 +83,6 @@ class Guard:
             raise TypeError(f"expected a Monitor, got {got}; Guard.load(profile, network) opens a profile file")
         if monitor.calibration is None:
             raise NotReadyError(_UNCALIBRATED)
-        if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
-            raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
         check_log(log, log_failure)
         self.monitor = monitor
         self.heartbeat = Heartbeat() if heartbeat is None else heartbeat
@@ -91,19 +90,19 @@ class Guard:
         self.judge: FrameJudge | None = None
         self._log = log
         self._lock = threading.RLock()  # a fallback may call `reset`
-        self._closed = False
+        self._ended = ""  # why no frame is judged any more
         self._forgets = False  # whether the network is known to carry nothing from frame to frame
         self._together = Together(monitor)
         self._streams = Histories(
-            monitor, streams, temporal=KOfN(alarm, clear, latch) if temporal is None else temporal, drift=drift,
+            monitor, streams, temporal=logic_of(temporal, alarm, clear, latch), drift=drift,
             heartbeat=self.heartbeat, frozen=frozen, silence=silence, fallback=fallback,
-            deadline=each(deadline, deadline_ns), log=log, tell=self._tell,
-            warns=log_failure == "warn",
+            deadline=each(deadline, deadline_ns), log=log, tell=self._tell, warns=log_failure == "warn",
         )  # fmt: skip
         self._default = self._streams.default
         self.metrics, self.evidence = self._default.metrics, self._default.evidence
         self.frame_check, self.watchdog = self._default.check, self._default.watchdog
         self._hold_to_calibration()
+        left_by_forks(self, Guard._leave)
 
     # The life of a guard: load, warm_up, check (or call), pause, close. They are configure, activate, callback,
     # deactivate and cleanup of a lifecycle node.
@@ -119,8 +118,8 @@ class Guard:
         With `streams`, a batch of a frame of each is warmed up too, for `many`. Raises what the network or the monitor
         raises, so that a guard that cannot work says so before the loop begins, and RuntimeError after `close`.
         """
-        if self._closed:
-            raise RuntimeError("expected an open guard, got one after close(); make a new Guard")
+        if self._ended:
+            raise RuntimeError(f"expected an open guard, got another: {self._ended}; make a new Guard")
         network = self.monitor.network
         with self._lock, lock_of(network):
             judge = self._bind_judge()
@@ -201,12 +200,18 @@ class Guard:
     def close(self) -> None:
         """End the watch and leave the log. Monitor and network stay open; frames handed in from now on are FAULT."""
         with self._lock:
-            self._closed = self._forgets = True
+            self._ended, self._forgets = self._ended or "the guard is closed", True
             self.pause()
             self._streams.close()
             if self._log is not None:
                 self._log.detach(self.metrics)
                 self._log = None
+
+    def _leave(self) -> None:
+        """In the child of a fork: frames are FAULT, and nothing of the parent's is run, written or waited for."""
+        self._lock = threading.RLock()
+        self._ended, self._forgets, self._log = forked("the guard"), True, None
+        self._streams.leave()
 
     def __enter__(self) -> Self:
         try:
@@ -222,9 +227,9 @@ class Guard:
     def status(self) -> Status:
         """The status of the loop now, the worst of its streams.
 
-        It is STALE while the watchdog hears nothing; FAULT if that died, and after `close`.
+        It is STALE while the watchdog hears nothing; FAULT if that died, after `close`, and in a fork.
         """
-        return _FAULT if self._closed else max(at.status_now for at in self._streams.in_use())
+        return _FAULT if self._ended else max(at.status_now for at in self._streams.in_use())
 
     def history(self, stream: str) -> History:
         """What is kept of a stream: metrics, evidence, heartbeat. Raises ValueError for one that there is not."""
@@ -233,7 +238,7 @@ class Guard:
     @property
     def statuses(self) -> dict[str, Status]:
         """The status of each stream now; "" is the one without a name."""
-        return {at.name: _FAULT if self._closed else at.status_now for at in self._streams.in_use()}
+        return {at.name: _FAULT if self._ended else at.status_now for at in self._streams.in_use()}
 
     def acknowledge(self, stream: str | None = None) -> None:
         """End a latched alarm, of one stream or of all, and write it down; it returns when enough frames are clean.
@@ -278,7 +283,7 @@ class Guard:
                 if refusal or not at.watching or (dog is not None and not dog.alive):
                     refusal = self._hindrance(at, refusal)
                     if refusal:
-                        return None if self._closed else self._run_bare(frame), at.broken(_FAULT, refusal)
+                        return None if self._ended else self._run_bare(frame), at.broken(_FAULT, refusal)
                 status, reason, runs = at.check.judge(frame)
             else:
                 status, reason, runs = checked
@@ -296,8 +301,8 @@ class Guard:
 
     def _hindrance(self, at: History, refusal: str) -> str:
         """Why a frame is not judged, empty where it is; a watchdog that rested watches again."""
-        if self._closed:
-            return "the guard is closed"
+        if self._ended:
+            return self._ended
         if at.refusal:
             return refusal or at.refusal
         if not at.watching:
@@ -361,7 +366,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 (as in `_judge`)
             self.raised, refusal = error, words(error)
         if refusal:
-            entry.judged = None if self._closed else self._run_bare(entry.frame), at.broken(_FAULT, refusal)
+            entry.judged = None if self._ended else self._run_bare(entry.frame), at.broken(_FAULT, refusal)
         elif entry.checked is not None and entry.checked[0] is _FAULT:
             entry.judged = self._judge(at, entry.frame, "", entry.checked)
             entry.checked = None

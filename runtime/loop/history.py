@@ -299,6 +299,13 @@ class Histories:
         for at in self:
             at.metrics.status, at.evidence.log = _FAULT, None
 
+    def leave(self) -> None:
+        """In the child of a fork: touch neither log nor heartbeat of the parent; frames are FAULT from now on."""
+        self.close()
+        self._heartbeat = Heartbeat()
+        for at in self:
+            at.heartbeat, at.watching = Heartbeat(), False
+
     def hold_to(self, calibration: Calibration) -> None:
         """Have counters and drift tests speak of a calibration."""
         self._calibration = calibration

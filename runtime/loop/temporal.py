@@ -90,6 +90,15 @@ class KOfN(_Latched):
         return self._text
 
 
+def logic_of(
+    temporal: TemporalLogic | None, alarm: tuple[int, int], clear: tuple[int, int], latch: bool
+) -> TemporalLogic:
+    """The logic that was given, or `KOfN` of the rest. Raises ValueError where both were given."""
+    if temporal is not None and (alarm, clear, latch) != ((1, 1), (1, 1), False):
+        raise ValueError("expected `temporal` or else `alarm`, `clear` and `latch`, got both")
+    return KOfN(alarm, clear, latch) if temporal is None else temporal
+
+
 def _is_window(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and 1 <= value[0] <= value[1] <= 4096
 

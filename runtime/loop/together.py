@@ -15,6 +15,7 @@ from ...monitor.judge import Judge
 from ...networks import Network
 from ...networks.inputs import parts_of, together
 from ...networks.recurrent.outputs import is_batched
+from ..forks import in_forks
 from .frame_check import noise_for
 from .history import History, restated, words
 
@@ -22,6 +23,16 @@ _NEAR = 0.01
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 _of_others = threading.RLock()
 _making = threading.Lock()
+
+
+def _leave_locks() -> None:
+    """In the child of a fork, where threads that do not exist may hold them."""
+    global _of_others, _making
+    _of_others, _making = threading.RLock(), threading.Lock()
+    _locks.clear()
+
+
+in_forks(_leave_locks)
 
 Judged = tuple[Any, Verdict]
 Checked = tuple[Status, str, bool]

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..forks import left_by_forks
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -107,6 +109,7 @@ class Watchdog:
         self._stop = threading.Event()
         self.thread: threading.Thread | None = None
         self._looked = time.monotonic()
+        left_by_forks(self, Watchdog._leave)
 
     def start(self) -> Self:
         """Watch, in a daemon thread. Raises RuntimeError when it watches already."""
@@ -131,6 +134,10 @@ class Watchdog:
     def alive(self) -> bool:
         """Whether it looked at the heartbeat within the last timeout, or two seconds where that is shorter."""
         return self.thread is not None and time.monotonic() - self._looked < self._patience
+
+    def _leave(self) -> None:
+        """In the child of a fork, which has no such thread: it watches no longer."""
+        self.thread, self._stop, self._looked, self.silent = None, threading.Event(), -math.inf, False
 
     def __enter__(self) -> Self:
         return self.start()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...networks.packages import require
+from ..forks import left_by_forks
 from ..loop.metrics import Histogram, Metrics
 from ..printable import printable
 
@@ -21,9 +22,18 @@ class MetricsServer:
         prometheus, registry = _registry(metrics)
         self._server, self._thread = prometheus.start_http_server(port, address, registry)
         self.port: int = self._server.server_port
+        self._left = False
+        left_by_forks(self, MetricsServer._leave)
+
+    def _leave(self) -> None:
+        """In the child of a fork, which has no such thread: leave the port to the parent."""
+        self._left = True
+        self._server.socket.close()
 
     def close(self) -> None:
         """Stop listening."""
+        if self._left:
+            return
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ....monitor import Status, Verdict
 from ....networks.packages import require
+from ...forks import forked, left_by_forks
 from .names import domain_id, topic_name
 from .statements import Heard, Loop, Statement, Watched, ended, of_loop, of_streams, of_verdict, text
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _NS = 1_000_000_000
+_of_parents: list[object] = []
 
 
 class Ros2Publisher:
@@ -39,7 +41,7 @@ class Ros2Publisher:
 
     `verdict` never waits: a thread writes. Where it does not keep up, the oldest of `capacity` verdicts is dropped.
     published: verdicts written. dropped: verdicts lost. failures: of DDS, or in reading the guard; error: the last of
-    them. After the constructor nothing is raised.
+    them. After the constructor nothing is raised. In the child of a fork it drops and counts what it is offered.
     Raises ImportError naming the extra `dds`, ValueError for a name, domain or number out of range, OSError where the
     domain cannot be joined.
     """
@@ -84,6 +86,7 @@ class Ros2Publisher:
         self._thread = threading.Thread(target=self._serve, name="outrider ros2", daemon=True)
         self._thread.start()
         atexit.register(self.close)
+        left_by_forks(self, Ros2Publisher._leave)
 
     # In the loop.
 
@@ -133,6 +136,12 @@ class Ros2Publisher:
         atexit.unregister(self.close)
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _leave(self) -> None:
+        """In the child of a fork, where DDS has no threads: publish nothing, and take nothing of it apart."""
+        self._lock, self._queue, self._closing, self._writers = threading.Lock(), SimpleQueue(), True, None
+        self._note(RuntimeError(forked("the publisher")))
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -244,6 +253,8 @@ class _Writers:
                 )
                 for topic in topics
             ]
+            for entity in (participant, *self._writers):  # to take one apart in a child would wait for threads of DDS
+                left_by_forks(entity, _of_parents.append)
         except core.DDSException as error:
             raise OSError(
                 f"expected to join the DDS domain {domain}, got {str(error).strip()};"

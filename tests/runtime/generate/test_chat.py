@@ -13,6 +13,7 @@ from outrider.runtime.log.events import Event, Header
 from outrider.runtime.log.reader import read_records
 from outrider.runtime.report import drive_statistics, read_drive
 
+from ..children import FORKS, in_child
 from ..tiny_chat import TEXTS, WordGuard
 from .test_generating import said, words
 
@@ -188,3 +189,26 @@ def test_what_is_no_guard_or_no_log_is_refused(guard):
     guard.calibration = None
     with pytest.raises(NotReadyError, match="calibrate"):
         ChatGuard(guard)
+
+
+@FORKS
+def test_in_a_fork_every_prompt_is_a_fault_and_refused(guard, tmp_path):
+    with EventLog(tmp_path / "events.jsonl") as log:
+        chat = ChatGuard(guard, log=log, on_fault="answer")
+        chat.check([SAFE])
+        log.flush()
+        before = log.path.read_bytes()
+
+        def ask():
+            replies = chat.answer([SAFE, BAD], max_new_tokens=2)
+            verdicts = [*chat.check([SAFE]), *(reply.verdict for reply in replies)]
+            chat.close()
+            return [reply.refused for reply in replies], [(one.status.name, one.reason) for one in verdicts]
+
+        refused, verdicts = in_child(ask)
+        assert refused == [True, True]
+        assert {status for status, _ in verdicts} == {"FAULT"}
+        assert all("expected the process that made the guard, got a fork of it" in reason for _, reason in verdicts)
+        assert log.flush()
+        assert log.path.read_bytes() == before
+        assert chat.check([SAFE])[0].status is Status.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +13,7 @@ pytest.importorskip("onnx")
 
 from outrider.runtime import Guard, hold_last_safe
 
+from ..children import in_child
 from ..small_network import CLEAN, STRANGE, frames
 from .injection import ALARM, FAULT, OK, Boom, Failures, boom
 
@@ -99,6 +101,28 @@ def _(scene):
         assert verdict.status == (ALARM if i % 3 == 1 else OK)
     assert guard.metrics.counters.frames == 303
     scene.flush()
+
+
+if hasattr(os, "fork"):
+
+    @FAILURES("a guard used in a forked child")
+    def _(scene):
+        scene.start(silence=60.0, fallback=hold_last_safe)
+
+        def child():
+            output, verdict = scene.guard(STRANGE)
+            counted = scene.guard.metrics.counters
+            return output.tolist(), verdict.status.name, verdict.reason, counted.faults, scene.guard.status.name
+
+        output, status, reason, faults, loop = in_child(child)
+        assert output == scene.own(frames(1, 8)[0]).tolist()  # the last safe one
+        assert (status, faults, loop) == ("FAULT", 1, "FAULT")
+        assert reason.startswith("expected the process that made the guard, got a fork of it")
+        scene.flush()
+        assert [event.status for event in scene.events()] == [ALARM, OK]  # nothing of the child's
+        assert scene.guard.watchdog.alive
+        scene.expect(ALARM, frame=STRANGE, output=scene.own(frames(1, 8)[0]))
+        scene.expect(OK)
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -217,7 +217,7 @@ def test_a_closed_guard_is_a_fault_and_stays_closed(monitor):
     watching.close()
     assert watching.status == watching.metrics.status == Status.FAULT
     assert watching(CLEAN)[1].reason == "the guard is closed"
-    with pytest.raises(RuntimeError, match=r"expected an open guard, got one after close\(\)"):
+    with pytest.raises(RuntimeError, match="expected an open guard, got another: the guard is closed"):
         watching.warm_up()
 
 

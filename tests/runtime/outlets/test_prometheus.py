@@ -14,6 +14,8 @@ from outrider.runtime import metrics_text, serve_metrics
 from outrider.runtime.loop.drift import DriftTest
 from outrider.runtime.loop.metrics import Metrics
 
+from ..children import FORKS, in_child
+
 
 def filled(**settings):
     metrics = Metrics(false_alarm_rate=0.01, deadline_us=1000.0, **settings)
@@ -76,3 +78,14 @@ def test_a_missing_package_is_named_with_its_extra(call, monkeypatch):
         ImportError, match=r"metrics for Prometheus need one more package: " + re.escape(install_hint("metrics"))
     ):
         call()
+
+
+@FORKS
+def test_a_fork_leaves_the_port_to_its_parent():
+    server = serve_metrics(Metrics(), port=0)
+    assert in_child(lambda: [server.close(), server._server.socket.fileno()]) == [None, -1]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as page:
+            assert b"outrider_frames_total" in page.read()
+    finally:
+        server.close()

@@ -22,6 +22,7 @@ from outrider.runtime.outlets.ros2 import Ros2Publisher
 from outrider.runtime.outlets.ros2 import publisher as publisher_module
 from outrider.runtime.outlets.ros2.statements import Statement
 
+from ...children import FORKS, in_child
 from .loops import DOMAIN, LOOPBACK, SOON, Loop, Loops, Subscriber, type_hash, verdict, wait
 
 pytest.importorskip("cyclonedds")
@@ -334,3 +335,20 @@ def test_importing_the_room_does_not_import_cyclonedds():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@FORKS
+def test_a_fork_publishes_nothing_and_waits_for_nobody(written):
+    publisher, writers = written()
+    wait(lambda: writers.of(1))
+
+    def child():
+        before = len(writers.messages)
+        taken, closed = publisher.verdict(verdict()), publisher.close()
+        return taken, closed, publisher.dropped, str(publisher.error), len(writers.messages) - before
+
+    taken, closed, dropped, error, sent = in_child(child)
+    assert (taken, closed, dropped, sent) == (False, True, 1, 0)
+    assert error.startswith("expected the process that made the publisher, got a fork of it")
+    assert publisher.verdict(verdict())
+    assert wait(lambda: len(writers.of(0)) == 1)
