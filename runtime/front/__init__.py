@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from .monitor import Monitor, Status, Verdict, Verdicts
     from .monitor.heads import HeadGuard
-    from .networks import OnnxNetwork, TorchNetwork, TransformerNetwork
+    from .networks import OnnxNetwork, Preprocessing, TorchNetwork, TransformerNetwork, picture_of, read_picture
     from .networks.transformers import open_decoder
     from .runtime import ChatGuard, EventLog, Guard, export, guarded_generate
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChatGuard", "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard", "Mahalanobis",
-    "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "SingleRange", "Softmax", "Status",
-    "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
-    "open_decoder",
+    "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "Preprocessing", "SingleRange", "Softmax",
+    "Status", "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
+    "open_decoder", "picture_of", "read_picture",
 ]  # fmt: skip
 
 _ROOMS = {
@@ -44,7 +44,9 @@ _ROOMS = {
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
     "monitor.heads": ("HeadGuard",),
-    "networks": ("OnnxNetwork", "TorchNetwork", "TransformerNetwork"),
+    "networks": (
+        "OnnxNetwork", "Preprocessing", "TorchNetwork", "TransformerNetwork", "picture_of", "read_picture",
+    ),
     "networks.transformers": ("open_decoder",),
     "runtime": ("ChatGuard", "EventLog", "Guard", "export", "guarded_generate"),
 }  # fmt: skip
