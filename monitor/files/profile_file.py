@@ -95,12 +95,12 @@ def read_profile(
     return unpacked_profile(read_contents(path, key=key), path)
 
 
-def read_network(path: str | os.PathLike) -> NetworkFacts:
+def read_network(path: str | os.PathLike, *, key: str | os.PathLike | None = None) -> NetworkFacts:
     """What a profile says of its network, for a caller who loads it next: the warnings are left to that.
 
-    Raises ProfileError, FileNotFoundError.
+    key: as for `read_contents`. Raises ProfileError, FileNotFoundError.
     """
-    facts = checked_contents(path).facts
+    facts = checked_contents(path, key=key).facts
     with _damage_told(path):
         return NetworkFacts.from_dict(_of_a_network(facts, path)["network"])
 

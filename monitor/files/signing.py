@@ -172,7 +172,7 @@ def _private_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
     return key
 
 
-_HOW = "`outrider keygen` makes one"
+_HOW = "`outrider sign --new-key` makes one"
 
 
 def _public_keys(path: Path) -> dict[str, Ed25519PublicKey]:

@@ -32,23 +32,25 @@ def input_shape(options: argparse.Namespace) -> Any:
     return given.get("", given or None)
 
 
-def learned_inputs(profile: Path) -> list[str]:
+def learned_inputs(profile: Path, key: Path | None = None) -> list[str]:
     """The names of what a frame of a profile's network is made of; none for one array without a name.
 
     Raises ProfileError, FileNotFoundError.
     """
-    return [one.name for one in read_network(profile).frame]
+    return [one.name for one in read_network(profile, key=key).frame]
 
 
 def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Monitor:
     """The monitor of `options.profile` on its network.
 
-    calibrated: whether it must have a threshold. Raises ProfileError, MismatchError, NotReadyError, FileNotFoundError.
+    calibrated: whether it must have a threshold. Raises ProfileError, MismatchError, NotReadyError, SignatureError,
+    FileNotFoundError.
     """
-    facts = read_network(options.profile)
+    key = getattr(options, "key", None)
+    facts = read_network(options.profile, key=key)
     network = reopen_network(options.network, options.profile, facts, options.weights)
     try:
-        monitor = Monitor.load(options.profile, network)
+        monitor = Monitor.load(options.profile, network, key=key)
         if calibrated and monitor.calibration is None:
             raise NotReadyError(
                 f"{options.profile}: expected a calibrated profile, got one without a threshold;"

@@ -21,6 +21,12 @@ def answer(facts: Any, show: Callable[[], object], *, as_json: bool) -> None:
         show()
 
 
+def checked(digest: object) -> str:
+    """What a digest tells of the file that has it, or that it has none."""
+    whole = "whole: every byte is what was written"
+    return whole if digest else "no digest: an older Outrider wrote it; load and save it to add one"
+
+
 def wide_console() -> Console:
     """A console that cuts no name off in a pipe."""
     console = Console(highlight=False)

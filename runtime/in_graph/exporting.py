@@ -45,7 +45,11 @@ _IR_OF_OPSET = {10: 5, 11: 6, 12: 7, 15: 8, 19: 9, 21: 10, 23: 11}
 
 
 def export(
-    model: str | os.PathLike[str], profile: str | os.PathLike[str], output: str | os.PathLike[str]
+    model: str | os.PathLike[str],
+    profile: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    key: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Write the model with the monitor of a calibrated profile inside; return the facts in its metadata.
 
@@ -54,13 +58,13 @@ def export(
     input `outrider_threshold` has the calibrated threshold as default. Before the file is kept, it is run on random
     frames beside the bare model and the monitor in Python. A recurrent model keeps its states as inputs and outputs:
     the program that runs it carries them from frame to frame. Where the output goes to another folder, weights in files
-    beside the model are copied.
+    beside the model are copied. key: as for `Monitor.load`; the guarded model is a new file, to be signed itself.
     Raises ExportError for what cannot be exported or came out differently, MismatchError for the profile of another
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
     """
     source, profile, target = onnx_file(model), Path(profile), Path(output)
     check_target(source, target)
-    learned = read_network(profile)
+    learned = read_network(profile, key=key)
     untouched = read_model(source)
     graph = OnnxGraph(untouched)
     check_external(graph.external_tensors, source.parent)
@@ -73,7 +77,7 @@ def export(
     refuse_another_model(profile, learned, fingerprint(untouched, graph.external_tensors, source.parent), source)
     data = modern(untouched, graph.opset)
     with closing(reopen_network(str(source), profile, learned)) as opened:
-        monitor, network = _bare(Monitor.load(profile, opened))
+        monitor, network = _bare(Monitor.load(profile, opened, key=key))
         if not network.batch_axis:
             raise ExportError(
                 f"{source}: expected a model whose inputs have a batch axis, got one that takes a single frame; export"

@@ -108,9 +108,9 @@ class Guard:
     # deactivate and cleanup of a lifecycle node.
 
     @classmethod
-    def load(cls, profile: str | os.PathLike[str], network: Any, **options: Any) -> Self:
-        """The guard of a profile file; options as for `Guard`. Raises what `Monitor.load` raises."""
-        return cls(Monitor.load(profile, network), **options)
+    def load(cls, profile: str | os.PathLike[str], network: Any, *, key: Any = None, **options: Any) -> Self:
+        """The guard of a profile file; options as for `Guard`. key, and what is raised: as for `Monitor.load`."""
+        return cls(Monitor.load(profile, network, key=key), **options)
 
     def warm_up(self, frames: int = 3) -> Self:
         """Run some frames of noise, so that nothing is built or compiled in the loop, and start the watchdog.

@@ -30,7 +30,7 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 
 
 def run(options: argparse.Namespace) -> int:
-    inputs = learned_inputs(options.profile)
+    inputs = learned_inputs(options.profile, options.key)
     sources = [with_policy(open_frames(data, options.rows, inputs), options.on_error) for data in options.data]
     seen = _Seen(options.json, sum(map(len, sources)))
     monitor = open_monitor(options, calibrated=True)

@@ -17,11 +17,11 @@ _RENAMED = "the output outrider_deviation was called outrider_layers before; rea
 
 
 def run(options: argparse.Namespace) -> int:
-    if checked_contents(options.profile).facts.get("kind") == "heads":
+    if checked_contents(options.profile, key=options.key).facts.get("kind") == "heads":
         return _export_heads(options)
     if options.decoder is not None:
         raise ValueError(f"{options.profile}: expected --decoder with a guard of attention heads, got a profile")
-    facts = export(options.model, options.profile, options.output)
+    facts = export(options.model, options.profile, options.output, key=options.key)
     answer(facts, lambda: _print(options, facts), as_json=options.json)
     return 0
 
@@ -32,7 +32,7 @@ def _export_heads(options: argparse.Namespace) -> int:
         from ....networks.transformers import open_decoder
 
         decoder = open_decoder(options.decoder)
-    facts = export_heads(options.profile, options.model, options.output, decoder=decoder)
+    facts = export_heads(options.profile, options.model, options.output, decoder=decoder, key=options.key)
     answer(facts, lambda: print_guarded(options.output, facts), as_json=options.json)
     return 0
 

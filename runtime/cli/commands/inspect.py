@@ -22,7 +22,7 @@ from ...inputs.networks import is_onnx, is_torch, offer_of
 from ...printable import printable
 from ..heads.describing import describe_heads, print_heads
 from ..opening import input_shape
-from ..printing import answer, bare_table
+from ..printing import answer, bare_table, checked
 from ..tap_list import offer_facts, print_offer
 
 
@@ -53,6 +53,8 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     """Print the facts of a guarded model for a reader."""
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("guarded model", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
+    exported = "an older Outrider exported it without a digest; export it anew to add one"
+    summary.add_row("file", checked(True) if facts["format"] > 1 else exported)
     if facts.get("kind") == "heads":
         _print_guarded_heads(summary, facts)
         return
@@ -127,6 +129,8 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     network, trusted, calibration = facts["network"], facts["trusted"], facts["calibration"]
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("profile", Text(printable(f"{path}, {_bytes(path.stat().st_size)}")))
+    if "digest" in facts:  # not of one that was just made
+        summary.add_row("file", checked(facts["digest"]))
     summary.add_row("network", f"{network['engine']}, {_network(network)}")
     _add_pictures(summary, network)
     rule = f"right with softmax of at least {trusted['confidence']:g}" if trusted["labelled"] else "no labels: all"

@@ -12,7 +12,7 @@ from rich.text import Text
 from ....monitor.files import checked_contents
 from ....monitor.heads.files import read_packed
 from ...printable import counted, printable
-from ..printing import bare_table, finite
+from ..printing import bare_table, checked, finite
 
 _SHOWN = 40
 
@@ -42,6 +42,7 @@ def print_heads(path: Path, facts: dict[str, Any]) -> None:
     name = settings.pop("name")
     summary = Table.grid("what", "value", padding=(0, 3))
     summary.add_row("heads file", Text(printable(str(path))))
+    summary.add_row("file", checked(facts["digest"]))
     summary.add_row("model", Text(printable(f"{decoder['name']}, {decoder['dtype']}")))
     summary.add_row("weights", f"SHA-256 {decoder['fingerprint'][:12]}…")
     summary.add_row("prompts become tokens by", f"SHA-256 {decoder['encoding'][:12]}…")

@@ -34,10 +34,10 @@ def open_model(options: argparse.Namespace, dtype: str = "float32") -> Decoder:
 
 def open_guard(options: argparse.Namespace, *, calibrated: bool = False) -> HeadGuard:
     """The guard of a heads file, with its model. Raises ProfileError, MismatchError, and NotReadyError."""
-    facts = head_facts(options.guard)
+    facts = head_facts(options.guard, options.key)
     decoder = open_model(options, facts["decoder"]["dtype"])
     try:
-        guard = HeadGuard.load(options.guard, decoder)
+        guard = HeadGuard.load(options.guard, decoder, key=options.key)
     except MismatchError as error:
         hint = "; was --system given to the search?" if "encoding" in str(error) else ""
         raise MismatchError(f"{error}{hint}") from None
@@ -49,9 +49,9 @@ def open_guard(options: argparse.Namespace, *, calibrated: bool = False) -> Head
     return guard
 
 
-def head_facts(path: Path) -> dict[str, Any]:
+def head_facts(path: Path, key: Path | None = None) -> dict[str, Any]:
     """What a heads file says of itself, in JSON types. Raises ProfileError for another file, FileNotFoundError."""
-    facts = checked_contents(path).facts
+    facts = checked_contents(path, key=key).facts
     if facts.get("kind") != "heads":
         raise ProfileError(f"{path}: expected what `outrider head search` wrote, got the profile of a network")
     return facts

@@ -9,6 +9,7 @@ from .. import argument_types as types
 from .shared import (
     NETWORK,
     add_batch_arguments,
+    add_key_argument,
     add_layout_argument,
     add_picture_arguments,
     add_scores_arguments,
@@ -33,6 +34,7 @@ def export(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="for a guard of attention heads: the model in PyTorch, to compare the heads by value",
     )
+    add_key_argument(parser, "PROFILE")
     parser.add_argument("--json", action="store_true", help="the facts in its metadata as JSON")
 
 
@@ -69,3 +71,24 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile for OTHER, where both agree")
     parser.add_argument("--json", action="store_true", help="the comparison as JSON")
+
+
+def sign(parser: argparse.ArgumentParser) -> None:
+    """Sign profiles, heads files and models with the maker's private key, or make a key."""
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="what to sign; FILE.sig is written")
+    parser.add_argument(
+        "--key", type=Path, metavar="PRIVATE.pem", help="Ed25519; its passphrase is asked for or in OUTRIDER_PASSPHRASE"
+    )
+    parser.add_argument(
+        "--new-key", type=Path, metavar="MAKER.pem", help="write a new private key here, and MAKER.pub.pem beside it"
+    )
+    parser.add_argument("--json", action="store_true", help="the names of what was written as JSON")
+
+
+def verify(parser: argparse.ArgumentParser) -> None:
+    """Check that files are what the owner of a key signed: exit status 0 when all are, 2 when any is not."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what `outrider sign` signed")
+    parser.add_argument(
+        "--key", type=Path, required=True, metavar="MAKER.pub.pem", help="the public key, or several in one file"
+    )
+    parser.add_argument("--json", action="store_true", help="the files and keys as JSON")

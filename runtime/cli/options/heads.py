@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import argument_types as types
+from .shared import add_key_argument
 
 _STATISTICS = "read_out, last_query, exact, full, deflection_profile"
 
@@ -112,6 +113,7 @@ def _add_guard_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guard", type=Path, required=True, metavar="FILE", help="the heads file that `outrider head search` wrote"
     )
+    add_key_argument(parser, "the heads file")
 
 
 def _add_rows_argument(parser: argparse._ActionsContainer, whole: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import argument_types as types
-from .shared import add_batch_arguments, add_network_arguments, add_on_error_argument
+from .shared import add_batch_arguments, add_key_argument, add_network_arguments, add_on_error_argument
 
 
 def check(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +14,7 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` wrote")
     parser.add_argument("data", nargs="+", metavar="DATA", help="folders, pictures, .npy, .npz, IDX files, NAME:test")
     add_network_arguments(parser)
+    add_key_argument(parser, "PROFILE")
     add_batch_arguments(parser, 64, "each")
     add_on_error_argument(parser, alarm=True)
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
@@ -33,6 +34,7 @@ def watch(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(settings_in=cameras_file)
     add_network_arguments(parser)
+    add_key_argument(parser, "PROFILE")
     parser.add_argument("--topic", help="of sensor_msgs/Image or CompressedImage, where a bag has several")
     parser.add_argument("--limit", type=types.positive, metavar="N", help="end after so many frames")
     pace = parser.add_mutually_exclusive_group()

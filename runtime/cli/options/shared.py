@@ -127,3 +127,12 @@ def add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
         choices=("RGB", "BGR", "L"),
         help="of the channels, L for gray; default: RGB, or L where there is one",
     )
+
+
+def add_key_argument(parser: argparse._ActionsContainer, what: str) -> None:
+    parser.add_argument(
+        "--key",
+        type=Path,
+        metavar="MAKER.pub.pem",
+        help=f"refuse {what} unless this key signed it; without it no signature is looked at",
+    )

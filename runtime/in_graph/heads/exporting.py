@@ -46,6 +46,7 @@ def export_heads(
     *,
     decoder: Decoder | None = None,
     feeds: Mapping[str, np.ndarray] | None = None,
+    key: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Write the ONNX decoder with the guard of attention heads inside; return the facts in its metadata.
 
@@ -55,12 +56,13 @@ def export_heads(
     guard: calibrated, or its file, which needs no PyTorch model. decoder: the PyTorch model that the guard was made
     for: then the heads of both are compared by value on a few prompts. Without it only their number and shape are.
     feeds: every input of the ONNX decoder for one prompt, where the names do not tell what they mean; a past is empty.
+    key: the public key that must have signed the file of the guard, as for `HeadGuard.load`.
     Weights in files beside the model are copied to another folder.
     Raises ExportError for what cannot be exported or came out differently, for a statistic that is not linear too;
     MismatchError where the heads are not those of `decoder`, NotReadyError for a guard without a threshold,
     ProfileError for a damaged file, FileNotFoundError.
     """
-    guard = read_out_of(guard)
+    guard = read_out_of(guard, key)
     source, target = onnx_file(model), Path(output)
     check_target(source, target)
     untouched = read_model(source)

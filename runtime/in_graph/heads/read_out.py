@@ -70,8 +70,10 @@ class LinearReadOut:
         return np.einsum("nkd,kd->n", heads[:, rows, columns], self.weights, dtype=np.float32) + np.float32(self.bias)
 
 
-def read_out_of(guard: LinearReadOut | HeadGuard | str | os.PathLike[str]) -> LinearReadOut:
-    """The read-out of a guard or of its file; the file needs no decoder.
+def read_out_of(
+    guard: LinearReadOut | HeadGuard | str | os.PathLike[str], key: str | os.PathLike[str] | None = None
+) -> LinearReadOut:
+    """The read-out of a guard or of its file; the file needs no decoder. key: of who must have signed the file.
 
     Raises ExportError, with the reason, for a statistic that is not linear, NotReadyError for a guard without a
     threshold, ProfileError for a file that is damaged or of another kind, FileNotFoundError.
@@ -79,7 +81,7 @@ def read_out_of(guard: LinearReadOut | HeadGuard | str | os.PathLike[str]) -> Li
     if isinstance(guard, LinearReadOut):
         return guard
     if isinstance(guard, (str, os.PathLike)):
-        return _of_file(Path(guard))
+        return _of_file(Path(guard), key)
     if isinstance(guard, Cascade):
         raise ExportError(_CASCADE)
     try:
@@ -99,8 +101,8 @@ _REFUSED = "only a linear read-out can be computed inside a graph; keep another 
 _CASCADE = "expected one guard, got a cascade, whose second judge is no part of a graph; give its first guard alone"
 
 
-def _of_file(path: Path) -> LinearReadOut:
-    contents = read_packed(path)
+def _of_file(path: Path, key: str | os.PathLike[str] | None) -> LinearReadOut:
+    contents = read_packed(path, key=key)
     facts, tensors = contents.facts, contents.arrays
     if facts.get("class") == "Cascade":
         raise ExportError(f"{path}: {_CASCADE}")

@@ -136,9 +136,9 @@ def test_keys_of_another_kind_are_refused(profile, tmp_path, other):
     (tmp_path / "private").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
     (tmp_path / "public").write_bytes(key.public_key().public_bytes(PEM, PUBLIC))
     profile.with_name("m.outrider.sig").write_text("{}")
-    with pytest.raises(SignatureError, match=r"private: expected an Ed25519 key, got .*; `outrider keygen` makes one"):
+    with pytest.raises(SignatureError, match=r"private: expected an Ed25519 key, got .*; `outrider sign --new"):
         sign_file(profile, tmp_path / "private")
-    with pytest.raises(SignatureError, match=r"public: expected an Ed25519 key, got .*; `outrider keygen` makes one"):
+    with pytest.raises(SignatureError, match=r"public: expected an Ed25519 key, got .*; `outrider sign --new"):
         verify_file(profile, tmp_path / "public")
 
 
