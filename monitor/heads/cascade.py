@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..attributes import strict
 from ..calibration import check_rate, needed_samples
 from ..errors import CalibrationError, NotReadyError, ProfileError, warn
 from ..files import FORMAT
@@ -76,6 +77,7 @@ class CascadeCalibration:
         return place if first <= self.low else 2 + place
 
 
+@strict
 class Cascade:
     """A guard on every prompt and a second judge on the share near the threshold.
 

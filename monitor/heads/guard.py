@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..attributes import strict
 from ..errors import NotReadyError, ProfileError, warn
 from ..verdict import Verdict
 from .calibrating import HeadCalibration, calibrate, refused, usable, verdict_of
@@ -27,6 +28,7 @@ Prompts = Iterable[Any] | Features
 """Prompts as the decoder takes them, or features that were measured of them before."""
 
 
+@strict
 class HeadGuard:
     """Tells unsafe from safe prompts by a few attention heads of the model that answers them.
 
@@ -329,6 +331,7 @@ class HeadGuard:
         return f"{type(self).__name__}[{state}]({self.statistic!r}; {heads or 'no heads'})"
 
 
+@strict
 class CriticalHead(HeadGuard):
     """The deflection of one head (One-head Defense, NeurIPS 2025).
 

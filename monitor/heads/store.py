@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..attributes import strict
 from ..errors import MismatchError, ProfileError
 from ..files import write_whole
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .statistic import Head
 
 
+@strict
 class FeatureStore:
     """One .npz file of features, by the digest of their prompt: arrays only, never a pickle.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import NotReadyError, Status, Verdict
+from ...monitor.attributes import strict
 from ...monitor.heads import Cascade, prompt_digest
 from ..forks import forked, left_by_forks
 from ..loop.drift import DriftTest
@@ -43,6 +44,7 @@ class Reply:
     refused: bool
 
 
+@strict
 class ChatGuard:
     """Wraps a calibrated HeadGuard or Cascade: ``replies = chat.answer(prompts)``, a reply and a verdict for each.
 

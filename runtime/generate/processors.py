@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...monitor import Verdict
+from ...monitor.attributes import strict
 from .judging import OnFault, judge_prefill, sentences, verdicts_or_faults
 from .refusals import Refusals
 
@@ -25,6 +26,7 @@ _NO_END = (
 )
 
 
+@strict
 class RefusalPrefix:
     """Forces an answer to begin with given tokens, row by row; a new one for each call of `generate`.
 
@@ -67,6 +69,7 @@ class RefusalPrefix:
         return self._end[0] if self._end else -1
 
 
+@strict
 class GuardProcessor:
     """Judges the prompts when the first token is asked for, then forces a refusal on the rows that were flagged.
 

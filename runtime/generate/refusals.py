@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ...monitor import Status, Verdict
+from ...monitor.attributes import strict
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,6 +53,7 @@ RULES: dict[str, tuple[str, ...]] = {
 """Our table: risk category -> words, a `*` at the end of a word standing for any ending."""
 
 
+@strict
 class Refusals:
     """Words the refusal of a prompt. By default one plain sentence for all, without a reason.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...monitor.attributes import strict
 from ...monitor.calibration import check_rate
 from .events import Event, Header, Summary
 from .file import LogFile
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _FIRST_SUMMARY_SECONDS = 1.0
 
 
+@strict
 class EventLog:
     """A log of JSON lines at `path`, see `events`. Older files are `events.1.jsonl`, `events.2.jsonl`, oldest first.
 

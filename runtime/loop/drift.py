@@ -41,6 +41,11 @@ class DriftTest:
     chance of a false report where frames alarm at `rate`. Raises ValueError out of range.
     """
 
+    __slots__ = (
+        "_bets", "_capital", "_if_alarmed", "_if_clean", "_kept", "_left_out", "_skipped", "alarmed", "evidence",
+        "level", "patience", "rate", "rejected", "stride", "tested",
+    )  # fmt: skip
+
     def __init__(self, rate: float, level: float = 0.01, stride: int = 30, patience: int = 300) -> None:
         if not (0 < rate < 1 and 0 < level < 1 and stride >= 1 and patience >= 0):
             raise ValueError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import FrameJudge, Monitor, NotReadyError, Status, Verdict
+from ...monitor.attributes import strict
 from ..forks import forked, left_by_forks
 from .drift import DriftTest
 from .evidence import OnLogFailure, check_log
@@ -31,6 +32,7 @@ _UNCALIBRATED = "expected a calibrated monitor, got one without a threshold; cal
 _OK, _FAULT = Status.OK, Status.FAULT  # the class is slow to ask
 
 
+@strict
 class Guard:
     """Wraps a calibrated monitor: `output, verdict = guard(frame)`, one frame (*input_shape) at a time.
 
@@ -64,9 +66,8 @@ class Guard:
     all there are, so that they are warmed up and their silence is noticed from the start, and another is a FAULT.
     `deadline` and `silence` may be mappings by stream; one that is missing there has none.
 
-    After `warm_up` nothing is compiled, and a frame leaves nothing behind but its output and verdict, which are the
-    caller's. Python's garbage collector goes on as it is set; `gc.collect(); gc.freeze()` after `warm_up` keeps it from
-    going through all that the program holds.
+    After `warm_up` nothing is compiled, and a frame leaves nothing behind but its output and verdict, the caller's own.
+    `gc.collect(); gc.freeze()` after it keeps the garbage collector from going through all that the program holds.
     Raises NotReadyError for a monitor that is not calibrated, ValueError for a setting out of range and for a log that
     is closed or in use by another guard, TypeError for a fallback that is not callable and a log that is no EventLog.
     """

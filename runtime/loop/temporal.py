@@ -11,6 +11,7 @@ class TemporalLogic(Protocol):
     latched: whether it stays active until `acknowledge`.
     """
 
+    __slots__ = ()
     active: bool
     latched: bool
 
@@ -29,6 +30,8 @@ class TemporalLogic(Protocol):
 
 class _Latched(TemporalLogic):
     """What both logics share: an alarm that may latch."""
+
+    __slots__ = "_latch", "active", "latched"
 
     def __init__(self, latch: bool) -> None:
         self._latch = latch
@@ -55,6 +58,7 @@ class KOfN(_Latched):
 
     _alarms: int
     _clean: int
+    __slots__ = "_alarm", "_alarm_window", "_alarms", "_clean", "_clear", "_clear_window", "_text"
 
     def __init__(self, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1), latch: bool = False) -> None:
         for name, window in (("alarm", alarm), ("clear", clear)):
@@ -113,6 +117,7 @@ class Cusum(_Latched):
     """
 
     sum: float
+    __slots__ = "_limit", "_reference", "sum"
 
     def __init__(self, reference: float = 0.5, limit: float = 1.0, latch: bool = False) -> None:
         if not (0 < reference < 1 and limit > 0):

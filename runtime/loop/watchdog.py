@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...monitor.attributes import strict
 from ..forks import left_by_forks
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Heartbeat:
     restart may pass for a newer one. The time is CLOCK_MONOTONIC, which all processes share. The file is written and
     read, not mapped, so a file that others cut short or remove kills nobody; the next beat mends what was cut.
     """
+
+    __slots__ = "__weakref__", "_at", "_count", "_file", "path"
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = None if path is None else Path(path)
@@ -83,6 +86,7 @@ else:
         return os.pread(file, _FORM.size, 0)
 
 
+@strict
 class Watchdog:
     """Notices that a heartbeat stopped.
 

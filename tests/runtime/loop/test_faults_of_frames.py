@@ -111,7 +111,7 @@ def _(scene):
 @FAILURES("a logic over time that answers with an array")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._default.temporal, "update", lambda *_: np.zeros(2))
+    scene.patch.setattr(type(scene.guard._default.temporal), "update", lambda *_: np.zeros(2))
     scene.expect(FAULT, "the logic over time raised ValueError")
     scene.heal()
 

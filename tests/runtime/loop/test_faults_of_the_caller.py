@@ -51,7 +51,7 @@ def _(scene):
 @FAILURES("a logic over time that raises")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard._default.temporal, "update", boom)
+    scene.patch.setattr(type(scene.guard._default.temporal), "update", boom)
     scene.expect(FAULT, "the logic over time raised Boom: injected")
     scene.heal()
 
@@ -77,7 +77,7 @@ def _(scene):
 @FAILURES("a drift test that raises")
 def _(scene):
     scene.start()
-    scene.patch.setattr(scene.guard.metrics.drift, "update", boom)
+    scene.patch.setattr(type(scene.guard.metrics.drift), "update", boom)
     scene.expect(FAULT, "Boom: injected")
     scene.heal()
 
