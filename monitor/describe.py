@@ -52,6 +52,8 @@ def describe(profile: Profile, logic: Logic, calibration: Calibration | None) ->
             "non_finite": trusted.non_finite,
             "pictures": None if trusted.pictures is None else trusted.pictures.to_dict(),
         },
+        "class_names": list(profile.class_names),
+        "history": [change.to_dict() for change in profile.history],
         "calibration": None if calibration is None else _calibration(calibration),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ from ..networks import Network, Observation, probabilities
 from ..networks.inputs import each, together
 from .data.arrays import as_arrays, finite_frames, finite_rows, rows_of
 from .data.batches import check_labels
+from .data.class_order import Confusion
+from .data.digests import FrameDigests, digests_of
+from .data.spool import FrameSpool
 from .errors import ProfileError, warn
 from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 
+_LONGEST_NAME = 200
 _MANY_CLASSES = 10
 """Of fewer, most may well be missing in trusted data."""
 
@@ -30,11 +35,37 @@ def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: 
     return Profile(facts, columns, signatures, trusted)
 
 
+def names_of_classes(names: Sequence[str], facts: NetworkFacts) -> tuple[str, ...]:
+    """The names of all classes, or none. Raises ValueError for another number of them, TypeError for no texts."""
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"expected the names of classes as a list of texts, got {names!r:.80}")
+    expected = facts.map_classes or facts.classes
+    if names and len(names) != expected:
+        raise ValueError(f"expected a name for each of {expected or 'no'} classes, got {len(names)}")
+    return tuple(name[:_LONGEST_NAME] for name in names)
+
+
+def to_extend(old: Profile) -> Profile:
+    """A profile that has seen what another has, to learn more into; the other stays as it is."""
+    trusted = replace(old.trusted, per_class=old.trusted.per_class.copy(), probe=None)
+    if trusted.per_map_class is not None:
+        trusted.per_map_class = trusted.per_map_class.copy()
+    return replace(
+        old,
+        signatures=tuple(signature.copy() for signature in old.signatures),
+        trusted=trusted,
+        complete=False,
+        spool=FrameSpool(),
+        digests=FrameDigests(old.digests.values),
+    )
+
+
 class Learner:
-    """Adds batches to a profile."""
+    """Adds batches to a profile. confusion: how many frames of each label were seen as each class."""
 
     def __init__(self, network: Network, profile: Profile) -> None:
         self._network, self._profile = network, profile
+        self.confusion = Confusion()
         order = {tap.id: i for i, tap in enumerate(network.taps)}
         taps = [profile.facts.taps[column.tap] for column in profile.columns]
         self._indices = [order[tap.id] for tap in taps]
@@ -72,6 +103,7 @@ class Learner:
         places = None if trusted.per_map_class is None else Places(_the_map(seen), self._network.scores)
         chosen = finite.copy()
         if labels is not None and seen.logits is not None and places is None:
+            self.confusion.add(labels[finite], predictions[finite])
             chosen &= (predictions == labels) & sure_of(seen.logits, trusted.confidence, self._network.scores)
         at_places: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
         if places is not None:
@@ -80,6 +112,8 @@ class Learner:
                 at_places[shape] = there, places.classes(shape)
             chosen &= self._count_map_classes(trusted.per_map_class, places, at_places, n)
         self._observe(seen.activations, rows, predictions, chosen, at_places)
+        digests = digests_of(frames)
+        self._profile.digests.add(digests if chosen.all() else digests[chosen])
         if self._network.memory is None:  # frames out of their order would tell nothing of a recurrent network
             self._profile.spool.add(each(together(as_arrays(frames)), lambda part: part[chosen]))
         trusted.per_class += np.bincount(predictions[chosen], minlength=len(trusted.per_class))
@@ -129,47 +163,72 @@ def sure_of(logits: np.ndarray, confidence: float, scores: str) -> np.ndarray:
     return sure
 
 
-def complete(profile: Profile) -> None:
-    """Make a profile ready to be compared with. Warns of thin classes. Raises ProfileError without a trusted frame."""
+def complete(profile: Profile, confusion: Confusion | None = None) -> None:
+    """Make a profile ready to be compared with. Warns of thin classes. Raises ProfileError without a trusted frame.
+
+    confusion: of frames with labels, by which another order of the classes is noticed.
+    """
     trusted = profile.trusted
+    order = order_in_words(profile, confusion)
     if not trusted.accepted:
         rule = f"right with softmax >= {trusted.confidence:g}" if trusted.labelled else "finite"
         raise ProfileError(
             f"expected trusted frames, got none: 0 of {trusted.frames} were {rule};"
-            " look at the preprocessing and at the order of the classes"
+            f" look at the preprocessing and at the order of the classes{order}"
         )
     if trusted.non_finite:
-        warn(f"{trusted.non_finite} of {trusted.frames} frames hold or cause NaN or Inf and were left out")
+        warn(f"{trusted.non_finite} of {trusted.frames} frames hold or cause NaN or Inf and were left out", 2)
     if trusted.labelled and 3 * trusted.accepted < trusted.frames:
         warn(
             f"only {trusted.accepted:,} of {trusted.frames:,} frames are trusted: right with softmax >="
             f" {trusted.confidence:g}; if the network is usually right, look at the preprocessing and at the order"
-            " of the classes"
+            f" of the classes{order}",
+            2,
         )
     of_map = () if trusted.per_map_class is None else (trusted.per_map_class,)
-    _warn_of_thin_classes((trusted.per_class, *of_map), trusted.minimum_per_class)
+    _warn_of_thin_classes(profile, (trusted.per_class, *of_map), trusted.minimum_per_class)
     empty, classes = int((trusted.per_class == 0).sum()), len(trusted.per_class)
     could_fill = trusted.minimum_per_class > 0 or trusted.accepted >= classes
     if not trusted.labelled and classes >= _MANY_CLASSES and 2 * empty > classes and could_fill:
         warn(
             f"the network saw none of {trusted.accepted:,} frames as one of {empty} of its {classes} classes; if its"
             f" output is an embedding, landmarks or any other {classes} numbers but no class scores, open it with"
-            " classes=None"
+            " classes=None",
+            2,
         )
     profile.complete = True
     for column, signature in zip(profile.columns, profile.signatures, strict=True):
         column.criterion.prepare(signature, codes=gives_codes(profile.facts.taps[column.tap]))
 
 
-def _warn_of_thin_classes(counts: Iterable[np.ndarray], minimum: int) -> None:
+def order_in_words(profile: Profile, confusion: Confusion | None) -> str:
+    """Which number each name was given, and the order of the classes by which most frames would be right."""
+    names = profile.class_names
+    words = ""
+    if any(names):
+        shown = ", ".join(f"{name}: {c}" for c, name in list(enumerate(names))[:_MANY_CLASSES] if name)
+        words = f"; the names of the classes became these numbers: {shown}{', …' if len(names) > _MANY_CLASSES else ''}"
+        words += "; --classes-order or --class-map give others"
+    found = None if confusion is None else confusion.other_order()
+    if found is None:
+        return words
+    order, right = found
+    shown = ", ".join(f"{profile.class_name(a)} is seen as class {b}" for a, b in list(order.items())[:_MANY_CLASSES])
+    return (
+        f"{words}; in another order {right:.0%} of the frames would be right:"
+        f" {shown}{', …' if len(order) > _MANY_CLASSES else ''}"
+    )
+
+
+def _warn_of_thin_classes(profile: Profile, counts: Iterable[np.ndarray], minimum: int) -> None:
     for per_class in counts:
         thin = np.flatnonzero(per_class < minimum)
         if len(thin):
-            named = ", ".join(f"class {c}: {per_class[c]}" for c in thin[:10])
+            named = ", ".join(f"{profile.class_name(c)}: {per_class[c]}" for c in thin[:10])
             warn(
                 f"{len(thin)} of {len(per_class)} classes have fewer than {minimum} trusted"
                 f" frames ({named}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm",
-                calls=2,
+                calls=3,
             )
 
 

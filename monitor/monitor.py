@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,32 +14,32 @@ import numpy as np
 
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
-from ..networks.renamed import warn_of_name
-from .calibrating import HeldOut, calibrate, check_rates
+from .attributes import close, strict
 from .calibration import Calibration
 from .criteria import Criteria, columns_of, fit_to_scores, taps_for
-from .data.arrays import refuse_no_frame, rows_of, taken
-from .data.batches import Batches, batches_of, behind, peeked
+from .data.batches import Batch, Batches, batches_of, behind, peeked
+from .data.changes import Change, with_change
+from .data.digests import MOST as MOST_DIGESTS
 from .data.spool import FrameSpool
 from .describe import describe
-from .errors import CalibrationError, MismatchError, NotReadyError, ProfileError
+from .errors import MismatchError, ProfileError, warn
 from .files import read_contents, read_profile, unpacked_profile, write_profile
 from .judge import FrameJudge, Judge
-from .learning import Learner, complete, fresh_profile, sure_of
+from .learning import Learner, complete, fresh_profile, names_of_classes, to_extend
 from .logic import Logic, SmallestP, Sum, make_logic
 from .profile import NetworkFacts, Profile
-from .verdict import Verdict, Verdicts
+from .thresholds.calibrated import Calibrated, Progress
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Progress = Callable[[int], None]
 
 _CHECKPOINT_SECONDS = 30.0
 _PROBED_AT_ONCE = 32
 
 
-class Monitor:
+@strict
+class Monitor(Calibrated):
     """Learns what trusted data covers of a network, sets a threshold, and gives a verdict with every output.
 
     network: what is watched: a `Network`, the path of an ONNX model, or a PyTorch module. criteria: one criterion, its
@@ -56,6 +55,8 @@ class Monitor:
     `deviation_maps` shows the samples.
     Calls of one monitor wait for each other. Raises ValueError for a selector that matches no tap.
     """
+
+    _checkpoint: Path | None
 
     def __init__(self, network: Any, criteria: Criteria | None = None, *, logic: Logic | str | None = None) -> None:
         if logic is not None and not isinstance(logic, (str, Logic)):
@@ -85,6 +86,7 @@ class Monitor:
         monitor = cls.__new__(cls)
         monitor._lock = threading.RLock()  # noqa: SLF001 (our own, made without __init__)
         monitor._assemble(network, profile, logic, calibration)  # noqa: SLF001
+        close(monitor)
         return monitor
 
     def _begin(self) -> None:
@@ -99,25 +101,7 @@ class Monitor:
         self._learned = profile
         self._judge: Judge | None = None
         self._frame_judge: FrameJudge | None = None
-        self._checkpoint: Path | None = None
-
-    @property
-    def _profile(self) -> Profile:
-        if self._learned is None:
-            raise NotReadyError("expected a monitor that knows the shape of its input, got none; call profile()")
-        return self._learned
-
-    @property
-    def learned(self) -> Profile:
-        """The profile: signatures, taps and the facts of the trusted set. Raises NotReadyError before there is one."""
-        if self._learned is None or not self._learned.complete:
-            raise NotReadyError("expected a profiled monitor, got one that has seen no trusted data; call profile()")
-        return self._learned
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The name of each column of a deviation: its tap and criterion."""
-        return self._profile.names
+        self._checkpoint = None
 
     # Offline: learn, then set the threshold.
 
@@ -127,6 +111,7 @@ class Monitor:
         *,
         trusted_confidence: float = 0.9,
         minimum_per_class: int = 5,
+        class_names: Sequence[str] = (),
         progress: Progress | None = None,
         checkpoint: str | os.PathLike | None = None,
     ) -> Profile:
@@ -139,7 +124,8 @@ class Monitor:
         the class the network predicts. For a network with a map of class scores, labels are (n, height, width) and
         places are trusted by them, not frames. Classes with fewer than `minimum_per_class` trusted frames are named in
         a warning, and inputs predicted as one of them, at any place, always alarm. Frames with NaN or Inf are left
-        out and counted.
+        out and counted. class_names: of all classes in the order of the network's outputs, so that messages and
+        `inspect` name them.
         progress: called with the number of frames seen, after each batch. checkpoint: a path that keeps what was
         learned, every 30 seconds and when `progress` raises, until `save`; called again with the same batches,
         `profile` goes on behind the frames it holds.
@@ -149,18 +135,68 @@ class Monitor:
         their order; `calibrate` then cannot test whether profiled and held-out frames are told apart.
         Raises ProfileError when no frame is trusted, and when some batches have labels and others have none.
         """
-        self.network.reset()
-        found = peeked(batches_of(batches, self.network))
-        if found is None:
-            raise ProfileError("expected trusted batches, got none; a generator is used up after one pass")
+        found = self._first_read(batches)
         if self._learned is None and self.network.shaped:
             self._begin()
         path = None if checkpoint is None else Path(checkpoint)
         profile = self._start(trusted_confidence, minimum_per_class, path)
+        profile.class_names = names_of_classes(class_names, profile.facts)
+        self._warn_of_what_goes()
+        return self._learn(profile, found, progress, path)
+
+    def extend(self, batches: Batches, *, progress: Progress | None = None) -> Profile:
+        """Learn more into a profile that is there: the same criteria, the same rule of what is trusted.
+
+        batches: as for `profile`, with labels if the first ones had any. Every criterion remembers what it would of one
+        pass over all frames; grids of sections widen for values beyond them. The sample of frames by which `calibrate`
+        tests whether the profile knows its own data is one of the new frames. The calibration is dropped, with a
+        warning, as it is of another profile; its thresholds stay in `learned.history`. Where anything raises, the
+        monitor is as it was.
+        Raises NotReadyError before `profile`, otherwise what `profile` raises. Warns of frames that it had learned
+        before.
+        """
+        old = self.learned
+        found = self._first_read(batches)
+        profile = to_extend(old)
+        before, known = old.trusted.accepted, len(old.digests.values)
+        calibrated = self.calibration
+        learned = self._learn(profile, found, progress, None, "extended", calibrated)
+        again = learned.trusted.accepted - before - (len(learned.digests.values) - known)
+        if known and again and len(learned.digests.values) < MOST_DIGESTS:
+            warn(
+                f"{again:,} of {learned.trusted.accepted - before:,} frames were learned from before, or came twice", 0
+            )
+        if calibrated is not None:
+            warn("the threshold was set for the profile of before and is dropped; calibrate() sets another", 0)
+        return learned
+
+    def _first_read(self, batches: Batches) -> Iterator[Batch]:
+        """The batches of trusted data, from a network that remembers nothing. Raises ProfileError for none."""
+        self.network.reset()
+        found = peeked(batches_of(batches, self.network))
+        if found is None:
+            raise ProfileError("expected trusted batches, got none; a generator is used up after one pass")
+        return found
+
+    def _warn_of_what_goes(self) -> None:
+        """Warn where a profile is there already, which the next one replaces."""
+        if self._learned is not None and self._learned.complete:
+            threshold = "" if self.calibration is None else " and the threshold set for them"
+            warn(
+                f"profile() begins anew: what was learned of {self._learned.trusted.accepted:,} frames{threshold} is"
+                " discarded; extend() learns more into it"
+            )
+
+    def _learn(
+        self, profile: Profile, found: Iterator[Batch], progress: Progress | None, path: Path | None,
+        what: str = "", before: Calibration | None = None,
+    ) -> Profile:  # fmt: skip
+        """Learn from batches behind the frames that a profile has seen, and hold to it."""
         learner, trusted = Learner(self.network, profile), profile.trusted
         saved = time.monotonic()
         recurrent = self.network.memory is not None
-        for frames, labels in behind(found, trusted.frames, self.network.run if recurrent else None):
+        skip = 0 if what else trusted.frames
+        for frames, labels in behind(found, skip, self.network.run if recurrent else None):
             learner.learn(frames, labels)
             try:
                 if progress:
@@ -172,13 +208,17 @@ class Monitor:
             if path and time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 write_profile(path, profile, self.logic)
                 saved = time.monotonic()
-        complete(profile)
+        complete(profile, learner.confusion)
         self._assemble(self.network, profile, self.logic, None)
         if profile.spool.frames is not None:
             probes = [self.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)]
             trusted.probe = np.concatenate(probes)
         profile.spool = FrameSpool(seen=profile.spool.seen)
         self._checkpoint = path
+        self.profile_sha256, self.profile_digest = "", None
+        if what:
+            change = Change.made(what, None if before is None else before.thresholds, None)
+            profile.history = with_change(profile.history, change)
         return profile
 
     def _start(self, confidence: float, minimum: int, path: Path | None) -> Profile:
@@ -199,151 +239,6 @@ class Monitor:
                 f" got {(confidence, minimum)}; remove it to start anew"
             )
         return profile
-
-    def calibrate(
-        self,
-        batches: Batches,
-        false_alarm_rate: float = 0.01,
-        *,
-        per_class: bool = False,
-        warning_rate: float | None = None,
-        progress: Progress | None = None,
-    ) -> Calibration:
-        """Set the threshold on held-out, in-distribution data that the profile has not seen.
-
-        batches: as for `profile`; labels are not used, and a recurrent network is reset once. Where the logic learns
-        scales, every other frame goes to them and the rest to the threshold (split conformal). per_class: a threshold
-        of its own for each class with enough frames. Frames predicted as a class without enough trusted frames alarm
-        whatever the threshold: they do not move it and are counted in the rate seen. warning_rate: a second, higher
-        rate whose threshold gives WARN.
-        Raises CalibrationError naming the number of frames needed, NotReadyError before `profile`. Warns when
-        profiled and held-out frames are told apart (AUROC above 0.6).
-        """
-        profile = self.learned
-        check_rates(false_alarm_rate, warning_rate)
-        held_out = self._held_out(batches, progress)
-        warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
-        options = {"per_class": per_class, "warning_rate": warning}
-        self.calibration = calibrate(profile, self.logic, held_out, float(false_alarm_rate), **options)  # type: ignore[arg-type]
-        self.profile_sha256, self.profile_digest = "", None
-        return self.calibration
-
-    def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
-        trusted, parts, done = self.learned.trusted, [], 0
-        self.network.reset()
-        for frames, _ in batches_of(batches, self.network):
-            with self._judging(frames) as (judge, batch):
-                logits = judge.observe(batch).logits
-                sure = np.ones(judge.n, bool)
-                if trusted.labelled and logits is not None:
-                    sure = sure_of(logits, trusted.confidence, self.network.scores)
-                covered = judge.uncovered < 0
-                parts.append((judge.deviations.copy(), judge.predictions.copy(), sure, covered, judge.with_rows))
-            done += judge.n
-            if progress:
-                progress(done)
-        if not parts:
-            raise CalibrationError("expected held-out frames, got none")
-        return HeldOut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-    # Online: a verdict with every output.
-
-    def check(self, batch: Any) -> tuple[Any, Verdicts]:
-        """The network's own output for a batch (n, *input_shape), and the verdicts on it.
-
-        Of a network with several inputs a batch is a tuple of such arrays in their order, or a mapping by their names.
-        Raises NotReadyError before `calibrate`; whatever the network raises for a wrong shape or dtype.
-        """
-        self._calibrated()
-        with self._judging(batch) as (judge, frames):
-            return judge.verdicts(frames)
-
-    def __call__(self, frame: Any) -> tuple[Any, Verdict]:
-        """The output and verdict of one frame (*input_shape), both without the batch axis.
-
-        Of a network with several inputs a frame is a tuple in their order, or a mapping by their names.
-        """
-        refuse_no_frame(frame, self.network.inputs)
-        with self._lock:
-            judge = self._frame_judge
-            if judge is None or judge.bound_to != self._judges_by:
-                judge = self._frame_judge = self.bind()
-            return judge(taken(frame, self.network))
-
-    def bind(self) -> FrameJudge:
-        """A judge of single frames, `output, verdict = judge(frame)`, for one thread at a time.
-
-        All that a frame needs is built now. The judge holds to the calibration of now. Raises NotReadyError before
-        `calibrate`.
-        """
-        return FrameJudge(self.network, self.learned, self.logic, self._calibrated())
-
-    def frame_plan(self) -> FrameJudge:
-        """The old name of `bind`."""
-        warn_of_name("Monitor.frame_plan", "bind", stacklevel=3)
-        return self.bind()
-
-    def deviations(self, batch: Any) -> np.ndarray:
-        """η of a batch: (n, columns) float32, larger = less covered. Raises NotReadyError before `profile`."""
-        self.learned  # noqa: B018
-        with self._judging(batch) as (judge, frames):
-            judge.observe(frames)
-            return judge.deviations.copy()
-
-    def deviation_maps(self, batch: Any) -> dict[str, np.ndarray]:
-        """Where in each frame it deviates: {column: float32} for the columns on taps with several samples a frame.
-
-        (n, height, width) for taps of pixels; a place belongs to the tapped map, which may be coarser than the input.
-        Sequences have one row, volumes are (n, depth, height, width). Of k rows a frame it is (n, k, ...), (n, k) where
-        each row is one sample; where rows vary, k is that of the frame with most, and NaN stands behind the last of the
-        others. The largest value of a frame is its deviation in that column. Raises NotReadyError before `profile`,
-        ValueError when every tap has one sample a frame.
-        """
-        taps = self.learned.facts.taps
-        if not any(tap.neurons == "pixel" or tap.rows != 1 for tap in taps):
-            raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
-        with self._judging(batch) as (judge, frames):
-            judge.observe(frames)
-            return judge.maps()
-
-    def scores(self, batch: Any) -> np.ndarray:
-        """The scores that `check` holds against the threshold: (n,) float64."""
-        return self.check(batch)[1].score
-
-    @property
-    def _judges_by(self) -> tuple[Network, Logic, Calibration | None]:
-        return self.network, self.logic, self.calibration
-
-    @contextmanager
-    def _judging(self, batch: Any) -> Iterator[tuple[Judge, Any]]:
-        """A judge of as many frames, that of the last batch where it fits, and the batch as the network takes it.
-
-        The judge holds no batch when it is given back.
-        """
-        batch = taken(batch, self.network)
-        n = rows_of(batch, self.network.inputs)
-        with self._lock:
-            judge = self._judge
-            if judge is None or judge.n != n or judge.bound_to != self._judges_by:
-                judge = self._judge = Judge(self.network, self.learned, n, self.logic, self.calibration)
-            try:
-                yield judge, batch
-            finally:
-                judge.seen = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For copies: all but the lock and what is bound to this monitor's own arrays."""
-        return self.__dict__ | {"_lock": None, "_judge": None, "_frame_judge": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.RLock()
-
-    def _calibrated(self) -> Calibration:
-        self.learned  # noqa: B018
-        if self.calibration is None:
-            raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
-        return self.calibration
 
     # Files.
 

@@ -19,7 +19,9 @@ from ..networks.neurons import HEADS
 from ..networks.pictures.facts import PictureFacts
 from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
+from .attributes import strict
 from .data.changes import Change
+from .data.digests import FrameDigests
 from .data.spool import FrameSpool
 from .errors import MismatchError, OutriderWarning
 
@@ -255,6 +257,7 @@ class Column:
     group: int
 
 
+@strict
 @dataclass
 class TrustedSet:
     """Which frames were learned from.
@@ -295,6 +298,7 @@ class TrustedSet:
         return None if self.per_map_class is None else self.per_map_class >= self.minimum_per_class
 
 
+@strict
 @dataclass
 class Profile:
     """Signatures of one network, a column each, and what they were learned from."""
@@ -307,6 +311,10 @@ class Profile:
     spool: FrameSpool = field(default_factory=FrameSpool)
     history: tuple[Change, ...] = ()
     """What was done to the thresholds, the oldest first."""
+    digests: FrameDigests = field(default_factory=FrameDigests)
+    """Which frames were learned from."""
+    class_names: tuple[str, ...] = ()
+    """A name for each class, where they are known."""
 
     network = renamed_attribute("network", "facts")
 
@@ -339,6 +347,11 @@ class Profile:
     def names(self) -> tuple[str, ...]:
         """A name per column: the tap and the criterion, e.g. "relu1:unit single_range"."""
         return tuple(f"{self.facts.taps[column.tap].id} {column.criterion.name}" for column in self.columns)
+
+    def class_name(self, index: int) -> str:
+        """``class 2 (stop)``, or ``class 2`` where the classes have no names."""
+        names = self.class_names
+        return f"class {index} ({names[index]})" if 0 <= index < len(names) and names[index] else f"class {index}"
 
     def __str__(self) -> str:
         network, trusted = self.facts, self.trusted

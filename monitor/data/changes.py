@@ -48,7 +48,9 @@ class Change:
         """
         at = datetime.fromtimestamp(int(os.environ.get(_CLOCK) or time.time()), timezone.utc)
         when = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return cls(when, what, program(), thresholds_of(old), thresholds_of(new), rate, reason[:_TEXT])
+        return cls(
+            when, what, program(), thresholds_of(old), thresholds_of(new), rate, " ".join(reason.split())[:_TEXT]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The change in JSON types."""
@@ -58,10 +60,9 @@ class Change:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Change:
         """The change from `to_dict`'s form. Raises KeyError, TypeError or ValueError for anything else."""
-        texts = [str(facts[name]) for name in ("when", "what", "by")]
-        both = (_from_json(facts["before"]), _from_json(facts["after"]))
-        rate = facts["rate"]
-        return cls(*texts, *both, None if rate is None else float(rate), str(facts["reason"]))
+        when, what, by, reason = (str(facts[name]) for name in ("when", "what", "by", "reason"))
+        rate = None if facts["rate"] is None else float(facts["rate"])
+        return cls(when, what, by, _from_json(facts["before"]), _from_json(facts["after"]), rate, reason)
 
 
 def with_change(history: tuple[Change, ...], change: Change) -> tuple[Change, ...]:

@@ -14,8 +14,11 @@ from ...coverage import Signature, describe_criterion, make_criterion
 from ...networks.pictures.facts import PictureFacts
 from ..calibration import Calibration
 from ..data.changes import Change
+from ..data.digests import MOST as MOST_DIGESTS
+from ..data.digests import FrameDigests
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
+from ..learning import names_of_classes
 from ..logic import Logic, describe_logic, make_logic
 from ..profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 from .container import FORMAT, Contents, checked_contents, packed, read_contents
@@ -37,6 +40,8 @@ def write_profile(
     tensors["trusted.per_class"] = trusted.per_class
     if trusted.probe is not None:
         tensors["trusted.probe"] = trusted.probe
+    if len(profile.digests.values):
+        tensors["trusted.digests"] = profile.digests.values
     if trusted.per_map_class is not None:
         tensors["trusted.per_map_class"] = trusted.per_map_class
     held = profile.spool.frames
@@ -65,6 +70,8 @@ def write_profile(
     }
     if trusted.pictures is not None:
         facts["trusted"]["pictures"] = trusted.pictures.to_dict()
+    if profile.class_names:
+        facts["class_names"] = list(profile.class_names)
     if profile.history:
         facts["history"] = [change.to_dict() for change in profile.history]
     if calibration is not None:
@@ -166,7 +173,9 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
         ),
         bool(facts["complete"]),
         FrameSpool(_spooled(network, tensors), int(trusted["spooled"])),
-        history=tuple(map(Change.from_dict, facts.get("history", ()))),
+        tuple(map(Change.from_dict, facts.get("history", ()))),
+        _digests(tensors),
+        names_of_classes(facts.get("class_names", ()), network),
     )  # fmt: skip
     check_trusted(profile)
     logic = make_logic(**facts["logic"])
@@ -181,6 +190,16 @@ def _spooled(network: NetworkFacts, tensors: dict[str, np.ndarray]) -> Any:
     if len(network.inputs) < 2 or "trusted.frames.0" not in tensors:
         return tensors.get("trusted.frames")
     return tuple(tensors[f"trusted.frames.{i}"] for i in range(len(network.inputs)))
+
+
+def _digests(tensors: dict[str, np.ndarray]) -> FrameDigests:
+    """Those of the frames learned from; none in files of older versions."""
+    if "trusted.digests" not in tensors:
+        return FrameDigests()
+    values = checked_array(tensors, "trusted.digests", tensors["trusted.digests"].shape[:1], np.uint64)
+    if not 0 < len(values) <= MOST_DIGESTS or (values[1:] <= values[:-1]).any():
+        raise ValueError("expected digests in ascending order, got others")
+    return FrameDigests(values)
 
 
 def _signature(column: Column, network: NetworkFacts, i: int, tensors: dict[str, np.ndarray]) -> Signature:

@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage import (
@@ -22,7 +22,7 @@ from outrider.coverage import (
     SingleRange,
     Softmax,
 )
-from outrider.monitor import MaxZ, Monitor, Normalised, SmallestP, Status, Sum, Verdict, Votes, ZScore
+from outrider.monitor import CalibrationError, MaxZ, Monitor, Normalised, SmallestP, Status, Sum, Verdict, Votes, ZScore
 from outrider.monitor.judging.places import nearest, place_shape
 from outrider.networks import Network, Observation, Tap, Taps
 
@@ -124,9 +124,11 @@ def learned(which, logic, scores, warning):
         monitor.profile([trusted[predictions != 3], trusted[predictions == 3][:2]], minimum_per_class=5)
         if network.map_classes:
             monitor.learned.trusted.per_map_class[3] = 1
-        monitor.calibrate(
-            [frames(400, 2)], 0.1, per_class=True, warning_rate=0.4 if warning else None
-        )  # fmt: skip
+        options = {"per_class": True, "warning_rate": 0.4 if warning else None, "accept_rate": 0.6}
+        try:
+            monitor.calibrate([frames(400, 2)], 0.1, **options)
+        except CalibrationError:  # all of several columns never deviate at once: every score is the same
+            return None
     return monitor, monitor.bind()
 
 
@@ -222,6 +224,7 @@ oddities = st.none() | st.tuples(st.integers(0, 6), st.sampled_from([np.nan, np.
 def test_a_batch_and_its_frames_get_the_verdicts_of_the_formulas(
     which, logic, scores, warning, seed, n, size, broken, pixel
 ):
+    assume(learned(which, logic, scores, warning) is not None)
     monitor, judge = learned(which, logic, scores, warning)
     batch = frames(n, seed) * np.float32(size)
     if pixel:

@@ -69,7 +69,7 @@ def test_a_class_with_too_few_trusted_frames_is_named_and_alarms(network):
     with pytest.warns(OutriderWarning, match=r"1 of 3 classes have fewer than 5 trusted frames \(class 1: 3\)"):
         monitor.profile(batches(data))
     with pytest.warns(OutriderWarning, match="held-out frames were left out: predicted as a class without enough"):
-        calibration = monitor.calibrate(batches(frames(1000, seed=1)), 0.05)
+        calibration = monitor.calibrate(batches(frames(1000, seed=1)), 0.05, accept_rate=0.4)
     assert sum(calibration.excluded.values()) > 0
     assert abs(calibration.realised - monitor.check(frames(4000, seed=9))[1].alarm.mean()) < 0.04
     _, verdicts = monitor.check(frames(200, seed=2))
@@ -142,3 +142,37 @@ def test_batches_with_and_without_labels_do_not_mix(network, first):
     words = words if first else "without labels like the first 100 frames, got one with"
     with pytest.raises(ProfileError, match=f"expected batches {words}"):
         Monitor(network, SingleRange()).profile(mixed)
+
+
+def test_labels_in_another_order_are_named_with_the_names(network):
+    data = frames(600)
+    seen = network.run(data).argmax(axis=1)
+    names = ["stop", "go", "yield"]
+    monitor = Monitor(network, SingleRange())
+    with pytest.raises(ProfileError) as refused:  # class c is labelled c + 1
+        monitor.profile(batches(data, labels=(seen + 1) % 3), class_names=names)
+    said = str(refused.value)
+    assert "the names of the classes became these numbers: stop: 0, go: 1, yield: 2; --classes-order or" in said
+    assert "in another order 100% of the frames would be right: class 0 (stop) is seen as class 2, class 1 (go)" in said
+    mixed = np.where(np.arange(600) % 5 == 0, seen, (seen + 1) % 3)
+    with pytest.warns(OutriderWarning, match=r"are trusted: .*in another order 80% of the frames would be"):
+        monitor.profile(batches(data, labels=mixed), trusted_confidence=0.0)
+    rng = np.random.default_rng(1)
+    monitor = Monitor(network, SingleRange())
+    with pytest.warns(OutriderWarning, match="order of the classes$"):
+        monitor.profile(batches(data, labels=rng.integers(0, 3, 600)))
+
+
+def test_names_of_classes_are_kept_and_shown(network, tmp_path):
+    data = frames(600)
+    seen = network.run(data).argmax(axis=1)
+    monitor = Monitor(network, SingleRange())
+    with pytest.warns(OutriderWarning, match=r"trusted frames \(class 1 \(go\): 0\)"):
+        monitor.profile(batches(data[seen != 1]), class_names=["stop", "go", ""])
+    monitor.save(tmp_path / "m.outrider")
+    profile = Monitor.load(tmp_path / "m.outrider", network).learned
+    assert [profile.class_name(c) for c in range(3)] == ["class 0 (stop)", "class 1 (go)", "class 2"]
+    with pytest.raises(ValueError, match="expected a name for each of 3 classes, got 2"):
+        monitor.profile(batches(data), class_names=["stop", "go"])
+    with pytest.raises(TypeError, match="expected the names of classes as a list of texts, got 'abc'"):
+        monitor.profile(batches(data), class_names="abc")

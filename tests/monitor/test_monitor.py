@@ -1,14 +1,20 @@
 from __future__ import annotations
 
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import outrider.monitor
-from outrider.coverage import SingleRange, Softmax
+from outrider.coverage import (
+    CoverageBitmap,
+    Gaussian,
+    Mahalanobis,
+    MultiRange,
+    NearestNeighbour,
+    NeuronRank,
+    SingleRange,
+    Softmax,
+)
 from outrider.monitor import (
     MismatchError,
     Monitor,
@@ -20,6 +26,12 @@ from outrider.monitor import (
 
 from .conftest import CLASSES, HIDDEN, INPUTS, NumpyNetwork, batches, frames
 
+HIDDEN_CRITERIA = SingleRange(), SingleRange(quantile=0.01, magnitude=True), MultiRange(4, "log"), CoverageBitmap()
+EVERY = {
+    "hidden": [*HIDDEN_CRITERIA, NeuronRank(), NearestNeighbour(capacity=10), Gaussian(), Mahalanobis()],
+    "@output": Softmax(),
+}
+
 
 def test_output_is_the_networks_own_and_unseen_data_alarms_as_often_as_asked(monitor, network):
     new = frames(4000, seed=2)
@@ -29,21 +41,6 @@ def test_output_is_the_networks_own_and_unseen_data_alarms_as_often_as_asked(mon
     assert low <= 0.05 <= high
     assert abs(verdicts.alarm.mean() - 0.05) < 0.02
     assert verdicts.prediction.tolist() == network.run(new).argmax(axis=1).tolist()
-
-
-def test_inputs_far_from_the_trusted_ones_alarm(monitor):
-    _, verdicts = monitor.check(frames(200, seed=3, far=6))
-    assert verdicts.alarm.mean() > 0.95
-
-
-def test_a_frame_alone_gets_the_verdict_it_gets_in_a_batch(monitor):
-    new = np.concatenate([frames(10, seed=6), frames(10, seed=7, far=4)])
-    output, verdicts = monitor.check(new)
-    for i, frame in enumerate(new):
-        alone, verdict = monitor(frame)
-        np.testing.assert_allclose(alone, output[i], rtol=1e-4, atol=1e-5)
-        assert (verdict.status, verdict.layers) == (verdicts[i].status, verdicts[i].layers)
-        assert verdict.score == pytest.approx(verdicts[i].score, rel=1e-4)
 
 
 def test_a_network_without_classes_is_monitored_as_one_class():
@@ -68,17 +65,70 @@ def test_verdicts_before_profile_or_calibration_are_refused(network):
         monitor(frames(1)[0])
 
 
-def test_profiling_anew_drops_the_old_threshold(monitor):
-    monitor.profile(batches(frames(500)))
+def test_profiling_anew_says_what_it_drops(monitor):
+    said = r"begins anew: what was learned of 2,000 frames and the threshold set for them is discarded; extend\(\)"
+    with pytest.warns(OutriderWarning, match=said) as warned:
+        monitor.profile(batches(frames(500)))
+    assert warned[0].filename == __file__
     assert monitor.calibration is None
+    assert monitor.learned.trusted.accepted == 500
 
 
-def test_a_batch_in_place_of_a_frame_is_refused(network):
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_profile_that_is_extended_remembers_what_one_pass_would(network, tmp_path, labelled):
+    first, second = frames(300), frames(200, seed=4, far=1.5)
+    labels = [network.run(each).argmax(axis=1) if labelled else None for each in (first, second)]
+    everything = Monitor(network, EVERY)
+    everything.profile([*batches(first, labels=labels[0]), *batches(second, labels=labels[1])])
+    monitor = Monitor(network, EVERY)
+    monitor.profile(batches(first, labels=labels[0]))
+    monitor.save(tmp_path / "m.outrider")
+    monitor = Monitor.load(tmp_path / "m.outrider", network)
+    monitor.calibrate(batches(frames(400, seed=1)), 0.1)
+    threshold, probe = monitor.calibration.thresholds[0], monitor.learned.trusted.probe
+    with pytest.warns(OutriderWarning, match="for the profile of before and is dropped") as warned:
+        learned = monitor.extend(batches(second, labels=labels[1]))
+    assert warned[0].filename == __file__
+    for one, other in zip(learned.signatures, everything.learned.signatures, strict=True):
+        np.testing.assert_array_equal(one.counts, other.counts)
+        for name, array in one.arrays.items():
+            np.testing.assert_array_equal(array, other.arrays[name], name)
+    assert (learned.trusted.frames, learned.trusted.accepted) == (500, everything.learned.trusted.accepted)
+    np.testing.assert_array_equal(learned.digests.values, everything.learned.digests.values)
+    assert monitor.calibration is None
+    assert (learned.history[-1].what, learned.history[-1].before, learned.history[-1].after) == (
+        "extended", threshold, None,
+    )  # fmt: skip
+    new = np.concatenate([frames(100, seed=2), frames(100, seed=3, far=2)])
+    np.testing.assert_array_equal(monitor.deviations(new), everything.deviations(new))
+    assert probe.shape != learned.trusted.probe.shape or (probe != learned.trusted.probe).any()
+
+
+def test_an_extension_that_breaks_leaves_the_monitor_as_it_was(monitor):
+    before, learned, calibration = monitor.scores(frames(50, seed=5)), monitor.learned, monitor.calibration
+
+    def broken():
+        yield frames(100, seed=6, far=9)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        monitor.extend(broken())
+    with pytest.raises(ProfileError, match="expected batches without labels like the first 2000 frames"):
+        monitor.extend([(frames(50), np.zeros(50, np.int64))])
+    with pytest.raises(ProfileError, match="expected trusted batches, got none"):
+        monitor.extend([])
+    assert (monitor.learned, monitor.calibration) == (learned, calibration)
+    np.testing.assert_array_equal(monitor.scores(frames(50, seed=5)), before)
+
+
+def test_frames_that_were_learned_before_are_counted(network):
     monitor = Monitor(network, SingleRange())
-    with pytest.raises(ValueError, match=r"expected one frame of shape .*, got shape \(5, .*\); a batch is for check"):
-        monitor(frames(5))
-    with pytest.raises(ValueError, match=r"expected one frame of shape .*, got NoneType"):
-        monitor(None)
+    with pytest.raises(NotReadyError, match="has seen no trusted data"):
+        monitor.extend([frames(10)])
+    monitor.profile([frames(300)])
+    with pytest.warns(OutriderWarning, match="100 of 150 frames were learned from before, or came twice"):
+        monitor.extend([np.concatenate([frames(300)[:100], frames(50, seed=1)])])
+    assert monitor.learned.trusted.accepted == 450
 
 
 def test_repr_says_what_it_is_and_how_far_it_got(network, monitor):
@@ -97,13 +147,6 @@ def test_votes_and_other_logics_can_be_chosen(network):
 def test_size_of_the_inputs_is_what_the_fixture_says(network):
     assert frames(3).shape == (3, INPUTS)
     assert network.observe(frames(3)).activations[0].shape == (3, HIDDEN)
-
-
-def test_the_old_names_of_the_frame_judge_warn(monitor):
-    with pytest.warns(DeprecationWarning, match=r"Monitor\.frame_plan is now bind"):
-        judge = monitor.frame_plan()
-    with pytest.warns(DeprecationWarning, match="FramePlan is now FrameJudge"):
-        assert isinstance(judge, outrider.monitor.FramePlan)
 
 
 def test_a_module_or_a_path_is_a_network_too_and_learns_its_shape(tmp_path):
@@ -125,29 +168,6 @@ def test_a_module_or_a_path_is_a_network_too_and_learns_its_shape(tmp_path):
     again = Monitor.load(tmp_path / "m.outrider", module)
     new = torch.from_numpy(frames(20, seed=3))
     np.testing.assert_array_equal(again.check(new)[1].score, monitor.check(new)[1].score)
-
-
-def test_calls_from_several_threads_wait_for_each_other(monitor):
-    new = frames(40, seed=4)
-    expected = [monitor(frame)[1].score for frame in new]
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(5):
-            assert list(pool.map(lambda frame: monitor(frame)[1].score, new)) == expected
-
-
-def test_a_network_that_takes_no_tensors_gets_arrays(network):
-    torch = pytest.importorskip("torch")
-    x, y = torch.from_numpy(frames(300)), torch.from_numpy(np.arange(300) % CLASSES)
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=50)
-    monitor = Monitor(network, SingleRange())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        monitor.profile(loader, trusted_confidence=0.0)
-        monitor.calibrate(x, 0.05)
-    expected = monitor.check(x.numpy())[1].score
-    np.testing.assert_array_equal(monitor.check(x)[1].score, expected)
-    assert monitor(x[3])[1].score == expected[3]
-    np.testing.assert_array_equal(monitor.deviations(x), monitor.deviations(x.numpy()))
 
 
 def test_the_selectors_of_criteria_are_what_is_tapped_of_a_model():

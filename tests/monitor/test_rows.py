@@ -134,7 +134,7 @@ def test_a_detector_is_judged_region_by_region(tmp_path):
 def test_frames_without_rows_are_counted_apart_in_the_calibration():
     monitor = Monitor(opened(regions), {"d": RANGE})
     trusted, held_out = frames(PICTURE, 300, 1), frames(PICTURE, 60, 2)
-    trusted[::20], held_out[::10] = 0, 0
+    trusted[::20], held_out[::10] = 0, -np.arange(1, 7)[:, None, None, None]
     empty = sum(not len(own) for own in detected(regions, held_out)[0])
     monitor.profile([trusted])
     with pytest.warns(UserWarning, match=f"{empty} of 60 held-out frames were left out: without rows at a tap"):

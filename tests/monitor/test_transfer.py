@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from outrider.coverage import SingleRange
-from outrider.monitor import MismatchError, Monitor, NotReadyError, OutriderWarning, transfer
+from outrider.monitor import CalibrationError, MismatchError, Monitor, NotReadyError, OutriderWarning, transfer
 from outrider.networks import Preprocessing, Tap, Taps, bind
 
 from .conftest import HIDDEN, NumpyNetwork, batches, frames
@@ -64,9 +64,17 @@ def test_it_is_saved_and_loaded_like_any_other(monitor, network, tmp_path):
 def test_the_first_monitor_stays_as_it_was(monitor, network):
     before = monitor.scores(frames(50, seed=5))
     moved = transfer(monitor, renamed(), BOUND)
-    moved.profile(batches(frames(500, seed=9)))
+    with pytest.warns(OutriderWarning, match="is dropped"):
+        moved.extend(batches(frames(500, seed=9)))
     np.testing.assert_array_equal(monitor.scores(frames(50, seed=5)), before)
     assert monitor.network is network
+
+
+def test_what_was_profiled_is_known_of_the_moved_monitor_too(monitor):
+    moved = transfer(monitor, renamed(), BOUND)
+    assert moved.learned.history == monitor.learned.history != ()
+    with pytest.raises(CalibrationError, match=r"got 2,000 of 2,000 that it was learned from"):
+        moved.calibrate(batches(frames(2000)), 0.05)
 
 
 def test_preprocessing_comes_along(network):

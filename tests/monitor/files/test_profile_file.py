@@ -128,13 +128,14 @@ def test_the_bytes_of_a_small_profile_stay_what_they_are(tmp_path):
         "column.0.count": ("I64", [3]),
         "column.0.high": ("F32", [3, 16]),
         "column.0.low": ("F32", [3, 16]),
+        "trusted.digests": ("U64", [10]),
         "trusted.per_class": ("I64", [3]),
         "trusted.probe": ("F32", [1, 1]),
     }
     assert hashlib.sha256(data).hexdigest() == GOLDEN_SHA256
 
 
-GOLDEN_SHA256 = "77089705990524290695a3799dea1079493e467589243a5bd90a738e5e4198cf"
+GOLDEN_SHA256 = "dbd75ebfea80f78d0d777b2140d52af5a2899099dedfb4709da24bf372d2ab20"
 
 
 def test_nothing_but_finished_files_is_left_in_the_folder(path):

@@ -342,8 +342,8 @@ def test_no_frames_are_no_verdicts(map_classes):
     data = np.random.default_rng(0).normal(size=(60, 3, SIDE, SIDE)).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        monitor.profile([data], minimum_per_class=0)
-        monitor.calibrate([data], 0.2)
+        monitor.profile([data[:30]], minimum_per_class=0)
+        monitor.calibrate([data[30:]], 0.2)
     output, verdicts = monitor.check(data[:0])
     assert (len(output), len(verdicts)) == (0, 0)
     assert monitor.deviations(data[:0]).shape == (0, len(monitor.columns))

@@ -94,7 +94,7 @@ def test_help_and_mistakes_are_answered_before_anything_is_imported(arguments, s
         ),
         (("check", "{profiled}", "digits:test"), "…; name it with --network NETWORK"),
         (
-            ("calibrate", "{profiled}", "digits:train", "--network", "{model}", "--rows", ":50"),
+            ("calibrate", "{profiled}", "digits:test", "--network", "{model}", "--rows", ":50"),
             "expected at least 198 held-out frames for a false-alarm rate of 0.01, got",
         ),
         (("calibrate", "{profiled}", "digits:train", "--fps", "30"), "expected --fps and --hours together, got one"),

@@ -30,15 +30,15 @@ def test_a_network_of_integers_gets_the_pixels_and_watch_agrees_with_check(outri
         [numpy_helper.from_array(weights, "weights")],
     )  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "pixels.onnx")
-    pictures = rng.integers(0, 256, (80, 6, 5, 3), np.uint8)
+    pictures = rng.integers(0, 256, (160, 6, 5, 3), np.uint8)
     (tmp_path / "frames").mkdir()
     for row, picture in enumerate(pictures):
         wide = image.fromarray(picture).resize((10, 12), image.Resampling.NEAREST)
-        wide.save(tmp_path / "frames" / f"{row:02}.png")
+        wide.save(tmp_path / "frames" / f"{row:03}.png")
     learn = "-o", "m.outrider", "--classes", "none", "--taps", "auto", "--order", "BGR"
-    assert outrider("profile", "pixels.onnx", "frames", *learn).err == ""
+    assert outrider("profile", "pixels.onnx", "frames", *learn, "--rows", ":80").err == ""
     assert "bilinear, antialiased), BGR, numbers as they are, NCHW" in outrider("inspect", "m.outrider").out
-    outrider("calibrate", "m.outrider", "frames", "--false-alarm-rate", "0.1")
+    assert outrider("calibrate", "m.outrider", "frames", "--false-alarm-rate", "0.1", "--rows", "80:").code == 0
     checked = lines_of(outrider("check", "m.outrider", "frames", "--json"))
     watched = lines_of(outrider("watch", "m.outrider", "frames", "--json"))
     assert [line["score"] for line in watched] == pytest.approx([line["score"] for line in checked])
@@ -70,17 +70,17 @@ def test_pixels_of_a_camera_go_through_every_command_as_they_are(outrider, tmp_p
         [numpy_helper.from_array(rng.normal(size=(4, 3, 3, 3)).astype(np.float32), "weights")],
     )  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "pixels.onnx")
-    pictures = rng.integers(0, 256, (80, 9, 12, 3), np.uint8)
+    pictures = rng.integers(0, 256, (160, 9, 12, 3), np.uint8)
     for folder, part in (("frames", pictures), ("wide", pictures[:4, :, :8])):
         (tmp_path / folder).mkdir()
         for row, picture in enumerate(part):
-            image.fromarray(picture).save(tmp_path / folder / f"{row:02}.png")
+            image.fromarray(picture).save(tmp_path / folder / f"{row:03}.png")
     learn = "-o", "m.outrider", "--classes", "none", "--taps", "auto", "--size", "9", "12"
-    assert outrider("profile", "pixels.onnx", "frames", *learn).err == ""
+    assert outrider("profile", "pixels.onnx", "frames", *learn, "--rows", ":80").err == ""
     shown = outrider("inspect", "m.outrider").out
     assert "stretched to 9 x 12 (bilinear, antialiased), RGB, numbers as they are, NHWC" in shown
     assert "pictures of uint8, colour, width : height 1.33" in shown
-    assert outrider("calibrate", "m.outrider", "frames", "--false-alarm-rate", "0.1").err == ""
+    assert outrider("calibrate", "m.outrider", "frames", "--false-alarm-rate", "0.1", "--rows", "80:").err == ""
     checked = outrider("check", "m.outrider", "frames", "--json")
     watched = outrider("watch", "m.outrider", "frames", "--json")
     scores = [[line["score"] for line in lines_of(one)] for one in (checked, watched)]

@@ -77,8 +77,8 @@ def monitor(path):
 def taught(monitor):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutriderWarning)
-        monitor.profile([frames(200, 1)])
-        monitor.calibrate([frames(100, 2)], 0.1)
+        monitor.profile([frames(40, 1)])
+        monitor.calibrate([frames(100, 2)], 0.1, accept_rate=1)
     return monitor
 
 

@@ -106,7 +106,7 @@ def test_what_is_broken_or_not_covered_alarms(bare, tmp_path):
     with pytest.warns(OutriderWarning, match="fewer than 5 trusted"):
         monitor.profile([known])
     with pytest.warns(OutriderWarning, match=f"left out|{LEAK}"):
-        monitor.calibrate([frames(300, 2)], 0.1)
+        monitor.calibrate([frames(300, 2)], 0.1, accept_rate=0.5)
     monitor.save(tmp_path / "p.outrider")
     facts = export(bare, tmp_path / "p.outrider", tmp_path / "guarded.onnx")
     assert facts["uncovered_classes"] == [rare]

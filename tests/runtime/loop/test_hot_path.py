@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -137,8 +138,10 @@ def watching(request, tmp_path):
     """A guard with everything on, and frames that it takes for clean."""
     taps, criteria = CRITERIA[request.param]
     monitor = Monitor(OnnxNetwork(model(), taps=taps), criteria)
-    monitor.profile([frames(400)], minimum_per_class=0)
-    monitor.calibrate([frames(400, 1)], 0.02)
+    monitor.profile([frames(60 if request.param == "pixels" else 400)], minimum_per_class=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the profile tells its own data")
+        monitor.calibrate([frames(400, 1)], 0.02)
     log = EventLog(tmp_path / "events.jsonl")
     guard = Guard(monitor, deadline=60, frozen=10, silence=60, alarm=(3, 5), clear=(3, 5), log=log)
     clean = [frame for frame in frames(FRAMES, 2) if monitor(frame)[1].status == Status.OK]

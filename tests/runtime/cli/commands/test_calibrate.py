@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 
-def test_calibrate_in_place_or_elsewhere(outrider, model, profiled, tmp_path):
+def test_calibrate_in_place_or_elsewhere(outrider, model, profiled, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")  # the history says when
     shutil.copy(profiled, tmp_path / "mine.outrider")
     before = profiled.read_bytes()
     calibrate = ("calibrate", "mine.outrider", "digits:train", "--rows", "1000:", "--network", model)

@@ -218,4 +218,5 @@ def test_a_layout_that_the_graph_does_not_tell_is_asked_for_and_remembered(outri
     assert outrider(*given, "--tap-layout", "act=NCL", "--criterion", "single_range").code == 0
     assert [tap["layout"] for tap in json.loads(outrider("inspect", "signals.onnx", "--json", "--tap-layout",
         "act=NLC").out)["taps"] if tap["name"] == "act"] == ["NLC"]  # fmt: skip
-    assert outrider("calibrate", "s.outrider", "frames.npy").code == 0
+    np.save(tmp_path / "others.npy", np.random.default_rng(1).normal(size=(120, 3, 8)).astype(np.float32))
+    assert outrider("calibrate", "s.outrider", "others.npy").code == 0

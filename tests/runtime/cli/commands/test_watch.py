@@ -313,8 +313,8 @@ def test_profiles_that_cannot_watch(outrider, model, profiled, tmp_path):
     words = f"got one without a threshold; `outrider calibrate {profiled} HELD_OUT` sets it"
     assert words in error_of(outrider(*command))
     np.save(tmp_path / "floats.npy", load_dataset("digits", "train").floats()[:1000])
-    assert outrider("profile", model, "floats.npy", "-o", "floats.outrider", "--quiet").code == 0
-    calibrate = ("calibrate", "floats.outrider", "floats.npy", "--network", model, "--quiet")
+    assert outrider("profile", model, "floats.npy", "-o", "floats.outrider", "--quiet", "--rows", ":700").code == 0
+    calibrate = ("calibrate", "floats.outrider", "floats.npy", "--network", model, "--quiet", "--rows", "700:")
     assert outrider(*calibrate).code == 0
     message = error_of(outrider("watch", "floats.outrider", "covered", "--network", model))
     assert "floats.outrider: expected a profile of pictures, got one of float samples" in message

@@ -1,0 +1,1 @@
+"""How thresholds are set: on held-out frames, and anew on those that a guard kept."""

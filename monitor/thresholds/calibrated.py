@@ -1,0 +1,135 @@
+"""What a monitor's threshold is set by: held-out data, or a hand."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from ..calibration import Calibration
+from ..data.batches import Batches, batches_of
+from ..data.changes import Change, thresholds_in_words, with_change
+from ..data.digests import digests_of
+from ..errors import CalibrationError
+from ..learning import sure_of
+from ..online import Watcher
+from .calibrating import FAR, HeldOut, calibrate, check_rates
+
+Progress = Callable[[int], None]
+
+_log = logging.getLogger("outrider.monitor")
+
+
+class Calibrated(Watcher):
+    """A monitor as far as its threshold goes: `calibrate`, `threshold`. See `Monitor`."""
+
+    profile_sha256: str
+    profile_digest: str | None
+
+    def calibrate(
+        self,
+        batches: Batches,
+        false_alarm_rate: float = 0.01,
+        *,
+        per_class: bool = False,
+        warning_rate: float | None = None,
+        accept_rate: float | None = None,
+        reason: str = "",
+        progress: Progress | None = None,
+    ) -> Calibration:
+        """Set the threshold on held-out, in-distribution data that the profile has not seen.
+
+        batches: as for `profile`; labels are not used, and a recurrent network is reset once. Where the logic learns
+        scales, every other frame goes to them and the rest to the threshold (split conformal). per_class: a threshold
+        of its own for each class with enough frames. Frames predicted as a class without enough trusted frames alarm
+        whatever the threshold: they do not move it and are counted in the rate seen. warning_rate: a second, higher
+        rate whose threshold gives WARN. reason: why, for the history of the profile.
+        Frames that were profiled are left out and counted. accept_rate: the highest rate seen that is taken though it
+        is far from the one asked for.
+
+        Raises NotReadyError before `profile`, and CalibrationError that says what to do: naming the number of frames
+        needed; where fewer of them differ, as with a frozen camera; where all have one score; where more than a tenth
+        were profiled; and where the rate seen is far from the one asked for, twice as high even at the lower end of its
+        interval. Warns when profiled and held-out frames are told apart (AUROC above 0.6).
+        """
+        profile, rate = self.learned, float(false_alarm_rate)
+        check_rates(rate, warning_rate, accept_rate)
+        held_out = self._held_out(batches, progress)
+        warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
+        found = calibrate(
+            profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate
+        )
+        if found.interval[0] > FAR * rate:
+            reason = f"accepted a rate of {found.realised:.4g}{f': {reason}' if reason else ''}"
+        self._take(found, "calibrated", rate, reason)
+        return found
+
+    def _take(self, calibration: Calibration | None, what: str, rate: float | None, reason: str) -> None:
+        """Hold to another calibration from now on, and write the change down."""
+        old, new = (None if one is None else one.thresholds for one in (self.calibration, calibration))
+        change = Change.made(what, old, new, rate=rate, reason=reason)
+        self.learned.history = with_change(self.learned.history, change)
+        _log.info(
+            "%s: threshold %s -> %s%s", what, thresholds_in_words(change.before), thresholds_in_words(change.after),
+            f" ({change.reason})" if change.reason else "",
+        )  # fmt: skip
+        self.calibration = calibration
+        self.profile_sha256, self.profile_digest = "", None
+
+    @property
+    def threshold(self) -> float | np.ndarray:
+        """The score allowed: one number for all classes, or (classes,) float64 where they differ.
+
+        What is assigned holds from the next frame on, also of a guard that runs; a judge of `bind` keeps the old one.
+        See `set_threshold`. Raises NotReadyError before `calibrate`.
+        """
+        values = self._calibrated().thresholds
+        return float(values[0]) if (values == values[0]).all() else values.copy()
+
+    @threshold.setter
+    def threshold(self, value: float | np.ndarray) -> None:
+        self.set_threshold(value)
+
+    def set_threshold(self, value: float | np.ndarray, reason: str = "") -> Calibration:
+        """Set the threshold by hand: one number for all classes, or one for each, (classes,).
+
+        The rate seen is counted anew, on the scores that the calibration kept of its frames. The old and the new
+        threshold and the reason go to the history of the profile, and to the log of the package at level INFO.
+        Raises NotReadyError before `calibrate`, ValueError for numbers that are negative or not finite and for another
+        shape, TypeError for no numbers, CalibrationError for a calibration of an older file.
+        """
+        calibration = self._calibrated()
+        values = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        classes = len(calibration.thresholds)
+        if values.dtype.kind not in "fiu":
+            raise TypeError(f"expected a threshold as a number, or one for each class, got {value!r:.80}")
+        if values.shape not in ((), (classes,)):
+            raise ValueError(f"expected one threshold, or {classes}, one for each class, got shape {values.shape}")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise ValueError(f"expected a threshold that is finite and not negative, got {value!r:.80}")
+        found = calibration.with_thresholds(np.array(np.broadcast_to(values, classes), np.float64))
+        self._take(found, "threshold set", None, reason)
+        return found
+
+    def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
+        trusted, parts, done = self.learned.trusted, [], 0
+        self.network.reset()
+        for frames, _ in batches_of(batches, self.network):
+            with self._judging(frames) as (judge, batch):
+                logits = judge.observe(batch).logits
+                sure = np.ones(judge.n, bool)
+                if trusted.labelled and logits is not None:
+                    sure = sure_of(logits, trusted.confidence, self.network.scores)
+                parts.append(
+                    (
+                        judge.deviations.copy(), judge.predictions.copy(), sure, judge.uncovered.copy(),
+                        digests_of(batch), np.broadcast_to(judge.with_rows, judge.n),
+                    )
+                )  # fmt: skip
+            done += judge.n
+            if progress:
+                progress(done)
+        if not parts:
+            raise CalibrationError("expected held-out frames, got none")
+        return HeldOut(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -1,0 +1,217 @@
+"""How a threshold is set: held-out deviations become scales and thresholds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..calibration import (
+    LEAK,
+    LEAST_FOR_LEAK,
+    Calibration,
+    auroc,
+    check_rate,
+    clopper_pearson,
+    needed_samples,
+    thresholds_by_class,
+)
+from ..errors import CalibrationError, warn
+from ..logic import Logic
+from ..profile import Profile
+
+MOST_PROFILED = 0.1
+"""The share of held-out frames that may have been profiled; they are left out. A larger one is no held-out set."""
+FAR = 2.0
+"""How many times the rate asked for the lower end of the interval of the rate seen may be."""
+_NOT_COVERED = "predicted as a class without enough trusted frames"
+_BROKEN = "NaN or Inf"
+_WITHOUT_ROWS = "without rows at a tap"
+_PROFILED = "learned from by the profile"
+_CLASSES_NAMED = 5
+
+
+class HeldOut(NamedTuple):
+    """Held-out frames as the judge saw them.
+
+    deviations: (n, columns) float32. predictions: (n,) int64. sure: (n,) bool, whether the network was as sure as of
+    trusted frames. uncovered: (n,) int64, the class of the frame or of one of its places that is not covered, or -1.
+    digests: (n,) uint64, see `digests_of`. with_rows: (n,) bool, whether there were rows at every tap, and trusted ones
+    of the class.
+    """
+
+    deviations: np.ndarray
+    predictions: np.ndarray
+    sure: np.ndarray
+    uncovered: np.ndarray
+    digests: np.ndarray
+    with_rows: np.ndarray
+
+    def where(self, mask: np.ndarray) -> HeldOut:
+        """Those of a mask (n,) bool."""
+        return HeldOut(*(part[mask] for part in self))
+
+
+def check_rates(rate: float, warning_rate: float | None, accept_rate: float | None = None) -> None:
+    """Raise ValueError unless 0 < rate < warning_rate < 1, and accept_rate is a share."""
+    check_rate(rate)
+    if warning_rate is not None and not rate < warning_rate < 1:
+        raise ValueError(f"expected a warning rate above {rate:g} and below 1, got {warning_rate!r}")
+    if accept_rate is not None and not 0 < accept_rate <= 1:
+        raise ValueError(f"expected a rate to accept above 0, up to 1, got {accept_rate!r}")
+
+
+def calibrate(
+    profile: Profile, logic: Logic, held_out: HeldOut, rate: float, *, per_class: bool, warning_rate: float | None,
+    accept_rate: float | None = None,
+) -> Calibration:  # fmt: skip
+    """Split conformal: every other frame sets the scales of the logic, the rest the threshold; see `Monitor.calibrate`.
+
+    Raises CalibrationError naming the number of frames needed, and where the frames cannot support a threshold: they
+    were profiled, are the same ones again, or alarm far more often than asked. Warns of frames left out and of a
+    profile that tells its own data from held-out data.
+    """
+    groups = np.array([column.group for column in profile.columns])
+    fresh = _not_profiled(profile, held_out)
+    profiled = int((~fresh).sum())
+    held_out = held_out.where(fresh)
+    deviations, predictions, sure, uncovered, digests, with_rows = held_out
+    covered = uncovered < 0
+    finite = np.isfinite(deviations).all(axis=1)
+    covered &= finite | (profile.trusted.per_class[predictions] > 0)  # nothing to compare with is no NaN
+    empty = covered & ~finite & ~with_rows
+    excluded = {_NOT_COVERED: int((~covered).sum()), _BROKEN: int((covered & ~finite & ~empty).sum())}
+    if empty.any():
+        excluded[_WITHOUT_ROWS] = int(empty.sum())
+    if profiled:
+        excluded[_PROFILED] = profiled
+    for reason, count in excluded.items():
+        if count:
+            warn(f"{count} of {len(fresh)} held-out frames were left out: {reason}")
+    kept = covered & finite
+    always = int((~kept).sum())
+    deviations, predictions, sure = deviations[kept], predictions[kept], sure[kept]
+    learning = np.arange(len(deviations)) % 2 == 0 if logic.learns else np.zeros(len(deviations), bool)
+    n = int((~learning).sum())
+    _refuse_too_few(rate, len(deviations), len(np.unique(digests[kept])), learns=logic.learns)
+    scales = logic.fit(deviations[learning], groups)
+    scores = logic.score(scales, deviations[~learning], groups)
+    if n > 1 and scores.min() == scores.max():
+        raise CalibrationError(
+            f"expected held-out frames with different scores, got {scores[0]:.4g} for each of {n}: a threshold there"
+            " tells nothing apart; look at what the frames show, or profile with criteria and taps that tell frames"
+            " apart"
+        )
+    by_class = predictions[~learning], len(profile.trusted.covered)
+    thresholds, own = thresholds_by_class(scores, *by_class, rate, per_class)
+    warning = None
+    if warning_rate is not None:
+        warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class)
+    excluded_here = round(always * n / max(len(deviations), 1))
+    false_alarms = int((scores > thresholds[predictions[~learning]]).sum()) + excluded_here
+    judged = n + excluded_here
+    interval = clopper_pearson(false_alarms, judged)
+    if interval[0] > FAR * rate and not (accept_rate is not None and false_alarms / judged <= accept_rate):
+        raise CalibrationError(_far(profile, held_out.where(~covered), excluded, rate, false_alarms, judged))
+    leak = None
+    if profile.trusted.probe is not None:
+        probes = logic.score(scales, profile.trusted.probe, groups)
+        leak = _leak(profile, probes[np.isfinite(probes)], scores[sure[~learning]])
+    return Calibration(
+        rate,
+        thresholds,
+        own,
+        judged,
+        int(learning.sum()),
+        false_alarms / judged,
+        interval,
+        leak,
+        np.quantile(deviations, 1 - rate, axis=0, method="higher").astype(np.float32),
+        scales,
+        excluded,
+        warning_rate,
+        warning,
+        scores,
+        by_class[0],
+    )
+
+
+def _not_profiled(profile: Profile, held_out: HeldOut) -> np.ndarray:
+    """Which of the frames the profile was not learned from, (n,) bool.
+
+    Raises CalibrationError where a larger share than `MOST_PROFILED` was.
+    """
+    if not len(profile.digests.values):
+        warn(
+            "the profile is of an older version: it cannot be told whether it was learned from some of the held-out"
+            " frames",
+            calls=2,
+        )
+    profiled, share = profile.digests.among(held_out.digests)
+    if share > MOST_PROFILED:
+        n = len(profiled)
+        raise CalibrationError(
+            f"expected held-out frames that the profile has not seen, got {round(share * n):,} of {n:,} that it was"
+            " learned from; its score is low on those, and the threshold would be too low on all others: split the"
+            " data before you profile, and calibrate on the other part"
+        )
+    return ~profiled
+
+
+def _refuse_too_few(rate: float, n: int, distinct: int, *, learns: bool) -> None:
+    """Raise CalibrationError for fewer frames than a rate needs, or fewer that differ."""
+    needed = needed_samples(rate) * (2 if learns else 1)
+    share = "; half of the frames go to the scales of the logic" if learns else ""
+    if n < needed:
+        raise CalibrationError(
+            f"expected at least {needed} held-out frames for a false-alarm rate of {rate:g}, got {n}{share}; give more,"
+            " or ask for a higher rate"
+        )
+    if distinct < needed:
+        raise CalibrationError(
+            f"expected at least {needed} held-out frames that differ for a false-alarm rate of {rate:g}, got"
+            f" {distinct} distinct of {n}{share}; look for a frozen camera or files that were copied, and give other"
+            " frames"
+        )
+
+
+def _far(
+    profile: Profile, uncovered: HeldOut, excluded: dict[str, int], rate: float, false_alarms: int, judged: int
+) -> str:  # fmt: skip
+    """What to say of a rate that is far from the one asked for. uncovered: the frames of classes not covered."""
+    low, high = clopper_pearson(false_alarms, judged)
+    always = {why: count for why, count in excluded.items() if count and why != _PROFILED}
+    reasons = [f"{count:,} were left out and always alarm: {why}" for why, count in always.items()]
+    todo = "look at these frames"
+    if len(uncovered.uncovered):
+        counts = np.bincount(np.where(uncovered.uncovered < 0, uncovered.predictions, uncovered.uncovered))
+        often = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+        named = ", ".join(f"{profile.class_name(c)}: {counts[c]:,}" for c in often[:_CLASSES_NAMED])
+        reasons[0] += f" ({named}{', …' if len(often) > _CLASSES_NAMED else ''})"
+        todo = "profile more frames of these classes, or profile with a lower minimum_per_class"
+    return (
+        f"expected a rate of false alarms near the {rate:g} asked for, got {false_alarms / judged:.4g} on {judged:,}"
+        f" held-out frames (95 % interval {low:.4g} to {high:.4g}); {'; '.join(reasons)}; {todo},"
+        f" or accept the rate with accept_rate={_rounded_up(false_alarms / judged)} (--accept-rate)"
+    )
+
+
+def _rounded_up(share: float) -> float:
+    return min(1.0, float(np.ceil(share * 100)) / 100)
+
+
+def _leak(profile: Profile, probes: np.ndarray, alike: np.ndarray) -> float | None:
+    """AUROC of the scores of profiled against held-out frames, None for too few; warns where they are told apart."""
+    if min(len(probes), len(alike)) < LEAST_FOR_LEAK:
+        return None
+    leak = auroc(probes, alike)
+    if leak > LEAK:
+        fewer = ""
+        if any(tap.neurons == "unit" and len(tap.shape) > 1 for tap in profile.facts.taps):
+            fewer = ', or leave out the units: give the network taps="auto"'
+        warn(
+            f"the profile tells its own data from held-out data: AUROC {leak:.3f}, expected at most {LEAK};"
+            f" profile more samples{fewer}",
+            calls=2,
+        )
+    return leak

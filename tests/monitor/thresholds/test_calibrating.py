@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from outrider.coverage import MultiRange, SingleRange, Softmax
+from outrider.monitor import (
+    CalibrationError,
+    Monitor,
+    OutriderWarning,
+    SmallestP,
+    Status,
+    Sum,
+)
+from outrider.monitor.data.digests import FrameDigests
+from outrider.networks import Taps
+
+from ..conftest import batches, frames
+
+
+@pytest.mark.parametrize(
+    ("logic", "said"),
+    [
+        (Sum(), "1,000 held-out frames set the threshold\n"),
+        (SmallestP(), "1,000 held-out frames: 500 set the scales, 500 the threshold\n"),
+    ],
+)
+def test_a_calibration_says_what_its_frames_were_for(network, logic, said):
+    monitor = Monitor(network, SingleRange(), logic=logic)
+    monitor.profile(batches(frames(1000)))
+    calibration = monitor.calibrate([frames(1000, seed=3)], 0.05)
+    low, high = calibration.interval
+    assert f" seen on {calibration.n} held-out frames (95 % interval {low:.4g} to {high:.4g})\n" in str(calibration)
+    assert str(calibration).startswith(said)
+    assert calibration.n + calibration.n_scales == 1000
+
+
+@pytest.mark.parametrize("of_map", [False, True])
+def test_a_profile_that_knows_its_own_data_is_warned_of(network, of_map):
+    if of_map:
+        hidden, logits = network.taps
+        network.taps = Taps([replace(hidden, shape=(1, 4, 4), layout="NCHW"), logits])
+    monitor = Monitor(network, SingleRange())
+    monitor.profile(batches(frames(30)), minimum_per_class=1)
+    warned = r"tells its own data from held-out data: AUROC [01]\.\d+, expected at most 0\.6; profile more samples"
+    advice = r', or leave out the units: give the network taps="auto"$'
+    with pytest.warns(OutriderWarning, match=warned + (advice if of_map else "$")):
+        calibration = monitor.calibrate(batches(frames(500, seed=1)), 0.05)
+    assert calibration.leak > 0.6
+    assert "profiled against held-out frames: AUROC" in str(calibration)
+
+
+@pytest.mark.parametrize(("profiled", "held_out", "given"), [(19, 100, False), (100, 19, False), (20, 20, True)])
+def test_the_leak_is_not_told_from_very_few_frames(network, profiled, held_out, given):
+    monitor = Monitor(network, SingleRange(), logic=Sum())
+    monitor.profile([frames(profiled)], minimum_per_class=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)
+        calibration = monitor.calibrate([frames(held_out, seed=1)], 0.1)
+    assert (calibration.leak is not None) == given
+
+
+def test_too_few_held_out_frames_are_refused_with_the_number_needed(network):
+    monitor = Monitor(network, {"hidden": SingleRange(), "@output": Softmax()})
+    monitor.profile(batches(frames(500)))
+    with pytest.raises(
+        CalibrationError, match=r"expected at least 198 held-out frames for a false-alarm rate of 0.01, got 60"
+    ):
+        monitor.calibrate(batches(frames(60, seed=1)), 0.01)
+    with pytest.raises(CalibrationError, match="expected held-out frames, got none"):
+        monitor.calibrate([], 0.01)
+
+
+def test_scales_and_threshold_come_from_different_frames(network):
+    monitor = Monitor(network, {"hidden": SingleRange(), "@output": Softmax()})
+    monitor.profile(batches(frames(500)))
+    calibration = monitor.calibrate(batches(frames(501, seed=1)), 0.05)
+    assert (calibration.n_scales, calibration.n) == (251, 250)
+    plain = Monitor(network, SingleRange(), logic=Sum())
+    plain.profile(batches(frames(500)))
+    calibration = plain.calibrate(batches(frames(501, seed=1)), 0.05)
+    assert (calibration.n_scales, calibration.n) == (0, 501)
+
+
+def test_a_class_has_its_own_threshold_where_it_has_the_frames(network):
+    monitor = Monitor(network, MultiRange(8))
+    monitor.profile(batches(frames(3000)))
+    held_out = frames(600, seed=1)
+    predicted = network.run(held_out).argmax(axis=1)
+    held_out = np.concatenate([held_out[predicted != 2], held_out[predicted == 2][:5]])
+    calibration = monitor.calibrate(batches(held_out), 0.05, per_class=True)
+    assert calibration.own.tolist() == [True, True, False]
+    pooled = monitor.calibrate(batches(held_out), 0.05)
+    assert calibration.thresholds[2] == pooled.thresholds[0]
+    assert len(set(pooled.thresholds)) == 1
+    assert "2 of 3 classes with their own" in str(calibration)
+
+
+def test_a_warning_rate_gives_warnings_below_alarms(network):
+    monitor = Monitor(network, MultiRange(8))
+    monitor.profile(batches(frames(3000)))
+    monitor.calibrate(batches(frames(1000, seed=1)), 0.02, warning_rate=0.2)
+    _, verdicts = monitor.check(frames(2000, seed=2))
+    assert abs((verdicts.status == Status.WARN).mean() - 0.18) < 0.04
+    assert not verdicts.alarm[verdicts.status == Status.WARN].any()
+    warned = next(verdict for verdict in verdicts if verdict.status == Status.WARN)
+    assert "above the warning level" in warned.reason
+    assert (verdicts.alarm == (verdicts.confidence < 0.5)).all()
+    with pytest.raises(ValueError, match=r"expected a warning rate above 0.05"):
+        monitor.calibrate(batches(frames(1000, seed=1)), 0.05, warning_rate=0.01)
+
+
+def test_rates_from_numpy_are_numbers_like_others(network, tmp_path):
+    monitor = Monitor(network, SingleRange())
+    monitor.profile(batches(frames(400)), minimum_per_class=0)
+    found = monitor.calibrate(batches(frames(200, seed=1)), np.float32(0.25), warning_rate=np.float32(0.5))
+    assert (type(found.false_alarm_rate), type(found.warning_rate)) == (float, float)
+    monitor.save(tmp_path / "m.outrider")
+    again = Monitor.load(tmp_path / "m.outrider", network).calibration
+    assert (again.false_alarm_rate, again.warning_rate) == (0.25, 0.5)
+
+
+def profiled(network, n=600, logic=None):
+    monitor = Monitor(network, SingleRange(), logic=logic or Sum())
+    monitor.profile(batches(frames(n)))
+    return monitor
+
+
+def test_a_frozen_camera_sets_no_threshold(network):
+    monitor = profiled(network)
+    stuck = np.repeat(frames(30, seed=1), 20, axis=0)
+    with pytest.raises(
+        CalibrationError, match=r"at least 99 held-out frames that differ .* got 30 distinct of 600; look"
+    ):
+        monitor.calibrate(batches(stuck), 0.01)
+    assert monitor.calibration is None
+    with pytest.raises(CalibrationError, match="got 1 distinct of 600"):
+        monitor.calibrate(batches(np.repeat(stuck[:1], 600, axis=0)), 0.01)
+    assert monitor.calibrate(batches(stuck), 0.04).n == 600  # for which 24 are enough
+    scaled = profiled(network, logic=SmallestP())
+    with pytest.raises(CalibrationError, match=r"at least 48 .* got 30 distinct of 600; half of the frames go to"):
+        scaled.calibrate(batches(stuck), 0.04)
+
+
+def test_scores_that_are_all_the_same_set_no_threshold(network):
+    monitor = profiled(network)
+    inside = (frames(300, seed=1) * 1e-3).astype(np.float32)
+    with pytest.raises(CalibrationError, match="held-out frames with different scores, got 0 for each of 300"):
+        monitor.calibrate(batches(inside), 0.05)
+
+
+@pytest.mark.parametrize("logic", [Sum(), SmallestP()])
+def test_frames_that_were_profiled_set_no_threshold(network, logic):
+    monitor = profiled(network, logic=logic)
+    with pytest.raises(
+        CalibrationError, match=r"that the profile has not seen, got 600 of 600 that it was learned from"
+    ):
+        monitor.calibrate(batches(frames(600)), 0.05)
+    mixed = np.concatenate([frames(600)[:67], frames(533, seed=1)])
+    with pytest.raises(CalibrationError, match="got 67 of 600"):
+        monitor.calibrate(batches(mixed), 0.05)
+    with pytest.warns(OutriderWarning, match="60 of 600 held-out frames were left out: learned from by the profile"):
+        found = monitor.calibrate(batches(np.concatenate([frames(600)[:60], frames(540, seed=1)])), 0.05)
+    assert found.excluded["learned from by the profile"] == 60
+    alone = monitor.calibrate(batches(frames(540, seed=1)), 0.05)
+    assert (found.realised, found.n) == (alone.realised, alone.n)
+    np.testing.assert_array_equal(found.thresholds, alone.thresholds)
+
+
+def test_digests_outlive_the_file_and_an_old_file_says_that_it_has_none(network, tmp_path):
+    monitor = profiled(network)
+    monitor.save(tmp_path / "m.outrider")
+    again = Monitor.load(tmp_path / "m.outrider", network)
+    with pytest.raises(CalibrationError, match="got 600 of 600"):
+        again.calibrate(batches(frames(600)), 0.05)
+    again.learned.digests = FrameDigests()
+    again.save(tmp_path / "old.outrider")
+    old = Monitor.load(tmp_path / "old.outrider", network)
+    with pytest.warns(OutriderWarning, match="older version: it cannot be told whether it was learned from"):
+        old.calibrate(batches(frames(600, seed=1)), 0.05)
+
+
+def test_only_trusted_frames_count_as_profiled(network):
+    data = frames(400)
+    monitor = Monitor(network, SingleRange(), logic=Sum())
+    labels = network.run(data).argmax(axis=1)
+    labels[:200] = (labels[:200] + 1) % 3  # wrong, so that nothing is learned from them
+    monitor.profile(batches(data, labels=labels), trusted_confidence=0.0)
+    assert monitor.calibrate(batches(data[:200]), 0.05).n == 200
+
+
+def test_a_rate_far_from_the_one_asked_for_is_refused_with_the_classes(network):
+    trusted, held_out = frames(3000), frames(1000, seed=1)
+    monitor = Monitor(network, SingleRange(), logic=Sum())
+    with pytest.warns(OutriderWarning, match="classes have fewer"):
+        monitor.profile(batches(trusted[network.run(trusted).argmax(axis=1) == 0]), class_names=["go", "stop", "yield"])
+    counts = np.bincount(network.run(held_out).argmax(axis=1), minlength=3)
+    with pytest.warns(OutriderWarning, match="left out"), pytest.raises(CalibrationError) as refused:
+        monitor.calibrate(batches(held_out), 0.01)
+    said = str(refused.value)
+    assert "near the 0.01 asked for, got 0.6" in said
+    assert f"class 1 (stop): {counts[1]}" in said
+    assert f"class 2 (yield): {counts[2]}" in said
+    assert "lower minimum_per_class" in said
+    assert monitor.calibration is None
+    with pytest.warns(OutriderWarning, match="left out"):
+        found = monitor.calibrate(batches(held_out), 0.01, accept_rate=0.8, reason="a first try")
+    assert found.realised > 0.6
+    assert monitor.learned.history[-1].reason == f"accepted a rate of {found.realised:.4g}: a first try"
+    with pytest.warns(OutriderWarning, match="left out"), pytest.raises(CalibrationError, match=r"near the 0\.01"):
+        monitor.calibrate(batches(held_out), 0.01, accept_rate=0.5)
+    with pytest.raises(ValueError, match="expected a rate to accept above 0, up to 1, got 2"):
+        monitor.calibrate(batches(held_out), 0.01, accept_rate=2)
+
+
+def test_a_rate_within_chance_of_twice_the_one_asked_for_is_no_refusal(network):
+    monitor = profiled(network, 3000)
+    held_out = frames(200, seed=1)
+    held_out[:9, 0] = np.nan  # 4.5 % of them, which may be luck at twice the rate of 2 %
+    with pytest.warns(OutriderWarning, match="9 of 200 held-out frames were left out: NaN or Inf"):
+        found = monitor.calibrate(batches(held_out), 0.02)
+    assert found.interval[0] < 0.04 < found.realised
+
+
+def test_every_calibration_is_in_the_history(network, tmp_path):
+    monitor = profiled(network)
+    first = monitor.calibrate(batches(frames(600, seed=1)), 0.05)
+    second = monitor.calibrate(batches(frames(600, seed=1)), 0.2, reason="night shift")
+    monitor.save(tmp_path / "m.outrider")
+    history = Monitor.load(tmp_path / "m.outrider", network).learned.history
+    assert [(c.what, c.before, c.after, c.rate, c.reason) for c in history] == [
+        ("calibrated", None, first.thresholds[0], 0.05, ""),
+        ("calibrated", first.thresholds[0], second.thresholds[0], 0.2, "night shift"),
+    ]
