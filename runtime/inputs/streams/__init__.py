@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .folder import Folder
 from .frame import Frame, Stream
-from .live import Camera, GStreamer, Live, Remote
+from .live import Camera, GStreamer, Live, Remote, RosTopic
 from .mcap_file import McapFile
 from .opening import ASSUMED_RATE, open_stream
 from .pace import paced
@@ -13,6 +13,6 @@ from .several import Several
 from .video import Video
 
 __all__ = [
-    "ASSUMED_RATE", "Camera", "Folder", "Frame", "GStreamer", "Live", "McapFile", "Remote", "RosBag", "Several",
-    "Stream", "Video", "open_stream", "paced",
+    "ASSUMED_RATE", "Camera", "Folder", "Frame", "GStreamer", "Live", "McapFile", "Remote", "RosBag", "RosTopic",
+    "Several", "Stream", "Video", "open_stream", "paced",
 ]  # fmt: skip

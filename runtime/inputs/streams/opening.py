@@ -1,4 +1,4 @@
-"""The stream that a text names: a folder, a video, a camera, a URL, a pipeline, an MCAP file or a ROS bag."""
+"""The stream that a text names: a folder, a video, a camera, a URL, a topic, a pipeline, an MCAP file or a bag."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from ...printable import without_credentials
 from .folder import Folder, natural_order
 from .frame import Stream
-from .live import Camera, GStreamer, Remote
+from .live import Camera, GStreamer, Remote, RosTopic
 from .live.gstreamer import is_pipeline
 from .live.remote import is_url
+from .live.ros_topic import PREFIX
 from .mcap_file import McapFile
 from .ros_bag import RosBag
 from .video import Video
@@ -24,10 +25,11 @@ _RECORDINGS: dict[str, type[McapFile | RosBag]] = {".mcap": McapFile, ".db3": Ro
 def open_stream(source: str, *, topic: str | None = None, rate: float | None = None, patience: float = 10.0) -> Stream:
     """Open the stream that `source` names.
 
-    source: the index or device of a camera, the URL of a stream (see `Remote`), a pipeline of GStreamer, a ROS 2 bag (a
-    folder with metadata.yaml), an .mcap file, a .db3 file of ROS 2 or a .bag file of ROS 1, a folder of such files, in
-    the order of their names, a folder of pictures; any other file is a video. topic: of a bag, needed where several
-    hold pictures. rate: frames a second, of a folder (30 by default) or asked of a camera. patience: see `Live`.
+    source: the index or device of a camera, the URL of a stream (see `Remote`), ros2:/TOPIC (see `RosTopic`), a
+    pipeline of GStreamer, a ROS 2 bag (a folder with metadata.yaml), an .mcap file, a .db3 file of ROS 2 or a .bag file
+    of ROS 1, a folder of such files, in the order of their names, a folder of pictures; any other file is a video.
+    topic: of a bag, needed where several hold pictures. rate: frames a second, of a folder (30 by default) or asked of
+    a camera. patience: see `Live`.
     Raises FileNotFoundError, ValueError or ImportError that say what was expected.
     """
     if is_pipeline(source):
@@ -36,6 +38,9 @@ def open_stream(source: str, *, topic: str | None = None, rate: float | None = N
     if is_url(source):
         _refuse_topic(without_credentials(source), topic)
         return Remote(source, patience)
+    if source.startswith(PREFIX):
+        _refuse_topic(source, topic)
+        return RosTopic(source, patience)
     path = Path(source)
     if path.is_char_device():
         _refuse_topic(source, topic)

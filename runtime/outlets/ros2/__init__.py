@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .names import domain_id, topic_name
+from ...dds.names import domain_id, topic_name
 from .publisher import Ros2Publisher
 from .statements import LEVELS
 

@@ -1,8 +1,6 @@
 """`diagnostic_msgs/msg/DiagnosticArray` of ROS 2, as DDS has it. Imports cyclonedds.
 
-Names and order of the fields are those of the .msg files, and part of the type. A type a::msg::T is `a::msg::dds_::T_`
-in DDS; it is final, and goes over the wire as XCDR1. `from __future__ import annotations` would hide the types from
-cyclonedds, which reads them as they stand.
+See `runtime.dds.headers` for how the types of ROS are written down.
 """
 
 import struct
@@ -11,28 +9,14 @@ from dataclasses import dataclass
 
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl import annotations as annotate
-from cyclonedds.idl.types import byte, int32, sequence, uint32
+from cyclonedds.idl.types import byte, sequence
+
+from ...dds.headers import RosHeader, Time
+
+__all__ = ["TYPE_HASH", "DiagnosticArray", "DiagnosticStatus", "KeyValue", "RosHeader", "Time"]
 
 TYPE_HASH = "RIHS01_5a8a36efb05fb25070fa0fb3810290c0e6cd4862b54a8fb975a1ee8dc55a333e"
 """Of the type's description (REP-2016). Nodes of Iron and later look for it in a writer's USER_DATA."""
-
-
-@dataclass
-@annotate.final
-class Time(IdlStruct, typename="builtin_interfaces.msg.dds_.Time_"):
-    """Seconds since 1970, UTC, and nanoseconds."""
-
-    sec: int32
-    nanosec: uint32
-
-
-@dataclass
-@annotate.final
-class RosHeader(IdlStruct, typename="std_msgs.msg.dds_.Header_"):
-    """When, and in which coordinate frame."""
-
-    stamp: Time
-    frame_id: str
 
 
 @dataclass

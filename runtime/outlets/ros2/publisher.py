@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ....monitor import Status, Verdict
 from ....networks.packages import require
+from ...dds.names import domain_id, topic_name
 from ...forks import forked, left_by_forks
-from .names import domain_id, topic_name
 from .statements import Heard, Loop, Statement, Watched, ended, of_loop, of_streams, of_verdict, text
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Live sources of pictures: cameras, streams over a network, pipelines of GStreamer."""
+"""Live sources of pictures: cameras, streams over a network, topics of ROS 2, pipelines of GStreamer."""
 
 from __future__ import annotations
 
@@ -6,5 +6,6 @@ from .base import Live
 from .camera import Camera
 from .gstreamer import GStreamer
 from .remote import Remote
+from .ros_topic import RosTopic
 
-__all__ = ["Camera", "GStreamer", "Live", "Remote"]
+__all__ = ["Camera", "GStreamer", "Live", "Remote", "RosTopic"]

@@ -73,12 +73,16 @@ class Live(ABC):
         """How many pictures the way to this machine is known to have lost."""
         return 0
 
+    def _nothing(self) -> str:
+        """What came where no first picture did."""
+        return f"no picture for {self._opening:g} s"
+
     def _begin(self) -> None:
         self._began = time.monotonic()
         self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._problem, self._opening)
-            problem = self._problem or f"no picture for {self._opening:g} s"
+            problem = self._problem or self._nothing()
             there = self._newest is not None
         if not there:
             self.close()

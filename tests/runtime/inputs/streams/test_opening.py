@@ -47,13 +47,14 @@ def test_a_folder_named_like_a_camera_is_a_folder(opened, photos, monkeypatch):
         ("udp://@239.0.0.1:5000", "Remote"),
         ("rtspsrc location=rtsp://camera/1 ! decodebin", "GStreamer"),
         ("gst:v4l2src", "GStreamer"),
+        ("ros2:/camera/image_raw", "RosTopic"),
         ("/dev/null", "Camera"),
         ("7", "Camera"),
     ],
 )
 def test_what_a_text_names(monkeypatch, source, kind):
     made = []
-    for name in ("Remote", "GStreamer", "Camera"):
+    for name in ("Remote", "GStreamer", "RosTopic", "Camera"):
         monkeypatch.setattr(opening, name, lambda *arguments, name=name: made.append((name, *arguments)))
     opening.open_stream(source, rate=5.0, patience=3.0)
     ((name, first, *rest),) = made
@@ -67,7 +68,7 @@ def test_a_url_of_another_kind_is_refused_without_its_password():
         opening.open_stream("ftp://me:secret@host/a")
 
 
-@pytest.mark.parametrize("source", ["rtsp://me:secret@camera/1", "videotestsrc user-pw=secret ! fakesink"])
+@pytest.mark.parametrize("source", ["rtsp://me:secret@camera/1", "videotestsrc user-pw=secret ! fakesink", "ros2:/a"])
 def test_live_sources_have_no_topics(source):
     with pytest.raises(ValueError, match="expected topic= only for") as caught:
         opening.open_stream(source, topic="/camera")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.runtime.outlets.ros2 import domain_id, topic_name
+from outrider.runtime.dds import domain_id, topic_name
 
 
 @pytest.mark.parametrize(
