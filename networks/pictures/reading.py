@@ -21,6 +21,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".ti
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 178_956_970  # as Pillow: more are a bomb
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+_WIDE_PNG = {b"\x10\x02": 6, b"\x10\x04": 4, b"\x10\x06": 8}  # RGB, LA and RGBA of 16 bits: bytes of a pixel
 _WIDE = {"RGB": 3, "RGBA": 4, "RGBa": 4, "RGBX": 4}
 
 
@@ -50,7 +51,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
     try:
         with _strict():
             if data[:4] == b"\x89PNG":
-                _refuse_damaged_png(data)
+                data = _checked_png(data)
             return _decoded(image_module, data)
     except image_module.UnidentifiedImageError:
         got = f"{len(data):,} bytes that are no {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, or one of a rare kind"
@@ -88,20 +89,38 @@ def _strict() -> Iterator[None]:
                 ImageFile.LOAD_TRUNCATED_IMAGES = _STRICT.was
 
 
-def _refuse_damaged_png(data: bytes) -> None:
-    """Pillow does not look at the checksums of the pixels."""
+def _checked_png(data: bytes) -> bytes:
+    """The file, of which Pillow does not look at the checksums of the pixels, and which it lets end anywhere.
+
+    Several channels of 16 bits are read twice, so they come back without their compression.
+    """
     view, at = memoryview(data), 8
+    pixels: list[memoryview] = []
+    first = last = 0
     while True:
-        length = int.from_bytes(view[at : at + 4], "big")
-        end = at + 8 + length
+        end = at + 8 + int.from_bytes(view[at : at + 4], "big")
         if len(view) < end + 4:
             raise ValueError("a truncated PNG file")
         kind = bytes(view[at + 4 : at + 8])
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise ValueError(f"a damaged PNG file: the checksum of {kind!r} differs")
+        if kind == b"IDAT":
+            first, last = first or at, end + 4
+            pixels.append(view[at + 8 : end])
         if kind == b"IEND":
-            return
+            break
         at = end + 4
+    width, height = (int.from_bytes(view[at : at + 4], "big") for at in (16, 20))
+    if data[24:26] not in _WIDE_PNG or width * height > _MOST_PIXELS:
+        return data
+    whole = height * (1 + width * _WIDE_PNG[data[24:26]])
+    unpacking = zlib.decompressobj()
+    rows = unpacking.decompress(b"".join(pixels), 2 * whole + 64)  # the rows of interlaced pixels are more
+    if not unpacking.eof or len(rows) < whole or (len(rows) > whole and not data[28]):
+        raise ValueError("a PNG file with more or fewer pixels than it says")
+    body = b"IDAT" + zlib.compress(rows, 0)
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    return data[:first] + chunk + data[last:]
 
 
 def _opened(image_module: Any, data: bytes) -> Any:
@@ -114,7 +133,8 @@ def _decoded(image_module: Any, data: bytes) -> np.ndarray:
             raise ValueError(f"{image.width:,} x {image.height:,} pixels, more than {_MOST_PIXELS:,}")
         _refuse_several(image)
         wide = _raw_modes(image)
-        if image.format == "PPM" and image.mode == "RGB" and image.tile[0][3][1:] and image.tile[0][3][1] > 255:
+        told = image.tile[0][3] if image.format == "PPM" and image.tile else None
+        if isinstance(told, tuple) and image.mode != "F":  # numbers up to another maximum than 255 or 65,535
             values = _netpbm(image, data)
         elif wide:
             values = _deep(image_module, image, data, wide)
@@ -168,7 +188,7 @@ def _plain(image: Any) -> np.ndarray:
     if mode.startswith("I") or mode == "F":
         return _numbers(image)
     if mode in ("1", "L") and "transparency" not in image.info:
-        return np.asarray(image if mode == "L" else image.convert("L"))[None]
+        return np.array(image if mode == "L" else image.convert("L"))[None]
     if mode == "LAB":
         from PIL import ImageCms
 
@@ -181,7 +201,9 @@ def _plain(image: Any) -> np.ndarray:
         if alpha.getextrema()[0] < 255:
             raise _transparent()
         return np.stack([np.asarray(plane) for plane in colours[: 1 if grey else 3]])
-    return np.stack([np.asarray(plane) for plane in (image if mode == "RGB" else image.convert("RGB")).split()])
+    image = image if mode == "RGB" else image.convert("RGB")
+    planes = [np.frombuffer(image.tobytes("raw", band), np.uint8) for band in "RGB"]  # faster than turning pixels
+    return np.stack(planes).reshape(3, image.height, image.width)
 
 
 def _transparent() -> ValueError:
@@ -200,7 +222,7 @@ def _numbers(image: Any) -> np.ndarray:
         raise ValueError("a TIFF file of unsigned numbers beyond 2,147,483,647; save it as 16 bits or as floats")
     if (key := image.info.get("transparency")) is not None and (values == key).any():
         raise _transparent()
-    return values[None]
+    return np.array(values[None])
 
 
 def _deep(image_module: Any, image: Any, data: bytes, modes: list[str]) -> np.ndarray:
@@ -209,13 +231,18 @@ def _deep(image_module: Any, image: Any, data: bytes, modes: list[str]) -> np.nd
     if len(set(modes)) > 1 or order not in ("B", "L", "N") or not (colours in _WIDE or modes[0] == "LA;16B"):
         raise ValueError(f"a {image.format} file of 16 bits in {image.mode}; save it as 16-bit RGB or luminance")
     if colours == "LA":
-        upper, lower, *alpha = _pass(image_module, data, "RGBA", "RGBA")
-        planes = [upper * np.uint16(256) + lower, alpha[0] * np.uint16(256) + alpha[1]]
+        every = _pass(image_module, data, "RGBA", "RGBA")
+        upper, lower = every[::2], every[1::2]
     else:
         raw, mode = colours.upper(), "RGB" if colours in ("RGB", "RGBX") else "RGBA"
         big = order == "B" or (order == "N" and sys.byteorder == "big")
-        passes = [_pass(image_module, data, mode, f"{raw};16{one}") for one in ("BL" if big else "LB")]
-        planes = [upper * np.uint16(256) + lower for upper, lower in zip(*passes, strict=True)]
+        lower = _pass(image_module, data, mode, f"{raw};16{'L' if big else 'B'}")
+        if colours == raw:
+            image.load()
+            upper = [np.asarray(plane) for plane in image.split()]
+        else:  # Pillow would multiply by alpha
+            upper = _pass(image_module, data, mode, f"{raw};16{'B' if big else 'L'}")
+    planes = [high * np.uint16(256) + low for high, low in zip(upper, lower, strict=True)]
     image.load()  # what stands behind the pixels, such as EXIF
     if len(planes) in (2, 4) and planes.pop().min() < 65535:
         raise _transparent()
@@ -238,11 +265,16 @@ def _pass(image_module: Any, data: bytes, mode: str, raw: str) -> list[np.ndarra
 
 
 def _netpbm(image: Any, data: bytes) -> np.ndarray:
-    codec, _, offset, (_, most) = image.tile[0]
-    count = image.width * image.height * 3
-    if codec != "ppm" or len(data) < offset + 2 * count:
-        raise ValueError("a PPM file of more than 8 bits in decimal numbers, or a truncated one; save it in binary")
-    values = np.frombuffer(data, ">u2", count, offset).reshape(image.height, image.width, 3).transpose(2, 0, 1)
+    codec, _, offset, (_, most, *_) = image.tile[0]
+    channels = 3 if image.mode == "RGB" else 1
+    count = image.width * image.height * channels
+    dtype = ">u2" if most > 255 else "u1"
+    if codec != "ppm":
+        raise ValueError("a Netpbm file of decimal numbers; save it in binary")
+    if len(data) < offset + count * np.dtype(dtype).itemsize:
+        raise ValueError("a truncated Netpbm file")
+    values = np.frombuffer(data, dtype, count, offset).reshape(image.height, image.width, channels).transpose(2, 0, 1)
     if values.max() > most:
-        raise ValueError(f"a PPM file of numbers up to {most} with {values.max()} in it")
-    return np.rint(values * (65535 / most)).astype(np.uint16)
+        raise ValueError(f"a Netpbm file of numbers up to {most} with {values.max()} in it")
+    white = 65535 if most > 255 else 255
+    return np.rint(values * (white / most)).astype(np.uint16 if most > 255 else np.uint8)

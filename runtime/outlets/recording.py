@@ -12,6 +12,7 @@ import numpy as np
 
 from ...monitor import Status
 from ...networks.packages import require
+from ..log.thumbnails import viewable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,7 +78,8 @@ class Recording:
         self._statuses[at] = status
 
     def _jpeg(self, picture: np.ndarray) -> bytes:
-        pixels = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+        pixels = viewable(picture.transpose(1, 2, 0))
+        pixels = pixels[..., 0] if len(picture) == 1 else pixels
         file = io.BytesIO()
         self._image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=_QUALITY)
         return file.getvalue()

@@ -85,6 +85,25 @@ def test_png_of_16_bits_keeps_every_bit(kind, height, width, filtered, seed):
     np.testing.assert_array_equal(found, channels_first(values[..., : 1 if channels < 3 else 3]))
 
 
+@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (9, 16)])
+def test_interlaced_png_of_16_bits_keeps_every_bit(colour, channels, shape):
+    values = DRAW.integers(0, 65536, (*shape, channels)).astype(np.uint16)
+    if channels != 3:
+        values[..., -1] = 65535
+    rows = b""
+    for top, left, down, right in (  # the seven passes of Adam7
+        (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)
+    ):  # fmt: skip
+        for row in values[top::down, left::right]:
+            rows += b"\0" + row.astype(">u2").tobytes() if row.size else b""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *shape[::-1], 16, colour, 0, 0, 1))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    np.testing.assert_array_equal(
+        decode_picture(data, "frame"), channels_first(values[..., : 1 if channels == 2 else 3])
+    )
+
+
 @given(
     st.sampled_from([("u1", 1, ()), ("u1", 3, ()), ("u2", 1, ()), ("u2", 3, ()), ("u2", 4, (2,)), ("u2", 4, (0,))]),
     st.sampled_from("<>"),
@@ -120,6 +139,26 @@ def test_what_opencv_writes_with_16_bits_is_read(tmp_path):
         path = tmp_path / f"frame.{suffix}"
         cv2.imwrite(str(path), values[..., ::-1])
         np.testing.assert_array_equal(read_picture(path), channels_first(values))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_pixels_that_end_early_are_refused_whatever_the_checksums_say(depth):
+    header = struct.pack(">IIBBBBB", 5, 6, depth, 2, 0, 0, 0)
+    packed = zlib.compress(DRAW.bytes(6 * (1 + 5 * 3 * depth // 8)).replace(b"\5", b"\0"))
+    for end in (0, 9, len(packed) // 2):
+        pixels = chunk(b"IDAT", packed[:end])
+        data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+        with pytest.raises(ValueError, match=r"^frame: expected a picture, got "):
+            decode_picture(data, "frame")
+
+
+def test_more_or_fewer_pixels_of_16_bits_are_refused():
+    header = struct.pack(">IIBBBBB", 5, 6, 16, 2, 0, 0, 0)
+    for count in (0, 31 * 5, 31 * 6 + 1, 31 * 1000):
+        pixels = chunk(b"IDAT", zlib.compress(bytes(count)))
+        data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+        with pytest.raises(ValueError, match="a PNG file with more or fewer pixels than it says"):
+            decode_picture(data, "frame")
 
 
 def test_floats_that_are_no_numbers_stay():
@@ -262,18 +301,40 @@ def test_what_would_lose_bits_is_refused():
         decode_picture(tiff(deep[..., :1], photometric=0), "frame")
     with pytest.raises(ValueError, match="unsigned numbers beyond"):
         decode_picture(tiff(np.full((2, 2, 1), 1 << 31, np.uint32)), "frame")
-    with pytest.raises(ValueError, match="decimal numbers"):
+    with pytest.raises(ValueError, match="decimal numbers; save it in binary"):
         decode_picture(b"P3 1 1 1000 1 2 3 ", "frame")
     with pytest.raises(ValueError, match="numbers up to 1000 with 1001"):
         decode_picture(b"P6 1 1 1000 " + np.array([0, 1, 1001], ">u2").tobytes(), "frame")
 
 
-def test_netpbm_numbers_count_from_black_to_white():
-    stored = np.array([0, 500, 1000], ">u2").tobytes()
-    assert decode_picture(b"P6 1 1 1000 " + stored, "frame").ravel().tolist() == [0, 32768, 65535]
-    grey = decode_picture(b"P5 3 1 1000 " + stored, "frame")
-    assert grey.dtype == np.uint16
-    np.testing.assert_allclose(grey.ravel(), [0, 32768, 65535], atol=1)
+@pytest.mark.parametrize("most", [1, 100, 255, 256, 1000, 65535])
+@pytest.mark.parametrize(("kind", "channels"), [(b"P5", 1), (b"P6", 3)])
+def test_netpbm_numbers_count_from_black_to_white(kind, channels, most):
+    values = DRAW.integers(0, most + 1, (2, 3, channels))
+    values.flat[:2] = 0, most
+    stored = values.astype(">u2" if most > 255 else "u1").tobytes()
+    found = decode_picture(b"%s 3 2 %d " % (kind, most) + stored, "frame")
+    assert found.dtype == (np.uint16 if most > 255 else np.uint8)
+    white = np.iinfo(found.dtype).max
+    np.testing.assert_array_equal(found, np.rint(channels_first(values) * (white / most)))
+    if most not in (255, 65535):
+        with pytest.raises(ValueError, match=f"numbers up to {most} with {most + 1}"):
+            decode_picture(
+                b"%s 1 1 %d " % (kind, most) + np.full(channels, most + 1, found.dtype.newbyteorder(">")).tobytes(),
+                "frame",
+            )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "PPM"])
+def test_a_picture_saved_without_loss_is_itself(kind):
+    values = DRAW.integers(0, 256, (9, 8, 3), np.uint8)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    for mode in ("RGB", "L") if kind != "WEBP" else ("RGB",):
+        image = image_module.fromarray(values).convert(mode)
+        found = decode_picture(saved(image, kind, **options), "frame")
+        np.testing.assert_array_equal(found, channels_first(np.atleast_3d(np.asarray(image))))
+        assert found.flags.c_contiguous
+        assert found.flags.writeable
 
 
 def test_files_are_named(tmp_path):
