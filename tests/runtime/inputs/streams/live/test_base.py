@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from queue import SimpleQueue
-
 import numpy as np
 import pytest
 
 from outrider.monitor import OutriderWarning
 from outrider.runtime.inputs.streams.live import base
-from outrider.runtime.inputs.streams.live.base import Live, Taken
+from outrider.runtime.inputs.streams.live.base import Taken
 
-SOON = 30.0
+from .told import Told
 
 
-class Told(Live):
-    """Gives what a test puts in: numbers are pictures, an Exception is raised, None is the end of the stream."""
-
-    def __init__(self, *first, patience=SOON, lost=()):
-        super().__init__("told", patience)
-        self.queue, self.lost = SimpleQueue(), iter(lost)
-        self.idle = threading.Semaphore(0)  # released each time everything so far was taken
-        for item in first:
-            self.queue.put(item)
-        self._begin()
-
-    def _items(self):
-        while True:
-            if self.queue.empty():
-                self.idle.release()
-            item = self.queue.get()
-            if isinstance(item, Exception):
-                raise item
-            if item is None:
-                return
-            yield item if isinstance(item, Taken) else Taken(item)
-
-    def _picture(self, what):
-        if what < 0:
-            raise ValueError("rtsp://me:secret@host is below zero")
-        return np.full((1, 2, 2), what, np.uint8)
-
-    def _lost(self):
-        return next(self.lost, 0)
-
-    def tell(self, *items):
-        """Put in, and wait until all are taken."""
-        while self.idle.acquire(blocking=False):
-            pass
-        for item in items:
-            self.queue.put(item)
-        assert self.idle.acquire(timeout=SOON)
-
-    def close(self):
-        self._stop.set()
-        self.queue.put(0)
-        super().close()
+def number(what):
+    """A picture of one number."""
+    if what < 0:
+        raise ValueError("rtsp://me:secret@host is below zero")
+    return np.full((1, 2, 2), what, np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +30,7 @@ def told():
     made = []
 
     def make(*first, **options):
-        made.append(Told(*first, **options))
+        made.append(Told(*first, picture=number, **options))
         return made[-1]
 
     yield make
