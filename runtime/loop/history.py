@@ -95,12 +95,17 @@ class History:
             if evidence.warns and (trouble := evidence.trouble()):
                 verdict = evidence.warned(verdict, trouble)
                 status = verdict.status
+            gap = 0
             if (stamp is not None or self.metrics.stamp_ns is not None) and (stamped is not None or stamp is None):
-                self.metrics.stamped(stamped)
+                gap = self.metrics.stamped(stamped)
+            elif stamp is None:
+                gap = self.metrics.sight.came(began)
             evidence.count(own, verdict, before, microseconds)
             if evidence.log is not None and (status is not before or own.status >= _ALARM):
                 neurons = judge.neurons(verdict.layers) if verdict.layers and judge is not None else ()
                 evidence.write_down(own.status, verdict, before, microseconds, neurons, frame)
+            if gap and self.watchdog is None and evidence.log is not None:  # which would have told of it
+                evidence.put("gap", verdict, verdict.status, f"no frame for {gap / 1e9:.2f} s", gap / 1e3)
         except Exception as error:  # noqa: BLE001 (a loop without evidence is not safe, but goes on)
             if evidence.warns and isinstance(error, LogFailure):
                 self._tell(error)
@@ -159,6 +164,7 @@ class History:
         """Forget all frames; the counts stay."""
         self.temporal.reset()
         self.check.reset()
+        self.metrics.sight.forget()
         self.status = self._held = self.metrics.status = _OK
         self.was_silent = False
         self.safe.last = None
@@ -177,12 +183,14 @@ class History:
         """Expect frames from now on."""
         if self.watchdog is not None and not self.watching:
             self.heartbeat.beat()
+            self.metrics.sight.begin(time.monotonic_ns())
             self.watchdog.start()
         self.watching = True
 
     def pause(self) -> None:
         """Expect none for a while."""
         self.watching = False
+        self.metrics.sight.rest(time.monotonic_ns())
         if self.watchdog is not None:
             self.watchdog.stop()
 
@@ -342,8 +350,8 @@ class Histories:
         return at
 
     def _made(self, name: str, temporal: TemporalLogic, drift: DriftTest | None, heartbeat: Heartbeat) -> History:
-        deadline = of_stream(self._deadline, name)
-        metrics = Metrics(deadline_us=None if deadline is None else deadline / 1e3, drift=drift)
+        deadline, silence = of_stream(self._deadline, name), of_stream(self._silence, name)
+        metrics = Metrics(deadline_us=None if deadline is None else deadline / 1e3, drift=drift, patience=silence)
         check = frame_check_of(self._network.inputs, self._frozen)
         own: dict[str, Any] = {
             "check": check,
@@ -351,7 +359,7 @@ class Histories:
             "metrics": metrics,
             "temporal": temporal,
             "deadline": deadline,
-            "silence": of_stream(self._silence, name),
+            "silence": silence,
         }
         return History(name, heartbeat=heartbeat, **own, **self._same)
 

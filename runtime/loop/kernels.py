@@ -63,22 +63,29 @@ def frame_facts(dtype, dimensions):
     return compiled(read(from_dtype(dtype), dimensions), read(word, 1), uint64[::1], returns=int64)(_frame_facts)
 
 
-@compiled(int64[::1], int64[::1], int64[::1], float64[::1], float64, int64, float64, float64, float64, returns=int64)
-def count_frame(counters, margins, latencies, spent, deadline, status, score, threshold, microseconds):
+_ARRAYS = int64[::1], int64[::1], int64[::1], float64[::1], float64[::1]
+
+
+@compiled(*_ARRAYS, float64, int64, float64, float64, float64, returns=int64)
+def count_frame(counters, margins, latencies, spent, scores, deadline, status, score, threshold, microseconds):
     """Count one frame; how many there were.
 
     counters: frames, warnings, alarms, faults, stale frames, deadline misses; status: 0 OK to 4 STALE. margins: of
     score / threshold below FAULT, in sixteenths, the last for all beyond and what is no number. latencies: whole
-    microseconds below 8, then four buckets to an octave, the last for all beyond. spent: sum and largest. deadline: in
-    microseconds. A latency below 0 or NaN counts as 0.
+    microseconds below 8, then four buckets to an octave, the last for all beyond. spent: sum and largest. scores: score
+    and threshold of this frame, and the sum of all finite score / threshold below FAULT. deadline: in microseconds. A
+    latency below 0 or NaN counts as 0.
     """
     counters[0] += 1
+    scores[0], scores[1] = score, threshold
     if status > 0:
         counters[status] += 1
     if status < 3:
         last = margins.shape[0] - 1
         steps = score * 16 / threshold if threshold > 0 else 0.0 if score == 0 else np.inf
         margins[int(steps) if 0 <= steps < last else last] += 1
+        if steps < np.inf:
+            scores[2] += steps / 16
     if microseconds > deadline:
         counters[5] += 1
     if not microseconds > 0:

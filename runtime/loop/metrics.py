@@ -11,6 +11,7 @@ import numpy as np
 
 from .drift import DriftTest
 from .kernels import count_frame
+from .moments import Sight
 
 _LONGEST_STEP_NS = 60 * 10**9
 
@@ -108,7 +109,9 @@ class Metrics:
     false_alarm_rate: the calibrated one, per frame. deadline_us: the latency allowed. drift: the test of the
     calibration, fed by the loop. status: the last one of the loop. stamp_ns: when the last frame was taken, by the
     clock of its recording; None for a live one. elapsed_ns: how much was recorded so far, see `stamped`. streams: the
-    metrics of the other streams of the same guard, by name.
+    metrics of the other streams of the same guard, by name. sight: how much of the time frames came; patience: seconds
+    without one that are allowed. scores: (3,) float64, score and threshold of the last frame, NaN before the first, and
+    the sum of score / threshold of those that were judged.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Metrics:
         false_alarm_rate: float | None = None,
         deadline_us: float | None = None,
         drift: DriftTest | None = None,
+        patience: float | None = None,
     ) -> None:
         self.false_alarm_rate, self.deadline_us, self.drift = false_alarm_rate, deadline_us, drift
         self.counters = Counters()
@@ -125,9 +129,11 @@ class Metrics:
         self.stamp_ns: int | None = None
         self.elapsed_ns: int | None = None
         self.streams: Mapping[str, Metrics] = {}
+        self.sight = Sight(patience)
+        self.scores = np.array([np.nan, np.nan, 0.0])
         self.started_ns = time.monotonic_ns()
         allowed = float("inf") if deadline_us is None else deadline_us
-        arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent
+        arrays = self.counters.array, self.margins.counts, self.latency.counts, self.latency.spent, self.scores
         self.count: Callable[[int, float, float, float], int] = partial(count_frame, *arrays, allowed)
         """`record`, compiled: for whole numbers and floats alone."""
 
@@ -135,8 +141,10 @@ class Metrics:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
         self.count(int(status), score, threshold, latency_us)
 
-    def stamped(self, stamp_ns: int | None) -> None:
+    def stamped(self, stamp_ns: int | None) -> int:
         """Take in when the next frame was taken, by the clock of its recording; None for a live one.
+
+        Returns how long the gap was that it ends, as `Sight.stepped` does.
 
         `elapsed_ns` sums the steps forward from frame to frame. A step back means another recording and adds nothing.
         A step of more than a minute is a pause and adds one minute. A single live frame makes `elapsed_ns` None.
@@ -147,13 +155,34 @@ class Metrics:
         elif last is None:
             self.elapsed_ns = None if self.counters.frames else 0
         elif self.elapsed_ns is not None:
-            self.elapsed_ns += min(max(stamp_ns - last, 0), _LONGEST_STEP_NS)
+            step = min(max(stamp_ns - last, 0), _LONGEST_STEP_NS)
+            self.elapsed_ns += step
+            return self.sight.stepped(step)
+        return 0
+
+    @property
+    def seconds_watched(self) -> float:
+        """Seconds from the first frame to the last, and to now where none came since; pauses are left out."""
+        return (self.sight.watched + self._open_ns) / 1e9
+
+    @property
+    def seconds_blind(self) -> float:
+        """Those of them in which no frame came, see `Sight`."""
+        return (self.sight.blind + self._open_ns) / 1e9
+
+    @property
+    def _open_ns(self) -> int:
+        return self.sight.open(time.monotonic_ns()) if self.elapsed_ns is None else 0
 
     @property
     def availability(self) -> float:
-        """The share of frames with a verdict that is neither FAULT nor STALE; NaN before the first frame."""
-        counters = self.counters
-        return counters.judged / counters.frames if counters.frames else float("nan")
+        """The share of the time with a verdict that is neither FAULT nor STALE; NaN before the first frame.
+
+        It is the share of frames with such a verdict, times the share of the time in which frames came.
+        """
+        counters, watched = self.counters, self.seconds_watched
+        seen = 1 - self.seconds_blind / watched if watched else 1.0
+        return counters.judged / counters.frames * seen if counters.frames else float("nan")
 
     @property
     def hours(self) -> float:
@@ -175,6 +204,7 @@ class Metrics:
     def figures(self) -> dict[str, float]:
         """What an outlet tells beside the counters; what is not known is left out, or NaN."""
         figures = {"availability_ratio": self.availability, "alarms_per_hour": self.alarms_per_hour}
+        figures["blind_seconds"] = self.seconds_blind
         if (calibrated := self.calibrated_alarms_per_hour) is not None:
             figures["calibrated_alarms_per_hour"] = calibrated
         if self.drift is not None:
@@ -188,8 +218,8 @@ class Metrics:
         """All of it in JSON types: the values of a summary line.
 
         counters; latency_us and margin: pairs (upper end, count) of the buckets in use; latency_sum_us,
-        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; elapsed_ns, see `stamped`. With `streams`
-        also these, a snapshot of each.
+        latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; elapsed_ns, see `stamped`; watched_ns and
+        blind_ns, see `Sight`. With `streams` also these, a snapshot of each.
         """
         own = {
             "counters": self.counters.snapshot(),
@@ -200,5 +230,7 @@ class Metrics:
             "deadline_us": self.deadline_us,
             "drift": None if self.drift is None else self.drift.snapshot(),
             "elapsed_ns": self.elapsed_ns,
+            "watched_ns": round(self.seconds_watched * 1e9),
+            "blind_ns": round(self.seconds_blind * 1e9),
         }
         return own | {"streams": {name: one.snapshot() for name, one in self.streams.items()}} if self.streams else own

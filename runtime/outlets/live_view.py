@@ -194,7 +194,9 @@ def _now(verdict: Verdict | None) -> tuple[Text, Text]:
     if verdict is None:
         return Text("no frame yet", "dim"), Text()
     predicted = f"   class {verdict.prediction}" if verdict.prediction >= 0 else ""
-    figures = f"score {verdict.score:.4g}   threshold {verdict.threshold:.4g}   confidence {verdict.confidence:.3f}"
+    figures = (
+        f"score {verdict.score:.4g}   threshold {verdict.threshold:.4g}   monitor's confidence {verdict.confidence:.3f}"
+    )
     return Text(figures + predicted), Text(printable(verdict.reason), no_wrap=True, overflow="ellipsis")
 
 

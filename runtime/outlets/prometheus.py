@@ -92,10 +92,16 @@ class _Collector:
         for values, metrics in loops:
             latency.add_metric(values, _octaves(metrics.latency), metrics.latency.sum / 1e6)
         yield latency
+        ratio = HistogramMetricFamily("outrider_score_ratio", "Score / threshold of judged frames", labels=labels)
+        for values, metrics in loops:
+            ratio.add_metric(values, _ratios(metrics.margins), float(metrics.scores[2]))
+        yield ratio
         for name, about in _GAUGES.items():
             gauge = GaugeMetricFamily(f"outrider_{name}", about, labels=labels)
             for values, metrics in loops:
-                value = {"status": metrics.status, **metrics.figures()}.get(name, math.nan)
+                score, threshold = metrics.scores[:2].tolist()
+                of_last = {"score": score, "threshold": threshold, "margin": threshold - score}
+                value = {"status": metrics.status, **of_last, **metrics.figures()}.get(name, math.nan)
                 if not math.isnan(value):  # NaN: nothing to tell yet
                     gauge.add_metric(values, float(value))
             yield gauge
@@ -117,12 +123,26 @@ _COUNTERS = {
 }
 _GAUGES = {
     "status": "Of the loop: 0 OK, 1 WARN, 2 ALARM, 3 FAULT, 4 STALE",
-    "availability_ratio": "Share of frames with a verdict that is neither FAULT nor STALE",
+    "score": "Of the last frame; infinite where it was not judged",
+    "threshold": "That the last frame was held against",
+    "margin": "Threshold minus score of the last frame; below 0 it is above the threshold",
+    "availability_ratio": "Share of the time with a verdict that is neither FAULT nor STALE",
+    "blind_seconds": "Time in which no frame came",
     "alarms_per_hour": "Frames that alarmed per hour since the start",
     "calibrated_alarms_per_hour": "What the calibrated false-alarm rate comes to at this frame rate",
     "drift_evidence": "Evidence that the calibration no longer holds (an e-value; 1 is none)",
     "calibration_holds": "1 until the drift test rejects",
 }
+
+
+RATIOS = 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0
+"""Where the buckets of score / threshold end: eighths up to the threshold, and coarser above it."""
+
+
+def _ratios(histogram: Histogram) -> list[tuple[str, float]]:
+    """(end, judged frames below it), and all of them last."""
+    below = dict(zip(histogram.upper, histogram.counts.cumsum().tolist(), strict=True))
+    return [*((repr(end), below[end]) for end in RATIOS), ("+Inf", below[math.inf])]
 
 
 def _octaves(histogram: Histogram) -> list[tuple[str, float]]:

@@ -18,6 +18,7 @@ from ..log.reader import read_records
 from ..log.thumbnails import folder_of, list_thumbnails, picture_run
 
 _STEP_NS = 1_000_000_000
+_LEAST_GAP = 0.01
 
 
 @dataclass
@@ -70,6 +71,36 @@ class Run:
     def unfinished(self) -> bool:
         """Whether the log lacks the end: the last summary is that of a guard at work, or events follow it."""
         return not self.summaries or self.last.values.get("ended") is False or bool(self.behind)
+
+    def gaps(self) -> list[tuple[float, float]]:
+        """(start, end) of each time in which no frame came, as events tell; a silence lasts as long as its status."""
+        found: list[tuple[float, float]] = []
+        for event in self.events:
+            if event.kind in ("gap", "silence"):
+                start = max(0.0, self.at(event) - max(0.0, event.latency_us) / 1e6)
+                until = self.at(event) if event.kind == "gap" else self._end_of_silence(event)
+                if found and start <= found[-1][1]:  # a silence that began, and the gap that its end tells of
+                    found[-1] = found[-1][0], max(found[-1][1], until) if event.kind == "silence" else until
+                else:
+                    found.append((start, until))
+        counted = max(0.0, (_nanoseconds(self.last, "blind_ns") or 0) / 1e9 - sum(end - start for start, end in found))
+        if counted > _LEAST_GAP and not self.recorded and self.summaries and not self.behind:  # not ended by a frame
+            end = self.at(self.last)
+            found.append((max(end - counted, found[-1][1] if found else 0.0), end))
+        return found
+
+    def _end_of_silence(self, event: Event) -> float:
+        """When its status ended; at the next frame, or with the log."""
+        return next((end for start, end, _ in self.spans() if start <= self.at(event) < end), self.at(event))
+
+    @property
+    def sight(self) -> tuple[float, float]:
+        """(seconds watched, seconds of them without frames), up to the last summary."""
+        watched, blind = (_nanoseconds(self.last, name) for name in ("watched_ns", "blind_ns"))
+        if watched is not None and blind is not None:
+            return watched / 1e9, min(blind, watched) / 1e9
+        seconds = max(0.0, self.at(self.last)) if self.summaries else 0.0  # a log of before
+        return seconds, min(seconds, sum(min(end, seconds) - start for start, end in self.gaps() if start < seconds))
 
     def spans(self) -> list[tuple[float, float, Status]]:
         """(start, end, status) of the loop from the first second to the last. Neighbours of one status are joined.
@@ -242,6 +273,12 @@ def _pictures(files: Iterable[Path], runs: Iterable[str]) -> dict[tuple[str, int
             if run.partition(".")[0] in known:
                 pictures[run, int(frame)] = path
     return pictures
+
+
+def _nanoseconds(summary: Summary, name: str) -> int | None:
+    """A length of time of a summary; None where it holds none."""
+    value = summary.values.get(name)
+    return value if is_count(value) else None
 
 
 def counter(summary: Summary, name: str) -> int:

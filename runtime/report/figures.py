@@ -55,6 +55,8 @@ def timeline(run: Run, name: str) -> str:
         above.set_ylim(0, CEILING * 1.06)
         above.set_ylabel("score / threshold", color=_MUTED)
         above.tick_params(labelbottom=False)
+        for start, end in run.gaps():
+            above.axvspan(start / seconds, end / seconds, color=_LINE, linewidth=0, zorder=1.1)
         for start, end, status in sorted(run.spans(), key=lambda span: span[2]):
             # the line makes short spans visible
             below.axvspan(start / seconds, end / seconds, color=_COLOURS[status], linewidth=0.6)
@@ -102,22 +104,45 @@ def margin(event: Event) -> float:
 
 
 def _draw_margins(axes: Axes, run: Run, unit: float) -> None:
-    """Draw the median and the 95th percentile of the scores between two summaries."""
+    """Draw the median and the 95th percentile of the scores between two summaries, but where no frame came."""
+    for stretch in _stretches(run):
+        edges = [start / unit for start, *_ in stretch] + [stretch[-1][1] / unit]
+        middles, highs = ([min(piece[place], CEILING) for piece in stretch] for place in (2, 3))
+        axes.fill_between(edges, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
+        axes.stairs(middles, edges, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
+
+
+def _stretches(run: Run) -> list[list[tuple[float, float, float, float]]]:
+    """(start, end, median, 95th percentile) of the frames between two summaries, in stretches without a gap."""
+    gaps = run.gaps()
+    stretches: list[list[tuple[float, float, float, float]]] = []
     before: dict[float, int] = {}
-    edges, middles, highs = [0.0], [], []
+    start, ended = 0.0, -1.0
     for summary in run.summaries:
         counts = dict(pairs(summary, "margin"))
         new = sorted((upper, count - before.get(upper, 0)) for upper, count in counts.items())
-        middle, high = quantile(new, 0.5), quantile(new, 0.95)
-        if middle is not None and high is not None and run.at(summary) > edges[-1]:
-            middles.append(min(middle, CEILING))
-            highs.append(min(high, CEILING))
-            edges.append(run.at(summary))
-            before = counts
-    if middles:
-        edges = [edge / unit for edge in edges]
-        axes.fill_between(edges, [0, *middles], [0, *highs], step="pre", color=_BAND, linewidth=0, zorder=1)
-        axes.stairs(middles, edges, color=_COLOURS[Status.OK], linewidth=1.2, baseline=None)
+        middle, high, end = quantile(new, 0.5), quantile(new, 0.95), run.at(summary)
+        if end <= start:
+            continue
+        if middle is not None and high is not None:
+            for left, right in _without(gaps, start, end):
+                if left > ended:
+                    stretches.append([])
+                stretches[-1].append((left, right, middle, high))
+                ended = right
+        start, before = end, counts
+    return stretches
+
+
+def _without(gaps: list[tuple[float, float]], start: float, end: float) -> Iterator[tuple[float, float]]:
+    """What gaps leave of a time."""
+    for left, right in gaps:
+        if right > start and left < end:
+            if left > start:
+                yield start, left
+            start = max(start, right)
+    if start < end:
+        yield start, end
 
 
 def _loudest(events: list[Event]) -> list[Event]:

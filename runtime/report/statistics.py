@@ -21,8 +21,10 @@ def drive_statistics(drive: Drive) -> dict[str, Any]:
     Rates come from the last summary of each run and hold for the `hours` up to it, those of the recording where the run
     is `recorded`. rates: count, of n frames, share with its 95 % Clopper-Pearson interval, and the same per hour at the
     frame rate of the drive; for alarms also the calibrated rate, None where it is unknown or differs from run to run.
-    counts: the same frames, and what the events show of frames after the last summary, as listed in `unfinished`; with
-    such runs the counts are lower bounds. latency_us: upper bounds, from buckets at most 25 % wide.
+    availability: the share of frames with a verdict that is neither faulty nor stale, times the share of the time in
+    which frames came; blind_seconds: the rest of that time. counts: the frames of the rates, and what the events show
+    of frames after the last summary, as listed in `unfinished`; with such runs the counts are lower bounds. latency_us:
+    upper bounds, from buckets at most 25 % wide.
     """
     counted = {run.header.run: _counters(run) for run in drive.runs}
     summed = {name: sum(getattr(one, name) for one in counted.values()) for name in Counters.NAMES}
@@ -32,6 +34,10 @@ def drive_statistics(drive: Drive) -> dict[str, Any]:
     hours = seconds / 3600
     latency = latency_buckets(drive)
     events = [event for run in drive.runs for event in run.events]
+    watched, blind = (
+        (sum(times) for times in zip(*(run.sight for run in drive.runs), strict=True)) if drive.runs else (0, 0)
+    )
+    seen = 1 - blind / watched if watched else 1.0
     return {
         "runs": [_run(run, counted[run.header.run]) for run in drive.runs],
         "unfinished": unfinished,
@@ -39,7 +45,8 @@ def drive_statistics(drive: Drive) -> dict[str, Any]:
         "hours": hours,
         "frames_per_second": summed["frames"] / seconds if seconds else None,
         "counts": {name: count + sum(one.get(name, 0) for one in unfinished) for name, count in summed.items()},
-        "availability": sum(judged.values()) / summed["frames"] if summed["frames"] else None,
+        "availability": seen * sum(judged.values()) / summed["frames"] if summed["frames"] else None,
+        "blind_seconds": blind,
         "rates": {
             "alarms": _rate(summed["alarms"], sum(judged.values()), hours) | _calibrated(drive, judged, hours),
             "faults": _rate(summed["faults"], summed["frames"], hours),
@@ -192,7 +199,7 @@ def _reasons(drive: Drive) -> list[dict[str, Any]]:
     found: dict[tuple[Status, str], dict[str, Any]] = {}
     for run in drive.runs:
         for event in run.events:
-            if event.status >= Status.FAULT:
+            if event.status >= Status.FAULT and event.kind != "gap":
                 key = event.status, "".join("#" if letter.isdigit() else letter for letter in event.reason)
                 entry = {"status": event.status.name.lower(), "reason": event.reason, "events": 0}
                 entry |= {"run": run.header.run, "first": event.frame}

@@ -25,6 +25,7 @@ _ROWS, _WIDTH = 40, 60
 _BATCH = 8
 """In half precision scores depend on the batch a little, and the threshold was set on prompts one by one."""
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
+_CONFIDENCE = "* the guard's own, 0.5 at the threshold: how covered the prompt is, and no probability of the model's"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,7 +89,7 @@ def _verdicts(chat: ChatGuard, lines: list[PromptLine], batch: int) -> Iterator[
 def _print(shown: list[tuple[PromptLine, Verdict]], counts: dict[Status, int], total: int) -> None:
     console = wide_console()
     if shown:
-        numbers = (Column(of, no_wrap=True, justify="right") for of in ("score", "threshold", "confidence"))
+        numbers = (Column(of, no_wrap=True, justify="right") for of in ("score", "threshold", "confidence*"))
         line_column = Column("line", no_wrap=True, justify="right")
         table = bare_table(line_column, Column("status", no_wrap=True), *numbers, "prompt", "why", gap=2)
         for line, verdict in shown:
@@ -105,6 +106,7 @@ def _print(shown: list[tuple[PromptLine, Verdict]], counts: dict[Status, int], t
                 ),
             )
         console.print(table)
+        console.print(_CONFIDENCE, markup=False)
     faults = counts[Status.FAULT] + counts[Status.STALE]
     of_these = f", {counted(faults, 'prompt')} could not be judged" if faults else ""
     flagged = counts[Status.ALARM]

@@ -246,3 +246,37 @@ def test_a_calibration_that_no_longer_holds_is_written_down(monitor, tmp_path):
         assert log.flush(SOON)
     (event,) = [event for event in read_events(log.path) if event.kind == "drift"]
     assert "calibration no longer holds" in event.reason
+
+
+def test_eight_seconds_of_nothing_count_against_availability(monitor, tmp_path):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, guard(monitor, log=log) as one:
+        first = time.monotonic() - 30
+        for number in range(20):
+            one(CLEAN, captured=first + number * 0.1 + 8 * (number >= 10))
+        one(STRANGE, captured=first + 10.1)
+        metrics = one.metrics
+        blind = metrics.seconds_blind  # the gap, and the time since the last frame
+        assert blind == pytest.approx(8.1 + time.monotonic() - first - 10.1, abs=0.5)
+        assert metrics.availability == pytest.approx(2 / metrics.seconds_watched, abs=0.05)
+        one.pause()
+        assert metrics.seconds_blind == pytest.approx(blind, abs=0.5)
+    drive = read_drive([path])
+    (run,) = drive.runs
+    gap = next(event for event in run.events if event.kind == "gap")
+    assert (gap.frame, gap.reason, gap.before, gap.status) == (11, "no frame for 8.10 s", Status.OK, Status.OK)
+    numbers = drive_statistics(drive)
+    assert numbers["blind_seconds"] == pytest.approx(blind, abs=0.5)
+    assert numbers["availability"] == pytest.approx(2 / metrics.seconds_watched, abs=0.05)
+
+
+def test_a_gap_in_a_recording_is_one_by_its_own_clock(monitor, tmp_path):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log, guard(monitor, log=log) as one:
+        for stamp in (100.0, 100.1, 100.2, 108.2, 108.3):
+            one(CLEAN, stamp=stamp)
+        assert (one.metrics.seconds_watched, one.metrics.seconds_blind) == pytest.approx((8.3, 8.0))
+        assert one.metrics.availability == pytest.approx(0.3 / 8.3)
+    (run,) = read_drive([path]).runs
+    assert run.gaps() == [pytest.approx((0.2, 8.2))]
+    assert run.sight == pytest.approx((8.3, 8.0))

@@ -18,8 +18,8 @@ ON_BOUNDS = st.sampled_from([0.0, 7.0, 8.0, 10.0, 255.0, 256.0, -1.0, math.nan, 
 @given(st.integers(0, 4), st.sampled_from([0.0, 0.5, 1.0, 2.0, math.inf, math.nan]), ON_BOUNDS)
 def test_a_frame_is_counted_in_its_places(status, score, microseconds):
     counters, margins, latencies = np.zeros(9, np.int64), np.zeros(33, np.int64), np.zeros(len(UPPER), np.int64)
-    spent = np.zeros(2)
-    assert count_frame(counters, margins, latencies, spent, 8.0, status, score, 1.0, microseconds) == 1
+    spent, scores = np.zeros(2), np.array([7.0, 7.0, 10.0])
+    assert count_frame(counters, margins, latencies, spent, scores, 8.0, status, score, 1.0, microseconds) == 1
     expected = [1, *(int(status == level) for level in range(1, 5)), int(microseconds > 8.0), 0, 0, 0]
     assert counters.tolist() == expected
     last = len(margins) - 1
@@ -29,12 +29,16 @@ def test_a_frame_is_counted_in_its_places(status, score, microseconds):
     bucket = next(i for i, upper in enumerate(UPPER) if taken < upper or upper == math.inf)
     assert np.flatnonzero(latencies).tolist() == [bucket]
     assert spent.tolist() == [taken, taken]
+    judged = status < 3 and np.isfinite(score)
+    np.testing.assert_array_equal(scores, [score, 1.0, 10.0 + score if judged else 10.0])
 
 
 @pytest.mark.parametrize(("score", "place"), [(0.0, 0), (1e-9, 4)])
 def test_at_a_threshold_of_0_a_score_of_0_lies_at_0_and_any_other_beyond(score, place):
     margins = np.zeros(5, np.int64)
-    count_frame(np.zeros(9, np.int64), margins, np.zeros(9, np.int64), np.zeros(2), np.inf, 0, score, 0.0, 1.0)
+    count_frame(
+        np.zeros(9, np.int64), margins, np.zeros(9, np.int64), np.zeros(2), np.zeros(3), np.inf, 0, score, 0.0, 1.0
+    )
     assert np.flatnonzero(margins).tolist() == [place]
 
 

@@ -103,7 +103,7 @@ def test_rates_per_hour_come_of_the_clock(monkeypatch):
 
 
 def test_figures_leave_out_what_is_not_known():
-    assert Metrics().figures().keys() == {"availability_ratio", "alarms_per_hour"}
+    assert Metrics().figures().keys() == {"availability_ratio", "alarms_per_hour", "blind_seconds"}
     known = filled(drift=DriftTest(0.01)).figures()
     assert (known["availability_ratio"], known["drift_evidence"], known["calibration_holds"]) == (0.97, 1.0, True)
     assert known["calibrated_alarms_per_hour"] > 0

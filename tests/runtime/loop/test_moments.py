@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.runtime.loop.moments import NO_TIME, deadline_ns, each, moment, of_stream, stamp_ns, times
+from outrider.runtime.loop.moments import NO_TIME, Sight, deadline_ns, each, moment, of_stream, stamp_ns, times
 
 NOW = 2 * 10**18
 SECOND = 10**9
@@ -58,3 +58,49 @@ def test_settings_are_made_of_all_or_of_each_stream():
     for wrong in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="expected a deadline above 0 seconds, got"):
             deadline_ns(wrong)
+
+
+def seen(sight, seconds):
+    return [sight.came(round(at * SECOND)) / SECOND for at in seconds]
+
+
+def test_a_gap_lasts_more_than_a_second_and_ten_intervals_or_the_silence_allowed():
+    assert seen(Sight(), [5, 5.1, 5.2, 6.2, 6.3, 14.3, 14.4]) == [0, 0, 0, 0, 0, 8, 0]
+    assert seen(Sight(), [0, 8, 8.1]) == [0, 0, 0]  # the first interval is no gap: nothing tells that it is long
+    slow = Sight()
+    assert seen(slow, [0, 3, 6, 36, 67, 70]) == [0, 0, 0, 0, 0, 0]
+    assert (slow.watched, slow.blind) == (70 * SECOND, 0)
+    assert seen(Sight(0.5), [0, 0.5, 1.01, 3]) == [0, 0, 0.51, 1.99]
+
+
+def test_gaps_are_left_out_of_the_mean_interval():
+    sight = Sight()
+    assert seen(sight, [0, 1, 2, 2 + 11, 13 + 9.5, 22.5 + 11]) == [0, 0, 0, 11, 0, 0]
+    sight = Sight()
+    assert seen(sight, [0, 1, 2, 2 + 11, 13 + 11])[-2:] == [11, 11]  # with the first gap in it the mean would be 4.3
+
+
+def test_times_that_step_back_add_nothing():
+    sight = Sight()
+    assert seen(sight, [3, 3.1, 2, 3.2]) == [0, 0, 0, 0]
+    assert sight.watched == round(3.2 * SECOND) - 3 * SECOND
+
+
+def test_the_time_after_the_last_frame_counts_unless_it_is_a_pause():
+    sight = Sight()
+    seen(sight, [0, 0.1, 0.2])
+    assert (sight.open(SECOND), sight.open(9 * SECOND)) == (0, 9 * SECOND - SECOND // 5)
+    sight.rest(SECOND)
+    assert (sight.watched, sight.blind) == (SECOND // 5, 0)
+    assert seen(sight, [100, 100.1]) == [0, 0]
+    sight.rest(110 * SECOND)
+    assert sight.blind == 110 * SECOND - round(100.1 * SECOND)
+    assert sight.open(999 * SECOND) == 0
+
+
+def test_a_watch_that_begins_before_the_first_frame_waits_for_it():
+    sight = Sight(2.0)
+    sight.begin(0)
+    assert seen(sight, [5, 5.1]) == [5, 0]
+    sight.forget()
+    assert seen(sight, [50]) == [0]

@@ -77,7 +77,7 @@ def test_a_view_says_what_the_guard_says(guard):
     text = show(view, 120)
     assert " ALARM " in text
     assert "frame 100   00:10.0" in text
-    assert "score 1.5   threshold 1   confidence 0.750   class 7" in text
+    assert "score 1.5   threshold 1   monitor's confidence 0.750   class 7" in text
     assert "latency 50.50 ms median, 99.01 ms p99" in text
     assert "above threshold 10 (10.00%)" in text
     assert "frame 91  00:09.1  ALARM  10 frames  relu:unit single_range" in text

@@ -57,6 +57,42 @@ def test_the_text_is_read_by_prometheus_own_parser():
     assert buckets[-1] == 100
 
 
+def test_score_threshold_and_margin_of_the_last_frame_of_each_stream():
+    pytest.importorskip("prometheus_client")
+    left, right, none = Metrics(), Metrics(), Metrics()
+    for score in (9.0, 1.25):
+        left.record(Status.OK, score, 2.0, 1.0)
+    right.record(Status.FAULT, float("inf"), float("nan"), 1.0)
+    whole = Metrics()
+    whole.streams = {"left": left, "right": right, "none": none}
+    found = samples(metrics_text(whole))
+    of_last = {
+        stream: [
+            found.get(f'outrider_{name}{{guard="",stream="{stream}"}}') for name in ("score", "threshold", "margin")
+        ]
+        for stream in whole.streams
+    }
+    assert of_last == {"left": ["1.25", "2.0", "0.75"], "right": ["+Inf", None, None], "none": [None] * 3}
+
+
+def test_the_histogram_of_score_over_threshold():
+    pytest.importorskip("prometheus_client")
+    metrics, threshold = Metrics(), 4.0
+    scores = [0.0, 0.49, 0.5, 3.99, 4.0, 4.01, 7.9, 8.0, 40.0, float("inf")]
+    for score in scores:
+        metrics.record(Status.OK, score, threshold, 1.0)
+    metrics.record(Status.FAULT, 1.0, threshold, 1.0)  # was not judged
+    found = samples(metrics_text(metrics))
+    head = 'outrider_score_ratio_bucket{guard="",le="'
+    buckets = {key.removeprefix(head)[:-2]: float(value) for key, value in found.items() if key.startswith(head)}
+    ends = [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, float("inf")]
+    expected = [sum(score / threshold < end or end == float("inf") for score in scores) for end in ends]
+    assert [float(end.replace("+Inf", "inf")) for end in buckets] == ends
+    assert list(buckets.values()) == expected
+    assert found['outrider_score_ratio_count{guard=""}'] == "10.0"
+    assert float(found['outrider_score_ratio_sum{guard=""}']) == pytest.approx(sum(scores[:-1]) / threshold)
+
+
 def test_metrics_are_served_as_they_stand():
     pytest.importorskip("prometheus_client")
     metrics = filled()

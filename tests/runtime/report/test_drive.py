@@ -8,10 +8,11 @@ import shutil
 import pytest
 
 from outrider.monitor import Status
+from outrider.runtime.log.events import Summary
 from outrider.runtime.report import drive as drive_module
 from outrider.runtime.report import drive_statistics, read_drive
 
-from .logs import RUN, counted, event, header, write
+from .logs import RUN, SECOND, START, WALL, counted, event, header, write
 
 
 def test_rotated_files_come_with_their_log_and_files_may_be_given_twice(tmp_path):
@@ -165,3 +166,23 @@ def test_a_log_without_a_header_is_refused(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"events.jsonl: expected an event log, got no line of one"):
         read_drive([path])
+
+
+def test_a_silence_in_a_log_of_before_is_blind_time(tmp_path):
+    values = {"counters": {"frames": 60}}
+    end = Summary(WALL + 30 * SECOND, START + 30 * SECOND, values)
+    silence = event(10, Status.STALE, frame=30, kind="silence")._replace(latency_us=2e6)
+    back = event(16, Status.OK, Status.STALE, frame=31)
+    (run,) = read_drive([write(tmp_path / "e.jsonl", [header(), silence, back, end])]).runs
+    assert run.gaps() == [(8, 16)]
+    assert run.sight == (30, 8)
+
+
+def test_the_time_after_the_last_frame_is_blind_where_the_last_summary_says_so(tmp_path):
+    values = {"counters": {"frames": 60}, "watched_ns": 20 * SECOND, "blind_ns": 5 * SECOND}
+    end = Summary(WALL + 30 * SECOND, START + 30 * SECOND, values)
+    (run,) = read_drive([write(tmp_path / "e.jsonl", [header(), end])]).runs
+    assert run.gaps() == [(25, 30)]
+    assert run.sight == (20, 5)
+    run.last.values["blind_ns"] = "much"
+    assert (run.gaps(), run.sight) == ([], (30, 0))

@@ -10,9 +10,9 @@ import pytest
 from outrider.monitor import Status
 from outrider.runtime.loop.metrics import LATENCIES, Metrics
 from outrider.runtime.report import read_drive
-from outrider.runtime.report.figures import _below, _loudest, latency_histogram, margin, timeline
+from outrider.runtime.report.figures import _below, _loudest, _stretches, _without, latency_histogram, margin, timeline
 
-from .logs import event
+from .logs import event, header, summary, write
 
 
 def test_margins_are_those_that_metrics_count():
@@ -60,3 +60,32 @@ def test_of_many_events_the_loudest_of_each_stretch_is_drawn():
     assert len(drawn) == 1500
     assert [one.score for one in drawn] == [6.0] * 1500
     assert _loudest(events[:1500]) == events[:1500]
+
+
+def test_the_band_breaks_where_no_frame_came(tmp_path):
+    metrics, records = Metrics(), [header()]
+    for second, new in ((10, 30), (20, 30), (30, 0), (40, 30)):
+        for _ in range(new):
+            metrics.record(Status.OK, 0.5, 1.0, 100.0)
+        records.append(summary(second, metrics))
+    gap = event(16, Status.OK, Status.OK, kind="gap")._replace(latency_us=4e6)
+    (run,) = read_drive([write(tmp_path / "e.jsonl", [*records[:2], gap, *records[2:]])]).runs
+    assert run.gaps() == [(12, 16)]
+    found = [[(start, end) for start, end, *_ in stretch] for stretch in _stretches(run)]
+    assert found == [[(0, 10), (10, 12)], [(16, 20)], [(30, 40)]]
+    assert {piece[2:] for stretch in _stretches(run) for piece in stretch} == {(0.5625, 0.5625)}
+    assert "<svg" in timeline(run, "t0")
+
+
+@pytest.mark.parametrize(
+    ("gaps", "left"),
+    [
+        ([], [(2, 8)]),
+        ([(0, 2), (8, 9)], [(2, 8)]),
+        ([(1, 3), (4, 5), (7, 9)], [(3, 4), (5, 7)]),
+        ([(0, 9)], []),
+        ([(2, 8)], []),
+    ],
+)
+def test_what_gaps_leave_of_a_time(gaps, left):
+    assert list(_without(gaps, 2, 8)) == left
