@@ -16,7 +16,7 @@ LEAST_FOR_LEAK = 20
 """The fewest frames of either kind for which that AUROC is given."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # of arrays: two are the same where they are one
 class Calibration:
     """Thresholds and what they rest on.
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .loop.temporal import Cusum, KOfN
     from .loop.watchdog import Heartbeat, Watchdog
     from .outlets.prometheus import metrics_text, serve_metrics
+    from .report.kept import read_kept
 
 _NAMES = {
     "generate.chat": ("ChatGuard", "Reply"),
@@ -43,6 +44,7 @@ _NAMES = {
     "loop.temporal": ("Cusum", "KOfN"),
     "loop.watchdog": ("Heartbeat", "Watchdog"),
     "outlets.prometheus": ("metrics_text", "serve_metrics"),
+    "report.kept": ("read_kept",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
@@ -50,7 +52,7 @@ __all__ = [
     "RULES", "ChatGuard", "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "GuardProcessor", "GuardedAnswer",
     "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "Reply", "Watchdog", "export", "export_heads",
     "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe", "metrics_text", "precheck",
-    "recalibrate_guarded", "refusal_prefix", "scale_down", "serve_metrics", "set_threshold", "stop",
+    "read_kept", "recalibrate_guarded", "refusal_prefix", "scale_down", "serve_metrics", "set_threshold", "stop",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ..errors import CalibrationError
 from ..learning import sure_of
 from ..online import Watcher
 from .calibrating import FAR, HeldOut, calibrate, check_rates
+from .recalibrating import KeptFrames, Recalibration, recalibrate
 
 Progress = Callable[[int], None]
 
@@ -63,6 +64,27 @@ class Calibrated(Watcher):
         if found.interval[0] > FAR * rate:
             reason = f"accepted a rate of {found.realised:.4g}{f': {reason}' if reason else ''}"
         self._take(found, "calibrated", rate, reason)
+        return found
+
+    def recalibrate(
+        self, kept: KeptFrames, false_alarm_rate: float | None = None, *, reason: str = ""
+    ) -> Recalibration:
+        """Set the threshold anew on frames that guards believed clean; by default for the rate of before.
+
+        kept: from the event logs of guards that ran with this profile, see `outrider.runtime.read_kept`. The frames
+        that the guards flagged are not learned from; each counts as one above any threshold. The threshold is lowered
+        where fewer frames were flagged than the rate allows by more than chance, and stays where the rate lies in the
+        95 % interval of the share flagged. It is never raised. The scales of the logic stay. Old and new threshold and
+        the reason go to the history of the profile, also where the threshold holds.
+        Raises NotReadyError before `calibrate`. Raises MismatchError for logs of another network, profile or threshold.
+        Raises CalibrationError that says what to do: for too few frames; for runs in which more than one frame in 1,000
+        was FAULT or STALE; where more frames were flagged than the rate allows, or the drift test rejected; and for
+        thresholds per class.
+        """
+        old = self._calibrated()
+        rate = old.false_alarm_rate if false_alarm_rate is None else float(false_alarm_rate)
+        found = recalibrate(self.learned, self.logic, old, kept, rate, self.profile_sha256)
+        self._take(found.calibration, "recalibrated", rate, f"{f'{reason}: ' if reason else ''}{found.said}")
         return found
 
     def _take(self, calibration: Calibration | None, what: str, rate: float | None, reason: str) -> None:

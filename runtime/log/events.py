@@ -11,6 +11,9 @@ event    an `Event`. Keys: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monoto
          profile; and stream, where that has a name
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns, monotonic_ns, and ended: whether
          the guard was closed there, null where that is not known; with several streams, streams: those of each by name
+clean    one of many frames that the loop believed clean, where the log was asked for them: what a threshold may be
+         set anew on. Keys: time, wall_ns, monotonic_ns, frame, prediction, score, threshold, deviation (of each
+         column), clean (frames believed clean so far), flagged (frames above their threshold so far), stream
 dropped  how many events were lost since the last such line (count) and in the run (total)
 
 JSON has no infinity and no NaN; the words "inf", "-inf" and "nan" stand for them.
@@ -42,6 +45,7 @@ _STATUSES = {word: status for status, word in _WORDS.items()}
 
 Integer = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_From0 = Annotated[float, Meta(ge=0)]
 _Figure = float | Literal["inf", "-inf", "nan"]
 _NOT_VALUES = {"seq", "type", "time", "wall_ns", "monotonic_ns"}
 _Word = Literal["ok", "warn", "alarm", "fault", "stale"]
@@ -119,7 +123,26 @@ class Dropped:
     total: Integer
 
 
-Record = Event | Header | Summary | Dropped
+class Clean(NamedTuple):
+    """A frame that the loop believed clean: not above its threshold, and no alarm of the loop held on.
+
+    prediction, score, threshold, deviation: as in its `Verdict`; deviation (columns,) float32. clean, flagged: how many
+    frames of its stream were believed clean, and how many were above their threshold, up to this one.
+    """
+
+    wall_ns: int
+    monotonic_ns: int
+    frame: int
+    prediction: int
+    score: float
+    threshold: float
+    deviation: Sequence[float]
+    clean: int
+    flagged: int
+    stream: str = ""
+
+
+Record = Event | Header | Summary | Dropped | Clean
 
 
 class _EventLine(Struct, tag_field="type", tag="event"):
@@ -152,11 +175,26 @@ class _StreamLine(_EventLine, tag_field="type", tag="event"):
     stream: str = ""
 
 
+class _CleanLine(Struct):
+    """A clean frame as its line has it."""
+
+    wall_ns: Integer
+    monotonic_ns: Integer
+    frame: _Count
+    prediction: Integer
+    score: _From0
+    threshold: _From0
+    deviation: tuple[_From0, ...]
+    clean: _Count
+    flagged: _Count
+    stream: str = ""
+
+
 class _Envelope(Struct):
     """What is read of a line before all else."""
 
     seq: _Count
-    type: Literal["event", "header", "summary", "dropped"]
+    type: Literal["event", "header", "summary", "dropped", "clean"]
     format: str = FORMAT
 
 
@@ -179,7 +217,7 @@ def _plain(value: Any) -> Any:
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 _TYPES: dict[str, Any] = {
     "envelope": _Envelope, "event": _StreamLine, "header": Header, "summary": _Clocks, "dropped": Dropped,
-    "values": dict[str, Any],
+    "values": dict[str, Any], "clean": _CleanLine,
 }  # fmt: skip
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(of) for kind, of in _TYPES.items()}
 
@@ -198,6 +236,9 @@ def encode(record: Record, network: str = "", profile: str = "") -> bytes:
     elif isinstance(record, Summary):
         clocks = {"time": iso(record.wall_ns), "wall_ns": record.wall_ns, "monotonic_ns": record.monotonic_ns}
         body = {"type": "summary"} | clocks | _finite(record.values)
+    elif isinstance(record, Clean):
+        body = {"type": "clean", "time": iso(record.wall_ns)} | record._asdict()
+        body["deviation"] = [float(str(value)) for value in record.deviation]  # the shortest digits of a float32
     else:
         body = {"type": "dropped", "time": iso(record.wall_ns)} | asdict(record)
     try:
@@ -246,6 +287,8 @@ def _record(read: Callable[[str], Any]) -> tuple[int, Record]:
     elif envelope.type == "summary":
         values = {name: value for name, value in read("values").items() if name not in _NOT_VALUES}
         record = Summary(record.wall_ns, record.monotonic_ns, values)
+    elif envelope.type == "clean":
+        record = Clean(*msgspec.structs.astuple(record))
     return envelope.seq, record
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...monitor import Status
-from .events import Event, Header, Summary
+from .events import Clean, Event, Header, Summary
 
 _PICTURES = 16
 _ALARM = Status.ALARM  # the class is slow to ask
@@ -35,7 +35,7 @@ class Intake:
 
     def __init__(self, capacity: int, told: Callable[[], None]) -> None:
         self._capacity, self._told = capacity, told
-        self.queue: deque[Event | Summary | LogRun] = deque()
+        self.queue: deque[Event | Summary | LogRun | Clean] = deque()
         self._asked: deque[Mark] = deque()
         self._frames: deque[tuple[str, int, np.ndarray]] = deque()
         self.dropped = self._failures = 0
@@ -58,7 +58,13 @@ class Intake:
             self._soon.set()
         return True
 
-    def enqueue(self, item: Event | Summary | LogRun) -> bool:
+    def offer_clean(self, item: Clean) -> bool:
+        """Whether a clean frame was accepted. It gives way to events: half of the queue is theirs, and none is lost."""
+        if self.closing.is_set() or 2 * len(self.queue) >= self._capacity:
+            return False
+        return self.enqueue(item)
+
+    def enqueue(self, item: Event | Summary | LogRun | Clean) -> bool:
         """Append to the queue: False where the thread has ended before it could take the item."""
         self.queue.append(item)
         if self._ended:
@@ -67,7 +73,7 @@ class Intake:
             self.wake.set()
         return True
 
-    def _taken_back(self, item: Event | Summary | LogRun) -> bool:
+    def _taken_back(self, item: Event | Summary | LogRun | Clean) -> bool:
         """Whether an item was still in the queue, and is no more."""
         while True:
             try:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...monitor.attributes import strict
 from ...monitor.calibration import check_rate
-from .events import Event, Header, Summary
+from .events import Clean, Event, Header, Summary
 from .file import LogFile
 from .intake import LogRun, clocks
 from .thumbnails import Thumbnails, folder_of, picture_run, shrink
@@ -45,7 +45,9 @@ class EventLog:
 
     network, profile: their SHA-256 (`Monitor.profile_sha256`). A guard tells its log what is left out. max_bytes, keep:
     rotation; the log takes at most (keep + 1) * max_bytes. thumbnails: how many pictures `events.frames/` keeps, none
-    with 0. They show what the camera saw, people too. source: where frames come from, for the report. run: the name of
+    with 0. They show what the camera saw, people too. source: where frames come from, for the report. keep_clean:
+    of so many frames that the loop believed clean, one is kept, as its deviations, to set a threshold anew from: about
+    250 bytes and 10 for each column; choose as many frames as a scene lasts, as neighbours are alike. run: the name of
     this run; each guard in turn has its own. thread: the one that writes. There is one writer at a time. A log belongs
     to the process that made it; in a fork of that it drops and counts whatever it is offered.
     Raises OSError where the folder cannot be written or locked or another writer is at work, ValueError for a file that
@@ -56,6 +58,7 @@ class EventLog:
         self, path: str | os.PathLike[str], *, capacity: int = 1024, max_bytes: int = 16 << 20, keep: int = 8,
         network: str = "", profile: str = "", false_alarm_rate: float | None = None, thumbnails: int = 64,
         thumbnail_seconds: float = 1.0, sync_seconds: float = 1.0, source: str = "",
+        keep_clean: int | None = None,
     ) -> None:  # fmt: skip
         if capacity < 1 or max_bytes < 4096 or keep < 0 or thumbnails < 0:
             raise ValueError(
@@ -64,7 +67,10 @@ class EventLog:
             )
         if false_alarm_rate is not None:
             check_rate(false_alarm_rate)
+        if keep_clean is not None and keep_clean < 1:
+            raise ValueError(f"expected keep_clean as a whole number from 1 on, got {keep_clean!r}")
         self.path = Path(path).absolute()
+        self.keep_clean = keep_clean
         self._given = str(network), str(profile), false_alarm_rate
         self._picture_ns = round(thumbnail_seconds * 1e9)
         self._last_picture: float = -np.inf
@@ -88,6 +94,10 @@ class EventLog:
     def put(self, event: Event) -> bool:
         """Hand an event over: whether it was accepted. Never waits for the disk and raises nothing; any thread."""
         return self._writer.offer(event)
+
+    def clean(self, frame: Clean) -> bool:
+        """Hand over a frame that was believed clean: whether it was accepted. Never waits and raises nothing."""
+        return self._writer.offer_clean(frame)
 
     def summary(self, metrics: Metrics) -> bool:
         """Hand over the counters as they stand; `attach` does so by itself."""

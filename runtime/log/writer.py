@@ -13,7 +13,7 @@ import numpy as np
 
 from ...monitor.judging.neurons import Neurons
 from ..forks import forked, left_by_forks
-from .events import Dropped, Event, Summary, encode, number
+from .events import Clean, Dropped, Event, Summary, encode, number
 from .file import LogFile
 from .intake import Intake, LogRun, Mark, clocks
 from .thumbnails import Thumbnails
@@ -179,7 +179,7 @@ class Writer(Intake):
                 self._taken += 1
         return bool(self._pending) or self._fresh or self._restated
 
-    def _encode(self, item: Event | Summary) -> int:
+    def _encode(self, item: Event | Summary | Clean) -> int:
         """Make an item pending: how many bytes it has."""
         try:
             line = encode(item, self._writing.header.network, self._writing.header.profile)
@@ -187,7 +187,8 @@ class Writer(Intake):
             self.note(error)
             if isinstance(item, Event) and isinstance(item.neurons, Neurons):  # which could not be named
                 return self._encode(item._replace(neurons=()))
-            self.drop()
+            if not isinstance(item, Clean):
+                self.drop()
             return 0
         self._pending.append((line, isinstance(item, Event)))
         return len(line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from ...monitor import Status, Verdict
-from ..log.events import Event
+from ..log.events import Clean, Event
 from ..log.thumbnails import shows
 from .metrics import Metrics
 
@@ -47,6 +47,7 @@ class Evidence:
 
     def __init__(self, metrics: Metrics, log: EventLog | None, stream: str = "", warns: bool = False) -> None:
         self.metrics, self.log, self.stream, self.warns = metrics, log, stream, warns
+        self._keep_clean, self._clean = getattr(log, "keep_clean", None), 0
 
     def count(self, own: Verdict, verdict: Verdict, before: Status, microseconds: float) -> None:
         """Count a frame by its own verdict, and the loop by the other; test the calibration.
@@ -62,6 +63,19 @@ class Evidence:
         drift = metrics.drift
         if drift is not None and status < _FAULT and drift.update(status is _ALARM, calm):
             self.put("drift", verdict, before, drift.message, microseconds)
+        if self._keep_clean is not None and status < _ALARM and verdict.status < _ALARM:
+            self._clean += 1
+            if self._clean % self._keep_clean == 0 and self.log is not None:
+                self.log.clean(self._clean_frame(own))
+
+    def _clean_frame(self, own: Verdict) -> Clean:
+        """What is kept of a frame that was believed clean; its deviation is the caller's, so it is copied."""
+        _, score, threshold, _, prediction, deviation, _, _ = own
+        counters = self.metrics.counters
+        return Clean(
+            time.time_ns(), time.monotonic_ns(), counters.frames, prediction, score, threshold, deviation.copy(),
+            self._clean, counters.alarms, self.stream,
+        )  # fmt: skip
 
     def put(
         self, kind: str, verdict: Verdict, before: Status, reason: str, microseconds: float,

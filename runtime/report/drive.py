@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ...monitor import Status
-from ..log.events import Dropped, Event, Header, Record, Summary
+from ..log.events import Clean, Dropped, Event, Header, Record, Summary
 from ..log.file import older_files
 from ..log.reader import read_records
 from ..log.thumbnails import folder_of, list_thumbnails, picture_run
@@ -25,14 +25,15 @@ _LEAST_GAP = 0.01
 class Run:
     """What one guard wrote between two starts of its process; of several streams of frames, of one of them.
 
-    header: the last one. A stream with a name has a run of its own, whose source ends in that name. dropped: events
-    lost. steps: where the wall clock stepped against the monotonic clock, as (monotonic seconds since the run began,
-    seconds).
+    header: the last one. A stream with a name has a run of its own, whose source ends in that name. clean: what was
+    kept of frames that were believed clean. dropped: events lost. steps: where the wall clock stepped against the
+    monotonic clock, as (monotonic seconds since the run began, seconds).
     """
 
     header: Header
     events: list[Event] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
+    clean: list[Clean] = field(default_factory=list)
     dropped: int = 0
     steps: list[tuple[float, float]] = field(default_factory=list)
 
@@ -222,6 +223,8 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
             run.dropped += record.count
         elif isinstance(record, Summary):
             run.summaries.append(record)
+        elif isinstance(record, Clean):
+            run.clean.append(record)
         else:
             run.events.append(record)
         step = record.wall_ns - record.monotonic_ns - offset
@@ -237,19 +240,22 @@ def _streams(whole: Run) -> list[Run]:
     of_summaries = (summary.values.get("streams") for summary in whole.summaries)
     told = (name for streams in of_summaries if isinstance(streams, dict) for name in streams)
     found = []
-    for name in dict.fromkeys(["", *told, *(event.stream for event in whole.events)]):
+    for name in dict.fromkeys(
+        ["", *told, *(event.stream for event in whole.events), *(one.stream for one in whole.clean)]
+    ):
         header, summaries = whole.header, whole.summaries
         if name:
             source = f"{header.source}: {name}" if header.source else name
             header = replace(header, run=picture_run(header.run, name), source=source)
             summaries = [part for summary in summaries if (part := _of_stream(summary, name))]
         run = Run(header, [event for event in whole.events if event.stream == name], summaries)
+        run.clean = [one for one in whole.clean if one.stream == name]
         elapsed = 0
         for index, event in enumerate(run.events if run.recorded else ()):
             elapsed = _elapsed(event) or elapsed
             run.events[index] = event._replace(elapsed_ns=elapsed)  # an event of the user's own may lack it
         found.append(run)
-    if len(found) > 1 and not (found[0].events or counter(found[0].last, "frames")):
+    if len(found) > 1 and not (found[0].events or found[0].clean or counter(found[0].last, "frames")):
         del found[0]
     found[0].dropped, found[0].steps = whole.dropped, whole.steps
     return found

@@ -12,7 +12,7 @@ from outrider.monitor import (
     Monitor,
 )
 
-from .conftest import CLASSES, frames
+from .conftest import CLASSES, batches, frames
 
 
 def test_inputs_far_from_the_trusted_ones_alarm(monitor):
@@ -66,3 +66,13 @@ def test_a_network_that_takes_no_tensors_gets_arrays(network):
     np.testing.assert_array_equal(monitor.check(x)[1].score, expected)
     assert monitor(x[3])[1].score == expected[3]
     np.testing.assert_array_equal(monitor.deviations(x), monitor.deviations(x.numpy()))
+
+
+def test_a_threshold_set_anew_for_the_same_rate_holds_for_the_next_batch_and_frame(monitor):
+    batch = frames(40, seed=8)
+    monitor.check(batch)
+    monitor(batch[0])
+    for seed in (2, 3):
+        monitor.calibrate(batches(frames(4000, seed=seed)), 0.05)
+        assert (monitor.check(batch)[1].threshold == monitor.threshold).all()
+        assert monitor(batch[0])[1].threshold == monitor.threshold

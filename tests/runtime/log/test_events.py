@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from outrider.monitor import Status
 from outrider.runtime.log import events
-from outrider.runtime.log.events import Dropped, Event, Header, Summary, decode, encode, iso, number
+from outrider.runtime.log.events import Clean, Dropped, Event, Header, Summary, decode, encode, iso, number
 
 EVENT = Event(
     "alarm", 7, 1_769_860_800_123_456_789, 5_000_000_000, Status.ALARM, Status.OK, 1.5, 1.0, 0.35, 3,
@@ -194,3 +194,27 @@ def test_numbers_and_texts_of_numpy_are_written_as_what_they_are():
 def test_a_hostile_line_with_half_a_surrogate_is_a_broken_line(line):
     with pytest.raises(ValueError, match=r"recursion|expected JSON, got NaN"):
         decode(line + b"\n")
+
+
+@given(
+    st.builds(
+        Clean, integers, integers, st.integers(0, 2**40), integers, st.floats(0, 1e30), st.floats(0, 1e30),
+        st.lists(st.floats(0, width=32, allow_nan=False, allow_infinity=False), max_size=5),
+        st.integers(0, 2**40), st.integers(0, 2**40), texts,
+    )
+)  # fmt: skip
+def test_a_clean_frame_comes_back_to_the_last_bit(clean):
+    deviation = np.array(clean.deviation, np.float32)
+    line = number(encode(clean._replace(deviation=deviation)), 3)
+    assert line.isascii()
+    seq, back = decode(line)
+    assert seq == 3
+    assert np.array(back.deviation, np.float32).tobytes() == deviation.tobytes()
+    assert back._replace(deviation=()) == clean._replace(deviation=())
+
+
+@pytest.mark.parametrize("wrong", [{"deviation": [-1.0]}, {"score": "inf"}, {"clean": -1}, {"deviation": "x"}])
+def test_a_clean_frame_of_other_numbers_is_refused(wrong):
+    line = number(encode(Clean(1, 2, 3, 0, 0.5, 1.0, np.ones(2, np.float32), 4, 0)), 0)
+    with pytest.raises(ValueError, match=r"deviation|score|clean"):
+        decode(json.dumps(json.loads(line) | wrong).encode() + b"\n")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from outrider.runtime.log.events import Dropped
+import numpy as np
+
+from outrider.runtime.log.events import Clean, Dropped
 from outrider.runtime.log.log import EventLog
 from outrider.runtime.loop.metrics import Metrics
 
-from .logs import WRITE, event, frames, full, records
+from .logs import WRITE, event, frames, full, records, until
 
 
 def test_several_threads_may_put(path):
@@ -91,3 +93,20 @@ def test_what_is_dropped_reaches_the_counters_while_the_disk_fails(path, disk):
         assert log.flush()
         assert (first.counters.dropped_events, second.counters.dropped_events) == (1, 1)
     assert [(record.count, record.total) for record in records(path, Dropped)][-2:] == [(1, 1), (1, 1)]
+
+
+def test_clean_frames_give_way_to_events(path, monkeypatch):
+    clean = Clean(1, 2, 3, 0, 0.5, 1.0, np.ones(2, np.float32), 4, 0)
+    with EventLog(path, capacity=10, thumbnails=0) as log:
+        log.put(event(0))
+        assert log.flush()
+        monkeypatch.setattr("os.write", full)
+        log.put(event(1))
+        until(lambda: not log.health().ok and not log._writer.queue)  # taken, and it cannot be written
+        taken = [log.clean(clean) for _ in range(8)]
+        assert taken == [True] * 5 + [False] * 3
+        assert all(log.put(event(2 + i)) for i in range(5))
+        assert log.health().dropped == 0
+        monkeypatch.setattr("os.write", WRITE)
+    assert frames(path) == list(range(7))
+    assert len(records(path, Clean)) == 5
