@@ -118,9 +118,10 @@ def _checked_png(data: bytes) -> bytes:
     rows = unpacking.decompress(b"".join(pixels), 2 * whole + 64)  # the rows of interlaced pixels are more
     if not unpacking.eof or len(rows) < whole or (len(rows) > whole and not data[28]):
         raise ValueError("a PNG file with more or fewer pixels than it says")
-    body = b"IDAT" + zlib.compress(rows, 0)
-    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-    return data[:first] + chunk + data[last:]
+    body = zlib.compress(rows, 0)
+    checksum = zlib.crc32(body, zlib.crc32(b"IDAT"))
+    parts = view[:first], len(body).to_bytes(4, "big"), b"IDAT", body, checksum.to_bytes(4, "big"), view[last:]
+    return b"".join(parts)
 
 
 def _opened(image_module: Any, data: bytes) -> Any:
