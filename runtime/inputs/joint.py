@@ -113,8 +113,19 @@ class JointSource:
 
 
 def _for(taker: Input | None, preprocessing: Preprocessing | None) -> Preprocessing | None:
-    """How pictures of one input are read: those for integers, such as masks, as they are stored."""
-    return None if taker is not None and np.dtype(taker.dtype).kind != "f" else preprocessing
+    """How pictures of one input are read. Integers such as masks are taken as they are stored.
+
+    So are the values of pixels where the preprocessing is one for floats.
+    """
+    if taker is None or np.dtype(taker.dtype).kind == "f" or preprocessing is None:
+        return preprocessing
+    counts = preprocessing.scale == 1 and not (preprocessing.mean or preprocessing.std)
+    return preprocessing if counts and takes_pixels(taker) else None
+
+
+def takes_pixels(taker: Input) -> bool:
+    """Whether an input takes colours of 8 bits: uint8, three channels first or last."""
+    return taker.dtype == "uint8" and len(taker.shape) == 3 and 3 in (taker.shape[0], taker.shape[-1])
 
 
 def open_frames(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()) -> Source | JointSource:

@@ -23,7 +23,7 @@ from ...networks.inputs import Input
 from ...networks.offers import Offer
 from ...networks.onnx.offer import onnx_offer
 from ...networks.onnx.proto import DTYPES, parse_model
-from .joint import JointSource
+from .joint import JointSource, takes_pixels
 from .sources import Source
 
 
@@ -52,7 +52,9 @@ def open_network(
     preprocessing = None
     deep = source.deep and _takes_floats(network)
     if pictures or not source.ready or deep:
-        preprocessing = Preprocessing.from_dict({**picture_defaults(network, source, pictures), **pictures})
+        preprocessing = Preprocessing.from_dict(
+            {**picture_defaults(network, source, pictures, states or ()), **pictures}
+        )
     options |= {"preprocessing": preprocessing, **_told(layouts)}
     if states is not None and not is_onnx(network):
         raise ValueError(
@@ -148,43 +150,47 @@ def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weig
         raise _another(profile, f"{network}: {error}") from error
 
 
-def picture_defaults(spec: str, source: Source | JointSource, pictures: Mapping[str, Any]) -> dict[str, Any]:
+def picture_defaults(
+    spec: str, source: Source | JointSource, pictures: Mapping[str, Any], states: Iterable[str] = ()
+) -> dict[str, Any]:
     """Fields of `Preprocessing` that fit the model or, where it says nothing, the first picture.
 
-    An input of integers takes the values of pixels as they are.
+    An input of integers takes the values of pixels as they are. states: inputs that take no pictures.
     """
-    scale: dict[str, Any] = {}
-    if is_onnx(spec) and not isinstance(source, JointSource):
-        declared = list(_declared(spec).values())
-        scale = {"scale": 1.0} if len(declared) == 1 and np.dtype(declared[0].dtype).kind != "f" else {}
-        if "size" in pictures and len(declared) == 1 and (told := _channels(declared[0].shape)):
-            return {**scale, **told}
-    if is_onnx(spec) and "size" not in pictures:
+    found: dict[str, Any] = {}
+    if is_onnx(spec):
+        takers = {name: one for name, one in _declared(spec).items() if name not in set(states)}
         try:
             if isinstance(source, JointSource):
-                return _fitting_one(spec, source)
-            with closing(_onnx_network(spec)) as network:
-                return scale | _fitting(network.input_shape)
+                return _fitting_one(takers, source, "size" in pictures)
+            alone = next(iter(takers.values())) if len(takers) == 1 else None
+            found = {} if alone is None or np.dtype(alone.dtype).kind == "f" else {"scale": 1.0}
+            if alone is not None and ("size" in pictures or None not in alone.shape) and _channels(alone.shape):
+                return found | _fitting(alone.shape, "size" in pictures)
+            if "size" not in pictures:
+                with closing(_onnx_network(spec)) as network:
+                    return found | _fitting(network.input_shape)
         except ValueError as error:
             raise ValueError(f"{spec}: {error}") from error
     if source.ready and not source.deep:
-        return scale
-    return scale if len(source.picture(source.first())) == 3 else {**scale, "order": "L"}
+        return found
+    return found if len(source.picture(source.first())) == 3 else {**found, "order": "L"}
 
 
-def _fitting_one(spec: str, source: JointSource) -> dict[str, Any]:
-    """Fields that fit the inputs that take pictures as floats. Raises ValueError where two need other ones."""
-    declared = _declared(spec)
-    found = {
-        name: _fitting(declared[name].shape)
-        for name, part in source.parts.items()
-        if not part.ready and np.dtype(declared[name].dtype).kind == "f"
-    }
-    fields = list(found.values())
+def _fitting_one(takers: Mapping[str, Input], source: JointSource, sized: bool) -> dict[str, Any]:
+    """Fields that fit the inputs that take pictures, as floats or, where none does, as the values of pixels.
+
+    Raises ValueError where two need other ones.
+    """
+    shown = [takers[name] for name, part in source.parts.items() if not part.ready]
+    floats = [one for one in shown if np.dtype(one.dtype).kind == "f"]
+    pixels = [one for one in shown if takes_pixels(one)]
+    fields = [_fitting(one.shape, sized) for one in floats]
+    fields = fields or [{"scale": 1.0, **_fitting(one.shape, sized or None in one.shape)} for one in pixels]
     if any(one != fields[0] for one in fields):
         raise ValueError(
-            f"expected inputs that take pictures alike, got {', '.join(found)} of other sizes or channels; give"
-            " all but one of them as .npy files of floats"
+            f"expected inputs that take pictures alike, got {', '.join(one.name for one in floats or pixels)} of other"
+            " sizes or channels; give all but one of them as .npy files of floats"
         )
     return fields[0] if fields else {}
 
@@ -197,8 +203,12 @@ def _channels(shape: tuple[int | None, ...]) -> dict[str, Any]:
     return {}
 
 
-def _fitting(shape: tuple[int | None, ...]) -> dict[str, Any]:
-    if None not in shape and (told := _channels(shape)):
+def _fitting(shape: tuple[int | None, ...], sized: bool = False) -> dict[str, Any]:
+    """Layout, order and size of what takes pictures; without the size where that is told. Raises ValueError."""
+    told = _channels(shape)
+    if told and sized:
+        return told
+    if told and None not in shape:
         return {"size": shape[1:] if told["layout"] == "NCHW" else shape[:2], **told}
     raise ValueError(
         f"expected a network that takes pictures of 1 or 3 channels and says their size, got input shape {shape};"

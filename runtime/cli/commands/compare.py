@@ -69,7 +69,10 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> tuple[Network, Netwo
         names = [one.name for one in facts.frame] if facts else inputs_of(options.a, options.weights, carried)
         source = open_frames(options.frames, options.rows, names)
         if not source.ready:
-            fields = {**picture_defaults(next(filter(is_onnx, specs), options.a), source, fields), **fields}
+            fields = {
+                **picture_defaults(next(filter(is_onnx, specs), options.a), source, fields, carried or ()),
+                **fields,
+            }
     given: dict[str, Any] = {"weights": options.weights, "neurons": options.neurons, "exact": True}
     given["states"] = carried
     given["layouts"] = options.layouts

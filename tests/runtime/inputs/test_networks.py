@@ -14,7 +14,7 @@ import pytest
 from outrider.coverage import SingleRange
 from outrider.monitor import MismatchError, Monitor, read_facts
 from outrider.monitor.profile import NetworkFacts
-from outrider.networks import TorchNetwork
+from outrider.networks import Input, Preprocessing, TorchNetwork
 from outrider.runtime.cli.comparing import empty_source
 from outrider.runtime.inputs.joint import JointSource
 from outrider.runtime.inputs.networks import inputs_of, open_network, picture_defaults, reopen_network
@@ -252,3 +252,56 @@ def test_pictures_of_inputs_that_need_other_sizes_are_refused(tmp_path):
     assert picture_defaults(f"{tmp_path}/fused.onnx", replace(source, parts={"speed": speed}), {}) == {}
     with pytest.raises(ValueError, match="expected a network that takes pictures"):
         picture_defaults(f"{tmp_path}/fused.onnx", JointSource({"camera": pictures, "speed": pictures}, ["a"]), {})
+
+
+def pixel_model(path, shape, state=None):
+    """A network of uint8 pixels, with a state or a speed beside them."""
+    onnx = pytest.importorskip("onnx")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    other = "speed" if state is None else state
+    nodes = [
+        helper.make_node("Cast", ["camera"], ["floats"], to=kinds.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("ReduceMean", ["means"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Add", ["mean", other], ["out"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "pixels",
+        [helper.make_tensor_value_info("camera", kinds.UINT8, ["n", *shape]),
+         helper.make_tensor_value_info(other, kinds.FLOAT, ["n", 1])],
+        [helper.make_tensor_value_info("out", kinds.FLOAT, ["n", 1])],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told", "expected"),
+    [
+        ((6, 5, 3), {}, {"size": (6, 5), "layout": "NHWC", "order": "RGB", "scale": 1.0}),
+        ((3, "h", "w"), {}, {"layout": "NCHW", "order": "RGB", "scale": 1.0}),
+        (("h", "w", 3), {"size": (4, 4)}, {"layout": "NHWC", "order": "RGB", "scale": 1.0}),
+    ],
+)
+def test_pixels_beside_another_input_come_as_they_are(tmp_path, shape, told, expected):
+    model = pixel_model(tmp_path / "pixels.onnx", shape)
+    picture = np.random.default_rng(0).integers(0, 256, (3, 6, 5), np.uint8)
+    parts = {
+        "camera": Source(lambda _index: picture, ["a"]),
+        "speed": Source(lambda _index: np.zeros(1, np.float32), ["a"], ready=True),
+    }
+    found = picture_defaults(model, JointSource(parts, ["a"]), told)
+    assert found == expected
+    read = Preprocessing.from_dict({**found, **told})
+    taker = Input("camera", tuple(size if isinstance(size, int) else None for size in shape), "uint8")
+    sample = JointSource(parts, ["a"]).sample(0, read, (taker, Input("speed", (1,))))["camera"]
+    np.testing.assert_array_equal(sample, read(picture, "uint8"))
+    assert sample.dtype == np.uint8
+    floats = JointSource(parts, ["a"]).sample(0, Preprocessing(), (taker, Input("speed", (1,))))["camera"]
+    assert floats.tolist() == (picture if shape[0] == 3 else np.moveaxis(picture, 0, -1)).tolist()
+
+
+def test_pixels_beside_a_state_come_as_they_are(tmp_path, source):
+    model = pixel_model(tmp_path / "pixels.onnx", (8, 8, 3), "h_in")
+    expected = {"size": (8, 8), "layout": "NHWC", "order": "RGB", "scale": 1.0}
+    assert picture_defaults(model, source, {}, ["h_in"]) == expected
