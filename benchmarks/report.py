@@ -142,6 +142,17 @@ SECTIONS = (
         cost.guard,
     ),
     Section(
+        "Reading",
+        "reading",
+        "python -m benchmarks.cost.reading --keep",
+        "1,000 frames of each kind, made by a script, from files that the system holds in memory. Outrider's readers"
+        " beside OpenCV's `imread` and `VideoCapture` with `cvtColor` to RGB: in one process, ten frames at a time, in"
+        " turning order. The ratio is the median of the paired ratios; a `!` marks what is beyond 1.10. Outrider gives"
+        " planes, checks the checksums of PNG files and asks the decoder about damage; OpenCV gives pixels side by"
+        " side and does neither. `largest difference` compares the numbers.",
+        cost.reading,
+    ),
+    Section(
         "Memory",
         "memory",
         "python -m benchmarks.cost.memory",

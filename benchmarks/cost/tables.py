@@ -94,3 +94,21 @@ def guard(figures: dict[str, Any]) -> list[Part]:
 
 def _all_and_quietest(figure: dict[str, float], digits: int) -> str:
     return f"{figure['all']:.{digits}f} ({figure['quietest tenth']:.{digits}f})"
+
+
+def reading(figures: dict[str, Any]) -> list[Part]:
+    height, width = figures["size"]
+    return [
+        Table(
+            f"Reading a frame of {width} × {height} pixels",
+            ["frames", "ours ms", "OpenCV ms", "× OpenCV", "largest difference"],
+            [
+                [
+                    row["kind"], f"{row['ours ms']:.2f}", f"{row['opencv ms']:.2f}",
+                    f"{row['ratio']:.2f}{' !' * (round(row['ratio'], 2) > figures['bar'])}",
+                    str(row["largest difference"]),
+                ]
+                for row in figures["rows"]
+            ],
+        ),
+    ]  # fmt: skip

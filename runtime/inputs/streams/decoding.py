@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .frame import Frame
+from .kernels import planes_of
 
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 _PREDICTED = (2, 3)  # AV_PICTURE_TYPE_P and _B
-_LIMITED = 1  # AVCOL_RANGE_MPEG
+_LIMITED, _FULL = 1, 2  # AVCOL_RANGE_MPEG and _JPEG
+_FORMS = {8: ("gray", "rgb24"), 16: ("gray16le", "rgb48le"), 32: ("grayf32le", "gbrpf32le")}
+_OF_THREAD = threading.local()
 
 
 def strict(stream: Any) -> Any:
@@ -116,20 +120,27 @@ def to_picture(decoded: Any) -> np.ndarray:
     grey = len(colours) == 1 and not kind.has_palette
     if len(colours) < len(kind.components):
         _refuse_transparency(decoded, bits)
-    pixels: np.ndarray
-    if bits > 16:
-        pixels = decoded.to_ndarray(format="grayf32le" if grey else "gbrpf32le")
-    elif bits > 8:
-        pixels = decoded.to_ndarray(format="gray16le" if grey else "rgb48le")
-    else:
-        pixels = decoded.to_ndarray(format="gray" if grey else "rgb24")
+    pixels = _converted(decoded, _FORMS[8 if bits <= 8 else 16 if bits <= 16 else 32][not grey])
     if grey and bits <= 16:
         pixels = _full_range(pixels, bits) if decoded.color_range == _LIMITED else pixels
     elif 8 < bits <= 16:
-        limited = not kind.is_rgb and decoded.color_range != 2
+        limited = not kind.is_rgb and decoded.color_range != _FULL
         pixels = _to_white(pixels, 8 if limited else bits)
-    pixels = _upright(pixels, decoded)
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+    pixels = upright(pixels, decoded.side_data)
+    return np.ascontiguousarray(pixels[None]) if pixels.ndim == 2 else planes_of(pixels)
+
+
+def _converted(decoded: Any, form: str) -> np.ndarray:
+    """The pixels in another format of FFmpeg, by one converter for each thread: to set one up takes milliseconds."""
+    if not hasattr(_OF_THREAD, "convert"):
+        from av.video.reformatter import VideoReformatter
+
+        _OF_THREAD.convert = VideoReformatter().reformat
+    try:
+        pixels: np.ndarray = _OF_THREAD.convert(decoded, format=form, threads=1).to_ndarray()
+    except TypeError:  # PyAV before it had this argument
+        pixels = _OF_THREAD.convert(decoded, format=form).to_ndarray()
+    return pixels
 
 
 def _bits(kind: Any) -> int:
@@ -138,7 +149,7 @@ def _bits(kind: Any) -> int:
 
 
 def _refuse_transparency(decoded: Any, bits: int) -> None:
-    alpha = decoded.to_ndarray(format="rgba64le" if bits > 8 else "rgba")[..., 3]
+    alpha = _converted(decoded, "rgba64le" if bits > 8 else "rgba")[..., 3]
     if alpha.min() < np.iinfo(alpha.dtype).max - (255 if bits > 8 else 0):
         raise ValueError(
             f"expected frames without transparency, got some in {decoded.format.name}; lay them over a background, as"
@@ -167,21 +178,17 @@ def _full_range(pixels: np.ndarray, bits: int) -> np.ndarray:
     return table[pixels]
 
 
-def _upright(pixels: np.ndarray, decoded: Any) -> np.ndarray:
-    """Turned and mirrored as the file says: its matrix carries x, y to a x + c y, b x + d y."""
-    matrix = _display_matrix(decoded)
-    if matrix is None:
-        return pixels
-    a, b, _, c, d = matrix[:5]
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        down, across = d, a
-    else:
-        pixels, down, across = pixels.swapaxes(0, 1), b, c
-    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+def upright(pixels: np.ndarray, side_data: Iterable[Any]) -> np.ndarray:
+    """Pixels (height, width[, 3]) turned and mirrored as the side data of their frame say.
 
-
-def _display_matrix(decoded: Any) -> list[int] | None:
-    for data in decoded.side_data:
+    Their matrix carries x, y to a x + c y, b x + d y.
+    """
+    for data in side_data:
         if data.type.name == "DISPLAYMATRIX":
-            return [int(number) for number in np.frombuffer(bytes(data), np.int32)[:9]]
-    return None
+            a, b, _, c, d = (int(number) for number in np.frombuffer(bytes(data), np.int32)[:5])
+            if abs(a) + abs(d) >= abs(b) + abs(c):
+                down, across = d, a
+            else:
+                pixels, down, across = pixels.swapaxes(0, 1), b, c
+            return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+    return pixels

@@ -31,7 +31,6 @@ class Video:
             self._container.close()
             raise ValueError(f"{path}: expected a video, got a file without pictures")
         self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
         strict(self._stream)
 
     def __iter__(self) -> Iterator[Frame]:

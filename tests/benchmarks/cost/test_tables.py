@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.cost.tables import guard, memory, speed
+from benchmarks.cost.tables import guard, memory, reading, speed
 
 
 def test_time_is_told_in_microseconds_and_as_a_ratio():
@@ -36,3 +36,13 @@ def test_the_guard_has_the_quietest_tenth_in_brackets():
     assert "100,000 frames" in table.title
     assert sentence.startswith("drive: 1,200 frames")
     assert "48.1 µs" in sentence
+
+
+def test_reading_beyond_its_bar_is_marked():
+    rows = [
+        {"kind": kind, "ours ms": 1.256, "opencv ms": 1.2, "ratio": ratio, "largest difference": 0}
+        for kind, ratio in (("JPEG", 1.104), ("H.264", 1.106))
+    ]
+    (table,) = reading({"size": [480, 640], "bar": 1.1, "rows": rows})
+    assert table.title == "Reading a frame of 640 × 480 pixels"
+    assert table.rows == [["JPEG", "1.26", "1.20", "1.10", "0"], ["H.264", "1.26", "1.20", "1.11 !", "0"]]
