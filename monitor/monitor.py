@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ..networks.adapting import as_network, is_network
 from .attributes import close, strict
 from .calibration import Calibration
 from .criteria import Criteria, columns_of, fit_to_scores, taps_for
-from .data.batches import Batch, Batches, batches_of, behind, peeked
+from .data.batches import Batch, Batches, batches_of, behind, kept, peeked
 from .data.changes import Change, with_change
 from .data.digests import MOST as MOST_DIGESTS
 from .data.spool import FrameSpool
@@ -127,8 +128,8 @@ class Monitor(Calibrated):
         out and counted. class_names: of all classes in the order of the network's outputs, so that messages and
         `inspect` name them.
         progress: called with the number of frames seen, after each batch. checkpoint: a path that keeps what was
-        learned, every 30 seconds and when `progress` raises, until `save`; called again with the same batches,
-        `profile` goes on behind the frames it holds.
+        learned, every 30 seconds and when `progress` or `batches` raise, until `save`; called again with the same
+        batches, `profile` goes on behind the frames it holds.
 
         A recurrent network is reset once, at the beginning: frames come in their order, and a generator calls
         ``network.reset()`` between two drives. No sample of its trusted frames is kept, as they tell nothing out of
@@ -196,7 +197,8 @@ class Monitor(Calibrated):
         saved = time.monotonic()
         recurrent = self.network.memory is not None
         skip = 0 if what else trusted.frames
-        for frames, labels in behind(found, skip, self.network.run if recurrent else None):
+        left = behind(found, skip, self.network.run if recurrent else None)
+        for frames, labels in left if path is None else kept(left, partial(write_profile, path, profile, self.logic)):
             learner.learn(frames, labels)
             try:
                 if progress:

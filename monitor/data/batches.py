@@ -183,6 +183,19 @@ def behind(batches: Iterator[Batch], skip: int, passed_over: Callable[[Any], obj
             yield rest, None if labels is None else labels[passed:]
 
 
+def kept(batches: Iterator[Batch], keep: Callable[[], object]) -> Iterator[Batch]:
+    """The same batches. keep: is called where they raise behind the first one, before the error goes on."""
+    given = False
+    try:
+        for batch in batches:
+            yield batch
+            given = True
+    except Exception:
+        if given:
+            keep()
+        raise
+
+
 def peeked(batches: Iterator[Batch]) -> Iterator[Batch] | None:
     """The same batches, the first of them read already: a network has then learned its shape. None for no batches."""
     first = next(batches, None)

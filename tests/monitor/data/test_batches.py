@@ -5,7 +5,7 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor
-from outrider.monitor.data.batches import batches_of, behind, peeked
+from outrider.monitor.data.batches import batches_of, behind, kept, peeked
 
 from ...networks.several import Fused, fused_frames
 from ..conftest import CLASSES, INPUTS, NumpyNetwork, frames
@@ -313,3 +313,16 @@ def test_frames_of_several_inputs_are_passed_over_together():
     assert [len(frames[0]) for frames in passed] == [4, 2]
     np.testing.assert_array_equal(found[0][0][1], speed[6:])
     np.testing.assert_array_equal(found[0][1], labels[6:])
+
+
+@pytest.mark.parametrize("good", [0, 1, 3])
+def test_what_was_learned_is_kept_where_batches_raise(good):
+    def torn():
+        yield from range(good)
+        raise OSError("a bad sector")
+
+    seen, kept_at = [], []
+    with pytest.raises(OSError, match="a bad sector"):
+        seen.extend(kept(torn(), lambda: kept_at.append(True)))
+    assert kept_at == [True] * bool(good)
+    assert list(kept(iter([1, 2]), lambda: pytest.fail("kept"))) == [1, 2]

@@ -117,3 +117,15 @@ def test_a_profile_leaves_out_even_the_first(outrider, model, calibrated, tmp_pa
     result = outrider(*held, "--on-error", "skip")
     assert result.code == 0
     assert "2 frames cannot be read:" in result.out
+
+
+def test_a_profile_that_stops_goes_on_behind_what_it_learned(outrider, model, tmp_path, clean):
+    folder = save(tmp_path / "many", [*clean[:30], *clean[:30]])
+    whole = (folder / "40.png").read_bytes()
+    (folder / "40.png").write_bytes(TORN)
+    learn = ("profile", model, folder, "-o", "new.outrider", "--no-labels", "--quiet", "--batch-size", "16")
+    assert "with --resume it goes on from new.outrider.partial" in error_of(outrider(*learn))
+    (folder / "40.png").write_bytes(whole)
+    resumed = json.loads(outrider(*learn, "--resume", "--json").out)
+    assert resumed["trusted"]["frames"] == 60
+    assert json.loads(outrider(*learn, "--json").out)["trusted"] == resumed["trusted"]
