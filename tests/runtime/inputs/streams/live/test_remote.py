@@ -15,6 +15,7 @@ from outrider.runtime.inputs.streams.live import base, remote
 pytest.importorskip("PIL.Image")
 av = pytest.importorskip("av")
 
+from .rtsp_server import RtspServer  # noqa: E402
 from .serving import SIDE, SOON, MjpegServer, number_of, until  # noqa: E402 (it needs Pillow)
 
 
@@ -155,6 +156,38 @@ def test_rtsp_goes_over_tcp_and_has_its_timeouts(opened, monkeypatch):
     assert options["options"]["rtsp_transport"] == "tcp"
     assert options["timeout"] == (10.0, 5.0)
     assert "rtsp_transport" not in asked[-1][1]["options"]
+
+
+@pytest.fixture
+def rtsp():
+    servers = []
+
+    def start(port=0):
+        servers.append(RtspServer(port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def test_a_server_of_rtsp(opened, rtsp, monkeypatch):
+    monkeypatch.setattr(base, "_RETRY_SECONDS", 0.1)
+    server = rtsp()
+    place = f"127.0.0.1:{server.port}/cam"
+    with pytest.raises(ValueError, match=rf"^rtsp://\*\*\*@{place}: expected pictures, got .*401"):
+        opened(f"rtsp://me:falsch@{place}")
+    stream = opened(f"rtsp://me:geheim@{place}", patience=SOON)
+    frames = iter(stream)
+    assert next_of(frames).picture.shape == (3, 120, 160)
+    assert until(lambda: stream.dropped >= 10)
+    late = opened(f"rtsp://me:geheim@{place}", patience=SOON)  # it begins in the middle of a group of pictures
+    assert not any(next_of(late).problem for _ in range(5))
+    server.close()
+    assert until(lambda: stream._problem)
+    rtsp(server.port)
+    with pytest.warns(OutriderWarning, match=rf"^rtsp://\*\*\*@{place} is there again after"):
+        assert not next_of(frames, lambda frame: stream.reconnects).problem
 
 
 def video(path, n, kind=None):
