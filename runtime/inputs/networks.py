@@ -6,9 +6,7 @@ import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from ...networks.offers import Offer
 from ...networks.onnx.offer import onnx_offer
 from ...networks.onnx.proto import DTYPES, parse_model
 from .joint import JointSource, takes_pixels
+from .python_file import made_by
 from .sources import Source
 
 
@@ -322,12 +321,8 @@ def _refuse_other_weights(path: Path) -> None:
 def _made(path: Path, factory: str, weights: Path | None) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a Python file, got no such file")
-    loader = SourceFileLoader(path.stem, str(path))
-    code = ModuleType(path.stem)
-    code.__file__ = str(path)
     try:
-        loader.exec_module(code)
-        module = getattr(code, factory)()
+        module = made_by(path, factory)
     except Exception as error:
         raise ValueError(f"{path}:{factory} raised {type(error).__name__}: {error}") from error
     from ...networks.pytorch.refusals import refuse_other_programs
