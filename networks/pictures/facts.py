@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,14 +36,15 @@ class PictureFacts:
         if len(self.bars) < 2:
             self.bars.add(has_bars(picture))
 
-    def strange(self, picture: np.ndarray, *, stretched: bool) -> Iterator[tuple[str, str]]:
+    def strange(self, picture: np.ndarray, *, stretched: bool, said: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """(kind, sentence that says what to do) for each way in which a picture is unlike those that were added.
 
-        stretched: whether it is brought to a size of another shape, so that its own shape matters.
+        stretched: whether it is brought to a size of another shape, so that its own shape matters. said: kinds that
+        are not looked for again.
         """
         channels, height, width = picture.shape
         low, high = self.aspect
-        if stretched and not low / _ASPECT <= width / height <= high * _ASPECT:
+        if stretched and "aspect" not in said and not low / _ASPECT <= width / height <= high * _ASPECT:
             shapes = f"{low:.2f}" if high / low < _ASPECT else f"{low:.2f} to {high:.2f}"
             text = (
                 f"{width} x {height} pixels, width : height {width / height:.2f}, where the profile was learned from"
@@ -51,17 +52,17 @@ class PictureFacts:
                 " or profile anew with fit letterbox or crop"
             )
             yield "aspect", text
-        if picture.dtype.name not in self.depths:
+        if "depth" not in said and picture.dtype.name not in self.depths:
             learned = " and ".join(sorted(self.depths))
             text = (
                 f"numbers of {picture.dtype}, where the profile was learned from {learned}; see that white is as"
                 " bright in both, or profile such pictures too"
             )
             yield "depth", text
-        if channels not in self.channels:
+        if "colours" not in said and channels not in self.channels:
             here, learned = ("one channel", "colours") if channels == 1 else ("colours", "one channel")
             yield "colours", f"{here}, where the profile was learned from {learned}; profile such pictures too"
-        if len(self.bars) == 1 and (bars := has_bars(picture)) not in self.bars:
+        if "bars" not in said and len(self.bars) == 1 and (bars := has_bars(picture)) not in self.bars:
             here, learned = ("bars", "pictures without") if bars else ("no bars", "pictures with bars")
             what = "cut them off" if bars else "feed the stream as it was learned"
             text = (

@@ -20,6 +20,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".ti
 """Names that end so are taken for pictures in a folder."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 178_956_970  # as Pillow: more are a bomb
+_UNPACKED_PIXELS = 1 << 25  # more are inflated twice, which is slower and takes less memory
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 _WIDE_PNG = {b"\x10\x02": 6, b"\x10\x04": 4, b"\x10\x06": 8}  # RGB, LA and RGBA of 16 bits: bytes of a pixel
 _WIDE = {"RGB": 3, "RGBA": 4, "RGBa": 4, "RGBX": 4}
@@ -111,7 +112,7 @@ def _checked_png(data: bytes) -> bytes:
             break
         at = end + 4
     width, height = (int.from_bytes(view[at : at + 4], "big") for at in (16, 20))
-    if data[24:26] not in _WIDE_PNG or width * height > _MOST_PIXELS:
+    if data[24:26] not in _WIDE_PNG or width * height > _UNPACKED_PIXELS:
         return data
     whole = height * (1 + width * _WIDE_PNG[data[24:26]])
     unpacking = zlib.decompressobj()
@@ -155,7 +156,8 @@ def from_pillow(image: Any) -> np.ndarray:
 
 def _raw_modes(image: Any) -> list[str]:
     """How the rows of a file that is not loaded yet are packed, where they are several channels of 16 bits."""
-    modes = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in getattr(image, "tile", []) if tile[3]]
+    told = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in getattr(image, "tile", []) if tile[3]]
+    modes = [mode for mode in told if isinstance(mode, str)]
     deep = image.mode not in ("I", "I;16", "I;16B") and any(";16" in mode for mode in modes)
     return modes if deep else []
 

@@ -40,7 +40,6 @@ class _Comparison:
 
     def __call__(self, picture: np.ndarray) -> None:
         self._count += 1
-        for kind, text in self._facts.strange(picture, stretched=self._stretched):
-            if kind not in self._said:
-                self._said.add(kind)
-                warnings.warn(f"picture {self._count:,} has {text}", OutriderWarning, stacklevel=4)
+        for kind, text in self._facts.strange(picture, stretched=self._stretched, said=self._said):
+            self._said.add(kind)
+            warnings.warn(f"picture {self._count:,} has {text}", OutriderWarning, stacklevel=4)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ...networks import dataset_names, load_dataset
+from ...networks import dataset_names, load_dataset, picture_of
 from ...networks.pictures.reading import IMAGE_SUFFIXES, read_picture
 from ...networks.zoo.datasets import read_idx
 from .arrays import array_source, load, readable
-from .sources import Source, channels_first, refuse_none
+from .sources import Source, refuse_none
 from .walking import left_out, walk
 
 LABELS = ("labels", "y", "arr_1")
@@ -185,8 +185,11 @@ def _torchvision(data: str) -> Source:
         targets = [items[row][1] for row in range(len(items))]
     labels = None if targets is None else np.asarray(targets, np.int64)
     names = [f"{name}:{split}[{row}]" for row in range(len(items))]
-    return Source(lambda index: _pixels(items[index][0]), names, labels)
 
+    def read(index: int) -> np.ndarray:
+        try:
+            return picture_of(items[index][0])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{names[index]}: {error}") from None
 
-def _pixels(picture: Any) -> np.ndarray:
-    return channels_first(np.asarray(picture if picture.mode == "L" else picture.convert("RGB")))
+    return Source(read, names, labels)

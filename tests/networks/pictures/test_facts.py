@@ -63,6 +63,7 @@ def test_what_is_unlike_is_named(picture, kinds):
     assert [kind for kind, _ in facts.strange(picture, stretched=True)] == kinds
     unstretched = [kind for kind, _ in facts.strange(picture, stretched=False)]
     assert unstretched == [kind for kind in kinds if kind != "aspect"]
+    assert [kind for kind, _ in facts.strange(picture, stretched=True, said=kinds[1:])] == kinds[:1]
 
 
 def test_what_was_learned_both_ways_is_never_strange():

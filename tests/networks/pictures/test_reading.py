@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.networks import decode_picture, read_picture
+from outrider.networks.pictures import reading
 
 image_module = pytest.importorskip("PIL.Image")
 DRAW = np.random.default_rng(3)
@@ -102,6 +103,12 @@ def test_interlaced_png_of_16_bits_keeps_every_bit(colour, channels, shape):
     np.testing.assert_array_equal(
         decode_picture(data, "frame"), channels_first(values[..., : 1 if channels == 2 else 3])
     )
+
+
+def test_large_png_of_16_bits_are_read_without_being_unpacked(monkeypatch):
+    values = DRAW.integers(0, 65536, (5, 4, 3)).astype(np.uint16)
+    monkeypatch.setattr(reading, "_UNPACKED_PIXELS", 19)
+    np.testing.assert_array_equal(decode_picture(png(values, 2, filter_up=True), "frame"), channels_first(values))
 
 
 @given(
