@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from outrider import networks
-from outrider.networks import Network
+from outrider.networks import Network, Preprocessing
 from outrider.networks.inputs import Input
 from outrider.networks.network import fits, without_batch
 
@@ -36,6 +36,22 @@ def test_a_network_is_closed_at_the_end_of_a_with_statement():
     with Closing() as network:
         assert not network.closed
     assert network.closed
+
+
+@pytest.mark.parametrize(
+    ("takes", "given"), [("float32", "float32"), ("uint8", "uint8"), ("float16", "float16"), ("bfloat16", "float32")]
+)
+def test_the_preprocessing_gives_what_the_network_takes(takes, given):
+    class Taking(Network):
+        dtype = takes
+
+    network = Taking()
+    assert network.preprocessing is None
+    network.preprocessing = told = Preprocessing(scale=1)
+    assert network.preprocessing(np.full((1, 2, 2), 200, np.uint8)).dtype == given
+    assert network.preprocessing == told
+    network.preprocessing = None
+    assert network.preprocessing is None
 
 
 @pytest.mark.parametrize(

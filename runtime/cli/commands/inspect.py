@@ -113,8 +113,8 @@ def _network(facts: dict[str, Any]) -> str:
 
 def _add_pictures(summary: Table, facts: dict[str, Any]) -> None:
     """A row with what a picture goes through, step by step."""
-    if facts["preprocessing"]:
-        steps = Preprocessing.from_dict(facts["preprocessing"]).steps()
+    if told := facts.get("preprocessing"):
+        steps = Preprocessing.from_dict(told).steps()
         summary.add_row("pictures", ", ".join(steps))
 
 

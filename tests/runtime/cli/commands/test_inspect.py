@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -14,6 +15,11 @@ def test_a_guarded_model_and_a_profile_are_still_told_of(outrider, calibrated, t
     assert outrider("export", "digits.onnx", calibrated, "-o", "guarded.onnx").code == 0
     assert "guarded model" in outrider("inspect", "guarded.onnx").out
     for what in (calibrated, "guarded.onnx"):
+        said = " ".join(outrider("inspect", what).out.split())
+        assert "pictures stretched to 8 x 8 (bilinear, antialiased), luminance, times 1/255, NCHW" in said
+        facts = json.loads(outrider("inspect", what, "--json").out)
+        told = facts.get("network", facts)["preprocessing"]
+        assert (told["fit"], told["interpolation"], told["white"]) == ("stretch", "bilinear", None)
         assert "expected a network with --taps" in error_of(outrider("inspect", what, "--taps", "auto"))
 
 
