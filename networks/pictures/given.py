@@ -46,4 +46,7 @@ def picture_of(frame: Any, order: str = "RGB") -> np.ndarray:
             )
         frame = frame[..., :3]
     colours = frame[..., ::-1] if order == "BGR" else frame
-    return np.ascontiguousarray(colours.transpose(2, 0, 1))
+    picture = np.empty((frame.shape[2], *frame.shape[:2]), frame.dtype)
+    for channel, plane in enumerate(picture):  # faster than turning the whole
+        plane[:] = colours[..., channel]
+    return picture
