@@ -6,9 +6,15 @@ import argparse
 import sys
 from contextlib import closing
 
+import numpy as np
+
 from ....monitor import false_alarm_rate
+from ....monitor.data.changes import thresholds_in_words
+from ....monitor.thresholds.stored import StoredProfile
 from ...inputs.joint import open_frames
 from ...inputs.learned_pictures import comparing
+from ...printable import printable
+from ...report.kept import read_kept
 from ..opening import learned_inputs, open_monitor
 from ..printing import answer
 from ..progress import progress_bar
@@ -16,6 +22,10 @@ from ..reading import advised, reading_facts, with_policy, write_reading
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.threshold is not None or options.logs:
+        return _without_data(options)
+    if options.data is None:
+        raise ValueError("expected DATA, --threshold X or --from LOG, got none of them")
     rate = _rate(options)
     source = with_policy(open_frames(options.data, options.rows, learned_inputs(options.profile)), options.on_error)
     monitor = open_monitor(options)
@@ -27,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
                 rate,
                 per_class=options.per_class,
                 warning_rate=options.warning_rate,
+                accept_rate=options.accept_rate,
+                reason=options.reason,
                 progress=progress,
             )
         monitor.save(options.output or options.profile)
@@ -35,6 +47,39 @@ def run(options: argparse.Namespace) -> int:
     def show() -> None:
         sys.stdout.write(f"{calibration}\n")
         write_reading(facts["data"])
+
+    answer(facts, show, as_json=options.json)
+    return 0
+
+
+def _without_data(options: argparse.Namespace) -> int:
+    """Set the threshold by hand, or on the logs of guards; the network is not asked."""
+    given = {
+        "DATA": options.data,
+        "--per-class": options.per_class,
+        "--warning-rate": options.warning_rate,
+        "--accept-rate": options.accept_rate,
+        "--threshold and --from": options.threshold is not None and options.logs,
+        "--false-alarm-rate": options.threshold is not None and (options.false_alarm_rate or options.fps),
+    }
+    named = [name for name, value in given.items() if value]
+    if named:
+        which = "--from LOG" if options.threshold is None else "--threshold X"
+        raise ValueError(f"expected {which} alone, got {', '.join(named)} too")
+    stored = StoredProfile(options.profile)
+    if options.logs:
+        asked = options.false_alarm_rate is not None or options.fps is not None
+        stored.recalibrate(read_kept(options.logs), _rate(options) if asked else None, reason=options.reason)
+    else:
+        values = np.array(options.threshold)
+        stored.set_threshold(values if len(values) != 1 else values[0], options.reason)
+    change = stored.learned.history[-1]
+    stored.save(options.output or options.profile)
+    facts = stored.describe()["calibration"] | {"change": change.to_dict()}
+
+    def show() -> None:
+        words = f"threshold {thresholds_in_words(change.before)} -> {thresholds_in_words(change.after)}"
+        sys.stdout.write(f"{words}{f': {printable(change.reason)}' if change.reason else ''}\n{stored.calibration}\n")
 
     answer(facts, show, as_json=options.json)
     return 0

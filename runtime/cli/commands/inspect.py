@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ....monitor import describe_profile
+from ....monitor.data.changes import Change, thresholds_in_words
 from ....monitor.profile import input_words
 from ....networks import Preprocessing
 from ....networks.inputs import Input
@@ -24,6 +25,9 @@ from ..heads.describing import describe_heads, print_heads
 from ..opening import input_shape
 from ..printing import answer, bare_table, checked
 from ..tap_list import offer_facts, print_offer
+
+_CLASSES = 20
+"""The classes that are shown one by one."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -137,10 +141,12 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
     if trusted["pictures"]:
         summary.add_row("learned from", f"pictures of {PictureFacts.from_dict(trusted['pictures'])}")
+    names = facts["class_names"]
     if network["classes"] is not None:
-        summary.add_row("per class", _per_class(trusted["per_class"], trusted["minimum_per_class"]))
+        of_frame = [] if network.get("map_classes") else names
+        summary.add_row("per class", _per_class(trusted["per_class"], trusted["minimum_per_class"], of_frame))
     if trusted["per_map_class"] is not None:
-        summary.add_row("with class", _per_class(trusted["per_map_class"], trusted["minimum_per_class"]))
+        summary.add_row("with class", _per_class(trusted["per_map_class"], trusted["minimum_per_class"], names))
     summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(calibration))
     console.print(summary)
@@ -155,11 +161,45 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     columns.add_row("", "", "", _bytes(facts["bytes"]), style="bold")
     console.print()
     console.print(columns)
+    if calibration is not None and len(set(calibration["thresholds"])) > 1:
+        _print_thresholds(console, calibration, names)
+    if facts["history"]:
+        _print_history(console, facts["history"])
 
 
-def _per_class(counts: list[int], minimum: int) -> str:
-    shown = ", ".join(f"{index}: {count:,}" for index, count in enumerate(counts[:20]))
-    more = f", … ({len(counts)} in all)" if len(counts) > 20 else ""
+def _print_thresholds(console: Console, calibration: dict[str, Any], names: list[str]) -> None:
+    """A row for each class, where their thresholds differ."""
+    table = bare_table("class", Column("threshold", justify="right"), "")
+    thresholds = calibration["thresholds"]
+    for index, (threshold, own) in enumerate(zip(thresholds[:_CLASSES], calibration["own"], strict=False)):
+        table.add_row(Text(_numbered(index, names)), f"{threshold:.4g}", "its own" if own else "that of all others")
+    if len(thresholds) > _CLASSES:
+        table.add_row(f"… {len(thresholds):,} in all; --json has them", "", "")
+    console.print()
+    console.print(table)
+
+
+def _print_history(console: Console, history: list[dict[str, Any]]) -> None:
+    """A row for each change of the thresholds, the oldest first."""
+    table = bare_table("when", "what", "by", Column("threshold", justify="right"), "reason")
+    for facts in history:
+        change = Change.from_dict(facts)
+        words = f"{thresholds_in_words(change.before)} -> {thresholds_in_words(change.after)}"
+        rate = "" if change.rate is None else f" for {change.rate:g}"
+        cells = (change.when, f"{change.what}{rate}", change.by, words, change.reason)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    console.print()
+    console.print(table)
+
+
+def _numbered(index: int, names: list[str]) -> str:
+    """``2 (stop)``, or ``2`` for a class without a name."""
+    return f"{index} ({printable(names[index])})" if index < len(names) and names[index] else str(index)
+
+
+def _per_class(counts: list[int], minimum: int, names: list[str]) -> str:
+    shown = ", ".join(f"{_numbered(index, names)}: {count:,}" for index, count in enumerate(counts[:_CLASSES]))
+    more = f", … ({len(counts)} in all)" if len(counts) > _CLASSES else ""
     thin = sum(count < minimum for count in counts)
     return shown + more + (f"; {thin} below {minimum} and so not covered" if thin else "")
 

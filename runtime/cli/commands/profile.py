@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from ....coverage import Criterion, parse_criterion
 from ....monitor import Monitor
 from ....monitor.criteria import ATTENTION, home_of
+from ....monitor.files import read_network
 from ....networks import DEFAULT_TAPS, Network
+from ...inputs.class_numbers import numbered, ordered, read_class_map
 from ...inputs.joint import JointSource, open_frames
-from ...inputs.learned_pictures import remembering
-from ...inputs.networks import inputs_of, open_network
+from ...inputs.learned_pictures import comparing, remembering
+from ...inputs.networks import inputs_of, open_network, reopen_network
 from ...inputs.sources import Source
 from ..opening import input_shape, pictures, states
 from ..printing import answer
@@ -23,6 +25,8 @@ from .inspect import print_profile
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.extend is not None:
+        _refuse_what_is_learned(options)
     criteria = _criteria(options.criterion)
     carried = states(options)
     source = with_policy(
@@ -35,34 +39,49 @@ def run(options: argparse.Namespace) -> int:
     partial = options.output.with_name(options.output.name + ".partial")
     if partial.exists() and not options.resume:
         raise ValueError(f"{partial} holds an interrupted run; go on with --resume, or delete it to begin anew")
-    network = open_network(
-        options.network,
-        source,
-        pictures(options),
-        taps=_taps(criteria) if options.taps is None else options.taps,
-        neurons=options.neurons,
-        weights=options.weights,
-        classes=options.classes,
-        scores_output=options.scores_output,
-        scores=options.scores,
-        states=carried,
-        shapes=_state_shapes(options, carried),
-        layouts=options.layouts,
+    old = None if options.extend is None else read_network(options.extend)
+    network = (
+        reopen_network(options.network, options.extend, old, options.weights)
+        if old
+        else open_network(
+            options.network,
+            source,
+            pictures(options),
+            taps=_taps(criteria) if options.taps is None else options.taps,
+            neurons=options.neurons,
+            weights=options.weights,
+            classes=options.classes,
+            scores_output=options.scores_output,
+            scores=options.scores,
+            states=carried,
+            shapes=_state_shapes(options, carried),
+            layouts=options.layouts,
+        )
     )
     with closing(network):
-        source = _with_labels_for(network, source)
-        monitor = Monitor(network, criteria)
+        monitor = Monitor(network, criteria) if old is None else Monitor.load(options.extend, network)
+        known = () if old is None else monitor.learned.class_names
+        source = _with_labels_for(network, _numbered(options, network, source, known))
         preprocessing, seen = remembering(network)
         try:
             with advised(partial), progress_bar("profiling", len(source), quiet=options.quiet) as progress:
-                monitor.profile(
-                    source.batches(preprocessing, options.batch_size, network.inputs, network.reset),
-                    trusted_confidence=options.trusted_confidence,
-                    minimum_per_class=options.minimum_per_class,
-                    progress=progress,
-                    checkpoint=partial,
-                )
+                if old is not None:
+                    preprocessing, seen = comparing(monitor), monitor.learned.trusted.pictures
+                batches = source.batches(preprocessing, options.batch_size, network.inputs, network.reset)
+                if old is not None:
+                    monitor.extend(batches, progress=progress)
+                else:
+                    monitor.profile(
+                        batches,
+                        trusted_confidence=options.trusted_confidence,
+                        minimum_per_class=options.minimum_per_class,
+                        class_names=_class_names(network, source),
+                        progress=progress,
+                        checkpoint=partial,
+                    )
         except KeyboardInterrupt:
+            if old is not None:
+                raise
             raise KeyboardInterrupt(f"the same command with --resume goes on from {partial}") from None
         monitor.learned.trusted.pictures = seen if seen is not None and seen.depths else None
         monitor.save(options.output)
@@ -74,6 +93,56 @@ def run(options: argparse.Namespace) -> int:
 
     answer(facts, show, as_json=options.json)
     return 0
+
+
+def _refuse_what_is_learned(options: argparse.Namespace) -> None:
+    """Raise ValueError where a flag says what is learned, of which an older profile tells all."""
+    given = {
+        "--criterion": options.criterion,
+        "--taps": options.taps,
+        "--neurons": options.neurons != ("channel",),
+        "--tap-layout": options.layouts,
+        "--classes": options.classes != "auto",
+        "--scores-output": options.scores_output is not None,
+        "--scores": options.scores != "auto",
+        "--state": options.state,
+        "--input-shape": options.input_shape,
+        "--trusted-confidence": options.trusted_confidence != 0.9,
+        "--minimum-per-class": options.minimum_per_class != 5,
+        "--resume": options.resume,
+        "a flag on how pictures are read": pictures(options),
+    }
+    named = [name for name, value in given.items() if value]
+    if named:
+        raise ValueError(
+            f"expected --extend without {', '.join(named)}, got both; the profile that is extended says what is learned"
+        )
+
+
+def _numbered(
+    options: argparse.Namespace, network: Network, source: Source | JointSource, known: Sequence[str]
+) -> Source | JointSource:
+    """The source with the numbers of its classes as flags say, or as the profile names them that is extended."""
+    if options.classes_order and options.class_map:
+        raise ValueError("expected --classes-order or --class-map, got both")
+    if options.classes_order:
+        if network.classes is not None and len(options.classes_order) != network.classes:
+            raise ValueError(
+                f"expected --classes-order with the names of {network.classes} classes, as the network has, got"
+                f" {len(options.classes_order)}"
+            )
+        return numbered(source, ordered(options.classes_order), network.classes)
+    if options.class_map:
+        return numbered(source, read_class_map(options.class_map), network.classes)
+    if source.labels is not None and source.classes and any(known):
+        return numbered(source, {name: number for number, name in enumerate(known) if name}, network.classes)
+    return source
+
+
+def _class_names(network: Network, source: Source | JointSource) -> tuple[str, ...]:
+    """The names of all classes of the network, where the source tells them."""
+    names = source.classes or ()
+    return names if network.map_classes is None and len(names) == network.classes else ()
 
 
 def _state_shapes(options: argparse.Namespace, carried: Mapping[str, int | str] | None) -> dict[str, tuple[int, ...]]:
@@ -116,6 +185,7 @@ def _with_labels_for(network: Network, source: Source | JointSource) -> Source |
         got = len(source.classes) if source.classes else int(source.labels.max()) + 1
         raise ValueError(
             f"expected labels of {network.classes} classes, as the network has, got {got}; class folders named"
-            " 0, 1, 2… give the numbers themselves, --no-labels ignores them"
+            " 0, 1, 2… give the numbers themselves, --class-map and --classes-order give them to names, --no-labels"
+            " ignores them"
         )
     return source

@@ -49,7 +49,11 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
         preprocessing = _preprocessing(options.profile, monitor)
-        log = stack.enter_context(EventLog(options.log, source=named)) if options.log else None
+        log = None
+        if options.log:
+            log = stack.enter_context(EventLog(options.log, source=named, keep_clean=options.keep_clean))
+        elif options.keep_clean:
+            raise ValueError("expected --keep-clean with --log FILE, where the frames are kept, got it alone")
         names = [name for name in cameras if name != DEFAULT]
         guard = Guard(
             monitor, deadline={name: one.deadline for name, one in cameras.items()}, frozen=options.frozen,

@@ -76,10 +76,27 @@ def profile(parser: argparse.ArgumentParser) -> None:
 
     how = parser.add_argument_group("how the data are read")
     add_batch_arguments(how, 64, "DATA")
+    how.add_argument(
+        "--classes-order",
+        type=types.words,
+        metavar="NAME,NAME",
+        help="the names of class folders in the order of the network's outputs; default: folders sorted by name",
+    )
+    how.add_argument(
+        "--class-map",
+        metavar="MAP",
+        help="numbers of class folders: stop=0,go=3, or a file with a mapping or such lines; two may share one",
+    )
     add_on_error_argument(how)
     how.add_argument("--no-labels", action="store_true", help="ignore class folders and label files")
     add_picture_arguments(how)
 
+    parser.add_argument(
+        "--extend",
+        type=Path,
+        metavar="PROFILE",
+        help="learn more into a copy of this profile, with its criteria; its threshold is dropped",
+    )
     parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
 
@@ -87,7 +104,12 @@ def profile(parser: argparse.ArgumentParser) -> None:
 def calibrate(parser: argparse.ArgumentParser) -> None:
     """Set the threshold of a profile on held-out data."""
     parser.add_argument("profile", type=Path, metavar="PROFILE", help="what `outrider profile` wrote")
-    parser.add_argument("data", metavar="DATA", help="held-out data, never those of the profile or of a test")
+    parser.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="held-out data, never those of the profile or of a test; none with --threshold and --from",
+    )
     add_network_arguments(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: PROFILE itself")
     parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
@@ -95,6 +117,27 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")
     parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
+    parser.add_argument(
+        "--accept-rate",
+        type=float,
+        metavar="RATE",
+        help="take a rate seen up to this, though far from that asked for",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=types.numbers,
+        metavar="X",
+        help="set the threshold by hand, without data: one number, or one for each class joined by commas",
+    )
+    parser.add_argument(
+        "--from",
+        dest="logs",
+        type=Path,
+        action="append",
+        metavar="LOG",
+        help="set it anew on the frames that a guard kept in its event log (watch --keep-clean); may be given again",
+    )
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history that `inspect` shows")
     add_batch_arguments(parser, 64, "DATA")
     add_on_error_argument(parser)
     parser.add_argument("--json", action="store_true", help="the calibration as JSON")

@@ -70,6 +70,12 @@ def watch(parser: argparse.ArgumentParser) -> None:
         default="fault",
         help="what a frame is whose event the log does not take: FAULT, or WARN and go on (default: fault)",
     )
+    kept.add_argument(
+        "--keep-clean",
+        type=types.positive,
+        metavar="N",
+        help="one of N frames that were believed clean goes to --log, for `outrider calibrate --from`",
+    )
     kept.add_argument("--record", type=Path, metavar="FILE", help="recording for Rerun, .rrd")
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are judged")
 

@@ -7,6 +7,11 @@ import shutil
 
 import pytest
 
+from outrider.networks import load_dataset
+from outrider.runtime import read_kept
+
+from ..outcomes import error_of, save
+
 
 def test_calibrate_in_place_or_elsewhere(outrider, model, profiled, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")  # the history says when
@@ -34,3 +39,80 @@ def test_a_warning_rate_gives_warn(outrider, model, profiled):
     )  # fmt: skip
     result = outrider("check", "other.outrider", "digits:test", "--network", model, "--json")
     assert {"ok", "warn"} <= {json.loads(line)["status"] for line in result.out.splitlines()}
+
+
+def test_a_threshold_by_hand_needs_neither_data_nor_network(outrider, calibrated, tmp_path):
+    shutil.copy(calibrated, tmp_path / "mine.outrider")
+    result = outrider("calibrate", "mine.outrider", "--threshold", "7.25", "--reason", "rain on the lens")
+    assert result.code == 0
+    assert " -> 7.25: rain on the lens\n" in result.out
+    facts = json.loads(outrider("inspect", "mine.outrider", "--json").out)
+    assert set(facts["calibration"]["thresholds"]) == {7.25}
+    assert [(change["what"], change["reason"]) for change in facts["history"]] == [
+        ("calibrated", ""), ("threshold set", "rain on the lens"),
+    ]  # fmt: skip
+    shown = outrider("inspect", "mine.outrider").out
+    assert "-> 7.25" in shown
+    assert "rain on the lens" in shown
+    each = ",".join(str(1 + c / 4) for c in range(10))
+    said = json.loads(outrider("calibrate", "mine.outrider", "--threshold", each, "--json").out)
+    assert said["thresholds"] == [1 + c / 4 for c in range(10)]
+    assert said["change"]["before"] == 7.25
+    shown = outrider("inspect", "mine.outrider").out
+    assert "its own" in shown
+    assert "3.25" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "expected DATA, --threshold X or --from LOG, got none of them"),
+        (("digits:test", "--threshold", "3"), "expected --threshold X alone, got DATA too"),
+        (("--threshold", "3", "--false-alarm-rate", "0.1"), "expected --threshold X alone, got --false-alarm-rate too"),
+        (("--threshold", "-3"), "expected a threshold that is finite and not negative"),
+        (("--threshold", "1,2"), "expected one threshold, or 10, one for each class"),
+        (("--from", "none.jsonl", "--per-class"), "expected --from LOG alone, got --per-class too"),
+        (("--from", "none.jsonl"), "none.jsonl"),
+    ],
+)
+def test_what_sets_no_threshold_is_refused(outrider, calibrated, tmp_path, arguments, said):
+    shutil.copy(calibrated, tmp_path / "mine.outrider")
+    assert said in error_of(outrider("calibrate", "mine.outrider", *arguments))
+    assert (tmp_path / "mine.outrider").read_bytes() == calibrated.read_bytes()
+
+
+def test_a_profile_is_never_calibrated_on_its_own_frames(outrider, model, profiled):
+    result = outrider(
+        "calibrate", profiled, "digits:train", "--rows", ":1000", "--network", model, "-o", "other.outrider"
+    )
+    assert "got 1,000 of 1,000 that it was learned from" in error_of(result)
+
+
+def test_a_drive_that_kept_clean_frames_recalibrates(outrider, model, calibrated, tmp_path):
+    images = load_dataset("digits", "test").images
+    save(tmp_path / "drive", images[:, 0])
+    shutil.copy(calibrated, tmp_path / "mine.outrider")
+    watch = ("watch", "mine.outrider", "drive", "--network", model, "--quiet")
+    assert "expected --keep-clean with --log FILE" in error_of(outrider(*watch, "--keep-clean", "1"))
+    assert outrider(*watch, "--log", "events.jsonl", "--keep-clean", "1").code in (0, 1)
+    kept = read_kept("events.jsonl")
+    assert kept.frames == len(images)
+    result = outrider(
+        "calibrate",
+        "mine.outrider",
+        "--from",
+        "events.jsonl",
+        "--false-alarm-rate",
+        "0.3",
+        "--reason",
+        "the new camera",
+    )
+    assert result.code == 0
+    assert ": the new camera: " in result.out
+    facts = json.loads(outrider("inspect", "mine.outrider", "--json").out)
+    change = facts["history"][-1]
+    assert (change["what"], change["rate"]) == ("recalibrated", 0.3)
+    assert change["after"] < change["before"]
+    assert facts["calibration"]["realised"] == pytest.approx(0.3, abs=0.02)
+    again = outrider("calibrate", "mine.outrider", "--from", "events.jsonl")
+    assert "expected the log of a guard with this profile, got another" in error_of(again)

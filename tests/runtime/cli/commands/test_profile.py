@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from outrider.networks import load_dataset
 from outrider.runtime.inputs import samples as sources
 
 from ..outcomes import PROFILE, error_of, profile_of
@@ -186,7 +187,9 @@ def test_a_segmenter_from_profile_to_check(outrider, segmenter, tmp_path, labell
     assert (result.code, result.err) == (0, "")
     assert "relu:pixel" in result.out
     (tmp_path / "segmenter.onnx").write_bytes(segmenter.read_bytes())
-    result = outrider("calibrate", "s.outrider", "frames.npz", "--rows", "150:", "--false-alarm-rate", "0.05")
+    result = outrider(
+        "calibrate", "s.outrider", "frames.npz", "--rows", "150:", "--false-alarm-rate", "0.05", "--accept-rate", "0.5"
+    )
     assert (result.code, result.err) == (0, "")
     assert outrider("check", "s.outrider", "strange.npy").code == 1
     facts = json.loads(outrider("inspect", "s.outrider", "--json").out)
@@ -220,3 +223,77 @@ def test_a_layout_that_the_graph_does_not_tell_is_asked_for_and_remembered(outri
         "act=NLC").out)["taps"] if tap["name"] == "act"] == ["NLC"]  # fmt: skip
     np.save(tmp_path / "others.npy", np.random.default_rng(1).normal(size=(120, 3, 8)).astype(np.float32))
     assert outrider("calibrate", "s.outrider", "others.npy").code == 0
+
+
+WORDS = "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Digits in folders that bear their names, which sort in another order than the digits."""
+    pillow = pytest.importorskip("PIL.Image")
+    data = load_dataset("digits", "train")
+    for row in range(700):
+        folder = tmp_path / "signs" / WORDS[data.labels[row]]
+        folder.mkdir(parents=True, exist_ok=True)
+        pillow.fromarray(data.images[row].squeeze()).save(folder / f"{row:03}.png")
+    return "signs"
+
+
+def test_folders_that_sort_otherwise_than_the_classes_are_told_of(outrider, model, folders):
+    profile = ("profile", model, folders, "-o", "new.outrider", "--quiet", "--taps", "auto")
+    said = outrider(*profile)
+    assert said.code in (0, 2)
+    assert "the names of the classes became these numbers: eight: 0, five: 1" in said.err
+    assert "--classes-order" in said.err
+    assert "of the frames would be right: class 0 (eight) is seen as class 8" in said.err
+
+
+@pytest.mark.parametrize("flag", ["order", "map", "file"])
+def test_the_order_of_the_classes_is_told_by_flags_and_kept(outrider, model, folders, tmp_path, flag):
+    pairs = [f"{name}={number}" for number, name in enumerate(WORDS)]
+    (tmp_path / "map.txt").write_text("\n".join(pairs))
+    flags = {
+        "order": ("--classes-order", ",".join(WORDS)),
+        "map": ("--class-map", ",".join(pairs)),
+        "file": ("--class-map", "map.txt"),
+    }
+    profile = ("profile", model, folders, "-o", "new.outrider", "--quiet", "--taps", "auto", *flags[flag])
+    assert outrider(*profile).code == 0
+    facts = json.loads(outrider("inspect", "new.outrider", "--json").out)
+    assert facts["class_names"] == list(WORDS)
+    assert facts["trusted"]["trusted"] > 600
+    assert "3 (three): " in outrider("inspect", "new.outrider").out
+
+
+def test_orders_that_do_not_fit_are_refused(outrider, model, folders):
+    profile = ("profile", model, folders, "-o", "new.outrider", "--quiet")
+    assert "names of 10 classes, as the network has, got 2" in error_of(
+        outrider(*profile, "--classes-order", "one,two")
+    )
+    both = ("--classes-order", ",".join(WORDS), "--class-map", "one=1")
+    assert "expected --classes-order or --class-map, got both" in error_of(outrider(*profile, *both))
+    assert "got none for" in error_of(outrider(*profile, "--class-map", "one=1"))
+
+
+def test_a_profile_is_extended_with_its_own_criteria_and_names(outrider, model, folders, tmp_path):
+    order = ("--classes-order", ",".join(WORDS))
+    first = ("profile", model, folders, "-o", "old.outrider", "--quiet", "--taps", "auto", *order)
+    assert outrider(*first, "--rows", ":400").code == 0
+    held_out = ("digits:test", "--network", model, "--quiet", "--false-alarm-rate", "0.05", "--accept-rate", "0.5")
+    assert outrider("calibrate", "old.outrider", *held_out).code == 0
+    before = (tmp_path / "old.outrider").read_bytes()
+    more = ("profile", model, folders, "-o", "new.outrider", "--quiet", "--rows", "400:", "--extend", "old.outrider")
+    result = outrider(*more)
+    assert result.code == 0
+    assert "the threshold was set for the profile of before and is dropped" in result.err
+    assert (tmp_path / "old.outrider").read_bytes() == before
+    old, new = (json.loads(outrider("inspect", name, "--json").out) for name in ("old.outrider", "new.outrider"))
+    assert new["trusted"]["frames"] == 700
+    assert old["trusted"]["trusted"] < new["trusted"]["trusted"] > 600
+    assert (new["columns"], new["class_names"]) == (old["columns"], list(WORDS))
+    assert new["calibration"] is None
+    assert new["history"][-1]["what"] == "extended"
+    assert "expected --extend without --taps, --resume, got both" in error_of(
+        outrider(*more, "--taps", "auto", "--resume")
+    )
