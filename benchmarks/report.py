@@ -190,6 +190,17 @@ SECTIONS = (
         reliability.soak,
     ),
     Section(
+        "Changed files",
+        "fuzz",
+        "python -m benchmarks.reliability.fuzz --keep",
+        "Small files of every kind are changed at random, a million of profiles, and read. `refused` is an error that"
+        " the reader promises. No changed profile may be accepted. With a digest computed anew a profile is what a"
+        " wrong program or a person wrote. It may be accepted where it cannot be told from one that was learned, and"
+        " `covers what its seed does not` says how often a frame that alarmed is then covered: against people only a"
+        " signature helps. `wrong` counts crashes, hangs of 20 s, other errors, NaN as score and NaN that is covered.",
+        reliability.fuzz,
+    ),
+    Section(
         "Attention heads: unsafe prompts",
         "heads-detection",
         "python -m benchmarks.heads.detection --prompts FOLDER",

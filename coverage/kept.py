@@ -25,7 +25,7 @@ def keep_samples(arrays: Arrays, values: np.ndarray, labels: np.ndarray) -> None
 
     values: (n, neurons) float32 or codes. labels: (n,) int64. Whatever the order, the same samples are kept.
     """
-    hashes = np.array([_hash(row) for row in values], np.uint64)
+    hashes = np.array([hash_of(row) for row in values], np.uint64)
     for c in np.unique(labels):
         rows = np.flatnonzero((labels == c) & (hashes < arrays["hashes"][c, -1]))
         _keep(arrays, c, hashes[rows], values[rows])
@@ -53,6 +53,7 @@ def _keep(arrays: Arrays, c: int | np.integer, hashes: np.ndarray, samples: np.n
     arrays["samples"][c, :kept] = candidates[first[:kept]]
 
 
-def _hash(row: np.ndarray) -> int:
+def hash_of(row: np.ndarray) -> int:
+    """The hash of a sample's values: those with the smallest are kept."""
     digest = hashlib.blake2b(row.astype(np.float32, copy=False).tobytes(), digest_size=8).digest()
     return min(int.from_bytes(digest, "little"), int(_EMPTY) - 1)

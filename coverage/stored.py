@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .criterion import Arrays, require
-from .kept import held_per_class
+from .kept import hash_of, held_per_class
 from .kernels.grids import first_other_grid
 
 _BITS = np.array([index.bit_count() for index in range(256)], np.uint8)
@@ -55,7 +55,7 @@ def check_bitmap(arrays: Arrays, counts: np.ndarray, sections: int) -> None:
 
 
 def check_kept(arrays: Arrays, counts: np.ndarray) -> None:
-    """Kept samples, as of `specify_kept`: finite, in the order of their hashes, no more than were seen."""
+    """Kept samples, as of `specify_kept`: finite, with their hashes in order, no more than were seen."""
     hashes, held = arrays["hashes"], held_per_class(arrays)
     rising = hashes[:, 1:] > hashes[:, :-1]
     behind = np.arange(1, hashes.shape[1]) >= held[:, None]
@@ -63,6 +63,10 @@ def check_kept(arrays: Arrays, counts: np.ndarray) -> None:
     refuse(((held > counts) | ((held == 0) != (counts == 0)))[:, None], "no more samples than were seen", held[:, None])
     samples = arrays["samples"]
     refuse(~np.isfinite(samples).all(axis=2), "samples of finite numbers", hashes, what="place")
+    wrong = np.zeros(hashes.shape, bool)
+    for c, n in enumerate(held):
+        wrong[c, :n] = [hash_of(row) for row in samples[c, :n]] != hashes[c, :n]
+    refuse(wrong, "a sample of its hash", hashes, what="place")
 
 
 def refuse(wrong: Any, expected: str, *got: np.ndarray, what: str = "neuron") -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .in_graph.heads.exporting import export_heads
     from .in_graph.heads.threshold import guarded_scores, recalibrate_guarded, set_threshold
     from .log.log import EventLog
+    from .log.reader import read_events
     from .loop.drift import DriftTest
     from .loop.fallback import Fallback, hand_over, hold_last_safe, scale_down, stop
     from .loop.guard import Guard
@@ -38,6 +39,7 @@ _NAMES = {
     "in_graph.heads.exporting": ("export_heads",),
     "in_graph.heads.threshold": ("guarded_scores", "recalibrate_guarded", "set_threshold"),
     "log.log": ("EventLog",),
+    "log.reader": ("read_events",),
     "loop.drift": ("DriftTest",),
     "loop.fallback": ("Fallback", "hand_over", "hold_last_safe", "scale_down", "stop"),
     "loop.guard": ("Guard",),
@@ -52,7 +54,8 @@ __all__ = [
     "RULES", "ChatGuard", "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "GuardProcessor", "GuardedAnswer",
     "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "Reply", "Watchdog", "export", "export_heads",
     "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe", "metrics_text", "precheck",
-    "read_kept", "recalibrate_guarded", "refusal_prefix", "scale_down", "serve_metrics", "set_threshold", "stop",
+    "read_events", "read_kept", "recalibrate_guarded", "refusal_prefix", "scale_down", "serve_metrics",
+    "set_threshold", "stop",
 ]  # fmt: skip
 
 

@@ -74,3 +74,34 @@ def soak(figures: dict[str, Any]) -> list[Part]:
 def _span(values: list[int]) -> str:
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def fuzz(figures: dict[str, Any]) -> list[Part]:
+    rows = [
+        [
+            name, f"{row['cases']:,}", *(f"{row['outcomes'].get(one, 0):,}" for one in ("refused", "read")),
+            ", ".join(f"{n:,} {one}" for one, n in sorted(row["outcomes"].items()) if one not in ("refused", "read"))
+            or "none", str(row["wrong"]), f"{row['cases'] / row['seconds']:,.0f}", f"{row['slowest'] * 1e3:,.0f} ms",
+            " to ".join(f"{size / 1e6:,.0f}" for size in row["memory"]),
+        ]
+        for name, row in figures.items()
+    ]  # fmt: skip
+    examples = [f"{name}, case {one}" for name, row in figures.items() for one in row["examples"]]
+    return [
+        Table(
+            "Changed files, read",
+            [
+                "what",
+                "cases",
+                "refused",
+                "read",
+                "others",
+                "wrong",
+                "cases/s",
+                "slowest",
+                "MB, a tenth to the end",
+            ],
+            rows,
+        ),
+        *(["What went wrong:", *examples] if examples else []),
+    ]

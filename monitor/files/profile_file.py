@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...coverage import Signature, describe_criterion, make_criterion
+from ...coverage import Criterion, Signature, describe_criterion, make_criterion
 from ...networks.pictures.facts import PictureFacts
 from ..calibration import Calibration
 from ..data.changes import Change
@@ -116,7 +117,7 @@ def unpacked_profile(contents: Contents, path: str | os.PathLike) -> tuple[Profi
     """The profile of what a file holds. path: for errors. Raises ProfileError."""
     facts = _of_a_network(contents.facts, path)
     with _damage_told(path):
-        return _assemble(facts, contents.arrays)
+        return _assemble(facts, _Read(contents.arrays))
 
 
 def _of_a_network(facts: dict[str, Any], path: str | os.PathLike) -> dict[str, Any]:
@@ -137,7 +138,22 @@ def _damage_told(path: str | os.PathLike) -> Iterator[None]:
         raise ProfileError(f"{path}: expected a profile of format {FORMAT}, got a damaged one: {reason}") from error
 
 
-def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Profile, Logic, Calibration | None]:
+class _Read(dict[str, np.ndarray]):
+    """The arrays of a file, and the names of those that were read."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 (it would call itself)
+
+
+def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Calibration | None]:
     network = NetworkFacts.from_dict(facts["network"])
     classes = network.classes or 1
     columns, signatures = [], []
@@ -154,6 +170,9 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
     groups = [column.group for column in columns]
     if not columns or groups[0] != 0 or any(step not in (0, 1) for step in np.diff(groups)):
         raise ValueError(f"columns are grouped as {groups}")
+    for before, column in pairwise(columns):
+        if before.group == column.group and not _alike(before.criterion, column.criterion):
+            raise ValueError(f"expected one criterion in group {column.group}, got several: {column.criterion!r}")
     trusted = facts["trusted"]
     per_class = checked_array(tensors, "trusted.per_class", (classes,), np.int64)
     probe = tensors.get("trusted.probe")
@@ -182,7 +201,14 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[Pr
     calibration = _calibration(facts["calibration"], tensors, classes, groups, logic)
     if calibration is not None:
         check_calibration(calibration, profile.history)
+    if unread := sorted(tensors.keys() - tensors.read):
+        raise ValueError(f"expected no other arrays, got {', '.join(unread[:5])}")
     return profile, logic, calibration
+
+
+def _alike(a: Criterion, b: Criterion) -> bool:
+    """Whether columns may be of one group: those that are compared together must be of one criterion in all."""
+    return a == b if a.joined_kernel() else a.name == b.name
 
 
 def _spooled(network: NetworkFacts, tensors: dict[str, np.ndarray]) -> Any:
@@ -217,7 +243,7 @@ def _calibration(
 ) -> Calibration | None:
     if facts is None:
         return None
-    scales = {name[6:]: array for name, array in tensors.items() if name.startswith("scale.")}
+    scales = {name[6:]: tensors[name] for name in tensors if name.startswith("scale.")}
     example = logic.fit(np.zeros((2, len(groups)), np.float32), np.array(groups))
     if not scales_fit(scales, example):
         raise ValueError(f"the scales are not those of {logic!r}")

@@ -77,6 +77,11 @@ WRONG = {
         "class 1, place 2: expected samples in the orde",
     ),
     "samples": (NearestNeighbour(capacity=20), put("samples", (1, 2, 3), np.inf), "class 1, place 2: expected samples"),
+    "another sample": (
+        NearestNeighbour(capacity=20),
+        put("samples", (1, 2, 3), 7.5),
+        "place 2: expected a sample of its",
+    ),
     "mean": (Gaussian(), put("mean", (1, 2), np.inf), BITS + "a finite mean and squares from 0 on"),
     "negative variance": (Gaussian(), put("squares", (1, 2), -1), BITS + "a finite mean and squares from 0 on, got"),
     "endless mean": (Mahalanobis(), put("mean", (1, 2), np.inf), BITS + "a finite mean, got inf"),

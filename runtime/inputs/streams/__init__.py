@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .folder import Folder
 from .frame import Frame, Stream
+from .image_message import decoder, read_frames
 from .live import Camera, GStreamer, Live, Remote, RosTopic
 from .mcap_file import McapFile
 from .opening import ASSUMED_RATE, open_stream
@@ -14,5 +15,5 @@ from .video import Video
 
 __all__ = [
     "ASSUMED_RATE", "Camera", "Folder", "Frame", "GStreamer", "Live", "McapFile", "Remote", "RosBag", "RosTopic",
-    "Several", "Stream", "Video", "open_stream", "paced",
+    "Several", "Stream", "Video", "decoder", "open_stream", "paced", "read_frames",
 ]  # fmt: skip

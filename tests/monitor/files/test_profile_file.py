@@ -193,6 +193,11 @@ def put(*keys_and_value):
     return change
 
 
+def two_in_a_group(facts, header):
+    for column in facts["columns"]:
+        column["group"] = 0
+
+
 HOSTILE = {
     "other format": (put("format", 3), "expected profile format 2, got 3; use the Outrider that wrote it"),
     "no metadata": (lambda f, h: h.pop("__metadata__"), "got a safetensors file without 'outrider'"),
@@ -210,6 +215,8 @@ HOSTILE = {
     "huge sections": (put("columns", 0, "criterion", {"name": "multi_range", "sections": 10**12}), "damaged one"),
     "no columns": (put("columns", []), "columns are grouped as"),
     "jumping groups": (put("columns", 2, "group", 7), "columns are grouped as"),
+    "two criteria in one group": (two_in_a_group, "expected one criterion in group 0, got several"),
+    "another setting": (put("columns", 0, "criterion", {"name": "gaussian"}), "damaged one"),
     "unknown logic": (put("logic", "name", "pickle"), "expected a logic among"),
     "other logic": (put("logic", {"name": "sum"}), "the scales are not those of"),
     "negative threshold": (put("calibration", "interval", [0]), "got a damaged one"),
