@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_OF_NUMPY = {np.dtype(letter).name for letter in np.typecodes["AllInteger"] + np.typecodes["Float"]}
+
+
 class NetworkWarning(UserWarning):
     """A tap does not stand where it was asked for, or changes what the network says."""
 
@@ -75,7 +78,7 @@ class Network(Protocol):
     def preprocessing(self) -> Preprocessing | None:
         """What was set, giving samples of the dtype that the network takes: ``preprocessing(picture)`` is a sample."""
         told: Preprocessing | None = self.__dict__.get("_preprocessing")
-        if told is not None and told.dtype != self.dtype and self.dtype in np.sctypeDict:
+        if told is not None and told.dtype != self.dtype and self.dtype in _OF_NUMPY:
             told = self.__dict__["_preprocessing"] = told.giving(self.dtype)
         return told
 

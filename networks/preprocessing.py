@@ -120,7 +120,7 @@ class Preprocessing:
         colours = self._coloured(picture)
         if self.fit == "letterbox" and self.size is not None:
             colours = framed(colours.astype(np.float32), (self.size[0], self.size[1]), self.fill)
-        floats = np.dtype(dtype).kind == "f"
+        floats = np.dtype(dtype).kind not in "iub"
         if not floats and colours.dtype != _UINT8:
             colours = np.rint(colours)
         sample, counted = colours, floats or self.scale != 1 or self.mean or self.std
