@@ -25,8 +25,8 @@ MAY_IMPORT = {
     "runtime": {"coverage", "networks", "monitor"},
 }
 OPTIONAL = (
-    "PIL", "accelerate", "av", "cyclonedds", "gguf", "google.protobuf", "gymnasium", "jinja2", "matplotlib", "mcap",
-    "onnx", "onnxruntime", "onnxruntime_genai", "peft", "prometheus_client", "rerun", "rosbags", "sklearn",
+    "PIL", "accelerate", "av", "cv2", "cyclonedds", "gguf", "google.protobuf", "gymnasium", "jinja2", "matplotlib",
+    "mcap", "onnx", "onnxruntime", "onnxruntime_genai", "peft", "prometheus_client", "rerun", "rosbags", "sklearn",
     "tokenizers", "torch", "torchattacks", "torchvision", "transformers",
 )  # fmt: skip
 TORCH_ONLY = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,21 +82,27 @@ def opened(cameras: Mapping[str, CameraSettings]) -> dict[str, Stream]:
     """The streams of all cameras, by name. Raises ValueError that names each one of several that cannot be opened."""
     if list(cameras) == [""]:
         return {"": cameras[""].open()}
-    streams: dict[str, Stream] = {}
-    problems = []
-    with ThreadPoolExecutor(len(cameras)) as pool:
-        waiting = {name: pool.submit(camera.open) for name, camera in cameras.items()}
-        for name, one in waiting.items():
-            try:
-                streams[name] = one.result()
-            except Exception as error:  # noqa: BLE001 (what is wrong with the others is told too)
-                problems.append(f"camera {name}: {str(error) or type(error).__name__}")
+    found: dict[str, Stream] = {}
+    problems: dict[str, str] = {}
+
+    def open_one(name: str) -> None:
+        try:
+            found[name] = cameras[name].open()
+        except Exception as error:  # noqa: BLE001 (what is wrong with the others is told too)
+            problems[name] = str(error) or type(error).__name__
+
+    # Daemons: nobody who presses Ctrl-C waits for a camera that does not answer.
+    threads = [threading.Thread(target=open_one, args=(name,), daemon=True) for name in cameras]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     if problems:
-        for stream in streams.values():
+        for stream in found.values():
             with suppress(Exception):
                 stream.close()
-        raise ValueError("; ".join(problems))
-    return streams
+        raise ValueError("; ".join(f"camera {name}: {problems[name]}" for name in cameras if name in problems))
+    return {name: found[name] for name in cameras}
 
 
 def _read(path: Path, flags: Mapping[str, Any]) -> tuple[str | None, dict[str, CameraSettings]]:

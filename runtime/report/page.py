@@ -133,6 +133,10 @@ def _title(statistics: dict[str, Any]) -> str:
         return f"{counted(statistics['log']['events'], 'event')} in {duration(seconds)}; the frames were not counted."
     broken = counts["faults"] + counts["stale"]
     silent = f"; {counted(counts['silences'], 'time')} no frame came" if counts["silences"] else ""
+    if counts["frames_dropped"]:
+        silent += f"; {counted(counts['frames_dropped'], 'frame')} dropped for newer ones"
+    if counts["reconnects"]:
+        silent += f"; {counted(counts['reconnects'], 'reconnect')}"
     if statistics["unfinished"]:
         alarmed = f"At least {counts['alarms']:,} of at least {counted(counts['frames'], 'frame')} alarmed"
         ended = f"; at least {broken:,} ended in a fault or were stale" if broken else ""

@@ -90,6 +90,14 @@ def test_one_of_each_is_no_plural(outrider, tmp_path):
     assert "1 of 1 frame alarmed" in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_what_a_live_source_left_out_is_said(tmp_path):
+    metrics = Metrics()
+    metrics.record(Status.OK, 0.5, 1.0, 100.0)
+    metrics.counters.frames_dropped, metrics.counters.reconnects = 1200, 1
+    text = page_of(write(tmp_path / "e.jsonl", [header(), summary(1, metrics)]))
+    assert "; none was faulty; 1,200 frames dropped for newer ones; 1 reconnect." in text
+
+
 def test_many_unfinished_runs_are_counted_and_the_last_named(outrider, tmp_path):
     path = tmp_path / "e.jsonl"
     path.write_bytes(

@@ -131,6 +131,15 @@ def test_nobody_there(opened):
         opened(f"rtsp://127.0.0.1:{port}/1")
 
 
+def test_a_server_that_never_answers(opened, monkeypatch):
+    monkeypatch.setattr(remote, "_OPENING_SECONDS", 0.3)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(ValueError, match=r"expected pictures, got no (answer for 0.3 s|picture for 0.5 s)$"),
+    ):
+        opened(f"http://127.0.0.1:{server.getsockname()[1]}/1", patience=0.5)
+
+
 def test_what_this_ffmpeg_does_not_speak(opened, monkeypatch):
     def unknown(*_, **__):
         raise av.error.ProtocolNotFoundError(0, "Protocol not found")
