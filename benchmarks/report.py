@@ -181,6 +181,17 @@ SECTIONS = (
         reliability.parity,
     ),
     Section(
+        "Damaged videos",
+        "videos",
+        "python -m benchmarks.reliability.videos --keep",
+        "Each video is damaged once at a random place, and read as `outrider watch` reads it. A frame that the decoder"
+        " calls damaged is FAULT, and so is each one after it up to the next key frame from behind the damage. A frame"
+        " is wrong where its numbers differ from those of every frame of the undamaged video; it passes where nothing"
+        " was noticed. Only what a codec can notice is a fault: H.264 and MPEG-4 stumble over most damage, H.265 and"
+        " VP9 decode it to nonsense, unless the encoder adds hashes of the pictures.",
+        reliability.videos,
+    ),
+    Section(
         "Endurance",
         "soak",
         "python -m benchmarks.reliability.soak --keep",

@@ -105,3 +105,20 @@ def fuzz(figures: dict[str, Any]) -> list[Part]:
         ),
         *(["What went wrong:", *examples] if examples else []),
     ]
+
+
+def videos(figures: dict[str, Any]) -> list[Part]:
+    total = f"{figures['trials']} damaged copies of {figures['frames']} frames, a key frame in {figures['group']}"
+    return [
+        Table(
+            f"{total}: frames that are right, faults, and wrong frames that pass",
+            ["codec", "damage", "right", "faults", "wrong, passed", "passed of wrong or fault"],
+            [
+                [
+                    row["codec"], row["damage"], f"{row['right']:,}", f"{row['faults']:,}", f"{row['passed']:,}",
+                    f"{row['passed'] / max(1, row['passed'] + row['faults']):.0%}",
+                ]
+                for row in figures["rows"]
+            ],
+        ),
+    ]  # fmt: skip

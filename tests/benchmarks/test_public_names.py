@@ -17,7 +17,7 @@ PUBLIC = {
     "outrider.monitor.heads": "a room within",
     "outrider.networks.transformers": "a room within",
     "outrider.runtime.generate": "a room within",
-    "outrider.runtime.inputs.streams": "the readers that benchmarks/cost/reading.py and reliability/fuzz.py run",
+    "outrider.runtime.inputs.streams": "the readers that benchmarks measure",
     "outrider.runtime.demos.drive": "the experiment that benchmarks/loop/drive.py runs on other tracks",
 }
 DUNDER = {"__doc__", "__file__", "__init__", "__name__"}

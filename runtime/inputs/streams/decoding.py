@@ -20,7 +20,12 @@ _OF_THREAD = threading.local()
 
 
 def strict(stream: Any) -> Any:
-    """The same stream of PyAV, whose decoder refuses what it finds damaged instead of painting over it."""
+    """The same stream of PyAV, whose decoder refuses what it finds damaged instead of painting over it.
+
+    It has one thread: with threads for the slices of a picture, FFmpeg's H.264 decoder looks for no damage, and with
+    threads for pictures it tells of damage late.
+    """
+    stream.thread_type = "NONE"
     stream.codec_context.options = _STRICT
     return stream
 

@@ -48,7 +48,6 @@ class Remote(Live):
                 seconds = container.duration / self._av.time_base
                 raise ValueError(f"a recording of {seconds:.1f} s and no live stream; download it and watch the file")
             stream = strict(container.streams.video[0])
-            stream.thread_type = "SLICE"  # several frames at once would each come later
             broken, joined = 0, False
             try:
                 for decoded, problem in decoded_frames(self._av, container, stream):

@@ -157,16 +157,19 @@ def test_pictures_that_are_refreshed_piece_by_piece_are_whole_after_a_round():
     assert [bool(soundness.problem(seen(n, key=n % 4 == 0, kind=2))) for n in range(10)] == [True] * 4 + [False] * 6
 
 
-@pytest.mark.parametrize(("codec", "share"), [("libx264", 0.1), ("mpeg4", 0.1), ("mjpeg", 0.4)])
-def test_most_damaged_pictures_are_noticed_and_whole_videos_never_blamed(opened, tmp_path, codec, share):
+@pytest.mark.parametrize(
+    ("codec", "damage", "share"),
+    [("libx264", "noise", 0.1), ("libx264", "flip", 0.2), ("mpeg4", "noise", 0.1), ("mjpeg", "noise", 0.4)],
+)
+def test_most_damaged_pictures_are_noticed_and_whole_videos_never_blamed(opened, tmp_path, codec, damage, share):
     """What passes as whole must be as it was, but for what the codec itself cannot notice."""
-    path = write_video(tmp_path / "a.mkv", drive(40), codec, gop=8)
+    path = write_video(tmp_path / "a.mkv", drive(40, 240, 320), codec, gop=8)
     clean = {frame.picture.tobytes() for frame in opened(path)}
     assert len(clean) == 40
     wrong = passed = 0
     for seed in range(8):
         damaged = tmp_path / f"{seed}.mkv"
-        damaged.write_bytes(DAMAGES["noise"](path.read_bytes(), np.random.default_rng(seed)))
+        damaged.write_bytes(DAMAGES[damage](path.read_bytes(), np.random.default_rng(seed)))
         frames = list(opened(damaged))
         good = [frame for frame in frames if frame.picture is not None and frame.picture.tobytes() in clean]
         passed += sum(frame.picture is not None for frame in frames) - len(good)
