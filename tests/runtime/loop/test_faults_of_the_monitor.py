@@ -9,7 +9,8 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from outrider.coverage.kernels.ranges import range_outside
-from outrider.monitor import MismatchError, Monitor, ProfileError
+from outrider.monitor import MismatchError, Monitor, ProfileError, SignatureError, new_key, sign_file
+from outrider.monitor.files.container import with_digest
 from outrider.networks import OnnxNetwork
 from outrider.runtime import Guard
 
@@ -143,7 +144,7 @@ def _(scene):
     path = scene.folder / "p.outrider"
     scene.monitor.save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ProfileError, match="truncated or none"):
+    with pytest.raises(ProfileError, match="altered or cut short"):
         Guard.load(path, scene.network)
     scene.expect(OK)
 
@@ -158,6 +159,62 @@ def _(scene):
     path.write_bytes(data)
     with pytest.raises(ProfileError):
         Guard.load(path, scene.network)
+    scene.expect(OK)
+
+
+def refused_on_disk(scene, change, match):
+    """A profile changed on the disk: no guard begins with it, and the one that runs goes on."""
+    scene.start()
+    path = scene.folder / "p.outrider"
+    scene.monitor.save(path)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ProfileError, match=match):
+        Guard.load(path, scene.network)
+    scene.expect(OK)
+
+
+@FAILURES("one bit turned over in the threshold of a profile")
+def _(scene):
+    threshold = scene.monitor.calibration.thresholds.tobytes()
+    higher = (scene.monitor.calibration.thresholds * 4).tobytes()
+    refused_on_disk(scene, lambda data: data.replace(threshold, higher), "altered or cut short: its SHA-256 does not")
+
+
+@FAILURES("a space in the header of a profile that became another")
+def _(scene):
+    refused_on_disk(scene, lambda data: data.replace(b'", ', b'",\t', 1), "altered or cut short")
+
+
+@FAILURES("a threshold that its own scores do not give, under a digest that fits")
+def _(scene):
+    threshold = scene.monitor.calibration.thresholds.tobytes()
+    higher = (scene.monitor.calibration.thresholds * 4).tobytes()
+    refused_on_disk(
+        scene,
+        lambda data: with_digest(data.replace(threshold, higher)),
+        "held-out frames above their thresholds|last",
+    )
+
+
+@FAILURES("a range that holds everything, under a digest that fits")
+def _(scene):
+    low = scene.monitor.learned.signatures[0].arrays["low"]
+    endless = np.full_like(low, -np.inf).tobytes()
+    words = r"column 0 \(r:unit single_range\): neuron 0: expected a range low <= high of finite numbers"
+    refused_on_disk(scene, lambda data: with_digest(data.replace(low.tobytes(), endless)), words)
+
+
+@FAILURES("a profile that its maker did not sign")
+def _(scene):
+    pytest.importorskip("cryptography")
+    scene.start()
+    path, public = scene.folder / "p.outrider", new_key(scene.folder / "maker.pem")
+    scene.monitor.save(path)
+    with pytest.raises(SignatureError, match="without a signature"):
+        Guard.load(path, scene.network, key=public)
+    sign_file(path, scene.folder / "maker.pem")
+    with Guard.load(path, scene.network, key=public) as guard:
+        assert guard(CLEAN)[1].status == OK
     scene.expect(OK)
 
 
