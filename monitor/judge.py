@@ -36,6 +36,13 @@ class Judge:
     uncovered: (n,) int64, the class of the frame, or of one of its places, that has too few trusted frames, else -1.
     """
 
+    __slots__ = (
+        "__weakref__", "_alone", "_classes", "_compare", "_covered", "_expected", "_first_is_covered", "_indices",
+        "_infinite", "_limits", "_map", "_network", "_observe", "_profile", "_several", "_thresholds", "_varying",
+        "bound_to", "calibration", "classify", "deviations", "n", "predictions", "rate", "score", "seen", "steps",
+        "uncovered",
+    )  # fmt: skip
+
     def __init__(
         self,
         network: Network,
@@ -203,6 +210,10 @@ class FrameJudge(Judge):
     deviations, and the output: both stay as they are. A network that can be `buffered` runs into arrays of the judge,
     from which outputs are copied. Columns and reason are worked out where the status is not OK.
     """
+
+    __slots__ = (
+        "_above", "_deviation", "_has_classes", "_names", "_score", "_speakers", "_take", "hold", "source",
+    )  # fmt: skip
 
     def __init__(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration) -> None:
         varying = any(tap.rows is None for tap in profile.facts.taps)

@@ -390,9 +390,9 @@ class Profile:
             trusted = self.trusted
             per_class = trusted.per_class if trusted.per_map_class is None else trusted.per_map_class
             few = f"{per_class[uncovered]} trusted frames, fewer than {trusted.minimum_per_class}"
-            return f"class {uncovered} is not covered: {few}"
+            return f"{self.class_name(uncovered)} is not covered: {few}"
         if not self.trusted.per_class[predicted]:
-            return f"class {predicted} has no trusted frame to compare with"
+            return f"{self.class_name(predicted)} has no trusted frame to compare with"
         broken = [int(i) for i in np.flatnonzero(np.isinf(deviation)) if i not in (unjudged or ())]
         if not broken:
             return next(iter(unjudged.values())) if unjudged else "the score is not finite"

@@ -91,7 +91,8 @@ def test_settings_that_nobody_reads_are_refused_everywhere(monitor, tmp_path, ne
         monitor.learned.histroy = ()
     with EventLog(tmp_path / "events.jsonl") as log, Guard(monitor, log=log) as guard:
         guard(frames(1)[0])
-        for made in (guard, log, KOfN(), Cusum(), DriftTest(0.1), Heartbeat(), guard.monitor.learned.trusted):
+        trusted = monitor.learned.trusted
+        for made in (guard, log, guard.judge, KOfN(), Cusum(), DriftTest(0.1), Heartbeat(), trusted):
             with pytest.raises(AttributeError):
                 made.deadlin = 1.0
 

@@ -171,6 +171,9 @@ def test_names_of_classes_are_kept_and_shown(network, tmp_path):
         monitor.profile(batches(data[seen != 1]), class_names=["stop", "go", ""])
     monitor.save(tmp_path / "m.outrider")
     profile = Monitor.load(tmp_path / "m.outrider", network).learned
+    assert profile.why_infinite(1, 1, np.zeros(1, np.float32)) == (
+        "class 1 (go) is not covered: 0 trusted frames, fewer than 5"
+    )
     assert [profile.class_name(c) for c in range(3)] == ["class 0 (stop)", "class 1 (go)", "class 2"]
     with pytest.raises(ValueError, match="expected a name for each of 3 classes, got 2"):
         monitor.profile(batches(data), class_names=["stop", "go"])
