@@ -58,7 +58,7 @@ def open_stream(source: str, *, topic: str | None = None, rate: float | None = N
         if (path / "metadata.yaml").is_file():
             return RosBag([path], topic)
         for suffix, kind in _RECORDINGS.items():
-            if files := sorted(path.glob(f"*{suffix}"), key=lambda file: natural_order(file.name)):
+            if files := sorted(path.glob(f"[!.]*{suffix}"), key=lambda file: natural_order(file.name)):
                 return kind(files, topic)
         _refuse_topic(source, topic)
         return Folder(path, rate or ASSUMED_RATE)
