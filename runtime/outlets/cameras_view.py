@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..loop.metrics import Metrics
     from ..loop.watch import WatchedFrame
 
-_WIDTH = 24
+_NARROW, _WIDE, _REST = 8, 24, 96
 
 
 class CamerasView:
@@ -64,10 +64,13 @@ class CamerasView:
             Column("", no_wrap=True, overflow="ellipsis", ratio=1),
             box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=True,
         )  # fmt: skip
+        width = min(_WIDE, max(_NARROW, options.max_width - _REST))
         with self._lock:
             longest = max((row.last.seconds for row in self._rows.values() if row.last), default=0.0)
             for name, row in self._rows.items():
-                row.draw(table, printable(name), statuses.get(name, Status.OK), self._guard.metrics.streams[name])
+                row.draw(
+                    table, printable(name), statuses.get(name, Status.OK), self._guard.metrics.streams[name], width
+                )
         head = Text.assemble(
             (f" {status.name} ", f"{STYLES[status]} reverse"),
             f"  {clock(longest)}   {len(self._rows)} streams   ",
@@ -93,14 +96,15 @@ class _Row:
         self._latencies.append(seen.latency)
         self._arrivals.append(time.monotonic())
 
-    def draw(self, table: Table, name: str, status: Status, metrics: Metrics) -> None:
+    def draw(self, table: Table, name: str, status: Status, metrics: Metrics, width: int) -> None:
+        """Add a row to the table. width: of the moving line, in characters."""
         counters, last = metrics.counters, self.last
         reason = "no frame yet" if last is None else printable(last.verdict.reason)
         if status is Status.STALE and last is not None and last.verdict.status is not Status.STALE:
             reason = "no frame"
         if metrics.drift is not None and metrics.drift.rejected:
             reason = f"{metrics.drift.message}; {reason}" if reason else metrics.drift.message
-        (line,) = moving_line(tuple(self._ratios), _WIDTH, 1)
+        (line,) = moving_line(tuple(self._ratios), width, 1)
         late = np.quantile(self._latencies, 0.99) * 1e3 if self._latencies else 0.0
         table.add_row(
             name, Text(status.name, STYLES[status]), line, f"{per_second(tuple(self._arrivals)):.1f}",

@@ -64,6 +64,7 @@ def test_a_narrow_terminal_loses_the_end_of_the_reason(guard):
     assert len(lines) == 4
     assert max(map(len, lines)) <= 90
     assert lines[2].rstrip().endswith("…")
+    assert "because" in show(view, 80)[2]
 
 
 def test_it_is_drawn_while_it_is_entered(guard):
