@@ -168,7 +168,7 @@ def guarded(name: str, folder: Path) -> Iterator[tuple[Guard, list[np.ndarray]]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # frames of noise are predicted as few classes
         monitor.profile((frames(100) for _ in range(20)), minimum_per_class=1)
-        monitor.calibrate([frames(100) for _ in range(20)], 0.01)
+        monitor.calibrate([frames(100) for _ in range(20)], 0.01, accept_rate=1)
     with EventLog(folder / "events.jsonl") as log, Guard(
         monitor, deadline=1.0, frozen=10, silence=60.0, alarm=(3, 5), clear=(3, 5), log=log,
         heartbeat=Heartbeat(folder / "heartbeat" if name == IN_A_FILE else None),
