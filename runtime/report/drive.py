@@ -232,6 +232,7 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
             run.steps.append(((record.monotonic_ns - header.started_monotonic_ns) / 1e9, step / 1e9))
             offset += step
     run.events.sort(key=lambda event: event.monotonic_ns)  # several threads may have put them
+    run.clean.sort(key=lambda one: one.clean)
     return run
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from outrider.coverage import SingleRange
-from outrider.monitor import MismatchError, Monitor, ProfileError, Status, describe_profile, transfer
+from outrider.monitor import CalibrationError, MismatchError, Monitor, ProfileError, Status, describe_profile, transfer
 from outrider.monitor.files import read_profile, write_profile
 from outrider.networks import Input, Recurrent
 
@@ -273,3 +273,18 @@ def test_a_profile_of_unnamed_states_is_damaged(drives, tmp_path):
         type(monitor.learned.facts).from_dict(facts)
     with pytest.raises(ProfileError, match="expected trusted batches, got none"):
         monitor.profile([])
+
+
+@pytest.mark.parametrize("form", ["pair", "mapping", "recurrent"])
+def test_frames_that_were_profiled_are_known_by_all_their_inputs(form):
+    camera, speed = fused_frames(300)
+    if form == "recurrent":
+        network, profiled, others = Recurrent(Cell(), {"h_in": "h_out"}), camera, fused_frames(300, 1)[0]
+    else:
+        network, profiled, others = Fused(), (camera, speed), (camera, fused_frames(300, 1)[1])
+    monitor = Monitor(network, CRITERIA)
+    monitor.profile([profiled], minimum_per_class=0)
+    again = {"speed": speed, "camera": camera} if form == "mapping" else profiled
+    with pytest.raises(CalibrationError, match="got 300 of 300 that it was learned from"):
+        monitor.calibrate([again], 0.2)
+    assert monitor.calibrate([others], 0.2).n == 300  # one input of the frame is another one

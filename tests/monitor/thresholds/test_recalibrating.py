@@ -118,6 +118,18 @@ def test_a_camera_that_changed_is_seen_and_not_learned(saved):
     assert saved.threshold == before
 
 
+def test_a_camera_that_became_brighter_needs_a_higher_rate(saved):
+    """3 % brighter: the threshold is that of 10 % of the frames of the camera of now, if 10 % is asked for."""
+    scene = frames(20_000, seed=7) * np.float32(1.03)
+    before = saved.threshold
+    assert (saved.scores(scene) > before).mean() > RATE
+    found = saved.recalibrate(driven(saved, scene, 5), 0.1, reason="a brighter lens")
+    assert found.changed
+    assert saved.calibration.false_alarm_rate == 0.1
+    new = saved.scores(frames(20_000, seed=8) * np.float32(1.03))
+    assert (new > saved.threshold).mean() == pytest.approx(0.1, abs=0.015)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
