@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,12 +40,17 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds. sha256: of all its bytes. digest: what it says of itself, None in an older file."""
+    """What a file holds. digest: what it says of itself, None in an older file."""
 
     facts: dict[str, Any]
     arrays: Arrays
-    sha256: str
     digest: str | None
+    data: bytes = field(repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all bytes of the file."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 def packed(facts: dict[str, Any], arrays: Arrays) -> bytes:
@@ -65,13 +71,15 @@ def with_digest(data: bytes) -> bytes:
     return b"".join((data[: 8 + start], digest.encode(), memoryview(data)[8 + end :]))
 
 
-def read_contents(path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> Contents:
+def read_contents(
+    path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None, arrays: bool = True
+) -> Contents:
     """What a file holds, once every byte of it is found to be what was written.
 
-    key: the file of a public key; the file must be signed by its owner then. Warns of a file without a digest.
-    Raises ProfileError, SignatureError, FileNotFoundError.
+    key: the file of a public key; the file must be signed by its owner then. arrays: whether they are wanted too.
+    Warns of a file without a digest. Raises ProfileError, SignatureError, FileNotFoundError.
     """
-    contents = checked_contents(path, key=key)
+    contents = checked_contents(path, key=key, arrays=arrays)
     if contents.digest is None:
         warn(f"{path}: written by an older Outrider: what it holds cannot be checked; load and save it to add a digest")
     return contents
@@ -82,10 +90,12 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Warns of a file without a digest. Raises ProfileError, FileNotFoundError.
     """
-    return read_contents(path).facts
+    return read_contents(path, arrays=False).facts
 
 
-def checked_contents(path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> Contents:
+def checked_contents(
+    path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None, arrays: bool = True
+) -> Contents:
     """`read_contents` without the warning, for a caller that reads the file once more."""
     path = Path(path)
     if not path.is_file():
@@ -102,10 +112,10 @@ def checked_contents(path: str | os.PathLike[str], *, key: str | os.PathLike[str
         raise ProfileError(f"{path}: expected a profile, got a file that is truncated or none: {error}") from error
     if key is not None:
         check_signature(path, hashlib.sha256(data).hexdigest(), key)
-    return unpacked(data, path)
+    return unpacked(data, path, arrays=arrays)
 
 
-def unpacked(data: bytes, name: str | os.PathLike[str]) -> Contents:
+def unpacked(data: bytes, name: str | os.PathLike[str], *, arrays: bool = True) -> Contents:
     """What the bytes of a file hold; see `read_contents`. name: of the file, for errors. Raises ProfileError."""
     try:
         header = _header(data)
@@ -115,7 +125,7 @@ def unpacked(data: bytes, name: str | os.PathLike[str]) -> Contents:
     try:
         metadata = json.loads(header).get("__metadata__", {})
         text = metadata.get(KEY)
-        arrays = load(data)
+        held = load(data) if arrays or digest is None else {}
     except (SafetensorError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise ProfileError(f"{name}: expected a profile, got a file that is truncated or none: {error}") from error
     if not isinstance(text, str):
@@ -124,9 +134,9 @@ def unpacked(data: bytes, name: str | os.PathLike[str]) -> Contents:
     if facts["format"] == FORMAT:
         if digest is None or metadata.keys() != {KEY, DIGEST} or metadata[DIGEST] != digest:
             raise ProfileError(f"{name}: {_ALTERED}; it has lost its digest")
-    elif digest is not None or not _older(metadata, text, arrays):
+    elif digest is not None or not _older(metadata, text, held):
         raise ProfileError(f"{name}: {_ALTERED}; it is none that an older Outrider wrote")
-    return Contents(facts, arrays, hashlib.sha256(data).hexdigest(), digest)
+    return Contents(facts, held, digest, data)
 
 
 _ALTERED = "expected what was written, got a file that was altered"

@@ -108,7 +108,7 @@ def read_network(path: str | os.PathLike, *, key: str | os.PathLike | None = Non
 
     key: as for `read_contents`. Raises ProfileError, FileNotFoundError.
     """
-    facts = checked_contents(path, key=key).facts
+    facts = checked_contents(path, key=key, arrays=False).facts
     with _damage_told(path):
         return NetworkFacts.from_dict(_of_a_network(facts, path)["network"])
 

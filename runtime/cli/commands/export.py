@@ -17,7 +17,7 @@ _RENAMED = "the output outrider_deviation was called outrider_layers before; rea
 
 
 def run(options: argparse.Namespace) -> int:
-    if checked_contents(options.profile, key=options.key).facts.get("kind") == "heads":
+    if checked_contents(options.profile, key=options.key, arrays=False).facts.get("kind") == "heads":
         return _export_heads(options)
     if options.decoder is not None:
         raise ValueError(f"{options.profile}: expected --decoder with a guard of attention heads, got a profile")

@@ -22,7 +22,7 @@ def describe_heads(path: Path) -> dict[str, Any] | None:
 
     Needs no model. Raises ProfileError for a file that is damaged or of another kind.
     """
-    if checked_contents(path).facts.get("kind") != "heads":
+    if checked_contents(path, arrays=False).facts.get("kind") != "heads":
         return None
     contents = read_packed(path)
     facts, arrays = contents.facts | {"sha256": contents.sha256, "digest": contents.digest}, contents.arrays

@@ -51,7 +51,7 @@ def open_guard(options: argparse.Namespace, *, calibrated: bool = False) -> Head
 
 def head_facts(path: Path, key: Path | None = None) -> dict[str, Any]:
     """What a heads file says of itself, in JSON types. Raises ProfileError for another file, FileNotFoundError."""
-    facts = checked_contents(path, key=key).facts
+    facts = checked_contents(path, key=key, arrays=False).facts
     if facts.get("kind") != "heads":
         raise ProfileError(f"{path}: expected what `outrider head search` wrote, got the profile of a network")
     return facts

@@ -163,7 +163,7 @@ def test_another_format_is_named(format_):
 def test_a_large_file_of_another_kind_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "film.mp4"
     path.write_bytes(b"\0\0\0\x20ftypisom" + bytes(100))
-    monkeypatch.setattr("outrider.monitor.files.container.unpacked", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("outrider.monitor.files.container.unpacked", lambda *_, **__: pytest.fail("it was read"))
     with pytest.raises(ProfileError, match="expected a profile, got a file that is truncated or none: expected the le"):
         read_facts(path)
 
@@ -184,3 +184,10 @@ def test_a_model_in_the_place_of_a_profile_is_recognised(tmp_path):
     for read in (read_facts, describe_profile):
         with pytest.raises(ProfileError, match=re.escape(words)):
             read(path)
+
+
+def test_facts_alone_are_refused_where_an_array_changed(path):
+    """A figure is shown from no altered file, though the arrays are not needed for it."""
+    path.write_bytes(SMALL[:-1] + bytes([SMALL[-1] ^ 1]))
+    with pytest.raises(ProfileError, match="altered or cut short: its SHA-256 does not fit"):
+        read_facts(path)

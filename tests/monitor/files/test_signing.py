@@ -55,7 +55,7 @@ def test_what_the_maker_did_not_sign_is_refused_before_it_is_read(profile, maker
     with pytest.raises(SignatureError, match=r"m.outrider: expected a file that .*maker.pub.pem signed, got one with"):
         Monitor.load(profile, network, key=public)
     sign_file(profile, private)
-    monkeypatch.setattr("outrider.monitor.files.container.unpacked", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("outrider.monitor.files.container.unpacked", lambda *_, **__: pytest.fail("it was read"))
     other = new_key(tmp_path / "other.pem")
     with pytest.raises(SignatureError, match="got one that another key signed"):
         Monitor.load(profile, network, key=other)
