@@ -32,7 +32,7 @@ def test_flags_win_over_the_file(outrider, model, tmp_path):
     ("text", "message"),
     [
         ("minimum-per-clas: 3", "unknown key 'minimum-per-clas'; did you mean minimum-per-class"),
-        ("speed: 3", "unknown key 'speed'; known are batch-size, classes, criterion,"),
+        ("speed: 3", "unknown key 'speed'; known are batch-size, class-map, classes, classes-order, criterion,"),
         ("config: other.yaml", "unknown key 'config'"),
         ("- rows", "expected lines of the form `flag: value`, got list"),
         ("rows: {a: 1}", "rows: expected a value or a list of values, got {'a': '1'}"),
