@@ -19,6 +19,7 @@ from ..packages import require
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 """Names that end so are taken for pictures in a folder."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_DEFLATED = 1032  # bytes that deflate makes of one, at most
 _MOST_PIXELS = 178_956_970  # as Pillow: more are a bomb
 _UNPACKED_PIXELS = 1 << 25  # more are inflated twice, which is slower and takes less memory
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
@@ -112,6 +113,9 @@ def _checked_png(data: bytes) -> bytes:
             break
         at = end + 4
     width, height = (int.from_bytes(view[at : at + 4], "big") for at in (16, 20))
+    least = height * (width * data[24] // 8 + 1)
+    if width * height <= _MOST_PIXELS and least > _DEFLATED * (sum(map(len, pixels)) + 8):
+        raise ValueError("a PNG file with fewer pixels than it says")
     if data[24:26] not in _WIDE_PNG or width * height > _UNPACKED_PIXELS:
         return data
     whole = height * (1 + width * _WIDE_PNG[data[24:26]])
@@ -134,6 +138,7 @@ def _decoded(image_module: Any, data: bytes) -> np.ndarray:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"{image.width:,} x {image.height:,} pixels, more than {_MOST_PIXELS:,}")
         _refuse_several(image)
+        _refuse_gaps(image)
         wide = _raw_modes(image)
         told = image.tile[0][3] if image.format == "PPM" and image.tile else None
         if isinstance(told, tuple) and image.mode != "F":  # numbers up to another maximum than 255 or 65,535
@@ -182,6 +187,13 @@ def _refuse_several(image: Any) -> None:
         image.seek(0)
         return
     raise ValueError(f"a {image.format} file of several frames or pages; save each as a picture of its own")
+
+
+def _refuse_gaps(image: Any) -> None:
+    """Raise ValueError for a TIFF file whose strips hold fewer rows than it says: Pillow leaves the others black."""
+    covered = sum((right - left) * (low - top) for _, (left, top, right, low), *_ in image.tile)
+    if image.format == "TIFF" and covered < image.width * image.height:
+        raise ValueError(f"a TIFF file with {covered:,} pixels, fewer than its {image.width:,} x {image.height:,}")
 
 
 def _plain(image: Any) -> np.ndarray:

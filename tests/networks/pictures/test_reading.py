@@ -363,3 +363,23 @@ def test_many_threads_read_at_once():
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda index: decode_picture(data, str(index)), range(32)):
             np.testing.assert_array_equal(found, channels_first(values))
+
+
+def test_a_height_that_the_data_do_not_fill_is_refused():
+    """Found by benchmarks.reliability.fuzz: a few hundred bytes were read as millions of black rows."""
+    from PIL import Image
+
+    picture = Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12))
+    tiff, png = io.BytesIO(), io.BytesIO()
+    picture.save(tiff, "TIFF")
+    picture.save(png, "PNG")
+    data = bytearray(tiff.getvalue())
+    entry = data.index(b"\x01\x01\x04\x00\x01\x00\x00\x00")  # ImageLength, one LONG
+    data[entry + 8 : entry + 12] = (4_194_316).to_bytes(4, "little")
+    with pytest.raises(ValueError, match="a TIFF file with 144 pixels, fewer than its 12 x 4,194,316"):
+        decode_picture(bytes(data), "p.tif")
+    data = bytearray(png.getvalue())
+    data[20:24] = (4_194_316).to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(ValueError, match="a PNG file with fewer pixels than it says"):
+        decode_picture(bytes(data), "p.png")
