@@ -60,12 +60,12 @@ def _verdicts(
     network, preprocessing = monitor.network, comparing(monitor)
     for source in sources:
         unread = source.problems if faults and source.problems is not None else {}
-        names, done = _class_names(source, network.classes), 0
+        done = 0
         for rows, batch in source.rows(preprocessing, batch_size, network.inputs, network.reset):
             _, verdicts = monitor.check(batch)
             for row, verdict in zip(rows, verdicts, strict=True):
                 yield from _faults(source.names[done:row], unread)
-                yield source.names[row], _named(verdict, names)
+                yield source.names[row], verdict
                 done = row + 1
         yield from _faults(source.names[done:], unread)
 
@@ -74,19 +74,6 @@ def _faults(names: Sequence[str], unread: Mapping[str, str]) -> Iterator[tuple[s
     for name in names:
         if name in unread:
             yield name, Verdict(Status.FAULT, math.nan, math.nan, 0.0, -1, np.empty(0, np.float32), (), unread[name])
-
-
-def _class_names(source: Source | JointSource, classes: int | None) -> tuple[str, ...]:
-    """What the folders call the classes, if there are as many of them as the network tells apart."""
-    return source.classes if source.classes and len(source.classes) == classes else ()
-
-
-def _named(verdict: Verdict, names: Sequence[str]) -> Verdict:
-    """The verdict with the folder's name beside the number of a class that is not covered."""
-    number = verdict.prediction
-    if not (verdict.reason.startswith(f"class {number} is ") and 0 <= number < len(names)):
-        return verdict
-    return verdict._replace(reason=verdict.reason.replace(f"{number}", f"{number} ({names[number]})", 1))
 
 
 class _Seen:
