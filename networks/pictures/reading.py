@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..packages import require
+from .png import deep_png
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 """Names that end so are taken for pictures in a folder."""
@@ -53,7 +54,10 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
     try:
         with _strict():
             if data[:4] == b"\x89PNG":
-                data = _checked_png(data)
+                where = _checked_png(data)
+                if (values := deep_png(data, _MOST_PIXELS)) is not None:
+                    return values
+                data = _unpacked_png(data, *where)
             return _decoded(image_module, data)
     except image_module.UnidentifiedImageError:
         got = f"{len(data):,} bytes that are no {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, or one of a rare kind"
@@ -91,10 +95,10 @@ def _strict() -> Iterator[None]:
                 ImageFile.LOAD_TRUNCATED_IMAGES = _STRICT.was
 
 
-def _checked_png(data: bytes) -> bytes:
-    """The file, of which Pillow does not look at the checksums of the pixels, and which it lets end anywhere.
+def _checked_png(data: bytes) -> tuple[list[memoryview], int, int]:
+    """Refuse a wrong checksum, at which Pillow does not look for pixels, and an end anywhere, which it allows.
 
-    Several channels of 16 bits are read twice, so they come back without their compression.
+    Returns the packed pixels, and where their chunks begin and end.
     """
     view, at = memoryview(data), 8
     pixels: list[memoryview] = []
@@ -110,8 +114,13 @@ def _checked_png(data: bytes) -> bytes:
             first, last = first or at, end + 4
             pixels.append(view[at + 8 : end])
         if kind == b"IEND":
-            break
+            return pixels, first, last
         at = end + 4
+
+
+def _unpacked_png(data: bytes, pixels: list[memoryview], first: int, last: int) -> bytes:
+    """The file, without compression where several channels of 16 bits are to be read twice."""
+    view = memoryview(data)
     width, height = (int.from_bytes(view[at : at + 4], "big") for at in (16, 20))
     least = height * (width * data[24] // 8 + 1)
     if width * height <= _MOST_PIXELS and least > _DEFLATED * (sum(map(len, pixels)) + 8):
