@@ -14,6 +14,10 @@ from .inspect import print_guarded
 
 _RENAMED = "the output outrider_deviation was called outrider_layers before; read it by its new name"
 """For one release."""
+_WARNS = (
+    "ONNX Runtime warns at each load that outrider_threshold will not be treated as constant value. That is meant: it is"
+    " an input with a default. SessionOptions.log_severity_level = 3 silences it"
+)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     if options.decoder is not None:
         raise ValueError(f"{options.profile}: expected --decoder with a guard of attention heads, got a profile")
     facts = export(options.model, options.profile, options.output, key=options.key)
-    answer(facts, lambda: _print(options, facts), as_json=options.json)
+    answer(facts, lambda: _print(options, facts, _WARNS, _RENAMED), as_json=options.json)
     return 0
 
 
@@ -33,10 +37,10 @@ def _export_heads(options: argparse.Namespace) -> int:
 
         decoder = open_decoder(options.decoder)
     facts = export_heads(options.profile, options.model, options.output, decoder=decoder, key=options.key)
-    answer(facts, lambda: print_guarded(options.output, facts), as_json=options.json)
+    answer(facts, lambda: _print(options, facts, _WARNS), as_json=options.json)
     return 0
 
 
-def _print(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+def _print(options: argparse.Namespace, facts: dict[str, Any], *notes: str) -> None:
     print_guarded(options.output, facts)
-    sys.stdout.write(f"\n{_RENAMED}\n")
+    sys.stdout.write("".join(f"\n{note}\n" for note in notes))
