@@ -8,6 +8,8 @@ from types import CellType, FunctionType
 
 from numba import float32, int64, njit, types, uint8
 
+from .read_only_cache import cannot_be_written, read_or_compiled
+
 _SOURCES = hashlib.sha256()
 for _file in sorted(Path(__file__).parent.glob("*.py")):
     _SOURCES.update(_file.read_bytes())
@@ -29,10 +31,12 @@ def compiled(*arguments, returns=types.void, codes=(), division="python"):
         signatures = [returns(*arguments)]
         if codes:
             signatures.append(returns(*codes, *arguments[len(codes) :]))
-        try:
-            return njit(signatures, nogil=True, cache=True, error_model=division)(function)
-        except RuntimeError:  # numba finds no folder to cache in: a read-only image without HOME
-            return njit(signatures, nogil=True, error_model=division)(function)
+        if not cannot_be_written():
+            try:
+                return njit(signatures, nogil=True, cache=True, error_model=division)(function)
+            except RuntimeError:  # numba finds no folder to write a cache to: a read-only image without HOME
+                pass
+        return read_or_compiled(signatures, function, nogil=True, error_model=division)
 
     return decorate
 

@@ -1,4 +1,4 @@
-"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, report, head, demo.
+"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, compile, report, head, demo.
 
 The arguments are read before any room is imported: that takes long where numba has yet to compile the kernels.
 """
@@ -83,6 +83,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> int:
     """The exit status of a command, whose file and the rooms it needs are imported here."""
+    if options.command == "compile":  # in processes of its own: here the rooms would be compiled on import
+        return int(import_module(".commands.compile", __package__).run(options))
     from .compile_notice import telling_of_compilation
 
     with telling_of_compilation(_complain, quiet=options.quiet):

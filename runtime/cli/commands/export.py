@@ -15,8 +15,8 @@ from .inspect import print_guarded
 _RENAMED = "the output outrider_deviation was called outrider_layers before; read it by its new name"
 """For one release."""
 _WARNS = (
-    "ONNX Runtime warns at each load that outrider_threshold will not be treated as constant value. That is meant: it is"
-    " an input with a default. SessionOptions.log_severity_level = 3 silences it"
+    "ONNX Runtime warns at each load that outrider_threshold will not be treated as constant value. That is meant: it"
+    " is an input with a default. SessionOptions.log_severity_level = 3 silences it"
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from .files import compare, export, inspect, sign, verify
+from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
 from .offline import calibrate, profile
 from .running import check, demo, report, watch
@@ -23,7 +23,7 @@ def head(parser: argparse.ArgumentParser) -> None:
         add_arguments(command)
 
 
-COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, sign, verify, report, head, demo)
+COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, compile, sign, verify, report, head, demo)
 
 
 def leaves(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:

@@ -49,6 +49,20 @@ def inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="all of it as JSON")
 
 
+def compile(parser: argparse.ArgumentParser) -> None:  # noqa: A001 (the command's name)
+    """Compile all kernels into a folder, so that no later start does: for the builder of an image."""
+    parser.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="what NUMBA_CACHE_DIR will name (default: where numba caches now)"
+    )
+    parser.add_argument(
+        "--cpu",
+        metavar="NAME",
+        help="the processor to compile for, as LLVM calls it: `generic`, `x86-64-v3`; what NUMBA_CPU_NAME will name"
+        " (default: this machine's own)",
+    )
+    parser.add_argument("--json", action="store_true", help="the facts as JSON")
+
+
 def compare(parser: argparse.ArgumentParser) -> None:
     """Hold two networks against each other, tap by tap: exit status 0 when they agree, 1 when not."""
     parser.add_argument("a", metavar="NETWORK", help=NETWORK)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import float32, int64
 
-from outrider.coverage.kernels import compiling, ranges
+from outrider.coverage.kernels import compiling, ranges, read_only_cache
 
 from .made_up import CLASSES, NEURONS
 
@@ -63,7 +63,9 @@ def test_a_change_of_what_is_inlined_reaches_the_callers_behind_the_cache(tmp_pa
     package = tmp_path / "kernels"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "compiling.py").write_bytes(Path(compiling.__file__).read_bytes())
+    for module in (compiling, read_only_cache):
+        source = Path(module.__file__)
+        (package / source.name).write_bytes(source.read_bytes())
     (package / "caller.py").write_text(
         "from numba import int64\nfrom .compiling import compiled\nfrom .callee import one\n\n\n"
         "@compiled(int64, returns=int64)\ndef more(x):\n    return x + one()\n"

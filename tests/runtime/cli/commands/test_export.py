@@ -29,6 +29,9 @@ def test_the_new_name_of_an_output_is_told(calibrated, outrider):
         outputs.split(maxsplit=1)[1].rstrip()
         == "outrider_score, outrider_confidence, outrider_alarm, outrider_deviation"
     )
+    assert (
+        "\nONNX Runtime warns at each load that outrider_threshold will not be treated as constant value." in told.out
+    )
     assert told.out.endswith(
         "\nthe output outrider_deviation was called outrider_layers before; read it by its new name\n"
     )
