@@ -89,10 +89,11 @@ def _unfiltered(rows: Any, planes: Any) -> bool:  # noqa: C901 (a branch for eac
                 if by_left <= by_above and by_left <= by_corner:
                     guess = a
                 row[i] += np.uint8(guess)
-        for x in range(width):
-            for channel in range(channels):
-                at = 1 + 2 * (x * channels + channel)
-                planes[channel, y, x] = (np.uint16(rows[y, at]) << np.uint16(8)) | np.uint16(rows[y, at + 1])
+        for channel in range(channels):
+            line = planes[channel, y]
+            for x in range(width):
+                at = 1 + 2 * channel + step * x
+                line[x] = (np.uint16(row[at]) << np.uint16(8)) | np.uint16(row[at + 1])
     return True
 
 
