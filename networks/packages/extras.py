@@ -35,15 +35,20 @@ def require(package: str, need: str, extra: str = "watch") -> Any:
 def install_hint(extra: str) -> str:
     """The command that installs an extra of ours into this environment, ready to paste into a shell.
 
-    It names the checkout, file or repository that this distribution was installed from. Where pip left no such trace,
-    or a folder or file is gone, it names the packages of the extra themselves: they are registered, ours is not.
+    It names the checkout, file or repository that this distribution was installed from, or the checkout that this
+    file lies in. Where there is neither, or a folder or file is gone, it names the packages of the extra themselves:
+    they are registered, ours is not.
     """
+    in_checkout = (_CHECKOUT / "setup.cfg").is_file()  # seen from there, what setuptools left hides what pip left
     try:
         ours = distribution(NAME)
     except PackageNotFoundError:
-        uninstalled = (_CHECKOUT / "setup.cfg").is_file()
-        return _pip(f"{_CHECKOUT}[{extra}]") if uninstalled else f"install {NAME} anew with its extra {extra!r}"
-    origin = ours.read_text("direct_url.json")
+        ours = None
+    origin = None if ours is None else ours.read_text("direct_url.json")
+    if origin is None and in_checkout:
+        return _pip(f"{_CHECKOUT}[{extra}]", editable=True)
+    if ours is None:
+        return f"install {NAME} anew with its extra {extra!r}"
     if origin is not None:
         try:
             return _from_origin(json.loads(origin), extra) or _packages(ours, extra)

@@ -44,6 +44,7 @@ def installed(tmp_path, monkeypatch):
         if origin is not None:
             (folder / "direct_url.json").write_text(json.dumps(origin))
         monkeypatch.setattr(extras, "distribution", lambda _name: PathDistribution(folder))
+        monkeypatch.setattr(extras, "_CHECKOUT", tmp_path / "site-packages")
 
     return install
 
@@ -108,15 +109,18 @@ def test_the_bare_name_waits_for_its_registration(installed, monkeypatch):
     assert install_hint("onnx") == "pip install 'outrider[onnx]'"
 
 
-def test_a_checkout_that_was_never_installed_is_named(tmp_path, monkeypatch):
+def test_a_checkout_is_named_whether_it_was_installed_or_not(tmp_path, monkeypatch, installed):
     def absent(_name):
         raise PackageNotFoundError
 
-    monkeypatch.setattr(extras, "distribution", absent)
+    installed()  # as setuptools leaves its facts beside setup.cfg, without a direct_url.json
     monkeypatch.setattr(extras, "_CHECKOUT", tmp_path)
-    assert install_hint("onnx") == "install outrider anew with its extra 'onnx'"
     (tmp_path / "setup.cfg").touch()
-    assert install_hint("onnx") == f"pip install '{tmp_path}[onnx]'"
+    assert install_hint("onnx") == f"pip install -e '{tmp_path}[onnx]'"
+    monkeypatch.setattr(extras, "distribution", absent)
+    assert install_hint("onnx") == f"pip install -e '{tmp_path}[onnx]'"
+    (tmp_path / "setup.cfg").unlink()
+    assert install_hint("onnx") == "install outrider anew with its extra 'onnx'"
 
 
 def test_on_windows_the_quotes_are_double(tmp_path, installed, monkeypatch):

@@ -105,20 +105,20 @@ def test_a_second_signal_stops_at_once(outrider, calibrated, covered, monkeypatc
         pytest.fail("went on")
 
     before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
-    monkeypatch.setattr(watching.Watch, "step", stopped_twice)
+    monkeypatch.setattr(watching.Watch, "steps", stopped_twice)
     assert outrider("watch", calibrated, covered).code == status
     assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_ctrl_c_ends_with_a_summary_and_a_whole_log(outrider, calibrated, broken, tmp_path, monkeypatch):
-    step = watching.Watch.step
+    steps = watching.Watch.steps
 
     def interrupted(self, frame):
-        step(self, frame)
+        steps(self, frame)
         if self.frames == 12:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(watching.Watch, "step", interrupted)
+    monkeypatch.setattr(watching.Watch, "steps", interrupted)
     result = outrider("watch", calibrated, broken, "--log", "events.jsonl")
     assert (result.code, result.err) == (1, "")
     assert "12 frames in " in result.out
@@ -148,7 +148,7 @@ def test_a_second_ctrl_c_stops_at_once(outrider, calibrated, covered, monkeypatc
         signal.raise_signal(signal.SIGINT)
         pytest.fail("went on")
 
-    monkeypatch.setattr(watching.Watch, "step", interrupted_twice)
+    monkeypatch.setattr(watching.Watch, "steps", interrupted_twice)
     assert outrider("watch", calibrated, covered).code == 130
 
 
