@@ -23,6 +23,7 @@ def test_a_few_hundred_cases_of_each_reader_are_clean(name):
     assert found["examples"] == []
     assert sum(found["outcomes"].values()) == 300
     assert found["outcomes"]["refused"] > 50
+    assert name == "profiles" or found["outcomes"]["read"] > 10
     if name == "profiles":
         assert found["outcomes"] == {"refused": 300}
 
