@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..packages import require
-from .png import deep_png
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 """Names that end so are taken for pictures in a folder."""
@@ -54,10 +53,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
     try:
         with _strict():
             if data[:4] == b"\x89PNG":
-                where = _checked_png(data)
-                if (values := deep_png(data, _MOST_PIXELS)) is not None:
-                    return values
-                data = _unpacked_png(data, *where)
+                data = _unpacked_png(data, *_checked_png(data))
             return _decoded(image_module, data)
     except image_module.UnidentifiedImageError:
         got = f"{len(data):,} bytes that are no {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, or one of a rare kind"
