@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,14 +55,14 @@ def walk(folder: Path, suffixes: Collection[str], *, deep: bool = True) -> Walk:
         seen.add(identity)
         followed += linked
         for entry in entries:
-            path, is_folder = here / entry.name, entry.is_dir()
+            path, is_folder, is_file = here / entry.name, _is(entry.is_dir), _is(entry.is_file)
             if entry.name.startswith("."):
                 skipped["hidden folder" if is_folder else "hidden file"] += 1
             elif is_folder and not deep:
                 skipped["folder"] += 1
             elif is_folder:
                 (links if entry.is_symlink() else folders).append(path)
-            elif not entry.is_file():
+            elif not is_file:
                 skipped["broken link" if entry.is_symlink() else "special file"] += 1
             elif path.suffix.lower() in suffixes:
                 files.append(path)
@@ -82,6 +82,14 @@ def left_out(skipped: Mapping[str, int], followed: int = 0) -> str:
         words.append(f"{counted(sum(kinds.values()), 'file')} of other kinds ({named}{more})")
     said = [f"followed {counted(followed, 'linked folder')}"] if followed else []
     return "; ".join([*said, *([f"left out {', '.join(words)}"] if words else [])])
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind. Of a link that leads to itself or behind a closed folder, nobody can tell."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
