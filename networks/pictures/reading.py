@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..packages import require
+from .png import refuse_few_rows
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 """Names that end so are taken for pictures in a folder."""
@@ -24,7 +25,7 @@ _MOST_PIXELS = 178_956_970  # as Pillow: more are a bomb
 _UNPACKED_PIXELS = 1 << 25  # more are inflated twice, which is slower and takes less memory
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 _WIDE_PNG = {b"\x10\x02": 6, b"\x10\x04": 4, b"\x10\x06": 8}  # RGB, LA and RGBA of 16 bits: bytes of a pixel
-_WIDE = {"RGB": 3, "RGBA": 4, "RGBa": 4, "RGBX": 4}
+_WIDE = ("RGB", "RGBA", "RGBa")
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
@@ -143,7 +144,8 @@ def _decoded(image_module: Any, data: bytes) -> np.ndarray:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"{image.width:,} x {image.height:,} pixels, more than {_MOST_PIXELS:,}")
         _refuse_several(image)
-        _refuse_gaps(image)
+        if image.format == "TIFF":
+            _refuse_odd_tiff(image)
         wide = _raw_modes(image)
         told = image.tile[0][3] if image.format == "PPM" and image.tile else None
         if isinstance(told, tuple) and image.mode != "F":  # numbers up to another maximum than 255 or 65,535
@@ -152,6 +154,8 @@ def _decoded(image_module: Any, data: bytes) -> np.ndarray:
             values = _deep(image_module, image, data, wide)
         else:
             values = _plain(image)
+        if image.format == "PNG" and (image.mode == "P" or image.info.get("interlace") or not values[:, -1].any()):
+            refuse_few_rows(data)  # only where the last row looks like one that Pillow made: counting takes time
         return _upright(values, image)
 
 
@@ -194,11 +198,16 @@ def _refuse_several(image: Any) -> None:
     raise ValueError(f"a {image.format} file of several frames or pages; save each as a picture of its own")
 
 
-def _refuse_gaps(image: Any) -> None:
-    """Raise ValueError for a TIFF file whose strips hold fewer rows than it says: Pillow leaves the others black."""
+def _refuse_odd_tiff(image: Any) -> None:
+    """Raise ValueError where Pillow would read what a TIFF file does not store, or leave out what it stores."""
     covered = sum((right - left) * (low - top) for _, (left, top, right, low), *_ in image.tile)
-    if image.format == "TIFF" and covered < image.width * image.height:
+    if covered < image.width * image.height:  # Pillow leaves rows without a strip black
         raise ValueError(f"a TIFF file with {covered:,} pixels, fewer than its {image.width:,} x {image.height:,}")
+    tags = image.tag_v2
+    if set(np.atleast_1d(tags.get(258, 1))) == {8} and 2 in np.atleast_1d(tags.get(339, 1)):
+        raise ValueError("a TIFF file of signed numbers of 8 bits; save it with 16 bits")
+    if 0 in np.atleast_1d(tags.get(338, 1)):
+        raise ValueError("a TIFF file with a channel that is neither colour nor alpha; save it without")
 
 
 def _plain(image: Any) -> np.ndarray:
@@ -254,7 +263,7 @@ def _deep(image_module: Any, image: Any, data: bytes, modes: list[str]) -> np.nd
         every = _pass(image_module, data, "RGBA", "RGBA")
         upper, lower = every[::2], every[1::2]
     else:
-        raw, mode = colours.upper(), "RGB" if colours in ("RGB", "RGBX") else "RGBA"
+        raw, mode = colours.upper(), "RGB" if colours == "RGB" else "RGBA"
         big = order == "B" or (order == "N" and sys.byteorder == "big")
         lower = _pass(image_module, data, mode, f"{raw};16{'L' if big else 'B'}")
         if colours == raw:
