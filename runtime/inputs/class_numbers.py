@@ -25,11 +25,11 @@ def read_class_map(text: str) -> dict[str, int]:
         raise ValueError(f"expected a class map as NAME=NUMBER,... or a file, got {text!r}, which is no file")
     try:
         content = path.read_text(encoding="utf-8")
-        found = yaml.load(content, Loader=yaml.BaseLoader)  # noqa: S506 (it knows text, lists and mappings only)
+        found = yaml.compose(content, Loader=yaml.BaseLoader)  # as written: a mapping would keep one of two numbers
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a class map, got {' '.join(str(error).split())}") from None
-    if isinstance(found, dict):
-        return _of_pairs([f"{name}={number}" for name, number in found.items()], str(path))
+    if isinstance(found, yaml.MappingNode):
+        return _of_pairs([f"{name.value}={number.value}" for name, number in found.value], str(path))
     return _of_pairs([line for line in content.splitlines() if line.strip()], str(path))
 
 

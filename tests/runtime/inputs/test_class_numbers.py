@@ -37,7 +37,7 @@ def test_what_is_no_map_is_refused(text, said):
         read_class_map(text)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"just words", b"[1, 2]", b"a: [1]"])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"just words", b"[1, 2]", b"a: [1]", b"a: 1\nb: 0\na: 2"])
 def test_files_that_are_no_map_are_refused(tmp_path, content):
     (tmp_path / "map").write_bytes(content)
     with pytest.raises(ValueError, match="expected"):
