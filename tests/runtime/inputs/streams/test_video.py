@@ -7,6 +7,8 @@ import struct
 import numpy as np
 import pytest
 
+from outrider.monitor import OutriderWarning
+
 from .recordings import colours
 from .videos import write_video
 
@@ -54,6 +56,15 @@ def test_a_video_cut_off_gives_its_beginning(opened, tmp_path):
     read = [frame.picture.transpose(1, 2, 0) for frame in opened(path) if frame.picture is not None]
     assert 5 < len(read) < 25
     assert np.array_equal(read, pixels[: len(read)])
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("mkv", "6.0"), ("avi", "3.0")])  # AVI says how large, FFmpeg how long
+def test_a_video_that_ends_long_before_it_says_is_not_called_whole(kind, seconds, opened, tmp_path):
+    path = write_video(tmp_path / f"a.{kind}", np.repeat(colours(30), 4, axis=1), "ffv1", rate=5)
+    assert len(list(opened(path))) == 30
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(OutriderWarning, match=rf"not whole \(it says {seconds} s, its frames end after \d.\d s\); 1"):
+        assert 5 < len(list(opened(path))) < 25
 
 
 def test_broken_packets_are_frames_with_a_problem(opened, tmp_path):
