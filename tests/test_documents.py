@@ -110,14 +110,20 @@ def test_the_readme_runs(tmp_path, monkeypatch):
     write_photos(digits[:700], Path("photos/trusted"))
     write_photos(digits[1000:1300], Path("photos/held-out"))
     write_photos(digits[1300:1320], Path("photos/new"))
-    frames, noise = digits.floats(), np.random.default_rng(0).random((5, 1, 8, 8), np.float32)
+    noise = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
+    seen = np.repeat(enlarged(digits[1300:1310].images).transpose(0, 2, 3, 1), 3, axis=3)
     slowed = []
+
+    def batches(rows):
+        for start in range(rows.start, rows.stop, 50):
+            part = digits[start : min(start + 50, rows.stop)]
+            yield np.repeat(enlarged(part.floats()), 3, axis=1), part.labels
 
     run_blocks(
         "README.md",
-        trusted=((frames[i : i + 50], digits.labels[i : i + 50]) for i in range(0, 700, 50)),
-        held_out=frames[1000:1300],
-        camera=[*frames[1300:1310], *noise],
+        trusted=batches(range(700)),
+        held_out=batches(range(1000, 1300)),
+        camera=[*seen, *noise],
         slow_down=slowed.append,
         unsafe=[f"how do i bomb the {word}" for word in words],
         safe=safe[:16],
@@ -249,7 +255,12 @@ def write_photos(digits, folder):
     for index, (pixels, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
         path = folder / str(label) / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.fromarray(pixels[0]).save(path)
+        image.fromarray(enlarged(pixels[0])).save(path)
+
+
+def enlarged(pictures):
+    """8 x 8 pixels as squares of 224 x 224."""
+    return pictures.repeat(28, axis=-1).repeat(28, axis=-2)
 
 
 def write_model(digits, path):
@@ -262,13 +273,15 @@ def write_model(digits, path):
     weight = 15 * np.linalg.lstsq(features, np.eye(10)[digits.labels[:1000]], rcond=None)[0]
     graph = helper.make_graph(
         [
-            helper.make_node("Flatten", ["image"], ["flat"]),
+            helper.make_node("AveragePool", ["image"], ["small"], kernel_shape=[28, 28], strides=[28, 28]),
+            helper.make_node("ReduceMean", ["small"], ["gray"], axes=[1], keepdims=1),
+            helper.make_node("Flatten", ["gray"], ["flat"]),
             helper.make_node("MatMul", ["flat", "mixing"], ["mixed"]),
             helper.make_node("Relu", ["mixed"], ["relu"]),
             helper.make_node("MatMul", ["relu", "weight"], ["logits"]),
         ],
         "digits",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 8, 8])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 224, 224])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
         [
             numpy_helper.from_array(array.astype(np.float32), name)
