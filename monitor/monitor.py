@@ -246,7 +246,8 @@ class Monitor(Calibrated):
 
     def save(self, path: str | os.PathLike) -> None:
         """Write profile and calibration as one file. Raises ProfileError, NotReadyError; see `write_profile`."""
-        write_profile(path, self.learned, self.logic, self.calibration)
+        with self._lock:
+            write_profile(path, self.learned, self.logic, self.calibration)
         if self._checkpoint:
             self._checkpoint.unlink(missing_ok=True)
             self._checkpoint = None

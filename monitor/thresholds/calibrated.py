@@ -46,8 +46,8 @@ class Calibrated(Watcher):
         of its own for each class with enough frames. Frames predicted as a class without enough trusted frames alarm
         whatever the threshold: they do not move it and are counted in the rate seen. warning_rate: a second, higher
         rate whose threshold gives WARN. reason: why, for the history of the profile.
-        Frames that were profiled are left out and counted. accept_rate: the highest rate seen that is taken though it
-        is far from the one asked for.
+        Frames that were profiled, and those that came before in the same data, are left out and counted. accept_rate:
+        the highest rate seen that is taken though it is far from the one asked for.
 
         Raises NotReadyError before `profile`, and CalibrationError that says what to do: naming the number of frames
         needed; where fewer of them differ, as with a frozen camera; where all have one score; where more than a tenth
@@ -81,23 +81,25 @@ class Calibrated(Watcher):
         was FAULT or STALE; where more frames were flagged than the rate allows, or the drift test rejected; and for
         thresholds per class.
         """
-        old = self._calibrated()
-        rate = old.false_alarm_rate if false_alarm_rate is None else float(false_alarm_rate)
-        found = recalibrate(self.learned, self.logic, old, kept, rate, self.profile_sha256)
-        self._take(found.calibration, "recalibrated", rate, f"{f'{reason}: ' if reason else ''}{found.said}")
+        with self._lock:
+            old = self._calibrated()
+            rate = old.false_alarm_rate if false_alarm_rate is None else float(false_alarm_rate)
+            found = recalibrate(self.learned, self.logic, old, kept, rate, self.profile_sha256)
+            self._take(found.calibration, "recalibrated", rate, f"{f'{reason}: ' if reason else ''}{found.said}")
         return found
 
     def _take(self, calibration: Calibration | None, what: str, rate: float | None, reason: str) -> None:
-        """Hold to another calibration from now on, and write the change down."""
-        old, new = (None if one is None else one.thresholds for one in (self.calibration, calibration))
-        change = Change.made(what, old, new, rate=rate, reason=reason)
-        self.learned.history = with_change(self.learned.history, change)
+        """Hold to another calibration from now on, and write the change down: both, or a file would say another."""
+        with self._lock:
+            old, new = (None if one is None else one.thresholds for one in (self.calibration, calibration))
+            change = Change.made(what, old, new, rate=rate, reason=reason)
+            self.learned.history = with_change(self.learned.history, change)
+            self.calibration = calibration
+            self.profile_sha256, self.profile_digest = "", None
         _log.info(
             "%s: threshold %s -> %s%s", what, thresholds_in_words(change.before), thresholds_in_words(change.after),
             f" ({change.reason})" if change.reason else "",
         )  # fmt: skip
-        self.calibration = calibration
-        self.profile_sha256, self.profile_digest = "", None
 
     @property
     def threshold(self) -> float | np.ndarray:
@@ -121,17 +123,20 @@ class Calibrated(Watcher):
         Raises NotReadyError before `calibrate`, ValueError for numbers that are negative or not finite and for another
         shape, TypeError for no numbers, CalibrationError for a calibration of an older file.
         """
-        calibration = self._calibrated()
-        values = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-        classes = len(calibration.thresholds)
-        if values.dtype.kind not in "fiu":
+        given = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if given.dtype.kind not in "fiu":
             raise TypeError(f"expected a threshold as a number, or one for each class, got {value!r:.80}")
-        if values.shape not in ((), (classes,)):
-            raise ValueError(f"expected one threshold, or {classes}, one for each class, got shape {values.shape}")
+        with np.errstate(over="ignore"):
+            values = given.astype(np.float64)
         if not (np.isfinite(values) & (values >= 0)).all():
             raise ValueError(f"expected a threshold that is finite and not negative, got {value!r:.80}")
-        found = calibration.with_thresholds(np.array(np.broadcast_to(values, classes), np.float64))
-        self._take(found, "threshold set", None, reason)
+        with self._lock:
+            calibration = self._calibrated()
+            classes = len(calibration.thresholds)
+            if values.shape not in ((), (classes,)):
+                raise ValueError(f"expected one threshold, or {classes}, one for each class, got shape {values.shape}")
+            found = calibration.with_thresholds(np.array(np.broadcast_to(values, classes)))
+            self._take(found, "threshold set", None, reason)
         return found
 
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:

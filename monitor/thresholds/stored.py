@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 from ..describe import describe
@@ -20,6 +21,7 @@ class StoredProfile(Calibrated):
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> None:
         contents = read_contents(path, key=key)
+        self._lock = threading.RLock()
         self._learned, self.logic, self.calibration = unpacked_profile(contents, path)
         self.profile_sha256, self.profile_digest = contents.sha256, contents.digest
         if not self._learned.complete or self.calibration is None:
@@ -30,7 +32,8 @@ class StoredProfile(Calibrated):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write profile and calibration as one file. Raises ProfileError."""
-        write_profile(path, self.learned, self.logic, self.calibration)
+        with self._lock:
+            write_profile(path, self.learned, self.logic, self.calibration)
 
     def describe(self) -> dict[str, Any]:
         """What the profile holds, in JSON types; see `describe_profile`."""

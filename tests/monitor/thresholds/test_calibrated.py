@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,6 +65,7 @@ def test_a_change_is_logged_and_kept_with_both_thresholds_and_the_reason(monitor
     [
         (-1, ValueError, "finite and not negative, got -1"),
         (np.nan, ValueError, "finite and not negative, got nan"),
+        (np.nextafter(np.longdouble(np.finfo(np.float64).max), np.inf) * 2, ValueError, "finite and not negative"),
         ([1, 2, np.inf], ValueError, "finite and not negative"),
         ([1, 2], ValueError, r"one threshold, or 3, one for each class, got shape \(2,\)"),
         ([[1, 2, 3]], ValueError, r"got shape \(1, 3\)"),
@@ -75,6 +79,33 @@ def test_what_is_no_threshold_is_refused_and_changes_nothing(monitor, value, err
     with pytest.raises(error, match=said):
         monitor.threshold = value
     assert (monitor.calibration, monitor.learned.history) == (calibration, history)
+
+
+def test_a_file_saved_while_others_set_the_threshold_can_be_loaded(monitor, tmp_path, network):
+    """What is saved between the two halves of a change would say two thresholds, and no one could load it."""
+    interval, over = sys.getswitchinterval(), threading.Event()
+
+    def change(seed):
+        numbers = np.random.default_rng(seed)
+        while not over.is_set():
+            monitor.threshold = float(numbers.uniform(1, 9))
+
+    threads = [threading.Thread(target=change, args=(seed,)) for seed in range(2)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(40):
+            monitor.save(tmp_path / "m.outrider")
+            Monitor.load(tmp_path / "m.outrider", network)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+    changes = monitor.learned.history
+    assert all(one.after == two.before for one, two in pairwise(changes))
+    assert changes[-1].after == monitor.threshold
 
 
 def test_an_older_calibration_has_nothing_to_count_a_rate_on(monitor):
