@@ -16,6 +16,7 @@ from ..calibration import (
     needed_samples,
     thresholds_by_class,
 )
+from ..data.digests import digests_of
 from ..errors import CalibrationError, warn
 from ..logic import Logic
 from ..profile import Profile
@@ -28,6 +29,7 @@ _NOT_COVERED = "predicted as a class without enough trusted frames"
 _BROKEN = "NaN or Inf"
 _WITHOUT_ROWS = "without rows at a tap"
 _PROFILED = "learned from by the profile"
+_AGAIN = "the same as one before"
 _CLASSES_NAMED = 5
 
 
@@ -75,6 +77,8 @@ def calibrate(
     fresh = _not_profiled(profile, held_out)
     profiled = int((~fresh).sum())
     held_out = held_out.where(fresh)
+    again = _again(held_out)
+    held_out = held_out.where(~again)
     deviations, predictions, sure, uncovered, digests, with_rows = held_out
     covered = uncovered < 0
     finite = np.isfinite(deviations).all(axis=1)
@@ -93,7 +97,11 @@ def calibrate(
     deviations, predictions, sure = deviations[kept], predictions[kept], sure[kept]
     learning = np.arange(len(deviations)) % 2 == 0 if logic.learns else np.zeros(len(deviations), bool)
     n = int((~learning).sum())
-    _refuse_too_few(rate, len(deviations), len(np.unique(digests[kept])), learns=logic.learns)
+    n_again = int(again.sum())
+    _refuse_too_few(rate, len(deviations) + n_again, len(np.unique(digests[kept])), learns=logic.learns)
+    if n_again:
+        excluded[_AGAIN] = n_again
+        warn(f"{n_again} of {len(fresh)} held-out frames were left out: {_AGAIN}")
     scales = logic.fit(deviations[learning], groups)
     scores = logic.score(scales, deviations[~learning], groups)
     if n > 1 and scores.min() == scores.max():
@@ -158,6 +166,18 @@ def _not_profiled(profile: Profile, held_out: HeldOut) -> np.ndarray:
     return ~profiled
 
 
+def _again(held_out: HeldOut) -> np.ndarray:
+    """Which of the frames came before and deviated the same, (n,) bool: they tell nothing new.
+
+    A frame that is there twice would be in both halves, that of the scales and that of the threshold. A recurrent
+    network may see more in the same picture, so its deviations count too.
+    """
+    both = np.stack([held_out.digests, digests_of(held_out.deviations)], axis=1)
+    again = np.ones(len(both), bool)
+    again[np.unique(both, axis=0, return_index=True)[1]] = False
+    return again
+
+
 def _refuse_too_few(rate: float, n: int, distinct: int, *, learns: bool) -> None:
     """Raise CalibrationError for fewer frames than a rate needs, or fewer that differ."""
     needed = needed_samples(rate) * (2 if learns else 1)
@@ -180,7 +200,7 @@ def _far(
 ) -> str:  # fmt: skip
     """What to say of a rate that is far from the one asked for. uncovered: the frames of classes not covered."""
     low, high = clopper_pearson(false_alarms, judged)
-    always = {why: count for why, count in excluded.items() if count and why != _PROFILED}
+    always = {why: count for why, count in excluded.items() if count and why not in (_PROFILED, _AGAIN)}
     reasons = [f"{count:,} were left out and always alarm: {why}" for why, count in always.items()]
     todo = "look at these frames"
     if len(uncovered.uncovered):

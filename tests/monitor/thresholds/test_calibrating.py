@@ -139,10 +139,24 @@ def test_a_frozen_camera_sets_no_threshold(network):
     assert monitor.calibration is None
     with pytest.raises(CalibrationError, match="got 1 distinct of 600"):
         monitor.calibrate(batches(np.repeat(stuck[:1], 600, axis=0)), 0.01)
-    assert monitor.calibrate(batches(stuck), 0.04).n == 600  # for which 24 are enough
     scaled = profiled(network, logic=SmallestP())
     with pytest.raises(CalibrationError, match=r"at least 48 .* got 30 distinct of 600; half of the frames go to"):
         scaled.calibrate(batches(stuck), 0.04)
+
+
+def test_frames_that_come_again_count_once_and_are_in_one_half_alone(network):
+    """A recording of 30 pictures a second, played at 60: every other frame is the one before."""
+    monitor = profiled(network, logic=SmallestP())
+    once, stuck = frames(400, seed=1), np.repeat(frames(1, seed=2), 300, axis=0)
+    alone = monitor.calibrate(batches(once), 0.04)
+    for data in (np.repeat(once, 2, axis=0), np.tile(once, (3, 1)), np.concatenate([once, once[:150]])):
+        with pytest.warns(OutriderWarning, match=f"{len(data) - 400} of {len(data)} .* the same as one before"):
+            again = monitor.calibrate(batches(data), 0.04)
+        assert (again.n, again.n_scales, again.interval) == (alone.n, alone.n_scales, alone.interval)
+        np.testing.assert_array_equal(again.thresholds, alone.thresholds)
+        assert again.excluded["the same as one before"] == len(data) - 400
+    with pytest.warns(OutriderWarning, match="299 of 700"):
+        assert monitor.calibrate(batches(np.concatenate([once, stuck])), 0.04).n == 200
 
 
 def test_scores_that_are_all_the_same_set_no_threshold(network):
