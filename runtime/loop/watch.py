@@ -17,6 +17,8 @@ from .evidence import Evidence
 from .guard import Guard
 from .history import DEFAULT
 
+Prepare = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True, slots=True)
 class WatchedFrame:
@@ -60,14 +62,14 @@ class Counting(Protocol):
 class Watch:
     """Judges frame after frame: `step` for one stream, `steps` for those of several that came together.
 
-    guard: entered by the caller. preprocessing: makes a sample of a picture, as the profile says. A frame without a
-    picture, or with one that it refuses, is FAULT, and an event "unreadable" in the guard's log. sources: the streams
-    by name, whose dropped frames and reconnects are counted. frames: judged so far. alarmed: whether the loop ever was
-    in ALARM, FAULT or STALE.
+    guard: entered by the caller. preprocessing: makes a sample of a picture, as the profile says; one for all, or one
+    by the name of each stream. A frame without a picture, or with one that it refuses, is FAULT, and an event
+    "unreadable" in the guard's log. sources: the streams by name, whose dropped frames and reconnects are counted.
+    frames: judged so far. alarmed: whether the loop ever was in ALARM, FAULT or STALE.
     """
 
     def __init__(
-        self, guard: Guard, preprocessing: Callable[[np.ndarray], np.ndarray], views: Sequence[View],
+        self, guard: Guard, preprocessing: Prepare | Mapping[str, Prepare], views: Sequence[View],
         sources: Mapping[str, Counting] | None = None,
     ) -> None:  # fmt: skip
         self.frames = 0
@@ -87,7 +89,7 @@ class Watch:
         began = time.monotonic()
         samples, problems = {}, {}
         for name, frame in frames.items():
-            samples[name], problems[name] = self._prepared(frame)
+            samples[name], problems[name] = self._prepared(name, frame)
         for name, verdict in self._judged(frames, samples, began).items():
             self._tell(name, frames[name], verdict, problems[name], time.monotonic() - began)
         for name, status in self._guard.statuses.items():
@@ -102,12 +104,13 @@ class Watch:
         for name in self._sources:
             self._count(name, self._guard.history(name).evidence)
 
-    def _prepared(self, frame: Frame) -> tuple[np.ndarray | None, str]:
+    def _prepared(self, name: str, frame: Frame) -> tuple[np.ndarray | None, str]:
         """The sample, or None and what is wrong."""
         if frame.picture is None:
             return None, frame.problem
+        prepare = self._preprocessing if callable(self._preprocessing) else self._preprocessing[name]
         try:
-            return self._preprocessing(frame.picture), frame.problem
+            return prepare(frame.picture), frame.problem
         except (ValueError, TypeError) as error:
             return None, str(error)
 

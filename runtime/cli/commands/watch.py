@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             stack.callback(stream.close)
         monitor = open_monitor(options, calibrated=True)
         stack.enter_context(closing(monitor.network))
-        preprocessing = _preprocessing(options.profile, monitor)
+        preprocessing = _preprocessing(options.profile, monitor, list(cameras))
         log = None
         if options.log:
             log = stack.enter_context(EventLog(options.log, source=named, keep_clean=options.keep_clean))
@@ -88,8 +88,11 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
     return int(watch.alarmed)
 
 
-def _preprocessing(profile: Path, monitor: Monitor) -> Preprocessing:
-    """What makes samples of pictures. Raises ValueError for a network that a stream of pictures cannot be given to."""
+def _preprocessing(profile: Path, monitor: Monitor, streams: Sequence[str]) -> dict[str, Preprocessing]:
+    """What makes samples of the pictures of each stream.
+
+    Raises ValueError for a network that a stream of pictures cannot be given to.
+    """
     network = monitor.network
     if len(network.inputs) > 1:
         raise ValueError(
@@ -97,13 +100,12 @@ def _preprocessing(profile: Path, monitor: Monitor) -> Preprocessing:
             f" {len(network.inputs)} inputs; `outrider check` reads folders side by side, and a Guard in"
             " Python takes frames of several inputs"
         )
-    preprocessing = comparing(monitor)
-    if preprocessing is None:
+    if network.preprocessing is None:
         raise ValueError(
             f"{profile}: expected a profile of pictures, got one of float samples;"
             " give `outrider profile` a flag such as --scale to say how pictures are read"
         )
-    return preprocessing
+    return {name: made for name in streams if (made := comparing(monitor, name)) is not None}
 
 
 def _frames(

@@ -19,8 +19,8 @@ class Video:
     """The frames of the first video stream of a file, turned upright as the file says.
 
     Times are those of the file, from its first frame on. A packet that cannot be decoded is a frame with a problem, and
-    so is a picture that the decoder calls damaged, with those after it up to the next key frame. An OutriderWarning tells
-    where the frames end long before the file says.
+    so is a picture that the decoder calls damaged, with those after it up to the next key frame. An
+    OutriderWarning says where the frames end long before the file says they do.
     Raises ValueError for a file that is no video, ImportError naming the extra `watch` without PyAV.
     """
 

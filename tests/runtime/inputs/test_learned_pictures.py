@@ -63,6 +63,22 @@ def test_shapes_matter_only_where_they_are_stretched(told):
         taken(PICTURE[:, :20])
 
 
+def test_every_stream_is_named_and_compared_for_itself():
+    pytest.importorskip("PIL.Image")
+    told = Preprocessing((8, 8))
+    monitor = watched(told, learned(told, PICTURE))
+    front, rear = comparing(monitor, "front"), comparing(monitor, "rear")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", OutriderWarning)
+        rear(PICTURE)
+        rear(PICTURE[:1])
+        front(PICTURE[:1])
+    assert [str(one.message)[:31] for one in said] == [
+        "rear: picture 2 has one channel",
+        "front: picture 1 has one channe",
+    ]
+
+
 def test_without_pictures_or_facts_nothing_is_compared():
     told = Preprocessing()
     assert remembering(SimpleNamespace(preprocessing=None)) == (None, None)

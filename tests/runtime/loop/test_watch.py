@@ -129,6 +129,14 @@ def test_frames_of_several_streams_are_judged_together():
     assert (watch.frames, watch.alarmed, view.idles) == (3, True, [])
 
 
+def test_each_stream_may_have_its_own_preprocessing():
+    guard = Guard(Status.OK, Status.OK, streams=("left", "right"))
+    watch = Watch(guard, {"left": lambda picture: picture + 1, "right": lambda picture: picture + 2}, [View()])
+    watch.steps({"left": frame()})
+    watch.steps({"right": frame()})
+    assert [sample.tolist() for sample, *_ in guard.asked] == [[1, 1], [2, 2]]
+
+
 def test_the_silence_of_one_stream_is_told_once_while_others_go_on():
     guard, view, watch = watching(*[Status.OK] * 5, streams=("left", "right"))
     watch.steps({"left": frame(), "right": frame()})
