@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .frame import Frame
+from .frame_numbers import FrameNumbers
 from .kernels import planes_of
 
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
@@ -35,9 +36,9 @@ def decoded_frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, 
 
     stream: of the container, made `strict`. Raises what the container raises where it gives no more packets.
     """
-    soundness, waiting = Soundness(), 0
+    soundness, waiting, lacking = Soundness(), 0, _lacking(stream)
     for packet in container.demux(stream):
-        soundness.packet(packet)
+        soundness.packet(packet, lacking=lacking(packet))
         waiting += packet.size > 0
         try:
             for decoded in packet.decode():
@@ -50,6 +51,24 @@ def decoded_frames(av: Any, container: Any, stream: Any) -> Iterator[tuple[Any, 
             for _ in range(1 if packet.size else max(waiting, 1)):  # at the end, the decoder gives up all that it holds
                 waiting -= 1
                 yield None, problem
+
+
+def _lacking(stream: Any) -> Callable[[Any], bool]:
+    """Says of each packet whether the stream lacks pictures before it, as far as its codec tells."""
+    if stream.codec_context.name != "h264":
+        return lambda _packet: False
+    try:
+        numbers = FrameNumbers(bytes(stream.codec_context.extradata or b""))
+    except (ValueError, IndexError):  # the decoder says what is wrong with it
+        return lambda _packet: False
+
+    def lacks(packet: Any) -> bool:
+        try:
+            return numbers.gap(bytes(packet))
+        except (ValueError, IndexError):
+            return False
+
+    return lacks
 
 
 def frame_of(decoded: Any, time: float, name: str, problem: str, captured: float | None = None) -> Frame:
@@ -76,9 +95,11 @@ class Soundness:
         self._from, self._fed, self._sound = -math.inf, -math.inf, -math.inf
         self._refreshing = False
 
-    def packet(self, packet: Any) -> None:
-        """Take note of a packet before it is decoded."""
+    def packet(self, packet: Any, *, lacking: bool = False) -> None:
+        """Take note of a packet before it is decoded. lacking: whether pictures are missing before it."""
         self._fed = max(self._fed, _time(packet))
+        if lacking:
+            self._note("a stream that lacks pictures", _time(packet))
         if packet.is_corrupt:
             self._note("the stream says that a packet is damaged", _time(packet))
 

@@ -93,7 +93,7 @@ class Stalled:
 
     def __init__(self, picture):
         self.picture, self.released = picture, threading.Event()
-        stream = SimpleNamespace(codec_context=SimpleNamespace())
+        stream = SimpleNamespace(codec_context=SimpleNamespace(name="rawvideo"))
         self.streams = SimpleNamespace(video=[stream])
 
     def demux(self, _stream):
