@@ -53,7 +53,8 @@ def _beside(folders: dict[Path, None], name: str, module: ModuleType) -> Iterato
 
 def _lies_in(module: ModuleType, folders: dict[Path, None], path: list[str]) -> bool:
     """Whether a module was found in the folders, and would not be without them."""
-    places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
+    own = getattr(module, "__dict__", {})  # torch.classes answers any name that it is asked for
+    places = [own.get("__file__"), *(own.get("__path__") or ())]
     places = [Path(place).resolve() for place in places if place]
     elsewhere = [Path(entry or ".").resolve() for entry in path]
     return any(

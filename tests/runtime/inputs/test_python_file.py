@@ -34,6 +34,18 @@ def test_modules_and_packages_beside_the_file_are_found(tmp_path):
     assert made_by(tmp_path / "model.py", "make") == 7
 
 
+def test_a_module_that_answers_every_name_is_let_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "everything", None)
+    del sys.modules["everything"]
+    write(
+        tmp_path, model="import sys, types\nclass Every(types.ModuleType):\n    __file__ = 'every.py'\n"
+        "    def __getattr__(self, name): return 3\ndef make(): sys.modules['everything'] = Every('everything')",
+    )  # fmt: skip
+    made_by(tmp_path / "model.py", "make")
+    assert sys.modules["everything"].anything == 3
+
+
 def test_imports_of_the_factory_itself_are_found(tmp_path):
     write(tmp_path, neighbour="VALUE = 5", model="def make():\n    import neighbour\n    return neighbour.VALUE")
     assert made_by(tmp_path / "model.py", "make") == 5
