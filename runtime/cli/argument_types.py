@@ -97,6 +97,14 @@ def layout(text: str) -> tuple[str, str]:
     return name, layout
 
 
+def address(text: str) -> tuple[str, int]:
+    """``9464`` or ``0.0.0.0:9464`` -> where to listen; by default, for this machine alone."""
+    host, _, port = text.rpartition(":")
+    if not (port.isdecimal() and int(port) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected [ADDRESS:]PORT, such as 9464 or 0.0.0.0:9464, got {text!r}")
+    return host or "127.0.0.1", int(port)
+
+
 def k_of_n(text: str) -> tuple[int, int]:
     """``3/5`` -> (3, 5)."""
     k, _, n = text.partition("/")

@@ -40,6 +40,14 @@ def onlookers(
             guard, options.ros2, network=monitor.network.fingerprint, profile=monitor.profile_sha256
         )
         views.append(_Ros2(stack.enter_context(closing(publisher))))
+    if options.metrics:
+        from ..outlets.prometheus import serve_metrics
+
+        address, port = options.metrics
+        try:
+            stack.enter_context(closing(serve_metrics(guard.metrics, port, address)))
+        except OSError as error:
+            raise OSError(f"{address}:{port}: expected to serve metrics there, got {error.strerror or error}") from None
     console = Console(highlight=False)
     if options.json:
         views.append(JsonLines())

@@ -62,6 +62,9 @@ def watch(parser: argparse.ArgumentParser) -> None:
     guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
 
     parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")
+    parser.add_argument(
+        "--metrics", type=types.address, metavar="[ADDRESS:]PORT", help="serve counters, score and margin to Prometheus"
+    )
     kept = parser.add_argument_group("what is kept")
     kept.add_argument("--log", type=Path, metavar="FILE", help="event log, for `outrider report`")
     kept.add_argument(

@@ -30,6 +30,8 @@ from outrider.runtime.cli import argument_types as types
         (types.output_name, "scores", "scores"),
         (types.layout, "a=b=NCL", ("a=b", "NCL")),
         (types.k_of_n, "5/5", (5, 5)),
+        (types.address, "9464", ("127.0.0.1", 9464)),
+        (types.address, "0.0.0.0:0", ("0.0.0.0", 0)),  # noqa: S104
         (types.classes, "auto", "auto"),
         (types.classes, "pixel", "pixel"),
         (types.classes, "none", None),
@@ -64,6 +66,8 @@ def test_a_text_is_read(kind, text, value):
         (types.shape, "3,0", "expected a whole number of at least 1, got '0'"),
         (types.k_of_n, "5/3", "expected K/N with 1 <= K <= N, such as 3/5, got '5/3'"),
         (types.k_of_n, "0/3", "expected K/N with 1 <= K <= N, such as 3/5, got '0/3'"),
+        (types.address, "localhost:", "expected [ADDRESS:]PORT, such as 9464 or 0.0.0.0:9464, got 'localhost:'"),
+        (types.address, "65536", "expected [ADDRESS:]PORT, such as 9464 or 0.0.0.0:9464, got '65536'"),
         (types.classes, "1", "expected auto, pixel, none or a number from 2, got '1'"),
     ],
 )
