@@ -152,7 +152,10 @@ def to_picture(decoded: Any) -> np.ndarray:
     elif 8 < bits <= 16:
         limited = not kind.is_rgb and decoded.color_range != _FULL
         pixels = _to_white(pixels, 8 if limited else bits)
-    pixels = upright(pixels, decoded.side_data)
+    try:
+        pixels = upright(pixels, decoded.side_data)
+    except ValueError:  # one kind of side data that PyAV does not know, such as EXIF, and it gives none
+        pixels = np.rot90(pixels, round(decoded.rotation / 90))
     return np.ascontiguousarray(pixels[None]) if pixels.ndim == 2 else planes_of(pixels)
 
 

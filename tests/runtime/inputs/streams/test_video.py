@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -47,6 +48,25 @@ def test_a_video_of_a_telephone_is_turned_upright(opened, tmp_path):
     assert [frame.picture.shape for frame in frames] == [(3, 64, 48)] * 3
     assert all(frame.picture[:, :12].mean() > 240 for frame in frames)
     assert all(frame.picture[:, 20:].mean() < 120 for frame in frames)
+
+
+def test_pictures_with_exif_in_a_video_are_turned_too(opened, tmp_path):
+    av, image_module = pytest.importorskip("av"), pytest.importorskip("PIL.Image")
+    turned = image_module.Exif()
+    turned[0x112] = 6  # to be turned clockwise by a quarter
+    pixels = np.zeros((48, 64), np.uint8)
+    pixels[:, :16] = 255  # white at the left
+    file = io.BytesIO()
+    image_module.fromarray(pixels).save(file, "JPEG", exif=turned)
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        packet = av.Packet(file.getvalue())
+        packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, 0, 0, True
+        container.mux(packet)
+    (frame,) = opened(tmp_path / "a.avi")
+    assert frame.picture.shape == (1, 64, 48)
+    assert frame.picture[:, :12].min() > 200 > frame.picture[:, 20:].max()
 
 
 def test_a_video_cut_off_gives_its_beginning(opened, tmp_path):
