@@ -1,4 +1,4 @@
-"""A folder of pictures as a stream."""
+"""A folder of pictures as a stream, or a single picture."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ....networks.packages import require
 from ....networks.pictures.reading import IMAGE_SUFFIXES, read_picture
-from ..walking import left_out, walk
+from ..walking import Walk, left_out, walk
 from .frame import Frame
 
 
 class Folder:
-    """The pictures below a folder, those of one folder by name, numbers in names by their value.
+    """The pictures below a folder, those of one folder by name, numbers in names by their value; or one by its file.
 
     rate: frames a second, which gives the frames their times. A picture that cannot be read is a frame with a problem.
     skipped, followed: what was left out and followed, as of a `Walk`. Raises ValueError where there is none,
@@ -24,7 +24,7 @@ class Folder:
 
     def __init__(self, folder: Path, rate: float) -> None:
         self._rate = rate
-        found = walk(folder, IMAGE_SUFFIXES)
+        found = walk(folder, IMAGE_SUFFIXES) if folder.is_dir() else Walk((folder,))
         self.skipped, self.followed = found.skipped, found.followed
         self._paths = sorted(
             found.files, key=lambda path: [natural_order(part) for part in path.relative_to(folder).parts]

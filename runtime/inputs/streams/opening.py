@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ....networks.pictures.reading import IMAGE_SUFFIXES
 from ...printable import without_credentials
 from .folder import Folder, natural_order
 from .frame import Stream
@@ -27,7 +28,8 @@ def open_stream(source: str, *, topic: str | None = None, rate: float | None = N
 
     source: the index or device of a camera, the URL of a stream (see `Remote`), ros2:/TOPIC (see `RosTopic`), a
     pipeline of GStreamer, a ROS 2 bag (a folder with metadata.yaml), an .mcap file, a .db3 file of ROS 2 or a .bag file
-    of ROS 1, a folder of such files, in the order of their names, a folder of pictures; any other file is a video.
+    of ROS 1, a folder of such files, in the order of their names, a folder of pictures or one of them; any other file
+    is a video.
     topic: of a bag, needed where several hold pictures. rate: frames a second, of a folder (30 by default) or asked of
     a camera. patience: see `Live`.
     Raises FileNotFoundError, ValueError or ImportError that say what was expected.
@@ -65,6 +67,8 @@ def open_stream(source: str, *, topic: str | None = None, rate: float | None = N
     if path.suffix in _RECORDINGS:
         return _RECORDINGS[path.suffix]([path], topic)
     _refuse_topic(source, topic)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return Folder(path, rate or ASSUMED_RATE)
     return Video(path)
 
 

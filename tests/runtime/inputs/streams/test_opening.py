@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from outrider.runtime.inputs.streams import opening
@@ -29,6 +30,18 @@ def test_only_bags_have_topics(opened, photos, source, monkeypatch):
         ValueError, match=f"expected topic= only for an .mcap file or a ROS bag, got {source}, which has no"
     ):
         opened(source, topic="/camera")
+
+
+def test_one_picture_is_read_as_in_a_folder(opened, tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    turned = image_module.Exif()
+    turned[0x112] = 6
+    image_module.fromarray(np.zeros((4, 6), np.uint8)).save(tmp_path / "a.JPG", exif=turned)
+    image_module.fromarray(np.full((4, 6), 0.5, np.float32)).save(tmp_path / "b.tif")
+    (frame,) = opened(tmp_path / "a.JPG")
+    assert (frame.picture.shape, frame.name) == ((1, 6, 4), str(tmp_path / "a.JPG"))
+    (frame,) = opened(tmp_path / "b.tif")
+    assert (frame.picture.dtype, frame.picture.max()) == (np.float32, 0.5)
 
 
 def test_a_folder_named_like_a_camera_is_a_folder(opened, photos, monkeypatch):
