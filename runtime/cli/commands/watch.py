@@ -81,7 +81,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
             sys.stdout.write(walk_line(folder, name) + "\n")
     if not (options.json and options.quiet):
         console = Console(highlight=False, stderr=options.json)
-        for line in _summary(options, guard, streams, seconds):
+        for line in _summary(options, guard, cameras, streams, seconds):
             console.print(Text(printable(line)), soft_wrap=True)
     if log is not None and not log.health().ok:
         raise OSError(f"{options.log}: expected a whole log, got one that lacks events: {log.health().error}")
@@ -126,7 +126,10 @@ def _frames(
             ended |= several.ended
 
 
-def _summary(options: argparse.Namespace, guard: Guard, streams: Mapping[str, Stream], seconds: float) -> Iterator[str]:
+def _summary(
+    options: argparse.Namespace, guard: Guard, cameras: Mapping[str, CameraSettings], streams: Mapping[str, Stream],
+    seconds: float,
+) -> Iterator[str]:  # fmt: skip
     each: dict[str, Metrics] = dict(guard.metrics.streams) or {DEFAULT: guard.metrics}
     total = Counters()
     total.array[:] = sum(metrics.counters.array for metrics in each.values())
@@ -143,8 +146,7 @@ def _summary(options: argparse.Namespace, guard: Guard, streams: Mapping[str, St
             yield f"{before}{metrics.drift.message}"
     if total.log_failures:
         yield f"the log failed at {counted(total.log_failures, 'frame')}"
-    folders = [stream for stream in streams.values() if isinstance(stream, Folder)]
-    if options.log and folders and options.rate is None:
+    if options.log and any(isinstance(stream, Folder) and not cameras[name].rate for name, stream in streams.items()):
         yield f"the log takes the pictures as {ASSUMED_RATE:g} a second; --rate says otherwise"
     if options.log:
         runs = _runs(options.log) if options.log.is_file() else 0

@@ -51,6 +51,7 @@ def test_streams_alarm_one_by_one_in_one_process_and_one_log(outrider, two, brok
         "left: 10 frames: 0 above the threshold (0.00%), 0 faults, 0 stale, 0 episodes",
         "right: 26 frames: 6 above the threshold (23.08%), 0 faults, 0 stale, 1 episode",
     ]
+    assert "the log takes the pictures as" not in result.err, "each has a rate of its own"
     assert {event.stream for event in read_events(tmp_path / "events.jsonl")} == {"right"}
     numbers = drive_statistics(read_drive([tmp_path / "events.jsonl"]))
     assert sorted((run["frames"], run["source"]) for run in numbers["runs"]) == [
