@@ -17,9 +17,12 @@ import numpy as np
 from ..packages import require
 from .png import refuse_few_rows
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pbm", ".pgm", ".ppm", ".pnm", ".tif", ".tiff",
+)  # fmt: skip
 """Names that end so are taken for pictures in a folder."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_TIFF = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 _DEFLATED = 1032  # bytes that deflate makes of one, at most
 _MOST_PIXELS = 178_956_970  # as Pillow: more are a bomb
 _UNPACKED_PIXELS = 1 << 25  # more are inflated twice, which is slower and takes less memory
@@ -58,6 +61,8 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
             return _decoded(image_module, data)
     except image_module.UnidentifiedImageError:
         got = f"{len(data):,} bytes that are no {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, or one of a rare kind"
+        if data[:4] in _TIFF:
+            got = "a TIFF file of a kind that Pillow does not read, such as float32 with three channels"
     except Exception as error:  # noqa: BLE001 (what a dozen decoders raise for damaged bytes)
         got = str(error) or type(error).__name__
     raise ValueError(f"{name}: expected a picture, got {got if data else 'an empty file'}") from None
@@ -106,7 +111,7 @@ def _checked_png(data: bytes) -> tuple[list[memoryview], int, int]:
             raise ValueError("a truncated PNG file")
         kind = bytes(view[at + 4 : at + 8])
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            raise ValueError(f"a damaged PNG file: the checksum of {kind!r} differs")
+            raise ValueError(f"a damaged PNG file: the checksum of {str(kind)[2:-1]} differs")
         if kind == b"IDAT":
             first, last = first or at, end + 4
             pixels.append(view[at + 8 : end])

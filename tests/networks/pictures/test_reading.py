@@ -313,6 +313,8 @@ def test_what_would_lose_bits_is_refused():
     for values, extra in ((deep, (0,)), (deep.astype(np.uint8), (0,)), (deep[..., :2].astype(np.uint8), (0,))):
         with pytest.raises(ValueError, match="neither colour nor alpha; save it without"):
             decode_picture(tiff(values, extra=extra), "frame")
+    with pytest.raises(ValueError, match="TIFF file of a kind that Pillow does not read, such as float32 with three"):
+        decode_picture(tiff(deep[..., :3].astype(np.float32), sample_format=3), "frame")
     with pytest.raises(ValueError, match="decimal numbers; save it in binary"):
         decode_picture(b"P3 1 1 1000 1 2 3 ", "frame")
     with pytest.raises(ValueError, match="numbers up to 1000 with 1001"):
@@ -335,6 +337,13 @@ def test_netpbm_numbers_count_from_black_to_white(kind, channels, most):
                 b"%s 1 1 %d " % (kind, most) + np.full(channels, most + 1, found.dtype.newbyteorder(">")).tobytes(),
                 "frame",
             )
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("L", "pgm"), ("1", "pbm"), ("RGB", "pnm"), ("P", "gif")])
+def test_netpbm_and_gif_are_taken_for_pictures_by_their_names(mode, suffix, tmp_path):
+    image_module.fromarray(DRAW.integers(0, 256, (9, 8, 3), np.uint8)).convert(mode).save(tmp_path / f"a.{suffix}")
+    assert f".{suffix}" in reading.IMAGE_SUFFIXES
+    assert read_picture(tmp_path / f"a.{suffix}").shape[1:] == (9, 8)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "PPM"])
