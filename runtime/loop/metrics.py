@@ -150,6 +150,8 @@ class Metrics:
         A step of more than a minute is a pause and adds one minute. A single live frame makes `elapsed_ns` None.
         """
         last, self.stamp_ns = self.stamp_ns, stamp_ns
+        if stamp_ns is not None:
+            self.sight.forget()  # the clock by which a watch began is none of the recording's
         if stamp_ns is None:
             self.elapsed_ns = None
         elif last is None:

@@ -102,6 +102,15 @@ def test_rates_per_hour_come_of_the_clock(monkeypatch):
     assert math.isnan(Metrics().availability)
 
 
+def test_the_clock_by_which_a_watch_began_is_none_of_a_recordings():
+    metrics = Metrics(patience=0.5)
+    metrics.sight.begin(0)
+    for stamp in (0, 400_000_000, 1_200_000_000):
+        metrics.stamped(stamp)
+    metrics.sight.rest(10**11)
+    assert (metrics.seconds_watched, metrics.seconds_blind) == pytest.approx((1.2, 0.8))
+
+
 def test_figures_leave_out_what_is_not_known():
     assert Metrics().figures().keys() == {"availability_ratio", "alarms_per_hour", "blind_seconds"}
     known = filled(drift=DriftTest(0.01)).figures()
