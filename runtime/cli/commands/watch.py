@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -65,12 +65,15 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         watch = Watch(guard, preprocessing, views, streams)
         stop.later()
         began = time.monotonic()
-        for frames in _frames(options, cameras, streams, guard, stop):
+        waiting = _frames(options, cameras, streams, guard, stop)
+        for frames in waiting:
             if stop.asked:
                 break
             watch.steps(frames)
             if options.limit is not None and watch.frames >= options.limit:
                 break
+        guard.pause()  # the time that it takes to close streams is not one without a camera
+        waiting.close()
         watch.count()
         if not watch.frames and not stop.asked:
             raise ValueError(f"{named}: expected at least one frame, got none")
@@ -111,7 +114,7 @@ def _preprocessing(profile: Path, monitor: Monitor, streams: Sequence[str]) -> d
 def _frames(
     options: argparse.Namespace, cameras: Mapping[str, CameraSettings], streams: Mapping[str, Stream], guard: Guard,
     stop: Stop,
-) -> Iterator[Mapping[str, Frame]]:  # fmt: skip
+) -> Generator[Mapping[str, Frame], None, None]:  # fmt: skip
     """The frames that wait, by stream, as often as there are any and ten times a second without."""
     if list(cameras) == [DEFAULT]:
         for frame in paced(streams[DEFAULT], stop.wait, rate=options.rate, realtime=options.realtime):

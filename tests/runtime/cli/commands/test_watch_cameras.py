@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from outrider.monitor import Status
 from outrider.runtime.cli import cameras
 from outrider.runtime.cli import main as command_line
+from outrider.runtime.inputs.streams import Several
 from outrider.runtime.inputs.streams.live import base, camera
 from outrider.runtime.log.reader import read_events
 from outrider.runtime.report import drive_statistics, read_drive
@@ -104,6 +106,19 @@ def test_a_recording_that_ends_is_not_silent(outrider, calibrated, covered, brok
     result = outrider("watch", calibrated, "cameras.yaml", "--json")
     assert result.code == 0
     assert {line["status"] for line in lines_of(result)} == {"ok"}
+
+
+def test_the_time_that_closing_takes_is_no_silence(outrider, calibrated, covered, tmp_path, monkeypatch):
+    close = Several.close
+    monkeypatch.setattr(Several, "close", lambda self: (time.sleep(0.6), close(self)))
+    (tmp_path / "cameras.yaml").write_text(
+        f"log: events.jsonl\nsilence: 0.3\ncameras:\n"
+        f"  one: {{source: {covered}, rate: 50}}\n  two: {{source: {covered}, rate: 50}}\n"
+    )
+    assert outrider("watch", calibrated, "cameras.yaml", "--limit", "4").code == 0
+    assert not list(read_events(tmp_path / "events.jsonl"))
+    numbers = drive_statistics(read_drive([tmp_path / "events.jsonl"]))
+    assert (numbers["blind_seconds"], numbers["availability"]) == (0, 1)
 
 
 def test_a_limit_and_what_cannot_be_opened(outrider, calibrated, two, covered, tmp_path):
