@@ -11,6 +11,7 @@ from pathlib import Path
 from ..printable import counted
 
 _NAMED = 5
+_BARE = "no suffix"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Walk:
     """What was found below a folder.
 
     files: those to read, in the order of their paths. followed: how many linked folders were read. skipped: how many
-    things were left out: files by their suffix (".txt", "" for none), others by what they are ("hidden file").
+    things were left out: files by their suffix (".txt", "no suffix"), others by what they are ("hidden file").
     """
 
     files: tuple[Path, ...]
@@ -67,17 +68,17 @@ def walk(folder: Path, suffixes: Collection[str], *, deep: bool = True) -> Walk:
             elif path.suffix.lower() in suffixes:
                 files.append(path)
             else:
-                skipped[path.suffix.lower()] += 1
+                skipped[path.suffix.lower() or _BARE] += 1
     return Walk(tuple(sorted(files)), followed, dict(sorted(skipped.items())))
 
 
 def left_out(skipped: Mapping[str, int], followed: int = 0) -> str:
     """What a walk did beside reading, in words; empty where it did nothing else."""
-    kinds = {suffix: count for suffix, count in skipped.items() if not suffix or suffix.startswith(".")}
+    kinds = {suffix: count for suffix, count in skipped.items() if suffix == _BARE or suffix.startswith(".")}
     words = [counted(count, name) for name, count in skipped.items() if name not in kinds]
     if kinds:
         most = sorted(kinds.items(), key=lambda one: -one[1])
-        named = ", ".join(f"{suffix or 'no suffix'} {count:,}" for suffix, count in most[:_NAMED])
+        named = ", ".join(f"{suffix} {count:,}" for suffix, count in most[:_NAMED])
         more = ", …" if len(most) > _NAMED else ""
         words.append(f"{counted(sum(kinds.values()), 'file')} of other kinds ({named}{more})")
     said = [f"followed {counted(followed, 'linked folder')}"] if followed else []

@@ -31,10 +31,10 @@ def test_all_that_is_read_and_all_that_is_not(tree):
     found = walk(tree, (".png", ".jpg"))
     assert names(found, tree) == ["3.jpg", "a/1.png", "b/2.PNG", "linked/5.png"]
     assert found.followed == 1
-    assert found.skipped == {"hidden file": 2, "hidden folder": 1, ".txt": 1, "": 1}
+    assert found.skipped == {"hidden file": 2, "hidden folder": 1, ".txt": 1, "no suffix": 1}
     assert left_out(found.skipped, found.followed) == (
         "followed 1 linked folder; left out 2 hidden files, 1 hidden folder, 2 files of other kinds"
-        " (no suffix 1, .txt 1)"
+        " (.txt 1, no suffix 1)"
     )
 
 
@@ -70,7 +70,7 @@ def test_links_to_files_are_files_and_links_to_nothing_are_said(tree):
         "broken link": 2,
         "special file": 1,
         ".jpg": 1,
-        "": 1,
+        "no suffix": 1,
     }
 
 
