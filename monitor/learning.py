@@ -214,9 +214,12 @@ def order_in_words(profile: Profile, confusion: Confusion | None) -> str:
         return words
     order, right = found
     shown = ", ".join(f"{profile.class_name(a)} is seen as class {b}" for a, b in list(order.items())[:_MANY_CLASSES])
+    flag = ""
+    if all(names) and sorted(order.values()) == list(range(len(names))) and len(names) <= _MANY_CLASSES:
+        flag = f"; that is --classes-order {','.join(names[a] for a in sorted(order, key=order.__getitem__))}"
     return (
         f"{words}; in another order {right:.0%} of the frames would be right:"
-        f" {shown}{', …' if len(order) > _MANY_CLASSES else ''}"
+        f" {shown}{', …' if len(order) > _MANY_CLASSES else ''}{flag}"
     )
 
 

@@ -154,6 +154,7 @@ def test_labels_in_another_order_are_named_with_the_names(network):
     said = str(refused.value)
     assert "the names of the classes became these numbers: stop: 0, go: 1, yield: 2; --classes-order or" in said
     assert "in another order 100% of the frames would be right: class 0 (stop) is seen as class 2, class 1 (go)" in said
+    assert said.endswith("; that is --classes-order go,yield,stop")
     mixed = np.where(np.arange(600) % 5 == 0, seen, (seen + 1) % 3)
     with pytest.warns(OutriderWarning, match=r"are trusted: .*in another order 80% of the frames would be"):
         monitor.profile(batches(data, labels=mixed), trusted_confidence=0.0)
