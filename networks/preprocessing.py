@@ -145,7 +145,10 @@ class Preprocessing:
         kind = picture.dtype
         white = self.white or _WHITE[kind]
         if white is None:
-            raise ValueError(f"expected to know which number is white in a picture of {kind}; white= says it")
+            raise ValueError(
+                f"expected to know which number is white in a picture of {kind}; its preprocessing"
+                " has to say it when the profile is learned: `white`, --white in the shell"
+            )
         if white > (_WHITE[kind] or math.inf):
             raise ValueError(f"expected pictures whose white is {white:g}, got one of {kind}, which ends below that")
         if kind == _UINT8 and white == 255:
@@ -154,7 +157,7 @@ class Preprocessing:
         if white != _WHITE[kind] and finite.size and not (finite.min() >= 0 and finite.max() <= white):
             raise ValueError(
                 f"expected a picture of numbers from 0 to {white:g}, which is white, got {finite.min():g} to"
-                f" {finite.max():g}; white= says another"
+                f" {finite.max():g}; the preprocessing of the profile says what is white: `white`, --white in the shell"
             )
         return picture.astype(np.float32) * np.float32(255) / np.float32(white)
 

@@ -99,7 +99,7 @@ def checked_contents(
     """`read_contents` without the warning, for a caller that reads the file once more."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a profile, got no such file")
+        raise FileNotFoundError(f"{path}: expected a profile, got {'a folder' if path.is_dir() else 'no such file'}")
     try:
         with path.open("rb") as file:
             data = _whole(file, path.stat().st_size)

@@ -129,7 +129,7 @@ class Calibrated(Watcher):
         with np.errstate(over="ignore"):
             values = given.astype(np.float64)
         if not (np.isfinite(values) & (values >= 0)).all():
-            raise ValueError(f"expected a threshold that is finite and not negative, got {value!r:.80}")
+            raise ValueError(f"expected a threshold that is finite and not negative, got {value!s:.80}")
         with self._lock:
             calibration = self._calibrated()
             classes = len(calibration.thresholds)

@@ -121,9 +121,9 @@ def _refuse_others(profile: Profile, logic: Logic, calibration: Calibration, kep
         differences.append(f"columns: expected {len(profile.columns)}, got shape {kept.deviations.shape}")
     if differences:
         raise MismatchError(
-            "expected the log of a guard with this profile, got another:\n  " + "\n  ".join(differences)
-            + "\n  a profile that was calibrated since then is another one: give logs of guards that loaded this file"
-        )  # fmt: skip
+            f"expected the log of a guard with this profile, got another: {'; '.join(differences)};"
+            " a profile that was calibrated since then is another one: give logs of guards that loaded this file"
+        )
     if (calibration.thresholds != calibration.thresholds[0]).any():
         raise CalibrationError(
             "expected one threshold for all classes, got several: how many frames of each class were flagged is not"

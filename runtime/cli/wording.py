@@ -11,6 +11,7 @@ _LAYOUT = re.compile(r"\blayouts=\{'([^']*)': '(\w+)'\}")
 _PHRASES = {
     "preprocessing=": "`outrider profile` a flag such as --scale",
     'taps="auto", neurons="channel"': "`outrider profile --taps auto`",
+    "calibrate() sets": "`outrider calibrate` sets",
     "classes=None": "`outrider profile --classes none`",
     "`outrider.monitor.transfer`": "`outrider compare NETWORK OTHER --profile PROFILE -o FILE`",
 }

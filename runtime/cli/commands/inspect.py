@@ -181,12 +181,18 @@ def _print_thresholds(console: Console, calibration: dict[str, Any], names: list
 
 def _print_history(console: Console, history: list[dict[str, Any]]) -> None:
     """A row for each change of the thresholds, the oldest first."""
-    table = bare_table("when", "what", "by", Column("threshold", justify="right"), "reason")
+    table = bare_table(
+        Column("when (UTC)", no_wrap=True),
+        Column("what", min_width=13),
+        "by",
+        Column("threshold", justify="right"),
+        "reason",
+    )
     for facts in history:
         change = Change.from_dict(facts)
         words = f"{thresholds_in_words(change.before)} -> {thresholds_in_words(change.after)}"
         rate = "" if change.rate is None else f" for {change.rate:g}"
-        cells = (change.when, f"{change.what}{rate}", change.by, words, change.reason)
+        cells = (change.when[:16].replace("T", " "), f"{change.what}{rate}", change.by, words, change.reason)
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print()
     console.print(table)

@@ -156,6 +156,8 @@ def test_another_network_is_refused_by_name_of_what_differs(path):
 def test_a_missing_file_is_named(tmp_path, network):
     with pytest.raises(FileNotFoundError, match=r"none.outrider: expected a profile, got no such file"):
         Monitor.load(tmp_path / "none.outrider", network)
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path.name}: expected a profile, got a folder"):
+        Monitor.load(tmp_path, network)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 100, 0.5, 0.99, -1])

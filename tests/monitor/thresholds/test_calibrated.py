@@ -64,6 +64,7 @@ def test_a_change_is_logged_and_kept_with_both_thresholds_and_the_reason(monitor
     ("value", "error", "said"),
     [
         (-1, ValueError, "finite and not negative, got -1"),
+        (np.float64(-2.5), ValueError, "finite and not negative, got -2.5$"),
         (np.nan, ValueError, "finite and not negative, got nan"),
         (np.nextafter(np.longdouble(np.finfo(np.float64).max), np.inf) * 2, ValueError, "finite and not negative"),
         ([1, 2, np.inf], ValueError, "finite and not negative"),

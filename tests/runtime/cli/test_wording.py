@@ -28,6 +28,7 @@ def actions(add_arguments):
         ("topic= and network= are no flags here", "topic= and network= are no flags here"),
         ("multi_range(sections=8) at a=b, size=3", "multi_range(sections=8) at a=b, size=3"),
         ("resize=, a word of its own", "resize=, a word of its own"),
+        ("is dropped; calibrate() sets another", "is dropped; `outrider calibrate` sets another"),
         ("open it with classes=None", "open it with `outrider profile --classes none`"),
         ("give preprocessing= to read it", "give `outrider profile` a flag such as --scale to read it"),
         (

@@ -115,4 +115,5 @@ def test_a_drive_that_kept_clean_frames_recalibrates(outrider, model, calibrated
     assert change["after"] < change["before"]
     assert facts["calibration"]["realised"] == pytest.approx(0.3, abs=0.02)
     again = outrider("calibrate", "mine.outrider", "--from", "events.jsonl")
-    assert "expected the log of a guard with this profile, got another" in error_of(again)
+    assert "expected the log of a guard with this profile, got another: profile: expected " in error_of(again)
+    assert "…; a profile that was calibrated since then is another one" in error_of(again)
