@@ -11,7 +11,7 @@ pytest.importorskip("onnxruntime")
 
 import onnxruntime as ort
 
-from outrider.monitor import Monitor
+from outrider.monitor import Monitor, OutriderWarning
 from outrider.runtime import EventLog, Guard, guard_facts
 from outrider.runtime.log.reader import read_events
 from outrider.runtime.report import drive_statistics, read_drive, render_report
@@ -28,7 +28,8 @@ SAME = ("kind", "frame", "status", "before", "score", "threshold", "confidence",
 def today(tmp_path):
     """The verdicts of a guard of today on the activations of then, and the path of its log."""
     network = Recorded("channels")
-    monitor = Monitor.load(BEFORE / "channels.outrider", network)
+    with pytest.warns(OutriderWarning, match="written by an older Outrider"):
+        monitor = Monitor.load(BEFORE / "channels.outrider", network)
     path, verdicts = tmp_path / "events.jsonl", []
     with EventLog(path) as log:
         guard = Guard(monitor, alarm=(2, 3), clear=(2, 3), frozen=3, log=log)
@@ -75,12 +76,15 @@ def test_the_guarded_model_of_then_says_what_it_said_and_what_the_monitor_says()
         assert names == list(then)
         for name in names:
             np.testing.assert_allclose(found[name], then[name], rtol=1e-5, atol=1e-6, err_msg=name)
-    _, verdicts = Monitor.load(BEFORE / "ranges.outrider", Recorded("ranges")).check(FRAMES)
+    with pytest.warns(OutriderWarning, match="written by an older Outrider"):
+        monitor = Monitor.load(BEFORE / "ranges.outrider", Recorded("ranges"))
+    _, verdicts = monitor.check(FRAMES)
     np.testing.assert_array_equal(found["outrider_alarm"], verdicts.alarm)
     whole = np.isfinite(verdicts.score)
     assert whole.sum() == len(FRAMES) - 1
     np.testing.assert_allclose(found["outrider_score"][whole], verdicts.score[whole], rtol=1e-5)
     np.testing.assert_allclose(found["outrider_layers"][whole], verdicts.deviation[whole], rtol=1e-5, atol=1e-9)
-    facts = guard_facts(BEFORE / "guarded.onnx")
+    with pytest.warns(OutriderWarning, match="exported by an older Outrider"):
+        facts = guard_facts(BEFORE / "guarded.onnx")
     assert facts["outputs"] == names[1:]
     assert facts["columns"] == list(verdicts.columns.names)
