@@ -85,11 +85,22 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
     _check_realised(calibration)
     if history and history[-1].after != thresholds_of(calibration.thresholds):
         raise ValueError(f"expected the thresholds of the last change in the history, {history[-1].after}, got others")
-    set_by_rate = history and history[-1].what == "calibrated" and history[-1].rate == rate
-    if set_by_rate and calibration.scores is not None and calibration.predictions is not None:
+    if calibration.scores is None or calibration.predictions is None:  # of an older file
+        return
+    if not history:
+        raise ValueError("expected a history that says how the thresholds were set, got none")
+    if history[-1].what == "calibrated":
         seen = calibration.scores, calibration.predictions, len(calibration.thresholds)
+        if history[-1].rate != rate:
+            raise ValueError(f"expected the rate of the last change in the history, {history[-1].rate}, got {rate:g}")
         wanted, own = thresholds_by_class(*seen, rate, bool(calibration.own.any()))
-        if not (np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)):
+        right = np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)
+        if warning_rate is not None:  # whether they are per class is not kept
+            right = right and any(
+                np.array_equal(thresholds_by_class(*seen, warning_rate, one)[0], calibration.warning_thresholds)
+                for one in (False, True)
+            )
+        if not right:
             raise ValueError("expected the thresholds that the calibration's own scores give, got others")
 
 

@@ -77,6 +77,27 @@ def test_a_threshold_between_the_same_scores_must_be_one_of_them(load, monitor):
         load(moved)
 
 
+def test_scores_come_with_a_history_of_the_rate_that_was_asked_for(load, monitor):
+    """Without it any threshold would do, as one that was set by hand."""
+    history = monitor.learned.history
+    with pytest.raises(ProfileError, match=r"expected the rate of the last change in the history, 0.05, got 0.0001"):
+        load(replace(monitor.calibration, false_alarm_rate=0.0001))
+    monitor.learned.history = ()
+    with pytest.raises(ProfileError, match="expected a history that says how the thresholds were set, got none"):
+        load(monitor.calibration)
+    monitor.learned.history = history
+    load(monitor.calibration)
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_a_warning_threshold_must_fit_the_scores_too(load, monitor, per_class):
+    monitor.calibrate(batches(frames(4000, seed=1)), 0.05, warning_rate=0.2, per_class=per_class)
+    right = load(monitor.calibration).calibration
+    np.testing.assert_array_equal(right.warning_thresholds, monitor.calibration.warning_thresholds)
+    with pytest.raises(ProfileError, match="expected the thresholds that the calibration's own scores give"):
+        load(replace(right, warning_thresholds=right.warning_thresholds * 4))
+
+
 def test_the_thresholds_must_be_those_of_the_last_change(load, monitor):
     monitor.learned.history = (Change.made("threshold set", None, np.full(3, 99.0)),)
     with pytest.raises(
