@@ -211,16 +211,18 @@ class Monitor(Calibrated):
                 write_profile(path, profile, self.logic)
                 saved = time.monotonic()
         complete(profile, learner.confusion)
-        self._assemble(self.network, profile, self.logic, None)
         if profile.spool.frames is not None:
-            probes = [self.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)]
+            learned = Monitor.of(self.network, profile, self.logic, None)
+            probes = [learned.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)]
             trusted.probe = np.concatenate(probes)
         profile.spool = FrameSpool(seen=profile.spool.seen)
-        self._checkpoint = path
-        self.profile_sha256, self.profile_digest = "", None
         if what:
             change = Change.made(what, None if before is None else before.thresholds, None)
             profile.history = with_change(profile.history, change)
+        with self._lock:  # all at once, and last
+            self._assemble(self.network, profile, self.logic, None)
+            self._checkpoint = path
+            self.profile_sha256, self.profile_digest = "", None
         return profile
 
     def _start(self, confidence: float, minimum: int, path: Path | None) -> Profile:

@@ -121,6 +121,24 @@ def test_an_extension_that_breaks_leaves_the_monitor_as_it_was(monitor):
     np.testing.assert_array_equal(monitor.scores(frames(50, seed=5)), before)
 
 
+def test_an_extension_that_is_interrupted_at_its_end_leaves_the_monitor_as_it_was(monitor, network, tmp_path):
+    """When all is learned, some frames are run once more, as the probe."""
+    monitor.save(tmp_path / "m.outrider")
+    monitor = Monitor.load(tmp_path / "m.outrider", network)
+    before = monitor.learned, monitor.calibration, monitor.profile_sha256
+    more, observe = [frames(50, seed=6), frames(50, seed=7)], network.observe
+
+    def interrupted(batch):
+        if network.calls == 2:
+            raise KeyboardInterrupt
+        return observe(batch)
+
+    network.calls, network.observe = 0, interrupted
+    with pytest.raises(KeyboardInterrupt):
+        monitor.extend(more)
+    assert (monitor.learned, monitor.calibration, monitor.profile_sha256) == before
+
+
 def test_frames_that_were_learned_before_are_counted(network):
     monitor = Monitor(network, SingleRange())
     with pytest.raises(NotReadyError, match="has seen no trusted data"):
