@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 
@@ -93,7 +94,9 @@ class Calibrated(Watcher):
         with self._lock:
             old, new = (None if one is None else one.thresholds for one in (self.calibration, calibration))
             change = Change.made(what, old, new, rate=rate, reason=reason)
-            self.learned.history = with_change(self.learned.history, change)
+            learned = copy(self.learned)  # which a monitor of another form of the network may share
+            learned.history = with_change(learned.history, change)
+            self._learned = learned
             self.calibration = calibration
             self.profile_sha256, self.profile_digest = "", None
         _log.info(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -107,6 +108,15 @@ def test_a_file_saved_while_others_set_the_threshold_can_be_loaded(monitor, tmp_
     changes = monitor.learned.history
     assert all(one.after == two.before for one, two in pairwise(changes))
     assert changes[-1].after == monitor.threshold
+
+
+def test_the_threshold_of_a_copy_is_its_own_and_so_is_its_history(monitor, tmp_path, network):
+    other, before = copy(monitor), monitor.learned.history
+    other.threshold = 9.0
+    assert (monitor.learned.history, other.learned.history[:-1]) == (before, before)
+    for one in (monitor, other):
+        one.save(tmp_path / "m.outrider")
+        assert Monitor.load(tmp_path / "m.outrider", network).threshold == one.threshold
 
 
 def test_an_older_calibration_has_nothing_to_count_a_rate_on(monitor):
