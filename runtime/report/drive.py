@@ -26,8 +26,9 @@ class Run:
     """What one guard wrote between two starts of its process; of several streams of frames, of one of them.
 
     header: the last one. A stream with a name has a run of its own, whose source ends in that name. clean: what was
-    kept of frames that were believed clean. dropped: events lost. steps: where the wall clock stepped against the
-    monotonic clock, as (monotonic seconds since the run began, seconds).
+    kept of frames that were believed clean. dropped: events lost. missing: lines between its first and
+    last that are in no file. steps: where the wall clock stepped against the monotonic clock, as (monotonic seconds
+    since the run began, seconds).
     """
 
     header: Header
@@ -35,6 +36,7 @@ class Run:
     summaries: list[Summary] = field(default_factory=list)
     clean: list[Clean] = field(default_factory=list)
     dropped: int = 0
+    missing: int = 0
     steps: list[tuple[float, float]] = field(default_factory=list)
 
     @cached_property
@@ -214,6 +216,7 @@ def _run(records: dict[int, Record], problems: list[str]) -> Run:
         if seq > expected:
             what = f"line {expected}" if seq == expected + 1 else f"lines {expected} to {seq - 1}"
             why = "rotated away or not given" if expected == 0 else "missing"
+            run.missing += seq - expected if expected else 0
             problems.append(f"run {header.run[:8]}: {what} {why}")
         expected = seq + 1
         record = records[seq]
@@ -249,7 +252,7 @@ def _streams(whole: Run) -> list[Run]:
             source = f"{header.source}: {name}" if header.source else name
             header = replace(header, run=picture_run(header.run, name), source=source)
             summaries = [part for summary in summaries if (part := _of_stream(summary, name))]
-        run = Run(header, [event for event in whole.events if event.stream == name], summaries)
+        run = Run(header, [event for event in whole.events if event.stream == name], summaries, missing=whole.missing)
         run.clean = [one for one in whole.clean if one.stream == name]
         elapsed = 0
         for index, event in enumerate(run.events if run.recorded else ()):

@@ -17,7 +17,7 @@ def read_kept(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str], 
     """What the event logs of `EventLog(keep_clean=N)` hold for `Monitor.recalibrate`; runs that kept none are left out.
 
     paths: as for `read_drive`, or one of them. Raises ValueError for logs without such frames, and what `read_drive`
-    raises.
+    raises. Raises ValueError too where lines are missing between the first and the last of a run, unless `salvage`.
     """
     several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     runs = [run for run in read_drive(several, salvage=salvage).runs if run.clean]
@@ -25,6 +25,11 @@ def read_kept(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str], 
         raise ValueError(
             f"{', '.join(map(str, several))}: expected frames that were kept as believed clean, got none; run the guard"
             " with EventLog(path, keep_clean=30), in the shell watch --log FILE --keep-clean 30"
+        )
+    if any(run.missing for run in runs) and not salvage:
+        raise ValueError(
+            f"{', '.join(map(str, several))}: expected all lines of each run, got a run in which some are missing, and"
+            " those that are left may not be like the others; give all files of the log, or other logs"
         )
     counts = np.array([_counts(run) for run in runs]).sum(axis=0).tolist()
     frames = [one for run in runs for one in run.clean]

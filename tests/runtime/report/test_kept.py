@@ -108,8 +108,8 @@ def test_what_was_rotated_away_is_counted_neither_as_clean_nor_as_flagged(path, 
     verdicts, _ = drive(path, scene, log)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     cut = [i for i, line in enumerate(lines) if line["type"] == "clean"][20]
-    kept_lines = [line for i, line in enumerate(lines) if line["type"] == "header" or i >= cut]
-    log.write_text("".join(json.dumps(line) + "\n" for line in kept_lines))
+    header = [line for line in lines if line["type"] == "header"][-1] | {"seq": lines[cut]["seq"] - 1}
+    log.write_text("".join(json.dumps(line) + "\n" for line in [header, *lines[cut:]]))
     kept = read_kept(log)
     last = [i for i, v in enumerate(verdicts) if v.status < Status.ALARM][20]
     assert len(kept.scores) == kept.clean == sum(v.status < Status.ALARM for v in verdicts[last:])
@@ -137,3 +137,16 @@ def test_frames_of_other_columns_do_not_mix(path, tmp_path):
             guard(frame)
     with pytest.raises(ValueError, match="expected frames of one profile, got some of 1 and 2 columns"):
         read_kept([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
+
+
+def test_a_log_without_its_lines_of_high_scores_lowers_no_threshold(path, tmp_path):
+    drive(path, frames(200, 2), tmp_path / "e.jsonl")
+    lines = (tmp_path / "e.jsonl").read_text().splitlines(keepends=True)
+    scores = [record["score"] for line in lines if (record := json.loads(line))["type"] == "clean"]
+    below = [line for line in lines if (one := json.loads(line))["type"] != "clean" or one["score"] < np.median(scores)]
+    (tmp_path / "e.jsonl").write_text("".join(below))
+    with pytest.raises(ValueError, match=r"got a run in which some are missing, .* give all files of the log"):
+        read_kept(tmp_path / "e.jsonl")
+    assert len(read_kept(tmp_path / "e.jsonl", salvage=True).scores) == len(scores) // 2
+    (tmp_path / "e.jsonl").write_text("".join(lines[: len(lines) // 2]))  # cut short: what is there is whole
+    assert 0 < len(read_kept(tmp_path / "e.jsonl").scores) < len(scores)
