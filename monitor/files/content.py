@@ -95,11 +95,10 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
             raise ValueError(f"expected the rate of the last change in the history, {history[-1].rate}, got {rate:g}")
         wanted, own = thresholds_by_class(*seen, rate, bool(calibration.own.any()))
         right = np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)
-        if warning_rate is not None:  # whether they are per class is not kept
-            right = right and any(
-                np.array_equal(thresholds_by_class(*seen, warning_rate, one)[0], calibration.warning_thresholds)
-                for one in (False, True)
-            )
+        warning = calibration.warning_thresholds
+        if warning_rate is not None and warning is not None:  # whether they are per class is not kept
+            either = (thresholds_by_class(*seen, warning_rate, one)[0] for one in (False, True))
+            right = right and any(np.array_equal(one, warning) for one in either)
         if not right:
             raise ValueError("expected the thresholds that the calibration's own scores give, got others")
 
