@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -65,7 +64,7 @@ class Monitor(Calibrated):
         taps = taps_for(criteria)
         self.network = network if is_network(network) else as_network(network, taps=taps)
         self._wanted = criteria, make_logic(logic) if isinstance(logic, str) else logic
-        self._lock = threading.RLock()
+        self._make_lock()
         self._learned: Profile | None = None
         self.calibration: Calibration | None = None
         if self.network.shaped:
@@ -85,7 +84,7 @@ class Monitor(Calibrated):
     def of(cls, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> Self:
         """The monitor of parts that belong together, as from a file."""
         monitor = cls.__new__(cls)
-        monitor._lock = threading.RLock()  # noqa: SLF001 (our own, made without __init__)
+        monitor._make_lock()  # noqa: SLF001 (our own, made without __init__)
         monitor._assemble(network, profile, logic, calibration)  # noqa: SLF001
         close(monitor)
         return monitor

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +20,8 @@ from .judge import FrameJudge, Judge
 from .logic import Logic
 from .profile import Profile
 from .verdict import Verdict, Verdicts
+
+_living: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
 
 class Watcher:
@@ -140,10 +144,24 @@ class Watcher:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._make_lock()
+
+    def _make_lock(self) -> None:
+        """A lock of its own, and a new one in the child of a fork, where a thread of the parent may hold the old."""
         self._lock = threading.RLock()
+        _living.add(self)
 
     def _calibrated(self) -> Calibration:
         self.learned  # noqa: B018
         if self.calibration is None:
             raise NotReadyError("expected a calibrated monitor, got one without a threshold; call calibrate()")
         return self.calibration
+
+
+def _make_locks() -> None:
+    for one in list(_living):
+        one._make_lock()  # noqa: SLF001 (of this module)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_make_locks)

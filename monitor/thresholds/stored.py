@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 from ..describe import describe
@@ -21,7 +20,7 @@ class StoredProfile(Calibrated):
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> None:
         contents = read_contents(path, key=key)
-        self._lock = threading.RLock()
+        self._make_lock()
         self._learned, self.logic, self.calibration = unpacked_profile(contents, path)
         self.profile_sha256, self.profile_digest = contents.sha256, contents.digest
         if not self._learned.complete or self.calibration is None:

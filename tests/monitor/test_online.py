@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ from outrider.monitor import (
     Monitor,
 )
 
+from ..runtime.children import FORKS, in_child
 from .conftest import CLASSES, batches, frames
 
 
@@ -76,3 +78,26 @@ def test_a_threshold_set_anew_for_the_same_rate_holds_for_the_next_batch_and_fra
         monitor.calibrate(batches(frames(4000, seed=seed)), 0.05)
         assert (monitor.check(batch)[1].threshold == monitor.threshold).all()
         assert monitor(batch[0])[1].threshold == monitor.threshold
+
+
+@FORKS
+def test_a_fork_waits_for_no_thread_of_its_parent(monitor, network):
+    frame = frames(1, seed=9)[0]
+    expected, inside, over = monitor(frame)[1].score, threading.Event(), threading.Event()
+    observe = network.observe
+
+    def waiting(batch):
+        inside.set()
+        over.wait()
+        return observe(batch)
+
+    network.observe = waiting
+    busy = threading.Thread(target=lambda: monitor.check(frames(10)))
+    busy.start()
+    inside.wait()  # the monitor's lock is held, and in the child nobody lets go of it
+    network.observe = observe
+    try:
+        assert in_child(lambda: monitor(frame)[1].score) == expected
+    finally:
+        over.set()
+        busy.join()
