@@ -118,13 +118,25 @@ def signature_path(path: Name) -> Path:
 
 
 def signed_sha256(path: Path) -> str:
-    """What a signature is of: SHA-256 of a file and, of an ONNX model, of the files beside it that hold its weights."""
-    if path.suffix != ".onnx":
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected a file that can be signed, got no such file")
+    """What a signature is of: SHA-256 of a file and, of an ONNX model, of the files beside it that hold its weights.
+
+    What a file is, its bytes tell and not its name: a model under another name keeps its weights beside it too.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a file that can be signed, got no such file")
+    named = path.suffix == ".onnx"
+    with path.open("rb") as file:
+        ours = int.from_bytes(file.read(8), "little") <= path.stat().st_size  # the length of the header of safetensors
+    if ours and not named:
         return file_sha256(path)
-    data = read_model(path)
-    return fingerprint(data, external_tensors(parse_model(data)), path.parent)
+    try:
+        data = read_model(path)
+        model = parse_model(data)
+    except ValueError:
+        if named:
+            raise
+        return file_sha256(path)
+    return fingerprint(data, external_tensors(model), path.parent)
 
 
 def _message(sha256: str) -> bytes:

@@ -183,7 +183,8 @@ def test_a_private_key_is_for_its_owner_and_none_is_overwritten(tmp_path, maker)
     assert public.read_bytes() == before[1]
 
 
-def test_the_weights_beside_a_model_are_signed_with_it(tmp_path, maker):
+@pytest.mark.parametrize("name", ["net.onnx", "NET.ONNX", "net.onnx.bak", "net"])
+def test_the_weights_beside_a_model_are_signed_with_it(tmp_path, maker, name):
     onnx = pytest.importorskip("onnx")
     weight = onnx.numpy_helper.from_array(np.arange(64, dtype=np.float32).reshape(8, 8), "w")
     x, y = (onnx.helper.make_tensor_value_info(name, 1, [1, 8]) for name in "xy")
@@ -191,6 +192,7 @@ def test_the_weights_beside_a_model_are_signed_with_it(tmp_path, maker):
     path = tmp_path / "net.onnx"
     external = {"save_as_external_data": True, "location": "net.weights", "size_threshold": 0}
     onnx.save(onnx.helper.make_model(graph), path, **external)
+    path = path.rename(tmp_path / name)
     sign_file(path, maker[0])
     verify_file(path, maker[1])
     data = bytearray((tmp_path / "net.weights").read_bytes())
@@ -198,6 +200,16 @@ def test_the_weights_beside_a_model_are_signed_with_it(tmp_path, maker):
     (tmp_path / "net.weights").write_bytes(data)
     with pytest.raises(SignatureError, match="expected what was signed, got another file"):
         verify_file(path, maker[1])
+
+
+def test_a_file_that_is_neither_is_signed_as_it_is(tmp_path, maker):
+    for data in (b"", b"guards:\n  left: 0\n", bytes(range(256))):
+        (tmp_path / "other").write_bytes(data)
+        sign_file(tmp_path / "other", maker[0])
+        assert verify_file(tmp_path / "other", maker[1])
+        (tmp_path / "other").write_bytes(data + b"\n")
+        with pytest.raises(SignatureError, match="expected what was signed, got another file"):
+            verify_file(tmp_path / "other", maker[1])
 
 
 def test_files_of_heads_are_signed_too(tmp_path, maker):
