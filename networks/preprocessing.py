@@ -105,6 +105,11 @@ class Preprocessing:
         TypeError for a picture of another dtype, ImportError when resizing without Pillow.
         """
         dtype = self.dtype if dtype is None else dtype
+        if not isinstance(picture, np.ndarray):
+            raise TypeError(
+                f"expected a picture as an array, got {type(picture).__name__}; outrider.networks.read_picture reads a"
+                " file, picture_of takes a PIL image"
+            )
         if picture.ndim != 3 or picture.shape[0] not in (1, 3) or not picture.size:
             raise ValueError(
                 f"expected a picture of shape (1 or 3, height, width), got {picture.shape};"

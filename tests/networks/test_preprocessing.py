@@ -108,6 +108,8 @@ def test_only_pictures_are_taken():
     told = r"expected a picture of shape \(1 or 3, height, width\), got \(6, 8, 3\); outrider\.networks\.picture_of"
     with pytest.raises(ValueError, match=told):
         Preprocessing()(RGB.transpose(1, 2, 0))
+    with pytest.raises(TypeError, match=r"expected a picture as an array, got str; .*read_picture reads a file"):
+        Preprocessing()("a.png")
     with pytest.raises(TypeError, match="expected a picture of dtype uint8, uint16, int32, float32, got float64"):
         Preprocessing()(RGB.astype(np.float64))
 
