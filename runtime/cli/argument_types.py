@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -26,6 +27,16 @@ def rows(text: str) -> slice:
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected START:STOP, got {text!r}") from None
     return slice(start, stop)
+
+
+def output_file(text: str) -> Path:
+    """A file to write, whose folder is there: found out before the work and not after it."""
+    path = Path(text)
+    if not path.name or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: expected the name of a file to write, got a folder")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: expected a folder to write to, got no such folder")
+    return path
 
 
 def positive(text: str) -> int:

@@ -33,8 +33,6 @@ _RESTS = (
 def run(options: argparse.Namespace) -> int:
     if options.output is not None and options.profile is None:
         raise ValueError("expected --profile with the profile to move to the other network, got --output alone")
-    if options.output is not None and not options.output.parent.is_dir():
-        raise FileNotFoundError(f"{options.output}: expected a folder to write to, got no such folder")
     with ExitStack() as stack:
         a, b, frames, source = _open(options, stack)
         monitor = None if options.profile is None else Monitor.load(options.profile, a)

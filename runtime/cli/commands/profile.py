@@ -34,8 +34,6 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.no_labels:
         source = replace(source, labels=None)
-    if not options.output.parent.is_dir():
-        raise FileNotFoundError(f"{options.output}: expected a folder to write to, got no such folder")
     partial = options.output.with_name(options.output.name + ".partial")
     if partial.exists() and not options.resume:
         raise ValueError(f"{partial} holds an interrupted run; go on with --resume, or delete it to begin anew")

@@ -6,13 +6,12 @@ import argparse
 import sys
 
 from ..printing import answer
-from .opening import check_folder, open_guard, prompts_bar, prompts_of
+from .opening import open_guard, prompts_bar, prompts_of
 
 _RATE = 0.05
 
 
 def run(options: argparse.Namespace) -> int:
-    check_folder(options.output)
     safe, wrong = prompts_of(options.safe, "safe", options.rows)
     guard = open_guard(options)
     rate = _RATE if options.false_alarm_rate is None else options.false_alarm_rate

@@ -99,13 +99,6 @@ def tell_wrong(path: Path, wrong: list[str]) -> None:
         sys.stderr.write(f"outrider: warning: {printable(str(path))}: {counted(len(wrong), 'line')} left out in all\n")
 
 
-def check_folder(*outputs: Path | None) -> None:
-    """Raise FileNotFoundError for a file in a folder that is not there, before hours of work."""
-    for output in outputs:
-        if output is not None and not output.absolute().parent.is_dir():
-            raise FileNotFoundError(f"{output}: expected a folder to write to, got no such folder")
-
-
 @contextmanager
 def prompts_bar(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar of prompts, as the guard's methods call it: with those done and those in all."""

@@ -12,7 +12,7 @@ from ....monitor import MismatchError, OutriderWarning
 from ....monitor.heads import prompt_digest
 from ...printable import counted, printable
 from ..printing import answer
-from .opening import check_folder, open_guard, prompts_bar, prompts_of
+from .opening import open_guard, prompts_bar, prompts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,6 @@ _RATE = 0.05
 def run(options: argparse.Namespace) -> int:
     if options.guarded is not None:
         return _set_in_graph(options)
-    check_folder(options.output)
     safe, wrong = prompts_of(options.safe, "safe", options.rows)
     guard = open_guard(options, calibrated=True)
     before = guard.threshold

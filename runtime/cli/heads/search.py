@@ -11,14 +11,13 @@ from ....monitor.heads import FeatureStore, HeadGuard, SearchReport
 from ....networks.packages import require
 from ...printable import printable
 from ..printing import answer
-from .opening import check_folder, labelled_prompts, open_model, prompts_bar, prompts_of
+from .opening import labelled_prompts, open_model, prompts_bar, prompts_of
 
 _CANDIDATES = 16
 """For statistics that run the model again for every head."""
 
 
 def run(options: argparse.Namespace) -> int:
-    check_folder(options.output, options.page, options.picture, options.features)
     if options.page is not None:
         require("jinja2", "a page of the map needs Jinja", "report")
     if options.picture is not None:

@@ -26,7 +26,7 @@ def export(parser: argparse.ArgumentParser) -> None:
         "profile", type=Path, metavar="PROFILE", help="what `outrider calibrate` or `head calibrate` wrote"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the guarded .onnx file to write"
+        "-o", "--output", type=types.output_file, required=True, metavar="FILE", help="the guarded .onnx file to write"
     )
     parser.add_argument(
         "--decoder",
@@ -83,7 +83,9 @@ def compare(parser: argparse.ArgumentParser) -> None:
     add_picture_arguments(how)
 
     parser.add_argument("--profile", type=Path, metavar="FILE", help="a profile of NETWORK: its taps are compared")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile for OTHER, where both agree")
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, metavar="FILE", help="the profile for OTHER, where both agree"
+    )
     parser.add_argument("--json", action="store_true", help="the comparison as JSON")
 
 

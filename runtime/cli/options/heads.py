@@ -19,7 +19,9 @@ def search(parser: argparse.ArgumentParser) -> None:
     prompts.add_argument("--safe", type=Path, metavar="FILE", help="safe prompts; lines labelled unsafe are left out")
     prompts.add_argument("--labelled", type=Path, metavar="FILE", help="both kinds, each line with its label")
     _add_rows_argument(prompts, "each kind")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the heads file to write")
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, required=True, metavar="FILE", help="the heads file to write"
+    )
 
     what = parser.add_argument_group("what is searched")
     what.add_argument("--statistic", default="read_out", metavar="NAME", help=f"{_STATISTICS}; default: read_out")
@@ -33,14 +35,14 @@ def search(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--features",
-        type=Path,
+        type=types.output_file,
         metavar="FILE",
         help="keeps what the model said of each prompt, so that the same search goes on where it stopped",
     )
 
     shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--page", type=Path, metavar="FILE", help="an HTML page with the map of all heads")
-    shown.add_argument("--picture", type=Path, metavar="FILE", help="the map alone, as .png")
+    shown.add_argument("--page", type=types.output_file, metavar="FILE", help="an HTML page with the map of all heads")
+    shown.add_argument("--picture", type=types.output_file, metavar="FILE", help="the map alone, as .png")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
 
 
@@ -50,7 +52,7 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     _add_guard_argument(parser)
     parser.add_argument("--safe", type=Path, required=True, metavar="FILE", help="safe prompts, as JSON lines")
     _add_rows_argument(parser, "them")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: the heads file itself")
+    parser.add_argument("-o", "--output", type=types.output_file, metavar="FILE", help="default: the heads file itself")
     _add_rate_argument(parser, "default: 0.05")
     parser.add_argument("--json", action="store_true", help="the calibration as JSON")
 
@@ -67,7 +69,7 @@ def recalibrate(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL.onnx",
         help="set it in this guarded decoder, from the scores it gives itself",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: the heads file itself")
+    parser.add_argument("-o", "--output", type=types.output_file, metavar="FILE", help="default: the heads file itself")
     _add_rate_argument(parser, "default: that of before")
     parser.add_argument("--json", action="store_true", help="the comparison and the calibration as JSON")
 

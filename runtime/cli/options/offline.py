@@ -29,7 +29,9 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="folder, picture, .npy, .npz, IDX file or NAME:train; for several inputs a .npz with their names, or a"
         " folder with a folder for each",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile to write")
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, required=True, metavar="FILE", help="the profile to write"
+    )
     add_weights_argument(parser)
     add_state_argument(parser)
 
@@ -111,7 +113,7 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         help="held-out data, never those of the profile or of a test; none with --threshold and --from",
     )
     add_network_arguments(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: PROFILE itself")
+    parser.add_argument("-o", "--output", type=types.output_file, metavar="FILE", help="default: PROFILE itself")
     parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
     parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
     parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")

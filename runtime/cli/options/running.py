@@ -96,7 +96,9 @@ def cameras_file(options: argparse.Namespace) -> Path | None:
 def report(parser: argparse.ArgumentParser) -> None:
     """Make the HTML page of a drive from its event log."""
     parser.add_argument("log", nargs="+", type=Path, metavar="LOG", help="event logs; older files of one come with it")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, metavar="FILE", help="the page (default: report.html)"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers; the page only with -o")
     parser.add_argument("--salvage", action="store_true", help="leave out broken lines, and name them")
 
@@ -110,7 +112,9 @@ def demo(parser: argparse.ArgumentParser) -> None:
         default="pictures",
         help="pictures (the default): traffic lights, strangers, attacks; drive: a closed loop with a failing camera",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page: demo.html or drive.html")
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, metavar="FILE", help="the page: demo.html or drive.html"
+    )
     parser.add_argument("--fast", action="store_true", help="less training, fewer images or drives")
     parser.add_argument(
         "--retrain", action="store_true", help="drive: teach the network anew, ten minutes; weights go beside the page"

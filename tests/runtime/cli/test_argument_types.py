@@ -68,6 +68,8 @@ def test_a_text_is_read(kind, text, value):
         (types.k_of_n, "0/3", "expected K/N with 1 <= K <= N, such as 3/5, got '0/3'"),
         (types.address, "localhost:", "expected [ADDRESS:]PORT, such as 9464 or 0.0.0.0:9464, got 'localhost:'"),
         (types.address, "65536", "expected [ADDRESS:]PORT, such as 9464 or 0.0.0.0:9464, got '65536'"),
+        (types.output_file, "none/a", "none/a: expected a folder to write to, got no such folder"),
+        (types.output_file, "/", "/: expected the name of a file to write, got a folder"),
         (types.classes, "1", "expected auto, pixel, none or a number from 2, got '1'"),
     ],
 )
