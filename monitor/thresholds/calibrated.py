@@ -52,8 +52,9 @@ class Calibrated(Watcher):
 
         Raises NotReadyError before `profile`, and CalibrationError that says what to do: naming the number of frames
         needed; where fewer of them differ, as with a frozen camera; where all have one score; where more than a tenth
-        were profiled; and where the rate seen is far from the one asked for, twice as high even at the lower end of its
-        interval. Warns when profiled and held-out frames are told apart (AUROC above 0.6).
+        were profiled; where the rate seen is far from the one asked for, twice as high even at the lower end of its
+        interval; and where so many share the highest score that none is above it, as nothing might ever be. Warns when
+        profiled and held-out frames are told apart (AUROC above 0.6).
         """
         profile, rate = self.learned, float(false_alarm_rate)
         check_rates(rate, warning_rate, accept_rate)
@@ -62,7 +63,8 @@ class Calibrated(Watcher):
         found = calibrate(
             profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate
         )
-        if found.interval[0] > FAR * rate:
+        low, high = found.interval
+        if accept_rate is not None and (low > FAR * rate or high * FAR < rate):
             reason = f"accepted a rate of {found.realised:.4g}{f': {reason}' if reason else ''}"
         self._take(found, "calibrated", rate, reason)
         return found

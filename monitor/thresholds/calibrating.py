@@ -115,6 +115,8 @@ def calibrate(
     warning = None
     if warning_rate is not None:
         warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class)
+    if accept_rate is None:
+        _refuse_highest(profile, scores, by_class[0], thresholds, own, rate)
     excluded_here = round(always * n / max(len(deviations), 1))
     false_alarms = int((scores > thresholds[predictions[~learning]]).sum()) + excluded_here
     judged = n + excluded_here
@@ -193,6 +195,26 @@ def _refuse_too_few(rate: float, n: int, distinct: int, *, learns: bool) -> None
             f" {distinct} distinct of {n}{share}; look for a frozen camera or files that were copied, and give other"
             " frames"
         )
+
+
+def _refuse_highest(
+    profile: Profile, scores: np.ndarray, predictions: np.ndarray, thresholds: np.ndarray, own: np.ndarray, rate: float
+) -> None:
+    """Raise CalibrationError for a threshold that is the highest score of so many frames that it tells nothing apart.
+
+    So it is where scores cannot rise any more: all neurons of a tap are outside their ranges, and no frame can alarm.
+    """
+    groups = [("", scores, thresholds[~own][0])] if not own.all() else []
+    groups += [(f" of {profile.class_name(c)}", scores[predictions == c], thresholds[c]) for c in np.flatnonzero(own)]
+    for whose, these, threshold in groups:
+        if these.max() <= threshold and clopper_pearson(0, len(these))[1] * FAR < rate:
+            raise CalibrationError(
+                f"expected about {rate:g} of the held-out frames{whose} above the threshold, got none of"
+                f" {len(these):,}: {int((these == threshold).sum()):,} of them share the highest score,"
+                f" {threshold:.4g}, and where it cannot rise no frame would ever alarm; profile more of what the frames"
+                f" show, or with criteria and taps that tell them apart, or accept it with accept_rate={rate:g}"
+                " (--accept-rate)"
+            )
 
 
 def _far(

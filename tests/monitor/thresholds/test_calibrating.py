@@ -159,6 +159,24 @@ def test_frames_that_come_again_count_once_and_are_in_one_half_alone(network):
         assert monitor.calibrate(batches(np.concatenate([once, stuck])), 0.04).n == 200
 
 
+def test_a_threshold_that_no_score_can_exceed_is_refused(network):
+    """Three outputs can be outside of their ranges and no more; they are, in a tenth of these frames and far away."""
+    monitor = Monitor(network, {"@output": SingleRange()}, logic=Sum())
+    monitor.profile(batches(frames(300)))
+    held_out = frames(2000, seed=1)
+    held_out[::10] *= np.float32(1e3)
+    counts = monitor.deviations(held_out)[:, 0]
+    assert (counts.max(), (counts == 3).mean() > 0.02) == (3, True)
+    with pytest.raises(CalibrationError, match=r"got none of 2,000: \d+ of them share the highest score, 3, and where"):
+        monitor.calibrate(batches(held_out), 0.02)
+    assert monitor.calibration is None
+    with pytest.raises(CalibrationError, match=r"0.02 of the held-out frames of class \d above the thr.* none"):
+        monitor.calibrate(batches(held_out), 0.02, per_class=True)
+    monitor.calibrate(batches(held_out), 0.02, accept_rate=0.02)
+    assert monitor.learned.history[-1].reason == "accepted a rate of 0"
+    assert not monitor.check(frames(50, seed=2) * np.float32(1e6))[1].alarm.any()
+
+
 def test_scores_that_are_all_the_same_set_no_threshold(network):
     monitor = profiled(network)
     inside = (frames(300, seed=1) * 1e-3).astype(np.float32)
