@@ -54,7 +54,8 @@ def open_source(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()
         source = Source(lambda _index: read_picture(path), [str(path)])
     else:
         raise ValueError(
-            f"{data}: expected a folder, a picture ({', '.join(IMAGE_SUFFIXES)}), .npy, .npz or an IDX file"
+            f"{data}: expected a folder, a picture ({', '.join(IMAGE_SUFFIXES)}), .npy, .npz or an IDX file;"
+            " `outrider watch` reads videos and streams"
         )
     if not len(source):
         raise ValueError(f"{data}: expected at least one sample, got none")

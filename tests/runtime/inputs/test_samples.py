@@ -165,7 +165,7 @@ def test_errors_of_torchvision(data, message):
         ("a.npz", {"pixels": np.zeros(3)}, "expected an array named images, x or arr_0, got pixels"),
         ("a.npz", {"x": np.zeros((2, 3)), "y": np.zeros(3, int)}, "expected 2 integer labels, got int64 of shape (3,)"),
         ("a-idx3-ubyte", b"1234", "expected an IDX file of unsigned bytes"),
-        ("a.mp4", b"", "expected a folder, a picture"),
+        ("a.mp4", b"", r"IDX file; `outrider watch` reads videos and streams"),
     ],
 )
 def test_errors(tmp_path, name, content, message):
