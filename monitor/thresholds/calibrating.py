@@ -98,7 +98,7 @@ def calibrate(
     learning = np.arange(len(deviations)) % 2 == 0 if logic.learns else np.zeros(len(deviations), bool)
     n = int((~learning).sum())
     n_again = int(again.sum())
-    _refuse_too_few(rate, len(deviations) + n_again, len(np.unique(digests[kept])), learns=logic.learns)
+    _refuse_too_few(rate, len(deviations) + n_again, len(np.unique(digests[kept])), always, learns=logic.learns)
     if n_again:
         excluded[_AGAIN] = n_again
         warn(f"{n_again} of {len(fresh)} held-out frames were left out: {_AGAIN}")
@@ -180,14 +180,16 @@ def _again(held_out: HeldOut) -> np.ndarray:
     return again
 
 
-def _refuse_too_few(rate: float, n: int, distinct: int, *, learns: bool) -> None:
-    """Raise CalibrationError for fewer frames than a rate needs, or fewer that differ."""
+def _refuse_too_few(rate: float, n: int, distinct: int, left_out: int, *, learns: bool) -> None:
+    """Raise CalibrationError for fewer frames than a rate needs, or fewer that differ. left_out: of those given."""
     needed = needed_samples(rate) * (2 if learns else 1)
     share = "; half of the frames go to the scales of the logic" if learns else ""
     if n < needed:
+        todo = "give more, or ask for a higher rate"
+        if n + left_out >= needed:
+            todo = f"with the {left_out:,} that were left out there would be enough: a warning says why they were"
         raise CalibrationError(
-            f"expected at least {needed} held-out frames for a false-alarm rate of {rate:g}, got {n}{share}; give more,"
-            " or ask for a higher rate"
+            f"expected at least {needed} held-out frames for a false-alarm rate of {rate:g}, got {n}{share}; {todo}"
         )
     if distinct < needed:
         raise CalibrationError(

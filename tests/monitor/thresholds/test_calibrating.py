@@ -267,3 +267,15 @@ def test_every_calibration_is_in_the_history(network, tmp_path):
         ("calibrated", None, first.thresholds[0], 0.05, ""),
         ("calibrated", first.thresholds[0], second.thresholds[0], 0.2, "night shift"),
     ]
+
+
+def test_too_few_frames_are_not_asked_for_where_enough_were_left_out(network):
+    monitor = Monitor(network, SingleRange(), logic=Sum())
+    monitor.profile(batches(frames(500)))
+    held_out = frames(120, seed=1)
+    held_out[:60, 0] = np.nan
+    said = r"0\.01, got 60; with the 60 that were left out there would be enough: a warning says why they were$"
+    with pytest.warns(OutriderWarning, match="60 of 120"), pytest.raises(CalibrationError, match=said):
+        monitor.calibrate([held_out], 0.01)
+    with pytest.warns(OutriderWarning), pytest.raises(CalibrationError, match=r"give more, or ask for a higher rate$"):
+        monitor.calibrate([held_out], 0.001)
