@@ -51,7 +51,10 @@ def check_bitmap(arrays: Arrays, counts: np.ndarray, sections: int) -> None:
     full = (set_bits == sections).all(axis=1) & (counts > 0)
     if full.any() and bits.shape[1] >= _MANY_NEURONS and sections >= _MANY_SECTIONS:
         c = int(np.flatnonzero(full)[0])
-        raise ValueError(f"class {c}: expected sections that were not reached, got all of all neurons: nothing alarms")
+        raise ValueError(
+            f"class {c}: expected sections that were not reached, got all of all neurons: nothing between"
+            " the lowest and the highest value would alarm"
+        )
 
 
 def check_kept(arrays: Arrays, counts: np.ndarray) -> None:

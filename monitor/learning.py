@@ -163,6 +163,19 @@ def sure_of(logits: np.ndarray, confidence: float, scores: str) -> np.ndarray:
     return sure
 
 
+def _warn_of_what_no_file_may_hold(profile: Profile) -> None:
+    """Tell of signatures that `load` would refuse: now, and not first on the vehicle."""
+    for name, column, signature in zip(profile.names, profile.columns, profile.signatures, strict=True):
+        try:
+            column.criterion.restore(profile.facts.taps[column.tap].size, signature.counts, signature.arrays)
+        except ValueError as error:
+            warn(
+                f"{name}: {error}; a file of this profile will not load: leave out this criterion there, or choose"
+                " units in place of channels",
+                3,
+            )
+
+
 def complete(profile: Profile, confusion: Confusion | None = None) -> None:
     """Make a profile ready to be compared with. Warns of thin classes. Raises ProfileError without a trusted frame.
 
@@ -196,6 +209,7 @@ def complete(profile: Profile, confusion: Confusion | None = None) -> None:
             " classes=None",
             2,
         )
+    _warn_of_what_no_file_may_hold(profile)
     profile.complete = True
     for column, signature in zip(profile.columns, profile.signatures, strict=True):
         column.criterion.prepare(signature, codes=gives_codes(profile.facts.taps[column.tap]))

@@ -213,7 +213,8 @@ class Monitor(Calibrated):
         if profile.spool.frames is not None:
             learned = Monitor.of(self.network, profile, self.logic, None)
             probes = [learned.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)]
-            trusted.probe = np.concatenate(probes)
+            probe = np.concatenate(probes)
+            trusted.probe = probe[~np.isnan(probe).any(axis=1)]  # where the numbers were too large to be multiplied
         profile.spool = FrameSpool(seen=profile.spool.seen)
         if what:
             change = Change.made(what, None if before is None else before.thresholds, None)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.coverage import SingleRange
+from outrider.coverage import CoverageBitmap, SingleRange
 from outrider.monitor import (
     Monitor,
     OutriderWarning,
@@ -180,3 +180,16 @@ def test_names_of_classes_are_kept_and_shown(network, tmp_path):
         monitor.profile(batches(data), class_names=["stop", "go"])
     with pytest.raises(TypeError, match="expected the names of classes as a list of texts, got 'abc'"):
         monitor.profile(batches(data), class_names="abc")
+
+
+def test_what_no_file_may_hold_is_told_when_it_is_learned(tmp_path):
+    """Values spread as those of a sigmoid fill all sections of a bitmap; its file is refused, maybe days later."""
+    network = NumpyNetwork(classes=None)
+    network.first[:] = 1 / 6  # each neuron is the mean of its frame
+    means = np.linspace(0, 0.99, 300, dtype=np.float32)[:, None]
+    monitor = Monitor(network, {"hidden": CoverageBitmap()})
+    with pytest.warns(OutriderWarning, match=r"hidden:unit bitmap: class 0: expected sections .* will not load: leave"):
+        monitor.profile(batches(means * np.ones((1, 6), np.float32)))
+    monitor.save(tmp_path / "m.outrider")
+    with pytest.raises(ProfileError, match="class 0: expected sections that were not reached"):
+        Monitor.load(tmp_path / "m.outrider", network)
