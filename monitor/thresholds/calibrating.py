@@ -207,7 +207,9 @@ def _refuse_highest(
     So it is where scores cannot rise any more: all neurons of a tap are outside their ranges, and no frame can alarm.
     """
     groups = [("", scores, thresholds[~own][0])] if not own.all() else []
-    groups += [(f" of {profile.class_name(c)}", scores[predictions == c], thresholds[c]) for c in np.flatnonzero(own)]
+    groups += [
+        (f" of {profile.class_name(c)}", scores[predictions == c], thresholds[c]) for c in np.flatnonzero(own).tolist()
+    ]
     for whose, these, threshold in groups:
         if these.max() <= threshold and clopper_pearson(0, len(these))[1] * FAR < rate:
             raise CalibrationError(
