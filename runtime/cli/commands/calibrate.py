@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     if options.data is None:
         raise ValueError("expected DATA, --threshold X or --from LOG, got none of them")
     rate = _rate(options)
-    source = with_policy(open_frames(options.data, options.rows, learned_inputs(options.profile)), options.on_error)
+    source = with_policy(open_frames(options.data, options.rows, learned_inputs(options.profile, options.key)), options.on_error)
     monitor = open_monitor(options)
     network = monitor.network
     with closing(network):
@@ -66,7 +66,7 @@ def _without_data(options: argparse.Namespace) -> int:
     if named:
         which = "--from LOG" if options.threshold is None else "--threshold X"
         raise ValueError(f"expected {which} alone, got {', '.join(named)} too")
-    stored = StoredProfile(options.profile)
+    stored = StoredProfile(options.profile, key=options.key)
     if options.logs:
         asked = options.false_alarm_rate is not None or options.fps is not None
         stored.recalibrate(read_kept(options.logs), _rate(options) if asked else None, reason=options.reason)

@@ -9,6 +9,7 @@ from .. import argument_types as types
 from .shared import (
     NETWORK,
     add_batch_arguments,
+    add_key_argument,
     add_layout_argument,
     add_network_arguments,
     add_on_error_argument,
@@ -113,6 +114,7 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         help="held-out data, never those of the profile or of a test; none with --threshold and --from",
     )
     add_network_arguments(parser)
+    add_key_argument(parser, "PROFILE")
     parser.add_argument("-o", "--output", type=types.output_file, metavar="FILE", help="default: PROFILE itself")
     parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
     parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
