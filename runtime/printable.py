@@ -23,6 +23,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def told(error: Exception) -> str:
+    """The words of an error about a text, in one line and without PyYAML's name for a text that is no file."""
+    return " ".join(str(error).split()).replace(' in "<unicode string>",', " at")
+
+
 def without_credentials(text: str) -> str:
     """A URL, a pipeline or a message about one, with *** for the user, the password and every value named like one."""
     return _SECRET.sub(r"\1***", _USER.sub("***@", text))

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ..printable import told
 from . import argument_types as types
 
 OF_CAMERAS = "profile", "cameras"
@@ -60,7 +61,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (see `_Loader`)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
+        raise ValueError(f"{path}: expected YAML, got {told(error)}") from None
     if content is None or content == "":
         return {}
     if not isinstance(content, dict):

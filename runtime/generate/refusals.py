@@ -16,6 +16,7 @@ import yaml
 
 from ...monitor import Status, Verdict
 from ...monitor.attributes import strict
+from ..printable import told
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -86,7 +87,7 @@ class Refusals:
         try:
             content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
+            raise ValueError(f"{path}: expected YAML, got {told(error)}") from None
         content = {} if content is None else content
         known = ("rules", "reasoned", "plain", "unchecked")
         if not isinstance(content, dict) or set(content) - set(known):

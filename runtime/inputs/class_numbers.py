@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from ..printable import told
 from .joint import JointSource
 from .sources import Source
 
@@ -27,7 +28,7 @@ def read_class_map(text: str) -> dict[str, int]:
         content = path.read_text(encoding="utf-8")
         found = yaml.compose(content, Loader=yaml.BaseLoader)  # as written: a mapping would keep one of two numbers
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a class map, got {' '.join(str(error).split())}") from None
+        raise ValueError(f"{path}: expected a class map, got {told(error)}") from None
     if isinstance(found, yaml.MappingNode):
         return _of_pairs([f"{name.value}={number.value}" for name, number in found.value], str(path))
     return _of_pairs([line for line in content.splitlines() if line.strip()], str(path))

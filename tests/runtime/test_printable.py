@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from outrider.runtime.printable import counted, printable, without_credentials
+from outrider.runtime.printable import counted, printable, told, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,11 @@ def test_secrets_of_urls_and_pipelines_are_left_out(text, shown):
     got = without_credentials(text)
     assert got == (shown or "rtspsrc location=rtsp://***@b/1 user-id=*** user-pw=*** ! x")
     assert "secret" not in got
+
+
+def test_an_error_of_yaml_names_the_place_and_no_string():
+    with pytest.raises(yaml.YAMLError) as raised:
+        yaml.safe_load("a: [1,\nb: 2")
+    assert "<unicode string>" in str(raised.value)
+    assert "at line 1, column 4" in told(raised.value)
+    assert "<unicode" not in told(raised.value)

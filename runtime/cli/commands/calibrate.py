@@ -27,7 +27,9 @@ def run(options: argparse.Namespace) -> int:
     if options.data is None:
         raise ValueError("expected DATA, --threshold X or --from LOG, got none of them")
     rate = _rate(options)
-    source = with_policy(open_frames(options.data, options.rows, learned_inputs(options.profile, options.key)), options.on_error)
+    source = with_policy(
+        open_frames(options.data, options.rows, learned_inputs(options.profile, options.key)), options.on_error
+    )
     monitor = open_monitor(options)
     network = monitor.network
     with closing(network):
