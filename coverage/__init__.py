@@ -15,12 +15,16 @@ if __name__ == "coverage":  # numba imports coverage.py by this name; started in
 from .catalogue import criterion_names, describe_criterion, make_criterion, parse_criterion
 from .conformance import check_criterion
 from .criteria.bitmap import CoverageBitmap
+from .criteria.box import Box
 from .criteria.gaussian import Gaussian
 from .criteria.head_coverage import HeadCoverage
 from .criteria.mahalanobis import Mahalanobis
+from .criteria.margin import Margin
 from .criteria.multi_range import MultiRange
 from .criteria.nearest_neighbour import NearestNeighbour
 from .criteria.neuron_rank import NeuronRank
+from .criteria.pattern import Pattern
+from .criteria.relative_mahalanobis import RelativeMahalanobis
 from .criteria.single_range import SingleRange
 from .criteria.softmax import Softmax
 from .criterion import Criterion
@@ -28,7 +32,8 @@ from .joined import Joined, Parts, join, neuron_parts
 from .signature import Signature
 
 __all__ = [
-    "CoverageBitmap", "Criterion", "Gaussian", "HeadCoverage", "Joined", "Mahalanobis", "MultiRange",
-    "NearestNeighbour", "NeuronRank", "Parts", "Signature", "SingleRange", "Softmax", "check_criterion",
-    "criterion_names", "describe_criterion", "join", "make_criterion", "neuron_parts", "parse_criterion",
+    "Box", "CoverageBitmap", "Criterion", "Gaussian", "HeadCoverage", "Joined", "Mahalanobis", "Margin", "MultiRange",
+    "NearestNeighbour", "NeuronRank", "Parts", "Pattern", "RelativeMahalanobis", "Signature", "SingleRange",
+    "Softmax", "check_criterion", "criterion_names", "describe_criterion", "join", "make_criterion", "neuron_parts",
+    "parse_criterion",
 ]  # fmt: skip

@@ -196,6 +196,13 @@ class Criterion(ABC):
     def _tables(self, signature: Signature, codes: bool = False) -> Any:
         return signature.tables(lambda: (self._prepare_codes if codes else self._prepare)(signature), codes)
 
+    def keeps(self) -> Any:
+        """What tells apart criteria that keep other arrays. Those of equal ones are the same, and can be kept once.
+
+        By default it is the criterion itself.
+        """
+        return self
+
     def joined_kernel(self) -> Callable[..., None] | None:
         """The kernel that compares many columns at once, see `join`; by default there is none.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .cells import POINTS, levels, places_of
 from .criterion import Arrays, require
 from .kept import hash_of, held_per_class
 from .kernels.grids import first_other_grid
@@ -70,6 +71,48 @@ def check_kept(arrays: Arrays, counts: np.ndarray) -> None:
     for c, n in enumerate(held):
         wrong[c, :n] = [hash_of(row) for row in samples[c, :n]] != hashes[c, :n]
     refuse(wrong, "a sample of its hash", hashes, what="place")
+    if "times" in arrays:
+        check_times(arrays["times"], held, counts)
+
+
+def check_times(times: np.ndarray, held: np.ndarray, counts: np.ndarray) -> None:
+    """How often each of the `held` first ones came, (classes, capacity): once or more, all where there was room."""
+    there = np.arange(times.shape[1]) < held[:, None]
+    refuse(
+        (times < there) | (times > counts[:, None] * there),
+        "a number of times up to that of samples",
+        times,
+        what="place",
+    )
+    total = times.sum(axis=1)
+    lost = (total > counts) | ((total < counts) & (held < times.shape[1]))
+    refuse(lost[:, None], "as many times as samples, or fewer where some are left out", total[:, None], what="sum")
+
+
+def check_cells(arrays: Arrays, counts: np.ndarray) -> None:
+    """Cells, as of `specify_cells`: in order, with ranges, and in them as many samples as were seen."""
+    level, hashes, places = arrays["level"], arrays["hashes"], arrays["places"]
+    finest, coarsest = levels(places.shape[2])
+    right = (level == POINTS) | ((finest <= level) & (level <= coarsest))
+    refuse(~right[:, None], "the level of a grid", level[:, None], what="place")
+    held = held_per_class(arrays)
+    there = np.arange(hashes.shape[1]) < held[:, None]
+    rising = (hashes[:, 1:] > hashes[:, :-1]) | ~there[:, 1:]
+    refuse(~rising, "cells in the order of their hashes", hashes[:, 1:], what="place")
+    check_times(arrays["times"], held, counts)
+    refuse((arrays["times"].sum(axis=1) != counts)[:, None], "a cell for every sample", held[:, None], what="sum")
+    low, high = arrays["low"], arrays["high"]
+    right = (np.isfinite(low) & np.isfinite(high) & (low <= high)).all(axis=2)
+    refuse(there & ~right, "ranges low <= high of finite numbers", hashes, what="place")
+    wrong = np.zeros(hashes.shape, bool)
+    for c, n in enumerate(held):
+        if level[c] == POINTS:
+            alone = (low[c, :n] == high[c, :n]).all(axis=1)
+            alone &= (places[c, :n] == places_of(low[c, :n], places.shape[2])).all(axis=1)
+            wrong[c, :n] = ~alone | (np.array([hash_of(row) for row in low[c, :n]], np.uint64) != hashes[c, :n])
+        else:
+            wrong[c, :n] = np.array([hash_of(row) for row in places[c, :n]], np.uint64) != hashes[c, :n]
+    refuse(wrong, "a cell of its hash", hashes, what="place")
 
 
 def refuse(wrong: Any, expected: str, *got: np.ndarray, what: str = "neuron") -> None:

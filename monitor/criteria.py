@@ -16,7 +16,8 @@ Criteria = OneOrSeveral | Mapping[str, OneOrSeveral]
 """A criterion, its name such as ``multi_range(sections=8)``, or several of them; or {tap selector: one or several}."""
 
 ATTENTION = "@attention:channel"
-_HOMES = {"softmax": "@output", "head": ATTENTION}
+_SCORES = "@output"
+_HOMES = {"softmax": _SCORES, "margin": _SCORES, "head": ATTENTION}
 
 
 def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Column, ...], tuple[Tap, ...]]:
@@ -34,9 +35,10 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
                 pairs.setdefault(_fitted(criterion, network.taps[index], network), []).append(index)
     if not pairs:
         raise ValueError("expected at least one criterion, got none")
-    for index in (index for criterion, indices in pairs.items() if criterion.name == "softmax" for index in indices):
-        if network.taps[index].kind != "output":
-            raise ValueError(f"expected softmax on the class scores, '@output', got {network.taps[index].id!r}")
+    for criterion, indices in pairs.items():
+        for tap in (network.taps[index] for index in indices if home_of(criterion) == _SCORES):
+            if tap.kind != OUTPUT:
+                raise ValueError(f"expected {criterion.name} on the class scores, {_SCORES!r}, got {tap.id!r}")
     used = sorted({index for indices in pairs.values() for index in indices})
     columns = tuple(
         Column(criterion, used.index(index), group)

@@ -57,11 +57,19 @@ class Mahalanobis(Criterion):
         require(not off.any() and bool((squares.diagonal() >= 0).all()), "a covariance", "one that is none")
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
+        whitening = self._whitening(signature)
+        return signature.arrays["mean"].astype(np.float32), whitening.astype(np.float32).reshape(-1)
+
+    def _whitening(self, signature: Signature) -> np.ndarray:
+        """The lower triangular matrix that whitens what is within classes, (neurons, neurons) float64."""
         covariance = signature.arrays["squares"] / max(signature.counts.sum(), 1)
         size = max(np.trace(covariance) / signature.neurons, np.finfo(np.float32).tiny)
         covariance = (1 - self.shrinkage) * covariance + self.shrinkage * size * np.eye(signature.neurons)
-        whitening = np.tril(np.linalg.inv(np.linalg.cholesky(covariance)))
-        return signature.arrays["mean"].astype(np.float32), whitening.astype(np.float32).reshape(-1)
+        whitening: np.ndarray = np.tril(np.linalg.inv(np.linalg.cholesky(covariance)))
+        return whitening
+
+    def keeps(self) -> Any:
+        return tuple(self._specification(1, 2))  # shrinkage is of the tables, as is what a subclass makes of them
 
     def joined_kernel(self) -> Callable[..., None]:
         return whitened_distance_of_columns

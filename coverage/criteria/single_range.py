@@ -60,7 +60,7 @@ class SingleRange(Criterion):
             low, high = quantile_range(signature.arrays, self.quantile)
         if not self.magnitude:
             return low, high
-        return low, high, _inverse_width(low, high)
+        return low, high, inverse_width(low, high)
 
     def _prepare_codes(self, signature: Signature) -> tuple[np.ndarray, ...]:
         tables = self._prepare(signature)
@@ -90,7 +90,7 @@ def bounds_of_codes(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.n
     return np.where(some, first, 255).astype(np.uint8), np.where(some, last, 0).astype(np.uint8)
 
 
-def _inverse_width(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def inverse_width(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """1 / width. A neuron that never moved takes the median width of those of its class that did."""
     with np.errstate(invalid="ignore"):
         width = high - low

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from .compiling import OUT, VALUES, compiled
+from numba import float32, float64
+
+from .compiling import OUT, VALUES, compiled, inlined
 
 
 @compiled(VALUES, OUT)
@@ -28,3 +30,33 @@ def surprise(values, out):
         for j in range(values.shape[1]):
             highest = max(highest, values[i, j])
         out[i] = max(-math.log(highest), 0.0) if highest > 0 else math.inf
+
+
+@inlined
+def _two_highest(row):
+    first, second = row[0], float32(-math.inf)
+    for j in range(1, row.shape[0]):
+        second = max(second, min(first, row[j]))
+        first = max(first, row[j])
+    return float64(first), float64(second)
+
+
+@compiled(VALUES, OUT)
+def inverse_margin(values, out):
+    """1 / max(highest - second highest, 1e-6) of each row of logits; 0 for a row of one."""
+    for i in range(values.shape[0]):
+        first, second = _two_highest(values[i])
+        out[i] = 1 / max(first - second, 1e-6)
+
+
+@compiled(VALUES, OUT)
+def inverse_margin_of_shares(values, out):
+    """`inverse_margin` of the logs of probabilities; 0 where only one is above 0, infinity where none is."""
+    for i in range(values.shape[0]):
+        first, second = _two_highest(values[i])
+        if not first > 0:
+            out[i] = math.inf
+        elif second > 0:
+            out[i] = 1 / max(math.log(first) - math.log(second), 1e-6)
+        else:
+            out[i] = 0

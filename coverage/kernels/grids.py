@@ -1,7 +1,8 @@
 """Dyadic grids: sections of width 2**-e at multiples of that width, `scale` = 2**e, `base` = index of the first.
 
 The grid is the finest of that kind that spans [low, high] in the given number of sections. It depends on the
-extremes alone, and coarsening it moves whole sections: counting is exact in one pass and in any order.
+extremes alone, and coarsening it moves whole sections: counting is exact in one pass and in any order. Sums of the
+neurons tell whole samples apart, so that a grid can hold them as well.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float32, float64, int64, types
+from numba import float32, float64, int64, types, uint64
 
-from .compiling import compiled, inlined, read
+from .compiling import VALUES, compiled, inlined, read
 
 _LOWEST_EXPONENT, _HIGHEST_EXPONENT = -125, 128
 
@@ -64,3 +65,30 @@ def first_other_grid(low, high, scale, base, sections):
         if scale[j] != np.float32(wanted_scale) or base[j] != np.float32(wanted_base):
             return j
     return -1
+
+
+@inlined
+def _mixed(number):
+    """The number's bits mixed (the finaliser of SplitMix64, Steele et al., OOPSLA 2014)."""
+    number = (number + uint64(1)) * uint64(0x9E3779B97F4A7C15)
+    number = (number ^ (number >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
+    number = (number ^ (number >> uint64(27))) * uint64(0x94D049BB133111EB)
+    return number ^ (number >> uint64(31))
+
+
+@compiled(VALUES, float64[:, ::1])
+def project(values, places):
+    """Write sums of the neurons of each row to `places` (n, at most 64); about half of the neurons count negative.
+
+    Which ones is fixed for each sum. It is the same to the last bit in whatever batch its row comes, and never -0.
+    """
+    for i in range(values.shape[0]):
+        for k in range(places.shape[1]):
+            places[i, k] = 0
+        for j in range(values.shape[1]):
+            signs = _mixed(uint64(j))
+            for k in range(places.shape[1]):
+                if (signs >> uint64(k)) & uint64(1):
+                    places[i, k] -= float64(values[i, j])
+                else:
+                    places[i, k] += float64(values[i, j])

@@ -121,10 +121,13 @@ class Fragment:
         self._constants: dict[Any, str] = {}
         self._count = 0
 
-    def node(self, op: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
-        """Add a node of one output and return the name of that output."""
+    def node(
+        self, op: str, *inputs: str, domain: str = "", output: str | None = None, unread: int = 0, **attributes: Any
+    ) -> str:
+        """Add a node and return the name of its first output. unread: how many more it has that nobody reads."""
         name = output or self._name(op.lower())
-        node = self._model.graph.node.add(op_type=op, input=inputs, output=[name], name=name, domain=domain)
+        outputs = [name, *(self._name(op.lower()) for _ in range(unread))]
+        node = self._model.graph.node.add(op_type=op, input=inputs, output=outputs, name=name, domain=domain)
         for key, value in attributes.items():
             field, held = _attribute(value)
             node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field], **{field: held})

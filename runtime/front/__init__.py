@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .coverage import (
+        Box,
         CoverageBitmap,
         Gaussian,
         HeadCoverage,
         Mahalanobis,
+        Margin,
         MultiRange,
         NearestNeighbour,
         NeuronRank,
+        Pattern,
+        RelativeMahalanobis,
         SingleRange,
         Softmax,
     )  # fmt: skip
@@ -31,16 +35,16 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "ChatGuard", "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard", "Mahalanobis",
-    "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "Preprocessing", "SingleRange", "Softmax",
-    "Status", "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
-    "open_decoder", "picture_of", "read_picture",
+    "Box", "ChatGuard", "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard", "Mahalanobis",
+    "Margin", "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "Pattern", "Preprocessing",
+    "RelativeMahalanobis", "SingleRange", "Softmax", "Status", "TorchNetwork", "TransformerNetwork", "Verdict",
+    "Verdicts", "__version__", "export", "guarded_generate", "open_decoder", "picture_of", "read_picture",
 ]  # fmt: skip
 
 _ROOMS = {
     "coverage": (
-        "CoverageBitmap", "Gaussian", "HeadCoverage", "Mahalanobis", "MultiRange", "NearestNeighbour", "NeuronRank",
-        "SingleRange", "Softmax",
+        "Box", "CoverageBitmap", "Gaussian", "HeadCoverage", "Mahalanobis", "Margin", "MultiRange",
+        "NearestNeighbour", "NeuronRank", "Pattern", "RelativeMahalanobis", "SingleRange", "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
     "monitor.heads": ("HeadGuard",),

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 
 from ...coverage import (
+    Box,
     CoverageBitmap,
     Criterion,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
+    Margin,
     MultiRange,
+    Pattern,
+    RelativeMahalanobis,
     Signature,
     SingleRange,
     Softmax,
@@ -69,7 +73,7 @@ def row(ops: Operators, table: np.ndarray, prediction: str | None) -> str:
 
 def counts(criterion: Criterion) -> bool:
     """Whether the deviations are whole numbers."""
-    return isinstance(criterion, (CoverageBitmap, Gaussian, HeadCoverage)) or criterion == SingleRange(
+    return isinstance(criterion, (CoverageBitmap, Gaussian, HeadCoverage, Pattern)) or criterion == SingleRange(
         getattr(criterion, "quantile", 0)
     )
 
@@ -172,6 +176,99 @@ def _distance(ops: Operators, group: Group) -> Add:
     return add
 
 
+def _relative(ops: Operators, group: Group) -> Add:
+    """As `relative_distance`; the directions of several columns are a matrix each."""
+    centres, rows, targets, offsets = zip(*group.tables(), strict=True)
+    directions = [flat.reshape(-1, size).T for flat, size in zip(rows, group.sizes, strict=True)]
+    centre = ops.constant(np.concatenate(centres)[None])
+    target = row(ops, np.concatenate(targets, axis=1), group.prediction)
+    offset = row(ops, np.concatenate(in_order(offsets, group.order), axis=1), group.prediction)
+    ranks = [matrix.shape[1] for matrix in directions]
+
+    def add(values: str) -> str:
+        parts = _parts(ops, ops("Sub", values, centre), group.sizes)
+        along = ops.join([ops("MatMul", p, ops.constant(v)) for p, v in zip(parts, directions, strict=True)])
+        away = ops("Sub", along, target)
+        squares = ops.column_sums(ops("Mul", away, away), ranks, group.order)
+        return ops("Add", ops.settled(squares), offset)
+
+    return add
+
+
+def _patterns(ops: Operators, group: Group) -> Add:
+    """Bits as 0 and 1: the distance of x and p is the sum of x and of p (1 - 2 x).
+
+    A class with fewer patterns has its first one again.
+    """
+    kept = [_unpacked(bits, held, size) for (_, bits, held), size in zip(group.tables(), group.sizes, strict=True)]
+    of_class = [ops.to_float(row(ops, bits, group.prediction)) for bits in kept]
+
+    def add(values: str) -> str:
+        on = ops.to_float(ops("Greater", values, ops.constant(0)))
+        signs = ops("Sub", ops.constant(1), ops("Add", on, on))
+        several = []
+        pieces = (_parts(ops, one, group.sizes) for one in (on, signs))
+        for patterns, size, own, sign in zip(of_class, group.sizes, *pieces, strict=True):
+            products = ops.reshape(ops("MatMul", patterns, ops.reshape(sign, -1, size, 1)), 0, -1)
+            several.append(ops("Add", ops.reduce("ReduceMin", products), ops.reduce("ReduceSum", own)))
+        return ops.join(in_order(several, group.order))
+
+    return add
+
+
+def _unpacked(patterns: np.ndarray, held: np.ndarray, neurons: int) -> np.ndarray:
+    """(classes, patterns, neurons) uint8, 0 or 1, of packed words."""
+    octets = patterns.astype("<u8").view(np.uint8)
+    bits = np.unpackbits(octets, axis=2, count=neurons, bitorder="little")
+    there = np.arange(bits.shape[1])[None, :, None] < held[:, None, None]
+    return np.where(there, bits, bits[:, :1])
+
+
+def _boxes(ops: Operators, group: Group) -> Add:
+    tables = [[row(ops, table, group.prediction) for table in of_column] for of_column in group.tables()]
+
+    def add(values: str) -> str:
+        nearest = []
+        for (low, high, per_width), part, size in zip(
+            tables, _parts(ops, values, group.sizes), group.sizes, strict=True
+        ):
+            whole = ops.reshape(part, -1, 1, size)
+            beyond = ops("Relu", ops("Max", ops("Sub", low, whole), ops("Sub", whole, high)))
+            of_boxes = ops("Mul", beyond, ops.reshape(per_width, -1, 1, size))
+            nearest.append(ops.reduce("ReduceMin", ops.reduce("ReduceSum", of_boxes, 2, keep=False)))
+        return ops.join(in_order(nearest, group.order))
+
+    return add
+
+
+def _margins(ops: Operators, group: Group) -> Add:
+    of = _margin_of_logits if group.criterion == Margin() else _margin_of_probabilities
+
+    def add(values: str) -> str:
+        parts = zip(_parts(ops, values, group.sizes), group.sizes, strict=True)
+        margins = [of(ops, scores, classes) for scores, classes in parts]
+        return ops.join(in_order(margins, group.order))
+
+    return add
+
+
+def _margin_of_logits(ops: Operators, scores: str, classes: int) -> str:
+    if classes == 1:
+        return ops("Mul", scores, ops.constant(0))
+    margin = ops("MatMul", ops.highest(scores, 2), ops.constant([[1], [-1]]))
+    return ops("Reciprocal", ops("Max", margin, ops.constant(1e-6)))
+
+
+def _margin_of_probabilities(ops: Operators, scores: str, classes: int) -> str:
+    """Infinity where no share is above 0, 0 where one alone is."""
+    both = scores if classes == 1 else ops.highest(scores, 2)
+    first = ops.part(both, 0, 1)
+    second = ops.constant([[0]]) if classes == 1 else ops("Relu", ops.part(both, 1, 2))
+    margin = ops("Sub", ops("Log", first), ops("Log", second))
+    inverse = ops("Reciprocal", ops("Max", margin, ops.constant(1e-6)))
+    return ops("Where", ops("Greater", first, ops.constant(0)), inverse, ops.constant(np.inf))
+
+
 def _surprise(ops: Operators, group: Group) -> Add:
     of = _surprise_of_logits if group.criterion == Softmax() else _surprise_of_probabilities
 
@@ -214,6 +311,10 @@ BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     CoverageBitmap: _bitmap,
     HeadCoverage: _heads,
     Mahalanobis: _distance,
+    RelativeMahalanobis: _relative,
+    Pattern: _patterns,
+    Box: _boxes,
     Softmax: _surprise,
+    Margin: _margins,
 }
 """The criteria for which there are nodes, and what adds them."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...networks.onnx.proto import Fragment
 
 LOST = 1e37
+_Part = TypeVar("_Part")
 _LARGEST_MATRIX = 1 << 20
 _FLOAT, _INT32, _INT64 = 1, 6, 7
 _AXES_AS_INPUT = {"ReduceSum": 13, "ReduceMax": 18, "ReduceMin": 18}
@@ -44,6 +45,12 @@ class Operators:
         if self.opset >= 11:
             return self("Clip", source, self.constant(low), self.constant(high))
         return self("Clip", source, min=float(low), max=float(high))
+
+    def highest(self, source: str, k: int) -> str:
+        """The k highest columns, the highest first."""
+        if self.opset >= 10:
+            return self("TopK", source, self.constant([k], np.int64), axis=1, unread=1)
+        return self("TopK", source, k=k, axis=1, unread=1)
 
     def part(self, source: str, start: int, stop: int) -> str:
         """Columns start to stop."""
@@ -112,6 +119,6 @@ class Operators:
         return self("Where", self("Greater", rounded, self.constant(0)), large, source)
 
 
-def in_order(parts: Sequence[str], order: Sequence[int] | None) -> list[str]:
+def in_order(parts: Sequence[_Part], order: Sequence[int] | None) -> list[_Part]:
     """The parts, part i at index `order[i]`."""
     return list(parts) if order is None else [parts[i] for i in np.argsort(order)]

@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
+    Margin,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
     Softmax,
 )
@@ -36,7 +40,13 @@ CRITERIA = [
     HeadCoverage(channels=5),
     HeadCoverage(channels=1, sections=3, capacity=20),
     Mahalanobis(),
+    RelativeMahalanobis(),
+    Pattern(),
+    Pattern(capacity=20),
+    Box(),
+    Box(improvement=0.01, capacity=20),
     Softmax(),
+    Margin(),
 ]
 CLASSES, NEURONS = 2, 5
 finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
 )
 
@@ -24,7 +27,7 @@ from .samples import CLASSES, learn, relu_data, samples, some_codes
 CODED = [
     SingleRange(), SingleRange(quantile=0.1), SingleRange(magnitude=True), MultiRange(4), MultiRange(3, "log"),
     CoverageBitmap(), CoverageBitmap(2), CoverageBitmap(5), NeuronRank(2), NearestNeighbour(capacity=4), Gaussian(),
-    Mahalanobis(),
+    Mahalanobis(), RelativeMahalanobis(), Pattern(4), Box(capacity=4),
 ]  # fmt: skip
 
 
@@ -40,7 +43,16 @@ def test_no_trusted_sample_is_outside_its_own_coverage(trusted):
 @given(data=samples, split=st.integers(0, 40), seed=st.integers(0, 9))
 @settings(deadline=None)
 @pytest.mark.parametrize(
-    "criterion", [MultiRange(4), CoverageBitmap(), SingleRange(quantile=0.1), NearestNeighbour(capacity=3)], ids=repr
+    "criterion",
+    [
+        MultiRange(4),
+        CoverageBitmap(),
+        SingleRange(quantile=0.1),
+        NearestNeighbour(capacity=3),
+        Pattern(3),
+        Box(capacity=3),
+    ],
+    ids=repr,
 )
 def test_shards_of_any_data_add_up_to_one_pass(criterion, data, split, seed):
     labels = np.random.default_rng(seed).integers(0, CLASSES, len(data))
@@ -56,6 +68,8 @@ def test_shards_of_any_data_add_up_to_one_pass(criterion, data, split, seed):
 @settings(deadline=None, max_examples=40)
 @pytest.mark.parametrize("criterion", CODED, ids=repr)
 def test_codes_are_the_same_numbers_as_floats(criterion, trusted, new):
+    if len(trusted) < CLASSES:
+        trusted = np.concatenate([trusted] * CLASSES)  # relative distances compare classes
     labels, new_labels = np.arange(len(trusted)) % CLASSES, np.arange(len(new)) % CLASSES
     signature, expected = (learn(criterion, values, labels) for values in (trusted, trusted.astype(np.float32)))
     for name, array in expected.arrays.items():
@@ -100,12 +114,29 @@ def test_a_large_batch_of_codes_is_never_copied(criterion):
 
 def test_memory_does_not_grow_with_the_number_of_samples():
     values, labels = relu_data()
-    for criterion in (SingleRange(), MultiRange(), CoverageBitmap(), NeuronRank(), NearestNeighbour(), Mahalanobis()):
+    for criterion in (
+        SingleRange(),
+        MultiRange(),
+        CoverageBitmap(),
+        NeuronRank(),
+        NearestNeighbour(),
+        Mahalanobis(),
+        Pattern(),
+        Box(),
+    ):
         signature = learn(criterion, values, labels)
         before = signature.nbytes
         for _ in range(3):
             criterion.observe(signature, *relu_data(seed=9))
         assert signature.nbytes == before
+
+
+def test_criteria_keep_what_is_their_own_unless_they_say_so():
+    keeping = {criterion: criterion.keeps() for criterion in CODED}
+    alike = {a: {b for b in CODED if keeping[a] == keeping[b]} for a in CODED}
+    both = {Mahalanobis(), RelativeMahalanobis()}
+    assert all(alike[one] == (both if one in both else {one}) for one in CODED)
+    assert Mahalanobis(shrinkage=0.5).keeps() == Mahalanobis().keeps()
 
 
 def test_a_signature_of_another_criterion_is_refused():

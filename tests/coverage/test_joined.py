@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
     join,
     neuron_parts,
@@ -23,8 +26,10 @@ from outrider.coverage.joined import LARGEST_COLUMN
 
 JOINABLE = [
     SingleRange(), SingleRange(quantile=0.1), Gaussian(), CoverageBitmap(), MultiRange(4), MultiRange(8, "log"),
-    Mahalanobis(),
+    Mahalanobis(), RelativeMahalanobis(),
 ]  # fmt: skip
+
+COUNTING = [one for one in JOINABLE if not isinstance(one, Mahalanobis)]
 
 
 def learned(criterion, neurons, rng, classes=3):
@@ -63,7 +68,7 @@ def test_columns_are_read_and_written_where_one_says():
     assert (out[:, [0, 2, 3]] == -1).all()
 
 
-@pytest.mark.parametrize("criterion", [NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)
+@pytest.mark.parametrize("criterion", [NearestNeighbour(), Pattern(), Box(), SingleRange(magnitude=True)], ids=repr)
 def test_what_has_no_joined_form_is_not_joined(criterion):
     rng = np.random.default_rng(0)
     assert join(criterion, [learned(criterion, 4, rng), learned(criterion, 3, rng)]) is None
@@ -79,7 +84,7 @@ def test_large_columns_are_not_copied():
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("criterion", [one for one in JOINABLE if one.name != "mahalanobis"], ids=repr)
+@pytest.mark.parametrize("criterion", [*COUNTING, Pattern(), Box(capacity=8)], ids=repr)
 def test_the_parts_of_the_neurons_add_up_to_the_deviation(criterion):
     rng = np.random.default_rng(1)
     signature = learned(criterion, 9, rng)
@@ -115,6 +120,17 @@ def test_the_parts_of_the_neurons_add_up_to_the_square_of_a_mahalanobis_distance
     np.testing.assert_allclose(parts, off * np.linalg.solve(shrunk, off), rtol=1e-3, atol=1e-4)
     values[4] = np.nan
     assert np.flatnonzero(np.isinf(neuron_parts(Mahalanobis(), signature)(values, 1))).tolist() == [4]
+
+
+def test_the_parts_of_the_neurons_add_up_to_a_relative_distance_above_that_of_the_mean_of_all():
+    rng, criterion = np.random.default_rng(1), RelativeMahalanobis()
+    signature = learned(criterion, 9, rng)
+    centre = np.average(signature.arrays["mean"], axis=0, weights=signature.counts)
+    rows = np.stack([rng.normal(size=9), centre]).astype(np.float32)
+    for label in (0, 1):
+        parts = neuron_parts(criterion, signature)(rows[0], label)
+        distance, least = criterion.deviation(signature, rows, np.array([label, label]))
+        np.testing.assert_allclose(parts.sum(), distance - least, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("criterion", [NearestNeighbour(), SingleRange(magnitude=True)], ids=repr)

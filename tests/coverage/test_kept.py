@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.coverage.kept import held_per_class, keep_samples, merge_kept, specify_kept
+from outrider.coverage.kept import held_per_class, keep_samples, merge_kept, specify_kept, specify_times
 
 CLASSES, CAPACITY, NEURONS = 3, 6, 4
 
@@ -61,3 +61,28 @@ def test_codes_are_kept_as_the_same_numbers():
     labels = np.zeros(30, int)
     for name, array in kept(codes.astype(np.float32), labels).items():
         np.testing.assert_array_equal(kept(codes, labels)[name], array)
+
+
+def counted(words, labels, step=1000):
+    specified = specify_kept(1, CLASSES, CAPACITY, np.uint64) | specify_times(CLASSES, CAPACITY)
+    arrays = {name: np.full(shape, start, dtype) for name, (shape, dtype, start) in specified.items()}
+    for start in range(0, len(words), step):
+        keep_samples(arrays, words[start : start + step], labels[start : start + step])
+    return arrays
+
+
+@pytest.mark.parametrize("cut", [0, 1, 130, 400])
+def test_how_often_a_kept_sample_came_is_exact_in_any_order(cut):
+    """Words of 64 bits, of which float32 could not tell neighbours apart."""
+    rng = np.random.default_rng(5)
+    words = (np.uint64(2**63) + rng.integers(0, 15, (400, 1)).astype(np.uint64)).astype(np.uint64)
+    labels = rng.integers(0, CLASSES - 1, 400)
+    whole = counted(words, labels)
+    for c in range(CLASSES - 1):
+        for word, times in zip(whole["samples"][c], whole["times"][c], strict=True):
+            assert times == np.count_nonzero((words == word)[:, 0] & (labels == c)) > 1
+    order = rng.permutation(400)
+    a, b = (counted(words[rows], labels[rows], step=9) for rows in (order[:cut], order[cut:]))
+    merge_kept(a, b)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(a[name], array)

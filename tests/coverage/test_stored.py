@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     HeadCoverage,
@@ -13,12 +14,15 @@ from outrider.coverage import (
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
 )
 
 EVERY = (
     SingleRange(), SingleRange(quantile=0.1), MultiRange(4), CoverageBitmap(), CoverageBitmap(sections=3),
     HeadCoverage(channels=4, capacity=20), NearestNeighbour(capacity=20), Gaussian(), Mahalanobis(), NeuronRank(3),
+    RelativeMahalanobis(), Pattern(capacity=20), Box(capacity=20),
 )  # fmt: skip
 CLASSES, NEURONS = 3, 12
 
@@ -54,6 +58,10 @@ def put(name, at, value):
     return spoil
 
 
+def one_less(arrays, counts):
+    arrays["times"][2, arrays["times"][2].argmax()] -= 1
+
+
 RANGE = "class 1, neuron 2: expected a range low <= high of finite numbers, got "
 BITS = "class 1, neuron 2: expected "
 WRONG = {
@@ -82,12 +90,36 @@ WRONG = {
         put("samples", (1, 2, 3), 7.5),
         "place 2: expected a sample of its",
     ),
+    "another pattern": (Pattern(capacity=20), put("samples", (1, 2, 0), 2), "place 2: expected a sample of its hash"),
+    "order of patterns": (Pattern(capacity=20), put("hashes", (1, 3), 0), "class 1, place 2: expected samples in the"),
+    "negative times": (Pattern(capacity=20), put("times", (1, 2), -1), "class 1, place 2: expected a number of times"),
+    "no time": (Pattern(capacity=20), put("times", (1, 2), 0), "class 1, place 2: expected a number of times up to"),
+    "too many times": (
+        Pattern(capacity=20),
+        put("times", (1, slice(2, 4)), 60),
+        "class 1, sum 0: expected as many times",
+    ),
+    "lost times": (Pattern(), put("times", (1, slice(0, 3)), 1), "class 1, sum 0: expected as many times as samples"),
+    "level": (Box(capacity=20), put("level", 1, 9999), "class 1, place 0: expected the level of a grid, got 9999"),
+    "order of cells": (Box(capacity=20), put("hashes", (1, 3), 0), "class 1, place 2: expected cells in the order"),
+    "cells without samples": (
+        Box(capacity=20),
+        put("times", (1, 2), 0),
+        "class 1, place 2: expected a number of times",
+    ),
+    "fewer samples": (Box(capacity=20), one_less, "class 2, sum 0: expected a cell for every sample"),
+    "swapped cell": (Box(capacity=20), put("low", (1, 2, 3), 1e30), "class 1, place 2: expected ranges low <= high"),
+    "endless cell": (Box(capacity=20), put("high", (1, 2, 3), np.inf), "class 1, place 2: expected ranges low <= high"),
+    "another cell": (Box(capacity=20), put("places", (1, 2, 1), 1e9), "class 1, place 2: expected a cell of its hash"),
+    "widened sample": (Box(capacity=200), put("high", (1, 2, 3), 1e9), "class 1, place 2: expected a cell of its hash"),
+    "moved sample": (Box(capacity=200), put("places", (1, 2, 1), 1e9), "class 1, place 2: expected a cell of its hash"),
     "mean": (Gaussian(), put("mean", (1, 2), np.inf), BITS + "a finite mean and squares from 0 on"),
     "negative variance": (Gaussian(), put("squares", (1, 2), -1), BITS + "a finite mean and squares from 0 on, got"),
     "endless mean": (Mahalanobis(), put("mean", (1, 2), np.inf), BITS + "a finite mean, got inf"),
     "endless squares": (Mahalanobis(), put("squares", (1, 2), np.inf), "expected finite squares"),
     "no mirror image": (Mahalanobis(), put("squares", (1, 2), 1e6), "expected a covariance"),
     "negative squares": (Mahalanobis(), put("squares", (2, 2), -1), "expected a covariance"),
+    "endless relative mean": (RelativeMahalanobis(), put("mean", (1, 2), np.inf), BITS + "a finite mean, got inf"),
     "many ranks": (NeuronRank(3), put("ranked", (1, 2), 10_000), BITS + "no more ranks than samples, got 10000"),
     "few ranks": (NeuronRank(3), put("ranked", (1, ...), 0), "class 1, sum 0: expected 3 ranks a sample, got 0"),
 }

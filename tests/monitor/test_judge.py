@@ -13,12 +13,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
     Softmax,
 )
@@ -37,6 +40,9 @@ CRITERIA = [
     CoverageBitmap(),
     Gaussian(),
     Mahalanobis(),
+    RelativeMahalanobis(),
+    Pattern(capacity=8),
+    Box(capacity=8),
 ]
 LOGICS = [Sum(), Normalised(), ZScore(), ZScore(log=False), MaxZ(), Votes(1), Votes(2), Votes(0), SmallestP()]
 SHAPE, CLASSES = (2, 4, 4), 4
@@ -113,6 +119,8 @@ def learned(which, logic, scores, warning):
     """A monitor of one criterion, or all of them (-1), on every tap; class 3 has too few trusted frames."""
     network = Puppet(*scores)
     chosen = everything(None if which < 0 else CRITERIA[which])
+    if not network.classes:
+        chosen = [one for one in chosen if not isinstance(one, RelativeMahalanobis)] or [Mahalanobis()]
     criteria = {"*": chosen}
     if network.classes and which < 0:
         criteria["@output"] = [*chosen, Softmax()]

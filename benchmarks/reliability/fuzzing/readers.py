@@ -19,13 +19,17 @@ from typing import Any
 import numpy as np
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
+    Margin,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
     Softmax,
 )
@@ -77,6 +81,8 @@ CRITERIA: tuple[Any, ...] = (
     {"hidden": SingleRange()}, {"hidden": CoverageBitmap()}, {"hidden": MultiRange(2)},
     {"hidden": [Gaussian(), Mahalanobis()]}, {"hidden": NearestNeighbour(capacity=4)}, {"hidden": NeuronRank(2)},
     {"hidden": HeadCoverage(channels=2, capacity=4), "@output": Softmax()}, {"hidden": SingleRange(quantile=0.1)},
+    {"hidden": [Mahalanobis(), RelativeMahalanobis()]}, {"hidden": Pattern(capacity=8)}, {"hidden": Box(capacity=4)},
+    {"hidden": SingleRange(), "@output": Margin()},
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage.kernels import grids
@@ -46,3 +46,27 @@ def test_widening_tells_the_first_value_from_the_others():
     assert (low[0, 1], high[0, 1]) == (-1, 5)
     assert grid == grids.dyadic_grid(-1.0, 5.0, 4)
     assert low[0, 0] > high[0, 0]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 8))
+@settings(deadline=None)
+def test_sums_are_those_of_fixed_signs_and_know_no_batch(seed, neurons, directions):
+    x = np.random.default_rng(seed).normal(size=(6, neurons)).astype(np.float32)
+    signs, places = np.empty((neurons, directions)), np.empty((6, directions))
+    grids.project(np.eye(neurons, dtype=np.float32), signs)
+    assert set(np.unique(signs)) <= {-1, 1}
+    grids.project(x, places)
+    np.testing.assert_allclose(places, x.astype(np.float64) @ signs, atol=1e-9)
+    for row, place in zip(x, places, strict=True):
+        alone = np.empty((1, directions))
+        grids.project(row[None], alone)
+        np.testing.assert_array_equal(alone[0], place)
+
+
+def test_signs_are_balanced_and_no_sum_is_minus_0():
+    signs, places = np.empty((4000, 8)), np.empty((1, 8))
+    grids.project(np.eye(4000, dtype=np.float32), signs)
+    assert np.abs(signs.mean(axis=0)).max() < 0.06
+    assert np.abs(np.corrcoef(signs.T) - np.eye(8)).max() < 0.06
+    grids.project(np.full((1, 4000), -0.0, np.float32), places)
+    assert not np.signbit(places).any()

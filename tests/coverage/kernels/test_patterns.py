@@ -40,3 +40,20 @@ def test_distance_to_the_farthest_held_pattern_when_fewer_than_k_are_held():
     out, held = np.empty(2, np.float32), np.array([2, 0])
     kernels.nearest_distance(np.zeros((2, 1), np.uint64), np.array([0, 1]), stored, held, np.zeros(5, np.int64), out)
     assert out.tolist() == [3, 64]
+
+
+@pytest.mark.parametrize("neurons", [1, 64, 130])
+def test_parts_are_the_neurons_that_differ_from_the_nearest_pattern(neurons):
+    rng = np.random.default_rng(neurons)
+    x, reference = rng.integers(0, 3, (1, neurons)).astype(np.float32), np.ones(neurons, np.float32)
+    known = rng.integers(0, 3, (5, neurons)).astype(np.float32)
+    stored = np.zeros((2, 6, -(-neurons // 64)), np.uint64)
+    kernels.pack_above(known, reference, stored[1, :5])  # the sixth is not held, and would be nearest
+    kernels.pack_above(x, reference, stored[1, 5:])
+    differences = (known > 1) ^ (x > 1)
+    out = np.empty(neurons, np.float32)
+    kernels.pattern_parts(x[0], 1, reference, stored, np.array([0, 5]), out)
+    np.testing.assert_array_equal(out, differences[differences.sum(axis=1).argmin()])
+    x[0, 0] = np.inf
+    kernels.pattern_parts(x[0], 1, reference, stored, np.array([0, 5]), out)
+    assert np.flatnonzero(np.isinf(out)).tolist() == [0]

@@ -84,3 +84,33 @@ def test_observing_widens_the_bounds_of_the_class(x):
     for k in range(CLASSES):
         np.testing.assert_array_equal(low[k], x[c == k].min(axis=0, initial=3))
         np.testing.assert_array_equal(high[k], x[c == k].max(axis=0, initial=4))
+
+
+boxes = tables(shape=(CLASSES, 3, NEURONS))
+
+
+@given(values(anything), boxes, boxes)
+@settings(deadline=None)
+def test_the_nearest_box_counts(x, one, other):
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    inverse, c = table(2, (CLASSES, NEURONS), 0.5, 2), labels(len(x))
+    out, parts = np.empty(len(x), np.float32), np.empty(NEURONS, np.float32)
+    ranges.box_distance(x, c, low, high, inverse, out)
+    finite = np.isfinite(x).all(axis=1) & (np.abs(x) < 1e30).all(axis=1)
+    some = x[finite][:, None].astype(np.float64)
+    beyond = np.maximum(np.maximum(low[c[finite]] - some, some - high[c[finite]]), 0) * inverse[c[finite]][:, None]
+    np.testing.assert_allclose(out[finite], beyond.sum(axis=2).min(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(out[finite] == 0, (beyond.sum(axis=2) == 0).any(axis=1))
+    for row, label, distance in zip(x, c, out, strict=True):
+        ranges.box_parts(row, label, low, high, inverse, parts)
+        np.testing.assert_array_equal(np.isinf(parts) >= ~np.isfinite(row), True)
+        if np.isfinite(row).all() and np.isfinite(distance):
+            np.testing.assert_allclose(parts.sum(), distance, rtol=1e-5)
+
+
+def test_a_value_on_the_face_of_a_box_is_inside():
+    low, high = np.float32([[[0, 0], [5, 5]]]), np.float32([[[1, 2], [6, 5]]])
+    x = np.float32([[0, 2], [1, 0], [6, 5], [5, 5], [6, 5.5], [np.nextafter(np.float32(1), np.float32(2)), 0]])
+    out, inverse = np.empty(6, np.float32), np.float32([[1, 2]])
+    ranges.box_distance(x, np.zeros(6, int), low, high, inverse, out)
+    assert out.tolist() == [0, 0, 0, 0, 1, np.float32(2.0**-23)]

@@ -12,13 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
+    Margin,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
     Softmax,
 )
@@ -46,8 +50,11 @@ EVERY = {
         HeadCoverage(channels=2, capacity=10),
         Gaussian(),
         Mahalanobis(),
+        RelativeMahalanobis(),
+        Pattern(capacity=10),
+        Box(capacity=10),
     ],
-    "@output": Softmax(),
+    "@output": [Softmax(), Margin()],
 }
 
 

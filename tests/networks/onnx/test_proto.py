@@ -91,6 +91,15 @@ def test_small_constants_that_are_equal_are_one():
     assert fragment.constant(0.0, np.float32) != fragment.constant(-0.0, np.float32)
 
 
+def test_outputs_that_nobody_reads_have_names_of_their_own():
+    fragment = Fragment("p_", 17)
+    found = [fragment.node("TopK", "y", fragment.constant([k], np.int64), unread=1) for k in (2, 3)]
+    for name in found:
+        fragment.output(name, "float32", ("n", "k"))
+    _, two, three = session(model() + fragment.to_bytes()).run(None, {"x": np.float32([[3, 1, 4, 2]])})
+    assert (two.tolist(), three.tolist()) == ([[4, 3]], [[4, 3, 2]])
+
+
 def test_what_is_written_behind_a_model_runs_and_its_default_can_be_overridden():
     fragment = Fragment("p_", 17)
     threshold = fragment.default("threshold", np.float32([0.5]))

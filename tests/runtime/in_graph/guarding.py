@@ -8,7 +8,18 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from outrider.coverage import CoverageBitmap, Gaussian, Mahalanobis, MultiRange, SingleRange, Softmax
+from outrider.coverage import (
+    Box,
+    CoverageBitmap,
+    Gaussian,
+    Mahalanobis,
+    Margin,
+    MultiRange,
+    Pattern,
+    RelativeMahalanobis,
+    SingleRange,
+    Softmax,
+)
 from outrider.monitor import MaxZ, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
 from outrider.networks import OnnxNetwork
 
@@ -119,5 +130,11 @@ CASES = {
     "default": (None, None, {}),
     "unsorted": ({"r2:channel": Mahalanobis(), "@relu": CoverageBitmap(), "r1:channel": Mahalanobis()}, None, {}),
     "scores": ({"@output": [Softmax(), Mahalanobis()]}, SmallestP(), {}),
+    "relative": (
+        {"@relu:channel": [RelativeMahalanobis(), Box(capacity=32)], "@output": [Margin(), RelativeMahalanobis()]},
+        None,
+        {},
+    ),
+    "patterns": (Pattern(capacity=40), Sum(), {"taps": ["r1:unit", "r2:unit"]}),
     "no classes": (SingleRange(), ZScore(), {"classes": None}),
 }

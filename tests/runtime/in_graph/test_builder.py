@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from outrider.coverage import CoverageBitmap, Mahalanobis, MultiRange, NearestNeighbour, NeuronRank, SingleRange
+from outrider.coverage import CoverageBitmap, Mahalanobis, Margin, MultiRange, NearestNeighbour, NeuronRank, SingleRange
 from outrider.monitor import ExportError, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
 from outrider.networks import OnnxNetwork
 from outrider.runtime import export
@@ -231,7 +231,7 @@ def test_class_scores_of_every_form_are_read_right_inside(case, tmp_path):
     whole.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", number, shape))
     bare = tmp_path / "bare.onnx"
     onnx.save(whole, bare)
-    criteria = {"r1:channel": SingleRange(), "@output": [SingleRange(), Mahalanobis()]}
+    criteria = {"r1:channel": SingleRange(), "@output": [SingleRange(), Mahalanobis(), Margin()]}
     monitor, profile = taught(bare, criteria, ZScore(), n=600, per_class=True, classes=classes)
     assert (monitor.network.classes, monitor.network.scores) == (classes, kind)
     assert len(set(monitor.calibration.thresholds)) > 1

@@ -8,7 +8,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from outrider.coverage import CoverageBitmap, Gaussian, HeadCoverage, Mahalanobis, MultiRange, SingleRange, Softmax
+from outrider.coverage import (
+    Box,
+    CoverageBitmap,
+    Gaussian,
+    HeadCoverage,
+    Mahalanobis,
+    Margin,
+    MultiRange,
+    Pattern,
+    RelativeMahalanobis,
+    SingleRange,
+    Softmax,
+)
 
 from .fragments import CLASSES, deviations, learned, outside
 
@@ -39,7 +51,7 @@ def lessons(draw, sizes):
 @pytest.mark.parametrize("opset", [9, 12, 17, 21])
 @pytest.mark.parametrize(
     "criterion",
-    [SingleRange(), SingleRange(quantile=0.1), CoverageBitmap(), CoverageBitmap(sections=3)],
+    [SingleRange(), SingleRange(quantile=0.1), CoverageBitmap(), CoverageBitmap(sections=3), Pattern()],
     ids=lambda criterion: criterion.name,
 )
 @given(data=st.data())
@@ -49,7 +61,9 @@ def test_counts_are_those_of_the_kernels(criterion, opset, data):
     trusted, labels, new, predicted = data.draw(lessons(sizes))
     signatures = learned(criterion, trusted, labels, sizes)
     expected = outside(criterion, signatures, new, predicted)
-    assert_alike(deviations(criterion, signatures, new, predicted, opset), expected, new)
+    order = data.draw(st.sampled_from([None, np.arange(len(sizes))[::-1]]))
+    got = deviations(criterion, signatures, new, predicted, opset, order=order)
+    assert_alike(got if order is None else got[:, order], expected, new)
 
 
 @pytest.mark.parametrize("opset", [9, 12, 21])
@@ -65,7 +79,17 @@ def test_sections_are_those_of_the_kernels(criterion, opset, data):
     assert_alike(deviations(criterion, signatures, new, predicted, opset), expected, new, rtol=1e-6)
 
 
-@pytest.mark.parametrize("criterion", [SingleRange(magnitude=True), Gaussian(), Mahalanobis()], ids=repr)
+DISTANCES = [
+    SingleRange(magnitude=True),
+    Gaussian(),
+    Mahalanobis(),
+    RelativeMahalanobis(),
+    Pattern(20),
+    Box(capacity=9),
+]
+
+
+@pytest.mark.parametrize("criterion", DISTANCES, ids=repr)
 @pytest.mark.parametrize(("opset", "sizes"), [(9, (16, 24)), (13, (40,)), (18, (5, 3, 32)), (21, (7, 7))])
 def test_distances_are_those_of_numpy(criterion, opset, sizes):
     rng = np.random.default_rng(0)
@@ -79,6 +103,9 @@ def test_distances_are_those_of_numpy(criterion, opset, sizes):
     assert np.isinf(expected[4, -1])
     got = deviations(criterion, signatures, new, predicted, opset)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    order = np.roll(np.arange(len(sizes)), 1)
+    got = deviations(criterion, signatures, new, predicted, opset, order=order)
+    np.testing.assert_allclose(got[:, order], expected, rtol=1e-5, atol=1e-5)
     one = deviations(criterion, signatures, new[::3], predicted[::3], opset, by_class=False)
     np.testing.assert_allclose(one, expected[::3], rtol=1e-5, atol=1e-5)
 
@@ -120,3 +147,24 @@ def test_surprise_is_that_of_the_kernel(opset):
         got = deviations(criterion, [signature], scores, labels, opset)[:, 0]
         np.testing.assert_allclose(got, expected, rtol=2e-5)
         assert criterion != Softmax() or expected[:12].min() < 1e-8
+
+
+@pytest.mark.parametrize("opset", [9, 10, 13, 18])
+def test_margins_are_those_of_the_kernel(opset):
+    logits = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
+    logits[8:, 3] = [30, 3e38, -3e38, 5]
+    logits[7], logits[11, 4], logits[6, :2] = 2, 5, [9, 9 + 2**-20]  # ties of all, of two, and a margin below 1e-6
+    logits[0, 1], logits[1, 2] = np.nan, np.inf
+    shares = np.exp(np.clip(logits, -9, 9)) / np.exp(np.clip(logits, -9, 9)).sum(1, keepdims=True)
+    shares[2], shares[3], shares[4] = 0, np.eye(8)[2], -0.1  # none above 0, one alone, and below 0
+    for criterion, scores in ((Margin(), logits), (Margin(scores="probabilities"), shares)):
+        signatures = learned(criterion, logits[6:10], np.zeros(4, np.int64), (6, 2))
+        labels = np.zeros(len(scores), np.int64)
+        expected = outside(criterion, signatures, scores, labels)
+        got = deviations(criterion, signatures, scores, labels, opset, order=[1, 0])[:, ::-1]
+        assert_alike(got, expected, scores, rtol=1e-5)
+    assert len(np.unique(expected)) > 8
+    for criterion in (Margin(), Margin(scores="probabilities")):
+        one = criterion.empty(1, 1)
+        got = deviations(criterion, [one], np.float32([[0.25], [1]]), np.zeros(2, np.int64), opset)
+        assert got.tolist() == [[0], [0]]

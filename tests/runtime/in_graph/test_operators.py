@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.coverage import CoverageBitmap, Mahalanobis, MultiRange, SingleRange
+from outrider.coverage import CoverageBitmap, Mahalanobis, MultiRange, RelativeMahalanobis, SingleRange
 from outrider.runtime.in_graph import operators
 
 from .fragments import CLASSES, deviations, learned, outside, session
@@ -28,7 +28,9 @@ def test_many_neurons_are_summed_as_few_are(criterion, sizes, largest, monkeypat
 
 @pytest.mark.parametrize("sizes", [(5, 4, 7), (3, 3, 3)])
 @pytest.mark.parametrize(
-    "criterion", [SingleRange(), SingleRange(magnitude=True), CoverageBitmap(), MultiRange(), Mahalanobis()], ids=repr
+    "criterion",
+    [SingleRange(), SingleRange(magnitude=True), CoverageBitmap(), MultiRange(), Mahalanobis(), RelativeMahalanobis()],
+    ids=repr,
 )
 @pytest.mark.parametrize("largest", [4, operators._LARGEST_MATRIX])
 def test_columns_come_out_in_the_order_asked_for(criterion, sizes, largest, monkeypatch):
@@ -60,6 +62,13 @@ def test_small_numbers_keep_their_digits_in_a_logarithm():
     np.testing.assert_allclose(said(lambda ops: ops.log1p("y"), values), np.log1p(values.astype(float)), rtol=1e-6)
     counts = np.float32([0, 1, 2, 700])
     np.testing.assert_allclose(said(lambda ops: ops.log1p("y", whole=True), counts), np.log1p(counts), rtol=1e-6)
+
+
+def test_the_highest_columns_come_in_their_order():
+    for opset in (9, 10, 17):
+        runs = session(lambda ops: ops.highest("y", 3), opset, columns=5)
+        found = runs.run(None, {"x": np.float32([[2, -1, 7, 7, 3]]), "prediction": [0]})[1]
+        assert found.tolist() == [[7, 7, 3]]
 
 
 def test_parts_come_in_the_order_asked_for():

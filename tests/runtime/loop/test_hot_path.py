@@ -17,7 +17,16 @@ onnx = pytest.importorskip("onnx")
 from numba.core.dispatcher import Dispatcher  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
-from outrider.coverage import CoverageBitmap, NearestNeighbour, NeuronRank, SingleRange  # noqa: E402
+from outrider.coverage import (  # noqa: E402
+    Box,
+    CoverageBitmap,
+    Margin,
+    NearestNeighbour,
+    NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
+    SingleRange,
+)
 from outrider.monitor import Monitor, Status  # noqa: E402
 from outrider.networks import OnnxNetwork  # noqa: E402
 from outrider.runtime import Guard  # noqa: E402
@@ -35,19 +44,19 @@ FRAMES = 200
 def model():
     """Scores (n, 2) of frames (n, 1, 16, 16), behind a ReLU with 6 * 16 * 16 units: 6 KB."""
     rng = np.random.default_rng(0)
-    weights = {"w": rng.normal(size=(6, 1, 3, 3)), "d": rng.normal(size=(6, 2))}
+    weights = {"w": rng.normal(size=(6, 1, 3, 3)), "d": rng.normal(size=(6, 2)), "b": [0, 3.6]}  # both classes are seen
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["c"], ["r"]),
         helper.make_node("GlobalAveragePool", ["r"], ["p"]),
         helper.make_node("Relu", ["p"], ["q"]),
         helper.make_node("Flatten", ["q"], ["f"]),
-        helper.make_node("MatMul", ["f", "d"], ["y"]),
+        helper.make_node("Gemm", ["f", "d", "b"], ["y"]),
     ]
     graph = helper.make_graph(
         nodes, "test", [helper.make_tensor_value_info("x", 1, ("n", 1, 16, 16))],
         [helper.make_tensor_value_info("y", 1, ("n", 2))],
-        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+        [numpy_helper.from_array(np.float32(value), name) for name, value in weights.items()],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
@@ -128,7 +137,11 @@ def segmenter(dtype, axes):
 CRITERIA = {
     "defaults": (("first:unit", "auto"), None),
     "ranges of units": ("auto:unit", {"@relu": SingleRange()}),
-    "scratch": ("auto:unit", {"@relu": [NeuronRank(top=4), NearestNeighbour(capacity=8)]}),
+    "scratch": ("auto:unit", {"@relu": [NeuronRank(top=4), NearestNeighbour(capacity=8), Pattern(), Box(capacity=8)]}),
+    "class scores": (
+        ("auto",),
+        {"@relu:channel": [RelativeMahalanobis(), Box()], "@output": [Margin(), RelativeMahalanobis()]},
+    ),
     "pixels": ("auto:pixel", {"*:pixel": CoverageBitmap()}),
 }
 
