@@ -32,6 +32,13 @@ class Signature:
         """Bytes of the arrays, in memory and in a file."""
         return self.counts.nbytes + sum(array.nbytes for array in self.arrays.values())
 
+    def shared(self, criterion: str) -> Signature:
+        """The signature of another criterion that keeps the same, `Criterion.keeps`: the arrays are those of this one.
+
+        criterion: its repr. Samples are to be observed into one of the two; the other then forgets its tables.
+        """
+        return Signature(criterion, self.neurons, self.counts, self.arrays)
+
     def copy(self) -> Signature:
         """A copy that shares no memory with this one."""
         arrays = {name: array.copy() for name, array in self.arrays.items()}

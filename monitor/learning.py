@@ -14,6 +14,7 @@ from .data.arrays import as_arrays, finite_frames, finite_rows, rows_of
 from .data.batches import check_labels
 from .data.class_order import Confusion
 from .data.digests import FrameDigests, digests_of
+from .data.shared import first_alike, sharing
 from .data.spool import FrameSpool
 from .errors import ProfileError, warn
 from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of
@@ -26,8 +27,9 @@ _MANY_CLASSES = 10
 
 def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int) -> Profile:
     """A profile that has seen nothing."""
-    signatures = tuple(
-        column.criterion.empty(facts.taps[column.tap].size, facts.classes_of(column.tap)) for column in columns
+    signatures = sharing(
+        columns,
+        [column.criterion.empty(facts.taps[column.tap].size, facts.classes_of(column.tap)) for column in columns],
     )
     trusted = TrustedSet(confidence, minimum, np.zeros(facts.classes or 1, np.int64))
     if facts.map_classes and any(told_apart(facts.taps[column.tap]) for column in columns):
@@ -52,7 +54,7 @@ def to_extend(old: Profile) -> Profile:
         trusted.per_map_class = trusted.per_map_class.copy()
     return replace(
         old,
-        signatures=tuple(signature.copy() for signature in old.signatures),
+        signatures=sharing(old.columns, [signature.copy() for signature in old.signatures]),
         trusted=trusted,
         complete=False,
         spool=FrameSpool(),
@@ -138,7 +140,11 @@ class Learner:
         """Add samples to the signatures: those of the frames chosen, of their class, or those of the places."""
         profile = self._profile
         bound = zip(profile.columns, profile.signatures, self._indices, self._shapes, self._samples, strict=True)
-        for column, signature, index, shape, samples in bound:
+        firsts = first_alike(profile.columns)
+        for i, (column, signature, index, shape, samples) in enumerate(bound):
+            if firsts[i] != i:
+                signature.forget_tables()
+                continue
             values = activations[index]
             if shape is None:
                 times = rows[index] if samples is None else samples

@@ -22,6 +22,7 @@ from ..networks.renamed import renamed_attribute
 from .attributes import strict
 from .data.changes import Change
 from .data.digests import FrameDigests
+from .data.shared import first_alike
 from .data.spool import FrameSpool
 from .errors import MismatchError, OutriderWarning
 
@@ -320,8 +321,8 @@ class Profile:
 
     @property
     def nbytes(self) -> int:
-        """The size of all signatures in memory."""
-        return sum(signature.nbytes for signature in self.signatures)
+        """The size of all signatures in memory; what several columns share counts once."""
+        return sum(self.signatures[i].nbytes for i in set(first_alike(self.columns)))
 
     @cached_property
     def together(self) -> tuple[tuple[Joined, tuple[int, ...]], ...]:

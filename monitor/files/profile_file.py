@@ -17,6 +17,7 @@ from ..calibration import Calibration
 from ..data.changes import Change
 from ..data.digests import MOST as MOST_DIGESTS
 from ..data.digests import FrameDigests
+from ..data.shared import first_alike
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
 from ..learning import names_of_classes
@@ -34,7 +35,10 @@ def write_profile(
 ) -> None:
     """Write one file, for its owner alone to read where it is a checkpoint, which holds frames; see `write_whole`."""
     tensors: dict[str, np.ndarray] = {}
+    firsts = first_alike(profile.columns)
     for i, signature in enumerate(profile.signatures):
+        if firsts[i] != i:
+            continue
         tensors[f"column.{i}.count"] = signature.counts
         tensors |= {f"column.{i}.{name}": array for name, array in signature.arrays.items()}
     trusted = profile.trusted
@@ -156,14 +160,15 @@ class _Read(dict[str, np.ndarray]):
 def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Calibration | None]:
     network = NetworkFacts.from_dict(facts["network"])
     classes = network.classes or 1
-    columns, signatures = [], []
+    columns: list[Column] = []
+    signatures: list[Signature] = []
     for i, entry in enumerate(facts["columns"]):
         column = Column(make_criterion(**entry["criterion"]), int(entry["tap"]), int(entry["group"]))
         if not 0 <= column.tap < len(network.taps):
             raise ValueError(f"column {i} is of tap {column.tap} of {len(network.taps)}")
         columns.append(column)
         try:
-            signatures.append(_signature(column, network, i, tensors))
+            signatures.append(_signature(columns, signatures, network, tensors))
         except ValueError as error:
             name = f"{network.taps[column.tap].id} {column.criterion.name}"
             raise ValueError(f"column {i} ({name}): {error}") from error
@@ -228,11 +233,21 @@ def _digests(tensors: dict[str, np.ndarray]) -> FrameDigests:
     return FrameDigests(values)
 
 
-def _signature(column: Column, network: NetworkFacts, i: int, tensors: dict[str, np.ndarray]) -> Signature:
+def _signature(
+    columns: list[Column], signatures: list[Signature], network: NetworkFacts, tensors: dict[str, np.ndarray]
+) -> Signature:
+    """That of the last of the columns. It shares the arrays of one before that keeps the same.
+
+    It has arrays of its own in files of older versions, which are checked and then let go.
+    """
+    column, i, first = columns[-1], len(columns) - 1, first_alike(columns)[-1]
     tap, classes = network.taps[column.tap], network.classes_of(column.tap)
-    counts = checked_array(tensors, f"column.{i}.count", (classes,), np.int64)
     names = column.criterion.layout(tap.size, classes)
-    signature = column.criterion.restore(tap.size, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
+    if first == i or f"column.{i}.count" in tensors:
+        counts = checked_array(tensors, f"column.{i}.count", (classes,), np.int64)
+        signature = column.criterion.restore(tap.size, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
+    if first != i:
+        signature = signatures[first].shared(repr(column.criterion))
     with np.errstate(all="ignore"):
         column.criterion.prepare(signature, codes=gives_codes(tap))
     return signature

@@ -26,6 +26,16 @@ def test_a_copy_shares_no_memory():
     assert one.counts.tolist() == [4, 0]
 
 
+def test_what_is_shared_is_observed_once():
+    one = signature()
+    other = one.shared("Other()")
+    one.arrays["low"] += 1
+    one.counts += 1
+    assert (other.criterion, other.neurons, other.counts.tolist()) == ("Other()", 3, [5, 1])
+    assert other.arrays["low"][0].tolist() == [1, 2, 3]
+    assert (one.tables(lambda: "mine"), other.tables(lambda: "its own")) == ("mine", "its own")
+
+
 def test_tables_are_made_once_for_floats_and_once_for_codes_until_forgotten():
     one, made = signature(), iter(range(9))
     assert [one.tables(lambda: next(made), codes) for codes in (False, True, False, True)] == [0, 1, 0, 1]
