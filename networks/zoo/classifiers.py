@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,11 @@ class _Residual(nn.Module):
         return self.relu(x + self.second(self.first(x)))
 
 
-_TRAINED: dict[str, Callable[[], nn.Module]] = {"lenet-fashion-mnist": LeNet, "resnet-cifar10": SmallResNet}
+_TRAINED: dict[str, Callable[[], nn.Module]] = {
+    "lenet-fashion-mnist": LeNet,
+    "resnet-cifar10": SmallResNet,
+    "resnet-cifar10-robust": partial(SmallResNet, width=64),  # adversarially trained, 1.8 M parameters
+}
 
 
 def trained_names() -> tuple[str, ...]:

@@ -6,7 +6,9 @@ The network never sees the last part of the training data (`HELD_OUT`), which la
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+from .adversarial import fit_robust
 from .classifiers import WEIGHTS, trained_names, untrained
 from .datasets import load_dataset
 
@@ -95,9 +98,10 @@ def accuracy(module: nn.Module, images: np.ndarray, labels: np.ndarray) -> float
     return right / len(images)
 
 
-_RECIPES = {
+_RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "lenet-fashion-mnist": ("fashion-mnist", {"epochs": 15, "peak_rate": 0.05, "flip": True}),
     "resnet-cifar10": ("cifar10", {"epochs": 40, "peak_rate": 0.2, "flip": True, "shift": 4, "smoothing": 0.05}),
+    "resnet-cifar10-robust": ("cifar10", {"epochs": 54, "epsilon": 8 / 255}),
 }
 
 
@@ -107,6 +111,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: the epochs behind the shipped weights")
     parser.add_argument("--data", help="folder that holds the data set")
     parser.add_argument("--output", type=Path, help="default: where the zoo looks for weights")
+    parser.add_argument("--device", default="cpu", help="of adversarial training, which wants a GPU: cuda")
     options = parser.parse_args()
     dataset, recipe = _RECIPES[options.name]
     if options.epochs:
@@ -114,7 +119,8 @@ def main() -> None:
     data = load_dataset(dataset, "train", options.data)
     seen = data[: len(data) - HELD_OUT[dataset]]
     module = untrained(options.name)
-    fit(module, seen.images, seen.labels, **recipe, report=lambda line: print(line, flush=True))
+    train = partial(fit_robust, device=options.device) if "epsilon" in recipe else fit
+    train(module, seen.images, seen.labels, **recipe, report=lambda line: print(line, flush=True))
     test = load_dataset(dataset, "test", options.data)
     print(f"test accuracy {accuracy(module, test.images, test.labels):.4f}")
     output = options.output or WEIGHTS / f"{options.name}.safetensors"
