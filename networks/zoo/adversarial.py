@@ -55,7 +55,8 @@ def fit_robust(
     torch.manual_seed(0)
     fast = {"enabled": device != "cpu"}
     x, y = torch.from_numpy(np.array(images)).to(device), torch.from_numpy(np.array(labels)).to(device)
-    module.to(device, memory_format=torch.channels_last)
+    module.to(device)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch states no such form
     mean = copy.deepcopy(module).eval()
     matrices = [one for one in module.parameters() if one.ndim > 1]
     others = [one for one in module.parameters() if one.ndim <= 1]
@@ -83,7 +84,9 @@ def fit_robust(
             _average(mean, module, min(0.999, done / (done + 10)))
         report(f"epoch {epoch + 1}/{epochs}: loss {total.item() / per_epoch:.3f}")
     module.load_state_dict(mean.state_dict())
-    module.to("cpu", memory_format=torch.contiguous_format).eval()
+    module.to("cpu")
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    module.eval()
 
 
 @torch.no_grad()

@@ -13,14 +13,16 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from outrider.networks import LeNet, torchvision_classifier, trained, trained_names, untrained  # noqa: E402
 from outrider.networks.zoo import classifiers  # noqa: E402
 
+SHAPES = {"lenet-fashion-mnist": (1, 28, 28), "resnet-cifar10": (3, 32, 32), "resnet-cifar10-robust": (3, 32, 32)}
 
-@pytest.mark.parametrize(("name", "shape"), [("lenet-fashion-mnist", (1, 28, 28)), ("resnet-cifar10", (3, 32, 32))])
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES.items())
 def test_a_trained_network_has_the_weights_of_its_file(name, shape):
     module = trained(name)
     state = module.state_dict()
     shipped = load_file(classifiers.WEIGHTS / f"{name}.safetensors")
     assert state.keys() == shipped.keys()
-    assert all(torch.equal(state[key], shipped[key]) for key in shipped)
+    assert all(torch.equal(state[key], shipped[key].to(state[key].dtype)) for key in shipped)
     assert not module.training
     with torch.inference_mode():
         assert module(torch.zeros(2, *shape)).shape == (2, 10)
