@@ -21,7 +21,7 @@ _HOMES = {"softmax": _SCORES, "margin": _SCORES, "head": ATTENTION}
 
 
 def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Column, ...], tuple[Tap, ...]]:
-    """The columns, criterion by criterion, and the taps that they use.
+    """The columns, group by group, and the taps that they use. A criterion on one kind of neurons makes a group.
 
     criteria: None for `default_criteria`. Without selectors a criterion goes where `home_of` says.
     Raises ValueError for a selector that matches no tap, for a criterion that is none or does not fit its tap.
@@ -40,12 +40,27 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
             if tap.kind != OUTPUT:
                 raise ValueError(f"expected {criterion.name} on the class scores, {_SCORES!r}, got {tap.id!r}")
     used = sorted({index for indices in pairs.values() for index in indices})
+    groups = [(criterion, kind) for criterion, indices in pairs.items() for kind in _by_kind(indices, network.taps)]
     columns = tuple(
         Column(criterion, used.index(index), group)
-        for group, (criterion, indices) in enumerate(pairs.items())
-        for index in dict.fromkeys(indices)
+        for group, (criterion, indices) in enumerate(groups)
+        for index in indices
     )
     return columns, tuple(network.taps[index] for index in used)
+
+
+def _by_kind(indices: list[int], taps: Sequence[Tap]) -> list[list[int]]:
+    """The taps of a criterion by kind of neurons, each once: their deviations are of one scale, and rise together.
+
+    A dense tap has but one kind, as a selector knows it too: it goes with channels, or with what else there is.
+    """
+    found = list(dict.fromkeys(indices))
+    kinds = {taps[index].neurons for index in found if taps[index].layout != "NC"}
+    dense = min(kinds, key=lambda kind: (kind != "channel", kind == "unit", kind), default="")
+    by_kind: dict[str, list[int]] = {}
+    for index in found:
+        by_kind.setdefault(dense if taps[index].layout == "NC" else taps[index].neurons, []).append(index)
+    return list(by_kind.values())
 
 
 def _listed(several: OneOrSeveral) -> list[Criterion]:

@@ -231,7 +231,10 @@ class Monitor(Calibrated):
             return fresh_profile(fresh.facts, fresh.columns, confidence, minimum)
         profile, _, _ = read_profile(path)
         profile.facts.refuse_another(path, fresh.facts)
-        asked, found = ((one.columns, one.facts.taps, one.facts.preprocessing) for one in (fresh, profile))
+        asked, found = (  # the groups, and with them the order of columns, stay those that the file has
+            ({(column.criterion, column.tap) for column in one.columns}, one.facts.taps, one.facts.preprocessing)
+            for one in (fresh, profile)
+        )
         if asked != found:
             raise ProfileError(
                 f"{path}: expected the criteria and preprocessing of this monitor, got others; remove it to start anew"

@@ -251,7 +251,7 @@ def told_apart(tap: Tap) -> bool:
 
 @dataclass(frozen=True)
 class Column:
-    """One criterion on one tap: `group` counts the criteria, `tap` indexes the taps of the profile."""
+    """One criterion on one tap: `tap` indexes the taps of the profile, `group` counts the groups, see `columns_of`."""
 
     criterion: Criterion
     tap: int
@@ -326,7 +326,7 @@ class Profile:
 
     @cached_property
     def together(self) -> tuple[tuple[Joined, tuple[int, ...]], ...]:
-        """The columns of one criterion that are compared in one call, criterion by criterion; made once it is complete.
+        """The columns of one group that are compared in one call, group by group; made once it is complete.
 
         Columns of many samples a frame and of codes, and those whose tables are too large to copy, are in none.
         """

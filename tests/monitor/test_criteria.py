@@ -62,6 +62,38 @@ def test_columns_of_one_criterion_are_a_group_whatever_the_order(network):
     assert [(column.group, column.tap) for column in columns] == [(0, 1), (0, 0), (1, 1)]
 
 
+class _Kinds:
+    classes, scores = 2, "logits"
+    taps = Taps([
+        Tap("a", "relu", (4, 5, 5), "NCHW", "float32", "unit"),
+        Tap("a", "relu", (4, 5, 5), "NCHW", "float32", "channel"),
+        Tap("b", "relu", (6, 3, 3), "NCHW", "float32", "unit"),
+        Tap("b", "relu", (6, 3, 3), "NCHW", "float32", "grid2"),
+        Tap("b", "relu", (6, 3, 3), "NCHW", "float32", "channel"),
+        Tap("c", "relu", (7,), "NC", "float32", "unit"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("criteria", "groups"),
+    [
+        ({"*:unit": SingleRange()}, ["a:unit b:unit c:unit"]),
+        ({"a:unit": SingleRange(), "*:channel": SingleRange()}, ["a:unit", "a:channel b:channel c:unit"]),
+        ("single_range", ["a:unit b:unit", "a:channel b:channel c:unit", "b:grid2"]),
+        ({"a:unit": "single_range", "c": "single_range", "b:grid2": "single_range"}, ["a:unit", "c:unit b:grid2"]),
+        ({"c": ["single_range", "gaussian"]}, ["c:unit", "c:unit"]),
+        (None, ["a:unit", "a:channel b:channel c:unit", "b:grid2"]),
+    ],
+)
+def test_a_criterion_on_each_kind_of_neurons_is_a_group_and_dense_taps_go_with_channels(criteria, groups):
+    columns, taps = columns_of(_Kinds(), criteria)
+    found = {}
+    for column in columns:
+        found.setdefault(column.group, []).append(taps[column.tap].id)
+    assert [" ".join(ids) for ids in found.values()] == groups
+    assert list(found) == list(range(len(groups)))
+
+
 class _Heads:
     """Two layers of heads of different sizes, taken in two ways."""
 

@@ -35,6 +35,7 @@ from outrider.monitor import (
     read_facts,
 )
 from outrider.monitor.files.container import with_digest
+from outrider.monitor.files.profile_file import read_profile, write_profile
 from outrider.networks import Preprocessing, Taps
 
 from ..conftest import NumpyNetwork, batches, frames
@@ -340,7 +341,13 @@ def test_another_output_with_the_class_scores_is_another_network(tmp_path, netwo
 
 @pytest.mark.parametrize(
     ("name", "spoil"),
-    [("scale", lambda a: a[:1]), ("excess", np.zeros_like), ("value", lambda a: a[:3]), ("value", lambda a: a[::-1])],
+    [
+        ("scale", lambda a: a[:1]),
+        ("excess", np.zeros_like),
+        ("value", lambda a: a[:3]),
+        ("value", lambda a: a[::-1]),
+        ("surprise", lambda a: a - 0.5),
+    ],
 )
 def test_scales_that_would_break_a_score_are_refused_at_once(path, monitor, network, name, spoil):
     monitor.calibration.scales[name] = spoil(monitor.calibration.scales[name])
@@ -361,6 +368,29 @@ def test_a_checkpoint_is_not_resumed_with_criteria_on_other_taps(tmp_path, netwo
     swapped = {"@output": SingleRange(), "hidden": Gaussian()}
     with pytest.raises(ProfileError, match="expected the criteria and preprocessing of this monitor, got others"):
         Monitor(network, swapped).profile(batches(frames(100)), checkpoint=checkpoint)
+
+
+def test_a_checkpoint_with_columns_in_other_groups_is_resumed_and_keeps_them(tmp_path, network):
+    """Older versions counted the criteria alone."""
+    checkpoint, data = tmp_path / "partial.outrider", frames(300)
+
+    def progress(done):
+        raise _Stop
+
+    ranges = {"hidden": SingleRange(), "@output": SingleRange()}
+    with pytest.raises(_Stop):
+        Monitor(network, ranges).profile(batches(data), progress=progress, checkpoint=checkpoint)
+    profile, logic, _ = read_profile(checkpoint)
+    assert [column.group for column in profile.columns] == [0, 0]
+    profile.columns = tuple(replace(column, group=i) for i, column in enumerate(profile.columns))
+    write_profile(checkpoint, profile, logic)
+    resumed, whole = Monitor(network, ranges), Monitor(network, ranges)
+    resumed.profile(batches(data), checkpoint=checkpoint)
+    whole.profile(batches(data))
+    resumed.save(tmp_path / "old")
+    again = Monitor.load(tmp_path / "old", network)
+    assert [column.group for column in again.learned.columns] == [0, 1]
+    np.testing.assert_array_equal(again.deviations(data), whole.deviations(data))
 
 
 class _Stop(Exception):
