@@ -28,7 +28,7 @@ _CURVE = "value", "surprise", "excess"
 
 
 class Logic(ABC):
-    """Turns deviations (n, columns) into scores (n,); `groups` (columns,) says which criterion a column is of."""
+    """Turns deviations (n, columns) into scores (n,); `groups` (columns,) says which are of one group."""
 
     name: ClassVar[str]
     learns: ClassVar[bool] = True
@@ -147,28 +147,41 @@ class Votes(Logic):
 
 @dataclass(frozen=True)
 class SmallestP(Logic):
-    """The smallest held-out p-value over criteria (our own choice, made on held-out training data).
+    """The smallest held-out p-value over groups (our own choice, made on held-out training data).
 
-    A criterion has two: of the sum of its columns' standard scores, which many layers raise a little, and of the
-    largest of them, which one layer raises a lot. The score is -log p. Beyond the upper 5 % of the held-out data p
-    follows an exponential tail, so that scores there still order inputs.
+    A group is a criterion on one kind of neurons. It has two p-values: of the sum of its columns' standard scores,
+    which many layers raise a little, and of the largest of them, which one layer raises a lot. The score is -log p.
+    Beyond the upper 5 % of the held-out data p follows an exponential tail, so that scores there still order inputs.
     """
 
     log: bool = True
     name: ClassVar[str] = "smallest_p"
 
     def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
-        values = _scaled(deviations, self.log)
-        scale = _positive(values.std(axis=0))
-        centre = values.mean(axis=0) / scale
-        ends, parts = _ends(groups), _parts(groups, len(deviations))
-        scores.parts_of_groups(np.ascontiguousarray(deviations), scale, centre, ends, int(self.log), parts)
-        return {"scale": scale, "centre": centre} | _fit_surprise(parts)
+        return _fit_parts(deviations, groups, self.log)
 
     def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        standard, curve = _read(scales, "scale", "centre"), _read(scales, *_CURVE)
-        ends, parts = _ends(groups), _parts(groups, len(deviations))
-        return partial(scores.highest_surprise, deviations, *standard, ends, int(self.log), *curve, parts, out)
+        return partial(scores.highest_surprise, *_of_parts(scales, groups, deviations, self.log), out)
+
+
+@dataclass(frozen=True)
+class HarmonicP(Logic):
+    """The harmonic mean of the held-out p-values of `SmallestP`'s parts (Wilson, PNAS 2019, equal weights).
+
+    The score is -log of that mean, log(mean of exp(s)) of the surprises s = -log p. Several parts that are a little
+    surprised add up, which the smallest p-value alone does not see. It is never more than the score of `SmallestP`, and
+    at most the logarithm of the number of parts below it. Parts need not be independent, as held-out data set the
+    threshold.
+    """
+
+    log: bool = True
+    name: ClassVar[str] = "harmonic_p"
+
+    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+        return _fit_parts(deviations, groups, self.log)
+
+    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        return partial(scores.harmonic_surprise, *_of_parts(scales, groups, deviations, self.log), out)
 
 
 def make_logic(name: str, **settings: Any) -> Logic:
@@ -213,16 +226,32 @@ def _fit_surprise(values: np.ndarray) -> Scales:
     return {"value": value, "surprise": -np.log((1 + n - below) / (n + 1)), "excess": mean_excess}
 
 
+def _fit_parts(deviations: np.ndarray, groups: np.ndarray, log: bool) -> Scales:
+    """The scales of standard scores, and the curves of the parts that a criterion has; see `SmallestP`."""
+    values = _scaled(deviations, log)
+    scale = _positive(values.std(axis=0))
+    centre = values.mean(axis=0) / scale
+    ends, parts = _ends(groups), _parts(groups, len(deviations))
+    scores.parts_of_groups(np.ascontiguousarray(deviations), scale, centre, ends, int(log), parts)
+    return {"scale": scale, "centre": centre} | _fit_surprise(parts)
+
+
+def _of_parts(scales: Scales, groups: np.ndarray, deviations: np.ndarray, log: bool) -> list[Any]:
+    """What the kernels that join the surprises of parts take, but for where they write."""
+    standard, curve = _read(scales, "scale", "centre"), _read(scales, *_CURVE)
+    return [deviations, *standard, _ends(groups), int(log), *curve, _parts(groups, len(deviations))]
+
+
 def _read(scales: Scales, *names: str) -> list[np.ndarray]:
     return [np.ascontiguousarray(scales[name], np.float64) for name in names]
 
 
 def _ends(groups: np.ndarray) -> np.ndarray:
-    """Where the columns of each criterion end."""
+    """Where the columns of each group end."""
     return np.append(np.flatnonzero(groups[1:] != groups[:-1]) + 1, len(groups))
 
 
 def _parts(groups: np.ndarray, n: int) -> np.ndarray:
-    """Room for the parts of n rows: one of each criterion, two where it has several columns."""
+    """Room for the parts of n rows: one of each group, two where it has several columns."""
     sizes = np.diff(_ends(groups), prepend=0)
     return np.empty((n, len(sizes) + int((sizes > 1).sum())))

@@ -132,4 +132,6 @@ def scales_fit(scales: Scales, example: Scales) -> bool:
             return False
     positive = [scales[name] for name in ("scale", "excess") if name in scales]
     ordered = [scales[name] for name in ("value", "surprise") if name in scales]
+    if (scales.get("surprise", np.zeros(1)) < 0).any():  # -log p: a score below 0 would be no score
+        return False
     return all((a > 0).all() for a in positive) and all((np.diff(a, axis=0) >= 0).all() for a in ordered)

@@ -131,3 +131,28 @@ def highest_surprise(deviations, scale, centre, ends, log, knots, surprise, exce
             finite &= abs(found) < np.inf
             highest = max(highest, found)
         out[i] = _or_infinite(highest, finite)
+
+
+@compiled(
+    _DEVIATIONS, _SCALE, _SCALE, read(int64, 1), int64, _CURVE, _CURVE, _SCALE, float64[:, ::1], _SCORES,
+    codes=[VALUES], division="numpy",
+)  # fmt: skip
+def harmonic_surprise(deviations, scale, centre, ends, log, knots, surprise, excess, parts, out):
+    """-log of the harmonic mean of the p-values of parts, see `parts_of_groups`; `parts` (n, parts) is scratch.
+
+    The exponentials are of what each surprise lies below the highest, so that none is too large.
+    """
+    parts_of_groups(deviations, scale, centre, ends, log, parts)
+    several = parts.shape[1]
+    for i in range(deviations.shape[0]):
+        highest, total, finite = 0.0, 0.0, True
+        for j in range(deviations.shape[1]):
+            finite &= abs(float64(deviations[i, j])) < np.inf
+        for j in range(several):
+            found = _surprise(parts[i, j], knots, surprise, excess, j)
+            finite &= abs(found) < np.inf
+            parts[i, j] = found
+            highest = max(highest, found)
+        for j in range(several):
+            total += math.exp(parts[i, j] - highest)
+        out[i] = _or_infinite(max(highest + math.log(total / several), 0.0), finite)

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...monitor.logic import Logic, MaxZ, Normalised, Scales, SmallestP, Sum, Votes, ZScore
+from ...monitor.logic import HarmonicP, Logic, MaxZ, Normalised, Scales, SmallestP, Sum, Votes, ZScore
 from .operators import Operators
+
+_HAIR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,19 @@ def _votes(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -
 
 
 def _smallest_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    surprises = _surprises(ops, logic, scales, scales["surprise"], deviations)
+    return ops.reduce("ReduceMax", surprises, keep=False)
+
+
+def _harmonic_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
+    # The mean is a sum of what is lower by the log of their number; a hair less, or rounding makes a score negative.
+    lower = (1 - _HAIR) * np.log(scales["surprise"].shape[1])
+    surprises = _surprises(ops, logic, scales, scales["surprise"] - lower, deviations)
+    return ops.reduce("ReduceLogSumExp", surprises, keep=False)
+
+
+def _surprises(ops: Operators, logic: Logic, scales: Scales, surprise: np.ndarray, deviations: Deviations) -> str:
+    """Name of (batch, parts): the heights of the parts of `SmallestP` on curves of the heights given."""
     # Sums are compared with their centre added to the curve: small ones keep their digits.
     z, groups = _standard(ops, logic, scales, deviations), deviations.groups
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
@@ -72,9 +87,7 @@ def _smallest_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviat
         centred = ops("Sub", z, ops.constant(centre[None]))
         parts += [ops.reduce("ReduceMax", _part(ops, centred, columns, len(groups))) for columns in several]
     knots = scales["value"] + np.array(shifts)
-    return ops.reduce(
-        "ReduceMax", _curve(ops, ops.join(parts), knots, scales["surprise"], scales["excess"]), keep=False
-    )
+    return _curve(ops, ops.join(parts), knots, surprise, scales["excess"])
 
 
 def _standard(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -> str:
@@ -119,5 +132,6 @@ BUILDERS: dict[type[Logic], Callable[[Operators, Any, Scales, Deviations], str]]
     MaxZ: _max_z,
     Votes: _votes,
     SmallestP: _smallest_p,
+    HarmonicP: _harmonic_p,
 }
 """The logics for which there are nodes, and what adds them."""

@@ -19,7 +19,7 @@ LOST = 1e37
 _Part = TypeVar("_Part")
 _LARGEST_MATRIX = 1 << 20
 _FLOAT, _INT32, _INT64 = 1, 6, 7
-_AXES_AS_INPUT = {"ReduceSum": 13, "ReduceMax": 18, "ReduceMin": 18}
+_AXES_AS_INPUT = {"ReduceSum": 13, "ReduceMax": 18, "ReduceMin": 18, "ReduceLogSumExp": 18}
 
 
 class Operators:
@@ -36,7 +36,7 @@ class Operators:
         return self.fragment.constant(values, dtype)
 
     def reduce(self, op: str, source: str, *axes: int, keep: bool = True) -> str:
-        """ReduceSum, ReduceMax or ReduceMin over some axes, by default the second."""
+        """ReduceSum, ReduceMax, ReduceMin or ReduceLogSumExp over some axes, by default the second."""
         if self.opset >= _AXES_AS_INPUT[op]:
             return self(op, source, self.constant(axes or [1], np.int64), keepdims=int(keep))
         return self(op, source, axes=axes or (1,), keepdims=int(keep))

@@ -25,7 +25,19 @@ from outrider.coverage import (
     SingleRange,
     Softmax,
 )
-from outrider.monitor import CalibrationError, MaxZ, Monitor, Normalised, SmallestP, Status, Sum, Verdict, Votes, ZScore
+from outrider.monitor import (
+    CalibrationError,
+    HarmonicP,
+    MaxZ,
+    Monitor,
+    Normalised,
+    SmallestP,
+    Status,
+    Sum,
+    Verdict,
+    Votes,
+    ZScore,
+)
 from outrider.monitor.judging.places import nearest, place_shape
 from outrider.networks import Network, Observation, Tap, Taps
 
@@ -44,7 +56,9 @@ CRITERIA = [
     Pattern(capacity=8),
     Box(capacity=8),
 ]
-LOGICS = [Sum(), Normalised(), ZScore(), ZScore(log=False), MaxZ(), Votes(1), Votes(2), Votes(0), SmallestP()]
+LOGICS = [
+    Sum(), Normalised(), ZScore(), ZScore(log=False), MaxZ(), Votes(1), Votes(2), Votes(0), SmallestP(), HarmonicP(),
+]  # fmt: skip
 SHAPE, CLASSES = (2, 4, 4), 4
 PIXELS = tuple(range(32))
 

@@ -3,7 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.monitor import Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
+from outrider.monitor import (
+    HarmonicP,
+    Logic,
+    MaxZ,
+    Normalised,
+    SmallestP,
+    Sum,
+    Votes,
+    ZScore,
+    describe_logic,
+    make_logic,
+)
 
 LOGICS = [
     Sum(),
@@ -16,6 +27,8 @@ LOGICS = [
     Votes(2),
     Votes(0),
     SmallestP(),
+    HarmonicP(),
+    HarmonicP(log=False),
 ]
 GROUPS = np.array([0, 0, 1, 2])
 
@@ -122,6 +135,41 @@ def test_smallest_p_hears_one_loud_criterion_among_quiet_ones():
     assert logic.score(scales, loud, GROUPS) > 8
 
 
+@pytest.mark.parametrize("log", [True, False])
+def test_the_harmonic_mean_of_p_values_that_are_counted_by_hand(log):
+    data = held_out(200).astype(np.float64)
+    logic = HarmonicP(log=log)
+    values = np.log1p(data) if log else data
+    z = (values - values.mean(axis=0)) / values.std(axis=0)
+    parts = np.stack([z[:, :2].sum(axis=1), z[:, 2], z[:, 3], z[:, :2].max(axis=1)], axis=1)
+    # The frames that set the curves lie on its knots; behind the upper 5 % begins the tail.
+    body = (parts <= np.sort(parts, axis=0)[189] + 1e-9).all(axis=1)
+    p = np.array([[(1 + (parts[:, j] >= row[j] - 1e-9).sum()) / 201 for j in range(4)] for row in parts])
+    score = logic.score(logic.fit(data, GROUPS), data, GROUPS)
+    assert 140 < body.sum() < 200
+    np.testing.assert_allclose(score[body], -np.log(4 / (1 / p[body]).sum(axis=1)), rtol=1e-9, atol=1e-12)
+
+
+def test_the_harmonic_mean_hears_several_parts_that_speak_a_little():
+    data = held_out(1000)
+    smallest, harmonic = SmallestP(), HarmonicP()
+    scales = harmonic.fit(data, GROUPS)
+    for name, array in smallest.fit(data, GROUPS).items():
+        np.testing.assert_array_equal(scales[name], array)
+    quiet = np.median(data, axis=0)
+    one, all_of_them = quiet.copy(), np.quantile(data, 0.98, axis=0)
+    one[2] = all_of_them[2]
+    new = np.stack([quiet, one, all_of_them, 1e30 * quiet])
+    high, mean = smallest.score(scales, new, GROUPS), harmonic.score(scales, new, GROUPS)
+    assert (mean <= high).all()
+    assert (mean >= high - np.log(4) - 1e-9).all()
+    assert mean[2] > mean[1] + 1
+    alone = harmonic.fit(data[:, :1], GROUPS[:1])
+    np.testing.assert_array_equal(  # of one part it is that part
+        *(logic.score(alone, data[:, :1], GROUPS[:1]) for logic in (smallest, harmonic))
+    )
+
+
 @pytest.mark.parametrize("logic", LOGICS, ids=repr)
 def test_a_logic_is_made_again_from_its_description(logic):
     assert make_logic(**describe_logic(logic)) == logic
@@ -136,7 +184,7 @@ def test_every_logic_is_in_the_table_above():
     [
         (
             lambda: make_logic("median"),
-            "expected a logic among max_z, normalised, smallest_p, sum, votes, z, got 'median'",
+            "expected a logic among harmonic_p, max_z, normalised, smallest_p, sum, votes, z, got 'median'",
         ),
         (lambda: make_logic("z", log=1), "expected settings of z to be"),
         (lambda: make_logic("votes", n=1), "expected settings of votes to be"),

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import logsumexp
 
 from outrider.monitor.kernels import scores
 
@@ -52,6 +53,9 @@ def test_scores_of_logics(x, log, narrow):
         scores.highest_surprise(x, scale, shift, ENDS, log, *curve(), parts, out)
         found = plain_surprise(parts, *curve()).max(axis=1)
         np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12)
+        scores.harmonic_surprise(x, scale, shift, ENDS, log, *curve(), parts.copy(), out)
+        found = logsumexp(plain_surprise(parts, *curve()), axis=1) - np.log(4)
+        np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12, atol=1e-15)
 
 
 @given(deviations, st.integers(1, 4))

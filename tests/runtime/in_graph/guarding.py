@@ -20,7 +20,7 @@ from outrider.coverage import (
     SingleRange,
     Softmax,
 )
-from outrider.monitor import MaxZ, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
+from outrider.monitor import HarmonicP, MaxZ, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
 from outrider.networks import OnnxNetwork
 
 SHAPE = 3, 8, 8
@@ -136,5 +136,6 @@ CASES = {
         {},
     ),
     "patterns": (Pattern(capacity=40), Sum(), {"taps": ["r1:unit", "r2:unit"]}),
+    "harmonic": ({"r1:channel": SingleRange(), "*": [Gaussian(), Mahalanobis()]}, HarmonicP(), {}),
     "no classes": (SingleRange(), ZScore(), {"classes": None}),
 }

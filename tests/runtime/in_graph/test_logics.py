@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.monitor import MaxZ, Normalised, SmallestP, Sum, Votes, ZScore
+from outrider.monitor import HarmonicP, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore
 from outrider.runtime.in_graph import logics
 
 from .fragments import session
 
 LOGICS = [
     Sum(), Normalised(), ZScore(), ZScore(log=False), MaxZ(), MaxZ(log=False), Votes(), Votes(k=2), Votes(k=0),
-    SmallestP(), SmallestP(log=False),
+    SmallestP(), SmallestP(log=False), HarmonicP(), HarmonicP(log=False),
 ]  # fmt: skip
 
 
@@ -31,4 +31,7 @@ def test_scores_are_those_of_numpy(logic, opset):
     found = session(lambda ops: logics.add_score(ops, logic, scales, logics.Deviations("y", groups)), opset, 6)
     got = found.run(None, {"x": new, "prediction": np.zeros(len(new), np.int64)})[1]
     assert got.shape == expected.shape
-    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-5)
+    # A mean looks at every part, also where its curve is so steep that the seventh digit of a value counts.
+    off = 2e-4 if isinstance(logic, HarmonicP) else 2e-5
+    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=off)
+    assert (got >= 0).all()
