@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..networks.renamed import warn_of_name
-from .calibration import Calibration, auroc, clopper_pearson, conformal_threshold, false_alarm_rate, needed_samples
+from .calibration import (
+    Calibration,
+    ClassRate,
+    auroc,
+    clopper_pearson,
+    conformal_threshold,
+    false_alarm_rate,
+    needed_samples,
+)
 from .defaults import default_criteria
 from .describe import describe_profile
 from .errors import (
@@ -28,8 +36,8 @@ from .transfer import transfer
 from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
-    "Calibration", "CalibrationError", "ExportError", "FrameJudge", "HarmonicP", "KeptFrames", "Logic", "MaxZ",
-    "MismatchError", "Monitor", "Normalised", "NotReadyError", "OutriderError", "OutriderWarning", "Profile",
+    "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "HarmonicP", "KeptFrames", "Logic",
+    "MaxZ", "MismatchError", "Monitor", "Normalised", "NotReadyError", "OutriderError", "OutriderWarning", "Profile",
     "ProfileError", "Recalibration", "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes",
     "ZScore", "auroc", "clopper_pearson", "conformal_threshold", "default_criteria", "describe_logic",
     "describe_profile", "false_alarm_rate", "make_logic", "needed_samples", "new_key", "read_facts", "sign_file",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,24 @@ LEAK = 0.6
 """The AUROC of profiled against held-out frames above which a profile knows its own data."""
 LEAST_FOR_LEAK = 20
 """The fewest frames of either kind for which that AUROC is given."""
+_CHANCE = 0.05
+
+
+class ClassRate(NamedTuple):
+    """How often the frames of one class alarmed, of those that set the thresholds.
+
+    frames, alarms: counts. interval: the Clopper-Pearson interval of the rate, 0 to 1 without frames.
+    """
+
+    class_index: int
+    frames: int
+    alarms: int
+    interval: tuple[float, float]
+
+    @property
+    def rate(self) -> float:
+        """The share of alarms, NaN without frames."""
+        return self.alarms / self.frames if self.frames else math.nan
 
 
 @dataclass(frozen=True, eq=False)  # of arrays: two are the same where they are one
@@ -47,17 +66,49 @@ class Calibration:
     scores: np.ndarray | None = None
     predictions: np.ndarray | None = None
 
+    def by_class(self, level: float = 0.95) -> tuple[ClassRate, ...]:
+        """The rate of false alarms in each class, (classes,), as the thresholds now are.
+
+        Frames that were excluded have no score and are in none. level: of the intervals.
+        Raises CalibrationError for a calibration of an older file, which does not hold the scores of its frames.
+        """
+        scores, predictions = self._kept()
+        classes = len(self.thresholds)
+        frames = np.bincount(predictions, minlength=classes).tolist()
+        alarms = np.bincount(predictions[scores > self.thresholds[predictions]], minlength=classes).tolist()
+        return tuple(
+            ClassRate(index, n, count, clopper_pearson(count, n, level))
+            for index, (n, count) in enumerate(zip(frames, alarms, strict=True))
+        )
+
+    def too_often(self) -> tuple[ClassRate, ...]:
+        """The classes that clearly alarm more often than was asked for, the highest rate first.
+
+        With every class at the rate asked for, one is named in at most 5 % of calibrations: the levels of the intervals
+        that decide are shared out among the classes (Bonferroni). Those of the result are 95 % intervals.
+        Raises CalibrationError as `by_class` does.
+        """
+        seen = sum(one.frames > 0 for one in self.by_class())
+        decided = self.by_class(1 - _CHANCE / max(seen, 1))
+        found = [one for one in self.by_class() if decided[one.class_index].interval[0] > self.false_alarm_rate]
+        return tuple(sorted(found, key=lambda one: -one.rate))
+
+    def _kept(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and classes of the frames that set the thresholds."""
+        if self.scores is None or self.predictions is None:
+            raise CalibrationError(
+                "expected a calibration that holds the scores of its frames, got one of an older file; calibrate anew"
+            )
+        return self.scores, self.predictions
+
     def with_thresholds(self, thresholds: np.ndarray) -> Calibration:
         """The same with thresholds given by hand, (classes,) float64, and the rate that its own frames have with them.
 
         Warning thresholds above them come down to them. Raises CalibrationError for a calibration of an older file,
         which does not hold the scores of its frames.
         """
-        if self.scores is None or self.predictions is None:
-            raise CalibrationError(
-                "expected a calibration that holds the scores of its frames, got one of an older file; calibrate anew"
-            )
-        false_alarms = int((self.scores > thresholds[self.predictions]).sum()) + self.n - len(self.scores)
+        scores, predictions = self._kept()
+        false_alarms = int((scores > thresholds[predictions]).sum()) + self.n - len(scores)
         warning = self.warning_thresholds
         return replace(
             self,

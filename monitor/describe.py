@@ -68,4 +68,22 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
         "interval": list(calibration.interval),
         "leak": calibration.leak,
         "excluded": calibration.excluded,
+        "by_class": None if calibration.scores is None else _by_class(calibration),
     }
+
+
+def _by_class(calibration: Calibration) -> list[dict[str, Any]]:
+    """The rates of the classes that have frames; too_often: whether a rate is clearly above the one asked for."""
+    loud = {one.class_index for one in calibration.too_often()}
+    return [
+        {
+            "class": one.class_index,
+            "frames": one.frames,
+            "alarms": one.alarms,
+            "rate": one.rate,
+            "interval": list(one.interval),
+            "too_often": one.class_index in loud,
+        }
+        for one in calibration.by_class()
+        if one.frames
+    ]

@@ -127,7 +127,7 @@ def calibrate(
     if profile.trusted.probe is not None:
         probes = logic.score(scales, profile.trusted.probe, groups)
         leak = _leak(profile, probes[np.isfinite(probes)], scores[sure[~learning]])
-    return Calibration(
+    found = Calibration(
         rate,
         thresholds,
         own,
@@ -143,6 +143,29 @@ def calibrate(
         warning,
         scores,
         by_class[0],
+    )
+    _warn_of_classes(profile, found, per_class)
+    return found
+
+
+def _warn_of_classes(profile: Profile, found: Calibration, per_class: bool) -> None:
+    """Warn of classes that alarm far more often than was asked for."""
+    classes = found.too_often()
+    if not classes:
+        return
+    named = [
+        f"{profile.class_name(one.class_index)} {one.alarms:,} of {one.frames:,} frames"
+        f" (95 % interval {one.interval[0]:.2g} to {one.interval[1]:.2g})"
+        for one in classes[:_CLASSES_NAMED]
+    ]
+    more = f", and {len(classes) - _CLASSES_NAMED} more" if len(classes) > _CLASSES_NAMED else ""
+    own = "" if per_class else (
+        ", or give a class a threshold of its own where it has the frames: per_class=True (--per-class)"
+    )  # fmt: skip
+    warn(
+        f"{len(classes)} of {len(found.thresholds)} classes alarm more often than the {found.false_alarm_rate:g} asked"
+        f" for: {', '.join(named)}{more}; profile more frames of them{own}",
+        calls=2,
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outrider.monitor import (
+    Calibration,
     CalibrationError,
     clopper_pearson,
     conformal_threshold,
@@ -66,3 +67,43 @@ def test_clopper_pearson_inverts_the_binomial_tails():
     assert at_least(3, low) == pytest.approx(0.025, rel=1e-6)
     assert 1 - at_least(4, high) == pytest.approx(0.025, rel=1e-6)
     assert clopper_pearson(0, 50)[0] == 0
+
+
+def calibration(scores, predictions, thresholds, rate=0.05):
+    """As a file would hold it; the scales and limits do not count here."""
+    own, limits = np.zeros(len(thresholds), bool), np.zeros(1, np.float32)
+    same = rate, np.asarray(thresholds, float), own, len(scores), 0, 0.0, (0.0, 1.0), None, limits, {}
+    return Calibration(*same, scores=np.asarray(scores, float), predictions=np.asarray(predictions))
+
+
+def test_rates_by_class_are_counts_above_the_threshold_of_the_class():
+    found = calibration([1, 2, 3, 4, 5, 6, 2], [0, 0, 0, 1, 1, 1, 3], [2, 5, 0, 1])
+    rates = found.by_class()
+    assert [(one.class_index, one.frames, one.alarms) for one in rates] == [(0, 3, 1), (1, 3, 1), (2, 0, 0), (3, 1, 1)]
+    assert [one.rate for one in rates] == [1 / 3, 1 / 3, pytest.approx(math.nan, nan_ok=True), 1]
+    assert [one.interval for one in rates] == [clopper_pearson(1, 3)] * 2 + [(0, 1), clopper_pearson(1, 1)]
+    moved = found.with_thresholds(np.array([0.0, 5, 0, 1]))
+    assert (moved.by_class()[0].alarms, moved.realised) == (3, 5 / 7)
+    assert found.by_class(0.5)[0].interval == clopper_pearson(1, 3, 0.5)
+
+
+def test_classes_that_alarm_too_often_are_told_from_chance():
+    rng = np.random.default_rng(0)
+    predictions = np.repeat(np.arange(40), 60)
+
+    def named(rates):
+        above = rng.random(len(predictions)) < rates[predictions]
+        return [one.class_index for one in calibration(above, predictions, np.full(40, 0.5)).too_often()]
+
+    by_chance = [named(np.full(40, 0.05)) for _ in range(200)]
+    assert sum(map(bool, by_chance)) <= 200 * 0.05 + 6
+    loud = np.full(40, 0.05)
+    loud[[7, 3]] = 0.9, 0.4
+    assert named(loud)[:2] == [7, 3]
+
+
+def test_an_older_file_holds_no_rates_by_class():
+    old = Calibration(0.05, np.ones(2), np.zeros(2, bool), 9, 0, 0.0, (0.0, 1.0), None, np.zeros(1, np.float32), {})
+    for asked in (old.by_class, old.too_often):
+        with pytest.raises(CalibrationError, match="that holds the scores of its frames, got one of an older file"):
+            asked()

@@ -163,6 +163,9 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     console.print(columns)
     if calibration is not None and len(set(calibration["thresholds"])) > 1:
         _print_thresholds(console, calibration, names)
+    loud = [one for one in (calibration or {}).get("by_class") or () if one["too_often"]]
+    if loud and network["classes"] is not None:
+        _print_rates(console, loud, names)
     if facts["history"]:
         _print_history(console, facts["history"])
 
@@ -175,6 +178,20 @@ def _print_thresholds(console: Console, calibration: dict[str, Any], names: list
         table.add_row(Text(_numbered(index, names)), f"{threshold:.4g}", "its own" if own else "that of all others")
     if len(thresholds) > _CLASSES:
         table.add_row(f"… {len(thresholds):,} in all; --json has them", "", "")
+    console.print()
+    console.print(table)
+
+
+def _print_rates(console: Console, classes: list[dict[str, Any]], names: list[str]) -> None:
+    """A row for each class that alarms more often than was asked for, the highest rate first."""
+    heads = "class that alarms too often", "false alarms", "held-out frames", "95 % interval"
+    table = bare_table(heads[0], *(Column(head, justify="right") for head in heads[1:]))
+    for one in sorted(classes, key=lambda one: -one["rate"])[:_CLASSES]:
+        low, high = one["interval"]
+        name = Text(_numbered(one["class"], names))
+        table.add_row(name, f"{one['rate']:.4g}", f"{one['frames']:,}", f"{low:.4g} to {high:.4g}")
+    if len(classes) > _CLASSES:
+        table.add_row(f"… {len(classes):,} in all; --json has them", "", "", "")
     console.print()
     console.print(table)
 

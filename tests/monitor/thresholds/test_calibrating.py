@@ -14,6 +14,7 @@ from outrider.monitor import (
     SmallestP,
     Status,
     Sum,
+    clopper_pearson,
 )
 from outrider.monitor.data.digests import FrameDigests
 from outrider.networks import Taps
@@ -97,6 +98,31 @@ def test_a_class_has_its_own_threshold_where_it_has_the_frames(network):
     assert calibration.thresholds[2] == pooled.thresholds[0]
     assert len(set(pooled.thresholds)) == 1
     assert "2 of 3 classes with their own" in str(calibration)
+
+
+def test_classes_that_alarm_far_more_often_than_asked_are_named(network):
+    """Frames of one class that lie farther out than those profiled."""
+    monitor = Monitor(network, SingleRange(), logic=Sum())
+    monitor.profile(batches(frames(2000)), class_names=["go", "stop", "yield"])
+    held_out = frames(1000, seed=1)
+    held_out[network.run(held_out).argmax(axis=1) == 1] *= 1.5
+    with pytest.warns(
+        OutriderWarning, match=r"^1 of 3 classes alarm more often than the 0\.05 asked for: class 1"
+    ) as said:
+        found = monitor.calibrate(batches(held_out), 0.05)
+    (loud,) = found.too_often()
+    _, verdicts = monitor.check(held_out)
+    stop = verdicts.prediction == 1
+    assert (loud.frames, loud.alarms) == (stop.sum(), verdicts.alarm[stop].sum())
+    low, high = clopper_pearson(loud.alarms, loud.frames)
+    text = str(said[0].message)
+    assert f"class 1 (stop) {loud.alarms} of {loud.frames} frames (95 % interval {low:.2g} to {high:.2g}); pro" in text
+    assert "per_class=True" in text
+    told = monitor.describe()["calibration"]["by_class"]
+    assert [(one["class"], one["too_often"]) for one in told] == [(0, False), (1, True), (2, False)]
+    assert sum(one["alarms"] for one in told) == round(found.realised * found.n)
+    own = monitor.calibrate(batches(held_out), 0.05, per_class=True)
+    assert not own.too_often()
 
 
 def test_a_warning_rate_gives_warnings_below_alarms(network):

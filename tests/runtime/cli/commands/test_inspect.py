@@ -23,6 +23,22 @@ def test_a_guarded_model_and_a_profile_are_still_told_of(outrider, calibrated, t
         assert "expected a network with --taps" in error_of(outrider("inspect", what, "--taps", "auto"))
 
 
+def test_classes_that_alarm_more_often_than_asked_are_listed(outrider, calibrated, tmp_path):
+    assert "alarms too often" not in outrider("inspect", calibrated).out
+    shutil.copy(calibrated, tmp_path / "mine.outrider")
+    each = ",".join(["1000000"] * 3 + ["0"] + ["9"] * 6)
+    assert outrider("calibrate", "mine.outrider", "--threshold", each).code == 0
+    facts = json.loads(outrider("inspect", "mine.outrider", "--json").out)["calibration"]["by_class"]
+    assert sum(one["frames"] for one in facts) > 100
+    assert {one["class"] for one in facts if one["alarms"] == 0} >= {0, 1, 2}
+    loud = [one for one in facts if one["too_often"]]
+    assert facts[3] in loud
+    lines = outrider("inspect", "mine.outrider").out.splitlines()
+    start = next(i for i, line in enumerate(lines) if "class that alarms too often" in line)
+    row = next(line.split() for line in lines[start + 1 :] if line.split()[:1] == ["3"])
+    assert row[2:4] == [f"{facts[3]['rate']:.4g}", f"{facts[3]['frames']:,}"]
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [
