@@ -21,18 +21,14 @@ _CHANCE = 0.05
 class ClassRate(NamedTuple):
     """How often the frames of one class alarmed, of those that set the thresholds.
 
-    frames, alarms: counts. interval: the Clopper-Pearson interval of the rate, 0 to 1 without frames.
+    frames, alarms: counts. rate, interval: as of `rate_seen`; NaN and 0 to 1 without frames.
     """
 
     class_index: int
     frames: int
     alarms: int
+    rate: float
     interval: tuple[float, float]
-
-    @property
-    def rate(self) -> float:
-        """The share of alarms, NaN without frames."""
-        return self.alarms / self.frames if self.frames else math.nan
 
 
 @dataclass(frozen=True, eq=False)  # of arrays: two are the same where they are one
@@ -42,12 +38,13 @@ class Calibration:
     false_alarm_rate: the α that was asked for. thresholds: (classes,) float64. own: (classes,) bool, whether a class
     has a threshold of its own (Mondrian) or the pooled one. n: held-out frames that set the thresholds. n_scales: other
     held-out frames, which set the scales of the detection logic. realised: the share of the n that alarms, excluded
-    frames included. interval: its 95 % Clopper-Pearson interval. leak: the AUROC of profiled against held-out frames,
-    None with fewer than 20 of either. Above 0.6 the profile tells its own data from new data. excluded: held-out frames
-    left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic learned. limits:
-    (columns,) float32, the deviation above which a column speaks. scores: (m,) float64, of the frames that set the
-    thresholds, in their order; the n count excluded frames too. predictions: (m,) int64, their classes. Both are None
-    in files of older versions.
+    frames included; with drives its mean over them. interval: 95 %, see `rate_seen`. leak: the AUROC of profiled
+    against held-out frames, None with fewer than 20 of either. Above 0.6 the profile tells its own data from new data.
+    excluded: held-out frames left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic
+    learned. limits: (columns,) float32, the deviation above which a column speaks. scores: (m,) float64, of the frames
+    that set the thresholds, in their order; the n count excluded frames too. predictions: (m,) int64, their classes.
+    Both are None in files of older versions. drives: (m,) int64, the drive of each, counted from 0; None where each
+    frame counted.
     """
 
     false_alarm_rate: float
@@ -65,6 +62,7 @@ class Calibration:
     warning_thresholds: np.ndarray | None = None
     scores: np.ndarray | None = None
     predictions: np.ndarray | None = None
+    drives: np.ndarray | None = None
 
     def by_class(self, level: float = 0.95) -> tuple[ClassRate, ...]:
         """The rate of false alarms in each class, (classes,), as the thresholds now are.
@@ -73,13 +71,14 @@ class Calibration:
         Raises CalibrationError for a calibration of an older file, which does not hold the scores of its frames.
         """
         scores, predictions = self._kept()
-        classes = len(self.thresholds)
-        frames = np.bincount(predictions, minlength=classes).tolist()
-        alarms = np.bincount(predictions[scores > self.thresholds[predictions]], minlength=classes).tolist()
-        return tuple(
-            ClassRate(index, n, count, clopper_pearson(count, n, level))
-            for index, (n, count) in enumerate(zip(frames, alarms, strict=True))
-        )
+        above = scores > self.thresholds[predictions]
+        found = []
+        for index in range(len(self.thresholds)):
+            of_class = predictions == index
+            own, drives = above[of_class], None if self.drives is None else self.drives[of_class]
+            rate = rate_seen(own, len(own), drives, level) if len(own) else (math.nan, (0.0, 1.0))
+            found.append(ClassRate(index, len(own), int(own.sum()), *rate))
+        return tuple(found)
 
     def too_often(self) -> tuple[ClassRate, ...]:
         """The classes that clearly alarm more often than was asked for, the highest rate first.
@@ -108,14 +107,14 @@ class Calibration:
         which does not hold the scores of its frames.
         """
         scores, predictions = self._kept()
-        false_alarms = int((scores > thresholds[predictions]).sum()) + self.n - len(scores)
+        realised, interval = rate_seen(scores > thresholds[predictions], self.n, self.drives)
         warning = self.warning_thresholds
         return replace(
             self,
             thresholds=thresholds,
             own=np.full(len(thresholds), bool((thresholds != thresholds[0]).any())),
-            realised=false_alarms / self.n,
-            interval=clopper_pearson(false_alarms, self.n),
+            realised=realised,
+            interval=interval,
             warning_thresholds=None if warning is None else np.minimum(warning, thresholds),
         )
 
@@ -126,7 +125,7 @@ class Calibration:
             self._split,
             (
                 f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n}"
-                f" held-out frames (95 % interval {low:.4g} to {high:.4g})"
+                f" held-out frames{self._of_drives} (95 % interval {low:.4g} to {high:.4g})"
             ),
             f"threshold {_span(self.thresholds)}, {whose}",
         ]
@@ -139,8 +138,13 @@ class Calibration:
     def _split(self) -> str:
         """How the held-out frames were split."""
         if not self.n_scales:
-            return f"{self.n:,} held-out frames set the threshold"
-        return f"{self.n + self.n_scales:,} held-out frames: {self.n_scales:,} set the scales, {self.n:,} the threshold"
+            return f"{self.n:,} held-out frames{self._of_drives} set the threshold"
+        both, scales = f"{self.n + self.n_scales:,} held-out frames", f"{self.n_scales:,} set the scales"
+        return f"{both}: {scales}, {self.n:,}{self._of_drives} the threshold"
+
+    @property
+    def _of_drives(self) -> str:
+        return "" if self.drives is None else f" of {count_drives(self.drives):,} drives"
 
 
 def _span(values: np.ndarray) -> str:
@@ -163,22 +167,36 @@ def needed_samples(rate: float) -> int:
     return math.ceil(1 / rate - 1 - 1e-9)
 
 
-def conformal_threshold(scores: np.ndarray, rate: float) -> float:
+def conformal_threshold(scores: np.ndarray, rate: float, drives: np.ndarray | None = None) -> float:
     """The ⌈(n+1)(1-α)⌉-th smallest score: an exchangeable new one exceeds it with probability at most α.
 
-    Split conformal prediction (Vovk et al., 2005). scores: (n,). Raises CalibrationError naming the n needed.
+    Split conformal prediction (Vovk et al., 2005). scores: (n,). drives: (n,), which drive each is of. Then a frame
+    drawn from a new drive exceeds it with probability at most α, where drives are exchangeable: each of K weighs
+    1 / (K + 1), shared out among its frames, and the new one is taken to lie above all (hierarchical conformal
+    prediction, Lee, Barber and Willett, 2023). Raises CalibrationError naming the n, or the K, needed.
     """
     check_rate(rate)
     if np.isnan(scores).any():
         raise CalibrationError("expected scores that are numbers, got NaN")
-    n = len(scores)
-    k = math.ceil((n + 1) * (1 - rate) - 1e-9)
+    n = len(scores) if drives is None else count_drives(drives)
+    wanted = (n + 1) * (1 - rate) - 1e-9
+    k = math.ceil(wanted)
     if k > n:
         raise CalibrationError(
-            f"expected at least {needed_samples(rate)} held-out frames for a false-alarm rate of {rate:g}, got {n};"
-            " give more, or ask for a higher rate"
+            f"expected at least {needed_samples(rate)} held-out {'frames' if drives is None else 'drives'} for a"
+            f" false-alarm rate of {rate:g}, got {n}; give more, or ask for a higher rate"
         )
-    return float(np.partition(scores, k - 1)[k - 1])
+    if drives is None:
+        return float(np.partition(scores, k - 1)[k - 1])
+    _, number, sizes = np.unique(drives, return_inverse=True, return_counts=True)
+    order = np.argsort(scores)
+    passed = np.cumsum(1 / sizes[number[order]])
+    return float(scores[order[min(int(np.searchsorted(passed, wanted)), len(order) - 1)]])
+
+
+def count_drives(drives: np.ndarray) -> int:
+    """How many there are among the drives of frames, (n,)."""
+    return len(np.unique(drives))
 
 
 def check_rate(rate: float) -> None:
@@ -188,26 +206,62 @@ def check_rate(rate: float) -> None:
 
 
 def thresholds_by_class(
-    scores: np.ndarray, predictions: np.ndarray, classes: int, rate: float, per_class: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """(classes,) thresholds, and whether each is the class's own: pooled where a class has too few samples."""
-    thresholds = np.full(classes, conformal_threshold(scores, rate))
+    scores: np.ndarray, predictions: np.ndarray, classes: int, rate: float, per_class: bool,
+    drives: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(classes,) thresholds, and whether each is the class's own: pooled where a class has too little."""
+    thresholds = np.full(classes, conformal_threshold(scores, rate, drives))
     own = np.zeros(classes, bool)
-    if per_class:
-        for c, count in enumerate(np.bincount(predictions, minlength=classes)):
-            if count >= needed_samples(rate):
-                thresholds[c] = conformal_threshold(scores[predictions == c], rate)
-                own[c] = True
+    for c in range(classes if per_class else 0):
+        of_class = predictions == c
+        of_drives = None if drives is None else drives[of_class]
+        count = int(of_class.sum()) if of_drives is None else count_drives(of_drives)
+        if count >= needed_samples(rate):
+            thresholds[c] = conformal_threshold(scores[of_class], rate, of_drives)
+            own[c] = True
     return thresholds, own
 
 
-def clopper_pearson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def rate_seen(
+    above: np.ndarray, n: int, drives: np.ndarray | None = None, level: float = 0.95
+) -> tuple[float, tuple[float, float]]:
+    """The rate of false alarms among n frames, and its interval.
+
+    above: (m,) bool, whether each frame with a score alarms; the other n - m always do. Without drives it is the share,
+    with its Clopper-Pearson interval. drives: (m,), which drive each is of. Then it is the mean of the shares of the
+    drives. Its interval is that of as many frames as would vary as much if they were drawn one by one: their number
+    comes from how far the drives differ (Korn and Graubard, 1998). Where no two drives differ it is that of drives.
+    """
+    m = len(above)
+    if drives is None:
+        count = int(above.sum()) + n - m
+        return count / n, clopper_pearson(count, n, level)
+    _, number, sizes = np.unique(drives, return_inverse=True, return_counts=True)
+    shares = np.bincount(number, above) / sizes
+    rate = float(shares.mean() * m + n - m) / n
+    worth = _worth(shares, m, level)
+    return rate, clopper_pearson(rate * worth, worth, level)
+
+
+def _worth(shares: np.ndarray, frames: int, level: float) -> float:
+    """How many frames drawn one by one tell as much of a rate as these do, whose drives have the shares (K,)."""
+    from scipy.special import stdtrit
+
+    k, mean = len(shares), float(shares.mean())
+    variance = float(((shares - mean) ** 2).sum()) / max(k * (k - 1), 1)
+    if not variance > 0:
+        return k
+    student = stdtrit(max(frames - 1, 1), (1 + level) / 2) / stdtrit(k - 1, (1 + level) / 2)
+    return min(float(frames), mean * (1 - mean) / variance * float(student) ** 2)
+
+
+def clopper_pearson(count: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a rate of which `count` of `n` were seen (Clopper and Pearson, 1934)."""
     from scipy.special import betaincinv  # scipy.stats takes seconds to import, and whoever loads a profile waits
 
     outside = (1 - level) / 2
-    low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1, outside))
-    high = 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - outside))
+    low = 0.0 if count <= 0 else float(betaincinv(count, n - count + 1, outside))
+    high = 1.0 if count >= n else float(betaincinv(count + 1, n - count, 1 - outside))
     return low, high
 
 

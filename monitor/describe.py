@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from ..coverage import describe_criterion
-from .calibration import Calibration
+from .calibration import Calibration, count_drives
 from .files import FORMAT, read_contents, unpacked_profile
 from .logic import Logic, describe_logic
 from .profile import Profile
@@ -68,6 +68,7 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
         "interval": list(calibration.interval),
         "leak": calibration.leak,
         "excluded": calibration.excluded,
+        "drives": None if calibration.drives is None else count_drives(calibration.drives),
         "by_class": None if calibration.scores is None else _by_class(calibration),
     }
 

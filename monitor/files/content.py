@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration import Calibration, check_rate, clopper_pearson, thresholds_by_class
+from ..calibration import Calibration, check_rate, clopper_pearson, rate_seen, thresholds_by_class
 from ..data.changes import Change, thresholds_of
 from ..judging.places import samples_of
 from ..logic import Scales
@@ -93,11 +93,11 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
         seen = calibration.scores, calibration.predictions, len(calibration.thresholds)
         if history[-1].rate != rate:
             raise ValueError(f"expected the rate of the last change in the history, {history[-1].rate}, got {rate:g}")
-        wanted, own = thresholds_by_class(*seen, rate, bool(calibration.own.any()))
+        wanted, own = thresholds_by_class(*seen, rate, bool(calibration.own.any()), calibration.drives)
         right = np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)
         warning = calibration.warning_thresholds
         if warning_rate is not None and warning is not None:  # whether they are per class is not kept
-            either = (thresholds_by_class(*seen, warning_rate, one)[0] for one in (False, True))
+            either = (thresholds_by_class(*seen, warning_rate, one, calibration.drives)[0] for one in (False, True))
             right = right and any(np.array_equal(one, warning) for one in either)
         if not right:
             raise ValueError("expected the thresholds that the calibration's own scores give, got others")
@@ -108,6 +108,12 @@ def _check_realised(calibration: Calibration) -> None:
     n, realised = calibration.n, calibration.realised
     if not 0 <= realised <= 1:
         raise ValueError(f"expected a rate from 0 to 1 as realised, got {realised}")
+    if calibration.drives is not None and calibration.scores is not None and calibration.predictions is not None:
+        above = calibration.scores > calibration.thresholds[calibration.predictions]
+        seen = rate_seen(above, n, calibration.drives)
+        if not np.allclose([realised, *calibration.interval], [seen[0], *seen[1]], rtol=0, atol=1e-6):
+            raise ValueError(f"expected the rate {seen[0]} of its drives as realised, got {realised} or its interval")
+        return
     alarms = round(realised * n)
     if abs(alarms - realised * n) > _ROUNDING * n:
         raise ValueError(f"expected a number of {n} frames as realised, got {realised}")

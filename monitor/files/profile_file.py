@@ -27,7 +27,7 @@ from .container import FORMAT, Contents, checked_contents, packed, read_contents
 from .content import check_calibration, check_trusted, checked_array, scales_fit
 from .whole import write_whole
 
-_CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds", "scores", "predictions")
+_CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds", "scores", "predictions", "drives")
 
 
 def write_profile(
@@ -284,7 +284,18 @@ def _calibration(
         warning,
         scores,
         predictions,
+        _drives(tensors, scores),
     )
+
+
+def _drives(tensors: dict[str, np.ndarray], scores: np.ndarray | None) -> np.ndarray | None:
+    """The drives of the frames that set the thresholds; None where each frame counted."""
+    if "calibration.drives" not in tensors or scores is None:
+        return None
+    drives = checked_array(tensors, "calibration.drives", scores.shape, np.int64)
+    if not np.array_equal(np.unique(drives), np.arange(drives.max() + 1 if drives.max() < len(drives) else 0)):
+        raise ValueError("expected drives that are counted from 0, got others")
+    return drives
 
 
 def _scores(tensors: dict[str, np.ndarray], classes: int, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:

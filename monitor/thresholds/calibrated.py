@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..data.digests import digests_of
 from ..errors import CalibrationError
 from ..learning import sure_of
 from ..online import Watcher
-from .calibrating import FAR, HeldOut, calibrate, check_rates
+from .calibrating import FAR, HeldOut, calibrate, check_rates, numbered
 from .recalibrating import KeptFrames, Recalibration, recalibrate
 
 Progress = Callable[[int], None]
@@ -37,6 +38,7 @@ class Calibrated(Watcher):
         per_class: bool = False,
         warning_rate: float | None = None,
         accept_rate: float | None = None,
+        drives: Any = None,
         reason: str = "",
         progress: Progress | None = None,
     ) -> Calibration:
@@ -49,16 +51,27 @@ class Calibrated(Watcher):
         rate whose threshold gives WARN. reason: why, for the history of the profile.
         Frames that were profiled, and those that came before in the same data, are left out and counted. accept_rate:
         the highest rate seen that is taken though it is far from the one asked for.
+        drives: which drive each frame is of, (n,) or (n, any) numbers or names, read after the last batch. Frames of
+        one drive, or one track of an object, resemble each other. With drives each drive counts as one: every other
+        one goes to the scales, and the rate holds for a frame drawn from a new drive (`conformal_threshold`).
 
-        Raises NotReadyError before `profile`, and CalibrationError that says what to do: naming the number of frames
-        needed; where fewer of them differ, as with a frozen camera; where all have one score; where more than a tenth
-        were profiled; where the rate seen is far from the one asked for, twice as high even at the lower end of its
-        interval; and where so many share the highest score that none is above it, as nothing might ever be. Warns when
-        profiled and held-out frames are told apart (AUROC above 0.6).
+        Raises NotReadyError before `profile`, ValueError for other than a drive a frame, and CalibrationError that says
+        what to do: naming the number of frames or drives needed; where fewer frames differ, as with a frozen camera;
+        where all have one score; where more than a tenth were profiled; where the rate seen is far from the one asked
+        for, twice as high even at the lower end of its interval; and where so many share the highest score that none is
+        above it, as nothing might ever be. Warns when profiled and held-out frames are told apart (AUROC above 0.6),
+        and of classes that alarm too often (`Calibration.too_often`).
         """
         profile, rate = self.learned, float(false_alarm_rate)
         check_rates(rate, warning_rate, accept_rate)
         held_out = self._held_out(batches, progress)
+        if drives is not None:
+            given = np.asarray(drives)
+            if given.ndim not in (1, 2) or len(given) != len(held_out.predictions):
+                raise ValueError(
+                    f"expected the drive of each of {len(held_out.predictions):,} frames, got shape {given.shape}"
+                )
+            held_out = held_out._replace(drives=numbered(given))
         warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
         found = calibrate(
             profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate

@@ -13,7 +13,9 @@ from ..calibration import (
     auroc,
     check_rate,
     clopper_pearson,
+    count_drives,
     needed_samples,
+    rate_seen,
     thresholds_by_class,
 )
 from ..data.digests import digests_of
@@ -39,7 +41,7 @@ class HeldOut(NamedTuple):
     deviations: (n, columns) float32. predictions: (n,) int64. sure: (n,) bool, whether the network was as sure as of
     trusted frames. uncovered: (n,) int64, the class of the frame or of one of its places that is not covered, or -1.
     digests: (n,) uint64, see `digests_of`. with_rows: (n,) bool, whether there were rows at every tap, and trusted ones
-    of the class.
+    of the class. drives: (n,) int64, the drive of each frame, counted from 0 as they come; None where each counts.
     """
 
     deviations: np.ndarray
@@ -48,10 +50,11 @@ class HeldOut(NamedTuple):
     uncovered: np.ndarray
     digests: np.ndarray
     with_rows: np.ndarray
+    drives: np.ndarray | None = None
 
     def where(self, mask: np.ndarray) -> HeldOut:
         """Those of a mask (n,) bool."""
-        return HeldOut(*(part[mask] for part in self))
+        return self._replace(**{name: part[mask] for name, part in self._asdict().items() if part is not None})
 
 
 def check_rates(rate: float, warning_rate: float | None, accept_rate: float | None = None) -> None:
@@ -79,7 +82,7 @@ def calibrate(
     held_out = held_out.where(fresh)
     again = _again(held_out)
     held_out = held_out.where(~again)
-    deviations, predictions, sure, uncovered, digests, with_rows = held_out
+    deviations, predictions, sure, uncovered, digests, with_rows, drives = held_out
     covered = uncovered < 0
     finite = np.isfinite(deviations).all(axis=1)
     covered &= finite | (profile.trusted.per_class[predictions] > 0)  # nothing to compare with is no NaN
@@ -95,10 +98,14 @@ def calibrate(
     kept = covered & finite
     always = int((~kept).sum())
     deviations, predictions, sure = deviations[kept], predictions[kept], sure[kept]
-    learning = np.arange(len(deviations)) % 2 == 0 if logic.learns else np.zeros(len(deviations), bool)
+    one_by_one = np.arange(len(deviations)) if drives is None else numbered(drives[kept])
+    learning = one_by_one % 2 == 0 if logic.learns else np.zeros(len(deviations), bool)
     n = int((~learning).sum())
     n_again = int(again.sum())
     _refuse_too_few(rate, len(deviations) + n_again, len(np.unique(digests[kept])), always, learns=logic.learns)
+    if drives is not None:
+        _refuse_few_drives(rate, count_drives(one_by_one), learns=logic.learns)
+        drives = numbered(one_by_one[~learning])
     if n_again:
         excluded[_AGAIN] = n_again
         warn(f"{n_again} of {len(fresh)} held-out frames were left out: {_AGAIN}")
@@ -111,18 +118,17 @@ def calibrate(
             " apart"
         )
     by_class = predictions[~learning], len(profile.trusted.covered)
-    thresholds, own = thresholds_by_class(scores, *by_class, rate, per_class)
+    thresholds, own = thresholds_by_class(scores, *by_class, rate, per_class, drives)
     warning = None
     if warning_rate is not None:
-        warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class)
+        warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class, drives)
     if accept_rate is None:
-        _refuse_highest(profile, scores, by_class[0], thresholds, own, rate)
-    excluded_here = round(always * n / max(len(deviations), 1))
-    false_alarms = int((scores > thresholds[predictions[~learning]]).sum()) + excluded_here
-    judged = n + excluded_here
-    interval = clopper_pearson(false_alarms, judged)
-    if interval[0] > FAR * rate and not (accept_rate is not None and false_alarms / judged <= accept_rate):
-        raise CalibrationError(_far(profile, held_out.where(~covered), excluded, rate, false_alarms, judged))
+        _refuse_highest(profile, scores, by_class[0], thresholds, own, rate, drives)
+    judged = n + round(always * n / max(len(deviations), 1))
+    realised, interval = rate_seen(scores > thresholds[predictions[~learning]], judged, drives)
+    if interval[0] > FAR * rate and not (accept_rate is not None and realised <= accept_rate):
+        seen = f"{realised:.4g} on {judged:,} held-out frames (95 % interval {interval[0]:.4g} to {interval[1]:.4g})"
+        raise CalibrationError(_far(profile, held_out.where(~covered), excluded, rate, seen, realised))
     leak = None
     if profile.trusted.probe is not None:
         probes = logic.score(scales, profile.trusted.probe, groups)
@@ -133,7 +139,7 @@ def calibrate(
         own,
         judged,
         int(learning.sum()),
-        false_alarms / judged,
+        realised,
         interval,
         leak,
         np.quantile(deviations, 1 - rate, axis=0, method="higher").astype(np.float32),
@@ -143,6 +149,7 @@ def calibrate(
         warning,
         scores,
         by_class[0],
+        drives,
     )
     _warn_of_classes(profile, found, per_class)
     return found
@@ -223,18 +230,20 @@ def _refuse_too_few(rate: float, n: int, distinct: int, left_out: int, *, learns
 
 
 def _refuse_highest(
-    profile: Profile, scores: np.ndarray, predictions: np.ndarray, thresholds: np.ndarray, own: np.ndarray, rate: float
-) -> None:
+    profile: Profile, scores: np.ndarray, predictions: np.ndarray, thresholds: np.ndarray, own: np.ndarray, rate: float,
+    drives: np.ndarray | None,
+) -> None:  # fmt: skip
     """Raise CalibrationError for a threshold that is the highest score of so many frames that it tells nothing apart.
 
     So it is where scores cannot rise any more: all neurons of a tap are outside their ranges, and no frame can alarm.
     """
-    groups = [("", scores, thresholds[~own][0])] if not own.all() else []
-    groups += [
-        (f" of {profile.class_name(c)}", scores[predictions == c], thresholds[c]) for c in np.flatnonzero(own).tolist()
-    ]
-    for whose, these, threshold in groups:
-        if these.max() <= threshold and clopper_pearson(0, len(these))[1] * FAR < rate:
+    every = np.ones(len(scores), bool)
+    groups = [("", every, thresholds[~own][0])] if not own.all() else []
+    groups += [(f" of {profile.class_name(c)}", predictions == c, thresholds[c]) for c in np.flatnonzero(own).tolist()]
+    for whose, where, threshold in groups:
+        these = scores[where]
+        counted = len(these) if drives is None else count_drives(drives[where])
+        if these.max() <= threshold and clopper_pearson(0, counted)[1] * FAR < rate:
             raise CalibrationError(
                 f"expected about {rate:g} of the held-out frames{whose} above the threshold, got none of"
                 f" {len(these):,}: {int((these == threshold).sum()):,} of them share the highest score,"
@@ -244,11 +253,30 @@ def _refuse_highest(
             )
 
 
+def _refuse_few_drives(rate: float, drives: int, *, learns: bool) -> None:
+    """Raise CalibrationError for fewer drives than a rate needs."""
+    needed = needed_samples(rate) * (2 if learns else 1)
+    if drives < needed:
+        share = "; half of them go to the scales of the logic" if learns else ""
+        raise CalibrationError(
+            f"expected frames of at least {needed} held-out drives for a false-alarm rate of {rate:g}, got {drives}"
+            f"{share}; give more drives, ask for a higher rate, or leave out drives= (--by-drive), which keeps the rate"
+            " for frames drawn one by one, and not on every new drive"
+        )
+
+
+def numbered(drives: np.ndarray) -> np.ndarray:
+    """The drives of frames, (n,) or (n, any), as numbers from 0 in the order in which they come: (n,) int64."""
+    axis = 0 if drives.ndim > 1 else None
+    _, first, number = np.unique(drives, axis=axis, return_index=True, return_inverse=True)
+    place: np.ndarray = np.argsort(np.argsort(first))[number.reshape(-1)]
+    return place.astype(np.int64)
+
+
 def _far(
-    profile: Profile, uncovered: HeldOut, excluded: dict[str, int], rate: float, false_alarms: int, judged: int
+    profile: Profile, uncovered: HeldOut, excluded: dict[str, int], rate: float, seen: str, realised: float
 ) -> str:  # fmt: skip
     """What to say of a rate that is far from the one asked for. uncovered: the frames of classes not covered."""
-    low, high = clopper_pearson(false_alarms, judged)
     always = {why: count for why, count in excluded.items() if count and why not in (_PROFILED, _AGAIN)}
     reasons = [f"{count:,} were left out and always alarm: {why}" for why, count in always.items()]
     todo = "look at these frames"
@@ -259,9 +287,8 @@ def _far(
         reasons[0] += f" ({named}{', …' if len(often) > _CLASSES_NAMED else ''})"
         todo = "profile more frames of these classes, or profile with a lower minimum_per_class"
     return (
-        f"expected a rate of false alarms near the {rate:g} asked for, got {false_alarms / judged:.4g} on {judged:,}"
-        f" held-out frames (95 % interval {low:.4g} to {high:.4g}); {'; '.join(reasons)}; {todo},"
-        f" or accept the rate with accept_rate={_rounded_up(false_alarms / judged)} (--accept-rate)"
+        f"expected a rate of false alarms near the {rate:g} asked for, got {seen}; {'; '.join(reasons)}; {todo},"
+        f" or accept the rate with accept_rate={_rounded_up(realised)} (--accept-rate)"
     )
 
 

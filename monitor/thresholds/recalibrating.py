@@ -103,6 +103,7 @@ def recalibrate(
         warning_thresholds=warning,
         scores=kept.scores,
         predictions=np.maximum(kept.predictions, 0),
+        drives=None,
     )
     return Recalibration(found, changed=True, said=f"{seen}, where {rate:g} was asked for")
 

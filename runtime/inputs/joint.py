@@ -16,7 +16,7 @@ from ...networks import Preprocessing
 from ...networks.inputs import Input
 from ...networks.pictures.reading import IMAGE_SUFFIXES, read_picture
 from .arrays import array_source, load, readable
-from .samples import LABELS, chained, class_labels, open_source
+from .samples import DRIVES, LABELS, chained, checked_drives, class_labels, open_source
 from .sources import Source, alike, first_readable, read_rows, refuse_none, starts_in
 from .walking import Walk, walk
 
@@ -37,6 +37,7 @@ class JointSource:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     starts: tuple[int, ...] = ()
+    drives: np.ndarray | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
     followed: int = 0
     problems: dict[str, str] | None = None
@@ -109,6 +110,7 @@ class JointSource:
             names=self.names[rows],
             labels=None if self.labels is None else self.labels[rows],
             starts=starts_in(self.starts, range(len(self))[rows]),
+            drives=None if self.drives is None else self.drives[rows],
         )
 
 
@@ -178,7 +180,7 @@ def _archive(path: Path, inputs: Sequence[str]) -> JointSource:
             f" missing: {', '.join(missing)}"
         )
     key = next((name for name in _LABELS if name in arrays and name not in inputs), None)
-    if strange := [name for name in arrays if name not in (*inputs, key)]:
+    if strange := [name for name in arrays if name not in (*inputs, key, DRIVES)]:
         _warn(f"{path}: left out {len(strange)} arrays that are no inputs: {_named(strange)}")
     counts = {name: len(arrays[name]) if arrays[name].ndim else 0 for name in inputs}
     if len(set(counts.values())) > 1:
@@ -189,7 +191,9 @@ def _archive(path: Path, inputs: Sequence[str]) -> JointSource:
         name: array_source(path, arrays[name], None if at else labels, numbers=True) for at, name in enumerate(inputs)
     }
     first = parts[inputs[0]]
-    return JointSource({n: replace(part, labels=None) for n, part in parts.items()}, first.names, first.labels)
+    drives = None if DRIVES in inputs else checked_drives(path, arrays.get(DRIVES), len(first))
+    bare = {name: replace(part, labels=None) for name, part in parts.items()}
+    return JointSource(bare, first.names, first.labels, drives=drives)
 
 
 def _behind_each_other(drives: Sequence[JointSource]) -> JointSource:

@@ -19,6 +19,8 @@ from .walking import left_out, walk
 
 LABELS = ("labels", "y", "arr_1")
 """Names of the array with the labels in a .npz file."""
+DRIVES = "drives"
+"""The name of the array that says of which drive each sample in it is."""
 
 
 def open_source(data: str, rows: slice = slice(None), inputs: Sequence[str] = ()) -> Source:
@@ -109,6 +111,8 @@ def chained(sources: Sequence[Source]) -> Source:
 
     Raises ValueError where some have labels and others none, or some hold pictures and others float samples.
     """
+    if len(sources) == 1:
+        return sources[0]
     ends = np.cumsum([len(source) for source in sources])
     if len({(source.ready, source.deep, source.labels is None) for source in sources}) > 1:
         raise ValueError(
@@ -139,15 +143,23 @@ def _npz(path: Path, inputs: Sequence[str] = ()) -> Source:
     with readable(path), path.open("rb") as file:  # np.load leaves a file open that it cannot read
         content = np.load(file, allow_pickle=False)
         names = [] if isinstance(content, np.ndarray) else list(content)
-        images, labels = (
+        images, labels, drives = (
             next((content[name] for name in known if name in names), None)
-            for known in ((*inputs, "images", "x", "arr_0"), LABELS)
+            for known in ((*inputs, "images", "x", "arr_0"), LABELS, (DRIVES,))
         )
     if isinstance(content, np.ndarray):
         raise ValueError(f"{path}: expected a .npz archive, got a single array; name it .npy")
     if images is None:
         raise ValueError(f"{path}: expected an array named images, x or arr_0, got {', '.join(names) or 'nothing'}")
-    return array_source(path, images, labels)
+    source = array_source(path, images, labels)
+    return replace(source, drives=checked_drives(path, drives, len(source)))
+
+
+def checked_drives(path: Path, drives: np.ndarray | None, n: int) -> np.ndarray | None:
+    """The drives of n samples as a file has them. Raises ValueError for others than numbers or names, one a sample."""
+    if drives is not None and (drives.shape != (n,) or drives.dtype.kind not in "iuUS"):
+        raise ValueError(f"{path}: expected {n} numbers or names of drives, got {drives.dtype} of shape {drives.shape}")
+    return drives
 
 
 def _idx(path: Path) -> Source:

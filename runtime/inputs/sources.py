@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -29,7 +30,8 @@ class Source:
     read: index -> one picture, (channels, height, width); where `ready`, one float32 sample as the network takes it.
     names: of each sample in a report. labels: (n,) int64, or (n, height, width) for a label at every place, or
     None. classes: the names behind the labels, where they are known. raw: index -> the numbers as they are stored, for
-    networks that take them so; by default what is read. starts: the rows at which another drive begins.
+    networks that take them so; by default what is read. starts: the rows at which another drive begins. drives: (n,),
+    the drive of each sample where the file says it.
     deep: integers in the shape of pictures, which a network of floats takes as `preprocessing` makes them, and one of
     integers as they are. skipped, followed: what the walk over a folder left out and followed, as of a `Walk`.
     problems: None where a sample that cannot be read ends the reading. Otherwise it is left out and entered here, with
@@ -43,6 +45,7 @@ class Source:
     ready: bool = False
     raw: Callable[[int], np.ndarray] | None = None
     starts: tuple[int, ...] = ()
+    drives: np.ndarray | None = None
     deep: bool = False
     skipped: Mapping[str, int] = field(default_factory=dict)
     followed: int = 0
@@ -133,6 +136,7 @@ class Source:
             labels=None if self.labels is None else self.labels[rows],
             raw=None if self.raw is None else lambda index: stored(indices[index]),
             starts=starts_in(self.starts, indices),
+            drives=None if self.drives is None else self.drives[rows],
         )
 
     def first(self) -> int:
@@ -149,6 +153,17 @@ class Rows(Protocol):
     def starts(self) -> tuple[int, ...]: ...
     @property
     def problems(self) -> dict[str, str] | None: ...
+
+
+class Drives(Protocol):
+    """What `drives_of` reads: the fields of a `Source`."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def starts(self) -> tuple[int, ...]: ...
+    @property
+    def drives(self) -> np.ndarray | None: ...
 
 
 def read_rows(
@@ -227,6 +242,24 @@ def spans(count: int, starts: Sequence[int], size: int, began: Callable[[], obje
 def starts_in(starts: Sequence[int], rows: range) -> tuple[int, ...]:
     """Where drives begin among the rows of a part."""
     return tuple(start - rows.start for start in starts if rows.start < start < rows.stop)
+
+
+def drives_of(source: Drives, classes: Collection[str] = ()) -> np.ndarray:
+    """The drive of each sample, (n,): as the file says, else a file or a folder of its own.
+
+    classes: the names of the classes that are known. Raises ValueError where the folders bear these.
+    """
+    if source.drives is not None:
+        return source.drives
+    if source.starts:
+        return np.searchsorted(source.starts, np.arange(len(source.names)), "right")
+    folders = [Path(name).parent for name in source.names]
+    if {folder.name for folder in folders} <= set(classes):
+        raise ValueError(
+            f"{source.names[0]}: expected a folder for each drive within those of the classes, got samples in the"
+            " folders of the classes themselves"
+        )
+    return np.array([str(folder) for folder in folders])
 
 
 def refuse_none(data: str, rows: slice, part: int, whole: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from outrider.monitor import (
     false_alarm_rate,
     needed_samples,
 )
+from outrider.monitor.calibration import rate_seen
 
 
 @given(st.integers(1, 300), st.sampled_from([0.5, 0.2, 0.1, 0.05, 0.01, 0.003]))
@@ -107,3 +109,75 @@ def test_an_older_file_holds_no_rates_by_class():
     for asked in (old.by_class, old.too_often):
         with pytest.raises(CalibrationError, match="that holds the scores of its frames, got one of an older file"):
             asked()
+
+
+def test_drives_of_one_frame_each_are_frames():
+    rng = np.random.default_rng(1)
+    for n, rate in ((19, 0.05), (20, 0.05), (137, 0.1), (99, 0.01)):
+        scores = rng.integers(0, 40, n).astype(float)
+        assert conformal_threshold(scores, rate, rng.permutation(n)) == conformal_threshold(scores, rate)
+    with pytest.raises(CalibrationError, match=r"at least 19 held-out drives for a false-alarm rate of 0.05, got 18"):
+        conformal_threshold(np.arange(900.0), 0.05, np.arange(900) % 18)
+
+
+def test_the_threshold_of_drives_by_hand():
+    # Three drives of 1, 2 and 4 frames weigh 1/4 each, the new one the last quarter, above all.
+    scores, drives = np.array([5.0, 1, 3, 0, 2, 4, 6]), np.array([7, 3, 3, 9, 9, 9, 9])
+    order = [(0, 1 / 16), (1, 3 / 16), (2, 4 / 16), (3, 6 / 16), (4, 7 / 16), (5, 11 / 16), (6, 12 / 16)]
+    for score, passed in order:
+        if passed >= 4 / 16:
+            assert conformal_threshold(scores, 1 - passed, drives) == score, "exactly reached"
+            assert conformal_threshold(scores, 1 - passed + 0.02, drives) == score
+            assert conformal_threshold(scores, 1 - passed - 1 / 64, drives) > score if score < 6 else True
+
+
+def drawn(rng, drives, frames, tail):
+    """Scores of drives whose frames have an intraclass correlation of 0.31, that of frames of one traffic sign."""
+    own = rng.exponential(size=(drives, 1)) - 1 if tail else rng.normal(size=(drives, 1))
+    return np.sqrt(0.31) * own + np.sqrt(0.69) * rng.normal(size=(drives, frames))
+
+
+@pytest.mark.parametrize(("tail", "covered"), [(False, 0.91), (True, 0.82)])
+def test_the_rate_holds_on_new_drives_and_its_interval_is_that_of_drives(tail, covered):
+    rng = np.random.default_rng(0)
+    new = drawn(rng, 4000, 30, tail)
+    level = np.quantile(new, 0.95)
+    which = np.repeat(np.arange(40), 30)
+    by_frame, by_drive, frames_cover, drives_cover = [], [], [], []
+    for _ in range(300):
+        scores = drawn(rng, 40, 30, tail).ravel()
+        by_frame.append((new > conformal_threshold(scores, 0.05)).mean())
+        by_drive.append((new > conformal_threshold(scores, 0.05, which)).mean())
+        for cover, drives in ((frames_cover, None), (drives_cover, which)):
+            _, (low, high) = rate_seen(scores > level, len(scores), drives)
+            cover.append(low <= 0.05 <= high)
+    assert np.mean(by_drive) <= 0.05
+    assert np.mean(by_frame) > 0.05, "frames that are not exchangeable break the promise on average"
+    # One calibration in ten ends far above; by drive hardly any.
+    assert np.quantile(by_frame, 0.9) > 1.35 * 0.05
+    assert np.quantile(by_drive, 0.9) < 1.1 * 0.05
+    assert np.mean(frames_cover) < 0.75, "Clopper-Pearson over frames is too narrow"
+    assert np.mean(drives_cover) > covered, "of the 95 % that it aims at, with drives of a long tail"
+
+
+def test_a_rate_over_drives_is_the_mean_of_their_shares():
+    above = np.array([1, 0, 0, 0, 1, 1, 0, 0, 0, 0], bool)
+    drives = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
+    rate, (low, high) = rate_seen(above, 10, drives)
+    assert rate == pytest.approx((1 / 4 + 1 + 0) / 3)
+    assert low < rate < high
+    assert rate_seen(above, 20, drives)[0] == pytest.approx((rate * 10 + 10) / 20), "ten that always alarm"
+    assert rate_seen(np.zeros(10, bool), 10, drives)[1] == clopper_pearson(0, 3), "three drives, not ten frames"
+    one_by_one = rate_seen(above, 10, np.arange(10))
+    assert one_by_one[0] == 0.3
+    np.testing.assert_allclose(one_by_one[1], clopper_pearson(3, 10), atol=0.03)
+
+
+def test_classes_count_their_drives():
+    scores = np.array([1.0] * 30 + [0.0] * 30)
+    found = calibration(scores, [0] * 60, [0.5])
+    by_drive = replace(found, drives=np.arange(60) // 30)
+    assert by_drive.by_class()[0][:3] == found.by_class()[0][:3] == (0, 60, 30)
+    assert by_drive.by_class()[0].interval[0] < 0.01
+    assert [len(one.too_often()) for one in (found, by_drive)] == [1, 0]
+    assert "60 held-out frames of 2 drives set the threshold" in str(by_drive)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from ....monitor.data.changes import thresholds_in_words
 from ....monitor.thresholds.stored import StoredProfile
 from ...inputs.joint import open_frames
 from ...inputs.learned_pictures import comparing
+from ...inputs.sources import drives_of
 from ...printable import printable
 from ...report.kept import read_kept
 from ..opening import learned_inputs, open_monitor
@@ -33,10 +36,19 @@ def run(options: argparse.Namespace) -> int:
     monitor = open_monitor(options)
     network = monitor.network
     with closing(network):
+        of = drives_of(source, monitor.learned.class_names) if options.by_drive else None
+        drives: list[Any] = []
+
+        def batches() -> Iterator[Any]:
+            for rows, batch in source.rows(comparing(monitor), options.batch_size, network.inputs, network.reset):
+                drives.extend(() if of is None else of[rows])
+                yield batch
+
         with advised(), progress_bar("calibrating", len(source), quiet=options.quiet) as progress:
             calibration = monitor.calibrate(
-                source.batches(comparing(monitor), options.batch_size, network.inputs, network.reset),
+                batches(),
                 rate,
+                drives=None if of is None else drives,
                 per_class=options.per_class,
                 warning_rate=options.warning_rate,
                 accept_rate=options.accept_rate,
@@ -61,6 +73,7 @@ def _without_data(options: argparse.Namespace) -> int:
         "--per-class": options.per_class,
         "--warning-rate": options.warning_rate,
         "--accept-rate": options.accept_rate,
+        "--by-drive": options.by_drive,
         "--threshold and --from": options.threshold is not None and options.logs,
         "--false-alarm-rate": options.threshold is not None and (options.false_alarm_rate or options.fps),
     }

@@ -233,9 +233,10 @@ def _calibration(facts: dict[str, Any] | None, what: str = "held-out frames") ->
     low, high = facts["interval"]
     thresholds = sorted({f"{threshold:.4g}" for threshold in facts["thresholds"]})
     value = thresholds[0] if len(thresholds) == 1 else f"per class, {thresholds[0]} to {thresholds[-1]}"
+    drives = f" of {facts['drives']} drives" if facts.get("drives") else ""
     return (
         f"{value}, for a false-alarm rate of {facts['false_alarm_rate']:g};"
-        f" {facts['realised']:.4g} seen on {facts['n']} {what} (95 % interval {low:.4g} to {high:.4g})"
+        f" {facts['realised']:.4g} seen on {facts['n']} {what}{drives} (95 % interval {low:.4g} to {high:.4g})"
     )
 
 

@@ -120,6 +120,11 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
     parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")
     parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
+    parser.add_argument(
+        "--by-drive",
+        action="store_true",
+        help="each drive counts as one: a folder of pictures, a .npz file of a folder, or as its array `drives` says",
+    )
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
     parser.add_argument(
         "--accept-rate",

@@ -56,6 +56,38 @@ def test_a_calibration_that_does_not_fit_itself_is_refused(load, monitor, change
         load(replace(monitor.calibration, **change))
 
 
+@pytest.fixture
+def of_drives(monitor):
+    """The monitor with a threshold set by drives of 50 frames."""
+    return monitor.calibrate([frames(4000, seed=1)], 0.05, drives=np.arange(4000) // 50)
+
+
+def test_a_calibration_by_drive_is_read(load, monitor, of_drives):
+    again = load(of_drives).calibration
+    np.testing.assert_array_equal(again.drives, of_drives.drives)
+    assert str(again) == str(of_drives)
+    monitor.set_threshold(of_drives.thresholds[0] * 1.1)
+    assert load(monitor.calibration).describe() == monitor.describe()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drives": np.arange(2000) // 50 + 1}, "expected drives that are counted from 0, got others"),
+        ({"drives": np.arange(2000) // 50 * 10**12}, "expected drives that are counted from 0, got others"),
+        ({"drives": np.zeros(1999, np.int64)}, "calibration.drives: expected int64"),
+        ({"drives": np.arange(2000) // 40}, "of its drives as realised, got|that the calibration's own scores give"),
+        ({"realised": 0.5}, "of its drives as realised, got 0.5 or its interval"),
+        ({"interval": (0.0, 1e-6)}, "of its drives as realised, got .* or its interval"),
+        ({"drives": None}, "frames above their thresholds|frames as realised|expected the inter|own scores give"),
+        ({"scores": None, "predictions": None}, "expected no other arrays, got calibration.drives"),
+    ],
+)
+def test_drives_that_do_not_fit_their_calibration_are_refused(load, of_drives, change, message):
+    with pytest.raises(ProfileError, match=message):
+        load(replace(of_drives, **change))
+
+
 def test_a_threshold_must_fit_the_scores_it_rests_on(load, monitor):
     """The one that a flipped bit made of 5.3: 21.2, four times as high."""
     with pytest.raises(ProfileError, match=r"frames above their thresholds, got|last change in the history"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from outrider.coverage import MultiRange, SingleRange, Softmax
+from outrider.coverage import Mahalanobis, MultiRange, SingleRange, Softmax
 from outrider.monitor import (
     CalibrationError,
     Monitor,
@@ -15,6 +15,7 @@ from outrider.monitor import (
     Status,
     Sum,
     clopper_pearson,
+    conformal_threshold,
 )
 from outrider.monitor.data.digests import FrameDigests
 from outrider.networks import Taps
@@ -305,3 +306,81 @@ def test_too_few_frames_are_not_asked_for_where_enough_were_left_out(network):
         monitor.calibrate([held_out], 0.01)
     with pytest.warns(OutriderWarning), pytest.raises(CalibrationError, match=r"give more, or ask for a higher rate$"):
         monitor.calibrate([held_out], 0.001)
+
+
+def tracks(count, each, seed):
+    """(count * each, 6) frames that come in tracks and resemble those of their track."""
+    rng = np.random.default_rng(seed)
+    own, noise = rng.normal(size=(count, 1, 6)), rng.normal(size=(count, each, 6))
+    return (np.sqrt(0.9) * own + np.sqrt(0.1) * noise).astype(np.float32).reshape(-1, 6)
+
+
+def test_new_tracks_alarm_as_asked_where_frames_of_profiled_tracks_set_far_too_low_a_threshold(network):
+    known = tracks(60, 40, 0).reshape(60, 40, 6)
+    monitor = Monitor(network, Mahalanobis(), logic=Sum())
+    monitor.profile([known[:, :20].reshape(-1, 6)])
+    new = tracks(400, 20, 9)
+
+    def alarms():
+        return monitor.check(new)[1].alarm.mean()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)  # the frames of a class are few tracks
+        monitor.calibrate([known[:, 20:].reshape(-1, 6)], 0.05)
+    assert alarms() > 2.5 * 0.05
+    found = monitor.calibrate([tracks(100, 20, 5)], 0.05, drives=np.repeat(np.arange(100), 20))
+    assert alarms() < 1.2 * 0.05
+    scores = monitor.scores(tracks(100, 20, 5))
+    assert found.thresholds[0] == conformal_threshold(scores, 0.05, np.repeat(np.arange(100), 20))
+    assert found.realised == pytest.approx((scores > found.thresholds[0]).mean())
+    assert found.interval[1] - found.interval[0] > 2 * np.diff(clopper_pearson(round(found.realised * 2000), 2000))
+    assert "2,000 held-out frames of 100 drives set the threshold" in str(found)
+    assert monitor.describe()["calibration"]["drives"] == 100
+
+
+def test_drives_are_never_in_both_halves(network):
+    monitor = profiled(network, logic=SmallestP())
+    data = tracks(60, 5, 3)
+    order = np.random.default_rng(0).permutation(300)
+    names = np.array([f"drive {i}" for i in range(60)])[np.repeat(np.arange(60), 5)]
+    pairs = np.stack([np.repeat(np.arange(60), 5) // 10, np.repeat(np.arange(60), 5) % 10], axis=1)
+    found = monitor.calibrate([data[order]], 0.05, drives=names[order].tolist(), warning_rate=0.2)
+    first = list(dict.fromkeys(names[order]))
+    setting = np.isin(names[order], first[1::2])
+    np.testing.assert_array_equal(found.scores, monitor.scores(data[order][setting]))
+    np.testing.assert_array_equal(found.drives, [first.index(name) // 2 for name in names[order][setting]])
+    assert (found.n, found.n_scales) == (150, 150)
+    assert found.warning_thresholds[0] == conformal_threshold(found.scores, 0.2, found.drives)
+    again = monitor.calibrate(batches(data[order]), 0.05, drives=pairs[order])
+    np.testing.assert_array_equal(again.drives, found.drives)
+    np.testing.assert_array_equal(again.thresholds, found.thresholds)
+    by_hand = monitor.set_threshold(0.5)
+    assert by_hand.realised == pytest.approx(
+        np.mean([(found.scores[found.drives == i] > 0.5).mean() for i in range(30)])
+    )
+
+
+def test_few_drives_and_drives_of_other_frames_are_refused(network):
+    monitor = profiled(network, logic=SmallestP())
+    data = tracks(37, 20, 3)
+    with pytest.raises(
+        CalibrationError, match=r"at least 38 held-out drives for a .* of 0.05, got 37; half of them go to the scales"
+    ):
+        monitor.calibrate([data], 0.05, drives=np.repeat(np.arange(37), 20))
+    for wrong in (np.arange(739), 3, np.zeros((740, 1, 1))):
+        with pytest.raises(ValueError, match=r"expected the drive of each of 740 frames, got shape"):
+            monitor.calibrate([data], 0.05, drives=wrong)
+    assert monitor.calibration is None
+
+
+def test_a_class_needs_drives_for_a_threshold_of_its_own(network):
+    monitor = profiled(network)
+    data = tracks(120, 8, 3)
+    drives = np.repeat(np.arange(120), 8)
+    found = monitor.calibrate([data], 0.05, drives=drives, per_class=True)
+    predicted = network.run(data).argmax(axis=1)
+    many = [len(np.unique(drives[predicted == c])) for c in range(3)]
+    assert found.own.tolist() == [count >= 19 for count in many]
+    c = int(np.argmax(many))
+    of_class = predicted == c
+    assert found.thresholds[c] == conformal_threshold(found.scores[of_class], 0.05, drives[of_class])

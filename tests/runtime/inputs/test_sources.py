@@ -10,7 +10,7 @@ import pytest
 from outrider.networks import Preprocessing
 from outrider.networks.inputs import Input
 from outrider.runtime.inputs.joint import JointSource
-from outrider.runtime.inputs.sources import Source, spans, starts_in
+from outrider.runtime.inputs.sources import Source, drives_of, spans, starts_in
 
 BROKEN = {2: ValueError("torn"), 3: OSError(5, "a bad sector"), 7: ValueError("torn too")}
 
@@ -90,3 +90,18 @@ def test_a_picture_that_the_preprocessing_refuses_is_named():
 def test_no_batch_goes_beyond_a_drive():
     assert list(spans(7, (3,), 2)) == [range(2), range(2, 3), range(3, 5), range(5, 7)]
     assert starts_in((3, 5), range(3, 7)) == (2,)
+
+
+def test_the_drive_of_each_sample():
+    def drives(names, classes=(), **known):
+        return drives_of(Source(list, names, **known), classes).tolist()
+
+    assert drives(["a[0]", "a[1]", "b[0]"], starts=(2,)) == [0, 0, 1]
+    assert drives(["x"] * 3, starts=(2,), drives=np.array([4, 7, 4])) == [4, 7, 4]
+    files = ["d/go/1/a.png", "d/go/1/b.png", "d/go/2/a.png", "d/stop/1/a.png"]
+    assert drives(files, ["go", "stop"]) == ["d/go/1", "d/go/1", "d/go/2", "d/stop/1"]
+    assert drives(["d/1/a.png", "d/2/a.png"]) == ["d/1", "d/2"]
+    with pytest.raises(ValueError, match=r"d/go/a\.png: expected a folder for each drive within those of the classes"):
+        drives(["d/go/a.png", "d/stop/b.png", "d/stop/c.png"], ["go", "stop", "yield"])
+    part = Source(list, ["x"] * 4, drives=np.arange(4))[1:3]
+    assert drives_of(part).tolist() == [1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from outrider.networks import load_dataset
@@ -39,6 +40,30 @@ def test_a_warning_rate_gives_warn(outrider, model, profiled):
     )  # fmt: skip
     result = outrider("check", "other.outrider", "digits:test", "--network", model, "--json")
     assert {"ok", "warn"} <= {json.loads(line)["status"] for line in result.out.splitlines()}
+
+
+def test_each_drive_counts_as_one(outrider, model, profiled, tmp_path):
+    images = load_dataset("digits", "train").images[1000:]
+    drives = np.arange(len(images)) % 41
+    folder = tmp_path / "drives"
+    folder.mkdir()
+    for drive in range(41):
+        save(folder / f"{drive:02}", images[drives == drive][:, 0])
+    np.savez(tmp_path / "in-one.npz", images=images, drives=drives)
+    options = "--network", model, "--false-alarm-rate", "0.05", "-o", "other.outrider"
+    for data in ("drives", "in-one.npz"):
+        said = outrider("calibrate", profiled, data, *options, "--by-drive")
+        assert said.code == 0
+        assert "of 20 drives" in said.out
+        told = json.loads(outrider("inspect", "other.outrider", "--json").out)["calibration"]
+        assert told["drives"] == 20
+        shown = " ".join(outrider("inspect", "other.outrider").out.split())
+        assert f"seen on {told['n']} held-out frames of 20 drives" in shown
+    assert json.loads(outrider("calibrate", profiled, "drives", *options, "--json").out)["drives"] is None
+    few = error_of(outrider("calibrate", profiled, "digits:train", "--rows", "1000:", *options, "--by-drive"))
+    assert "expected frames of at least 38 held-out drives" in few
+    np.savez(tmp_path / "odd.npz", images=images, drives=drives[1:])
+    assert f"expected {len(images)} numbers or names of drives" in error_of(outrider("calibrate", profiled, "odd.npz", *options))
 
 
 def test_a_threshold_by_hand_needs_neither_data_nor_network(outrider, calibrated, tmp_path):
