@@ -16,6 +16,7 @@ LEAK = 0.6
 LEAST_FOR_LEAK = 20
 """The fewest frames of either kind for which that AUROC is given."""
 _CHANCE = 0.05
+_OFTEN = 2.0
 
 
 class ClassRate(NamedTuple):
@@ -81,7 +82,7 @@ class Calibration:
         return tuple(found)
 
     def too_often(self) -> tuple[ClassRate, ...]:
-        """The classes that clearly alarm more often than was asked for, the highest rate first.
+        """The classes that alarm at least twice as often as was asked for, and not by chance, the highest rate first.
 
         With every class at the rate asked for, one is named in at most 5 % of calibrations: the levels of the intervals
         that decide are shared out among the classes (Bonferroni). Those of the result are 95 % intervals.
@@ -89,7 +90,12 @@ class Calibration:
         """
         seen = sum(one.frames > 0 for one in self.by_class())
         decided = self.by_class(1 - _CHANCE / max(seen, 1))
-        found = [one for one in self.by_class() if decided[one.class_index].interval[0] > self.false_alarm_rate]
+        asked = self.false_alarm_rate
+        found = [
+            one
+            for one, sure in zip(self.by_class(), decided, strict=True)
+            if sure.interval[0] > asked and one.rate >= _OFTEN * asked
+        ]
         return tuple(sorted(found, key=lambda one: -one.rate))
 
     def _kept(self) -> tuple[np.ndarray, np.ndarray]:

@@ -156,7 +156,7 @@ def calibrate(
 
 
 def _warn_of_classes(profile: Profile, found: Calibration, per_class: bool) -> None:
-    """Warn of classes that alarm far more often than was asked for."""
+    """Warn of classes that alarm too often."""
     classes = found.too_often()
     if not classes:
         return
@@ -170,8 +170,8 @@ def _warn_of_classes(profile: Profile, found: Calibration, per_class: bool) -> N
         ", or give a class a threshold of its own where it has the frames: per_class=True (--per-class)"
     )  # fmt: skip
     warn(
-        f"{len(classes)} of {len(found.thresholds)} classes alarm more often than the {found.false_alarm_rate:g} asked"
-        f" for: {', '.join(named)}{more}; profile more frames of them{own}",
+        f"{len(classes)} of {len(found.thresholds)} classes alarm far more often than the {found.false_alarm_rate:g}"
+        f" asked for: {', '.join(named)}{more}; profile more frames of them{own}",
         calls=2,
     )
 

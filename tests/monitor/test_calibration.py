@@ -102,6 +102,9 @@ def test_classes_that_alarm_too_often_are_told_from_chance():
     loud = np.full(40, 0.05)
     loud[[7, 3]] = 0.9, 0.4
     assert named(loud)[:2] == [7, 3]
+    for alarms, expected in ((400, []), (499, []), (500, [0])):  # of 5,000: sure to be above, but not twice as high
+        many = calibration(np.arange(5000) < alarms, np.zeros(5000, int), [0.5])
+        assert [one.class_index for one in many.too_often()] == expected
 
 
 def test_an_older_file_holds_no_rates_by_class():

@@ -25,6 +25,7 @@ from outrider.networks import OnnxNetwork
 
 SHAPE = 3, 8, 8
 LEAK = "the profile tells its own data"
+LOUD = r"\d of \d classes alarm far more often than the"
 OURS = ["outrider_score", "outrider_confidence", "outrider_alarm", "outrider_deviation"]
 
 
@@ -79,6 +80,7 @@ def taught(path, criteria=None, logic=None, dtype=np.float32, n=300, per_class=F
     monitor = Monitor(network, criteria, logic=logic)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", LEAK, OutriderWarning)
+        warnings.filterwarnings("ignore", LOUD, OutriderWarning)
         monitor.profile([frames(n, 1, dtype)])
         monitor.calibrate([frames(n, 2, dtype)], rate, per_class=per_class)
     profile = path.with_suffix(".outrider")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import onnxruntime as ort
 import pytest
 
 from outrider.coverage import SingleRange
-from outrider.monitor import Monitor
+from outrider.monitor import Monitor, OutriderWarning
 from outrider.networks import OnnxNetwork, Recurrent
 from outrider.runtime import export, guard_facts
 
 from ..several import cell_model, fused_frames, fused_model
+from .guarding import LOUD
 
 
 def taught(path, network, frames):
     monitor = Monitor(network, SingleRange())
     monitor.profile([frames(1500, 1)], minimum_per_class=1)
-    monitor.calibrate([frames(400, 2)], 0.05)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", LOUD, OutriderWarning)
+        monitor.calibrate([frames(400, 2)], 0.05)
     monitor.save(path)
     return monitor
 

@@ -63,7 +63,9 @@ def test_each_drive_counts_as_one(outrider, model, profiled, tmp_path):
     few = error_of(outrider("calibrate", profiled, "digits:train", "--rows", "1000:", *options, "--by-drive"))
     assert "expected frames of at least 38 held-out drives" in few
     np.savez(tmp_path / "odd.npz", images=images, drives=drives[1:])
-    assert f"expected {len(images)} numbers or names of drives" in error_of(outrider("calibrate", profiled, "odd.npz", *options))
+    assert f"expected {len(images)} numbers or names of drives" in error_of(
+        outrider("calibrate", profiled, "odd.npz", *options)
+    )
 
 
 def test_a_threshold_by_hand_needs_neither_data_nor_network(outrider, calibrated, tmp_path):
