@@ -103,7 +103,8 @@ class Profiles:
     def _seed(self, criteria: Any) -> tuple[Monitor, bytes]:
         monitor = Monitor(self.network, criteria)
         monitor.profile([self.clean], minimum_per_class=1)
-        with _at_one_time():
+        with _at_one_time(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the profile tells its own data")  # 120 frames are few for patterns
             monitor.calibrate([np.random.default_rng(2).normal(0, 1, (120, INPUTS)).astype(np.float32)], 0.1)
         monitor.save(self.path)
         return monitor, self.path.read_bytes()
