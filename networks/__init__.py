@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     from .selectors import DEFAULT_TAPS
     from .tap import Tap, Taps
     from .transformers.network import TransformerNetwork
+    from .zoo.adversarial import fit_robust
     from .zoo.classifiers import LeNet, SmallResNet, torchvision_classifier, trained, trained_names, untrained
     from .zoo.datasets import ImageSet, cache_folder, dataset_names, load_dataset, read_idx, read_image
     from .zoo.steering import drive_model
-    from .zoo.train import HELD_OUT
+    from .zoo.train import HELD_OUT, fit
 
 __all__ = [
     "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "Input", "LeNet", "Network", "NetworkWarning",
     "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet", "Tap", "Taps", "TorchNetwork",
     "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "check_network", "dataset_names", "decode_picture",
-    "drive_model", "import_torchvision", "load_dataset", "onnx_fingerprint", "picture_of", "probabilities",
+    "drive_model", "fit", "fit_robust", "import_torchvision", "load_dataset", "onnx_fingerprint", "picture_of", "probabilities",
     "random_frames", "read_idx", "read_image", "read_picture", "torchvision_classifier", "trained", "trained_names",
     "untrained",
 ]  # fmt: skip
@@ -60,7 +61,8 @@ _MODULES = {
     "transformers.network": ("TransformerNetwork",),
     "pytorch.network": ("TorchNetwork",),
     "zoo.steering": ("drive_model",),
-    "zoo.train": ("HELD_OUT",),
+    "zoo.adversarial": ("fit_robust",),
+    "zoo.train": ("HELD_OUT", "fit"),
     "zoo.classifiers": ("LeNet", "SmallResNet", "torchvision_classifier", "trained", "trained_names", "untrained"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

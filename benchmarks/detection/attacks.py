@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from outrider.networks import ImageSet, cache_folder, load_dataset
+from outrider.networks import ImageSet, cache_folder
 
 SEED = 0
 BATCH = 100
-OTHERS = 2000
 
 
 @dataclass(frozen=True)
@@ -80,56 +79,20 @@ def deepfool(count: int) -> Attack:
     return Attack("DeepFool", "L2DeepFoolAttack", {"steps": 50, "overshoot": 0.02}, None, count)
 
 
-def carlini_wagner(count: int, stepsize: float) -> Attack:
+def carlini_wagner(count: int, stepsize: float, confidence: float = 0.0) -> Attack:
     """Carlini and Wagner's L2 attack (S&P 2017), shortened: 5 rounds for the constant, of 100 steps each.
 
-    Black and white pixels lie at the flat ends of its tanh, so images with many of them need a large stepsize.
+    confidence: how far the new class must lie above the others. Black and white pixels lie at the flat ends of its
+    tanh, so images with many of them need a large stepsize.
     """
-    settings = {"binary_search_steps": 5, "steps": 100, "stepsize": stepsize, "initial_const": 1}
-    return Attack("CW", "L2CarliniWagnerAttack", settings, None, count)
-
-
-ATTACKS: dict[str, tuple[Attack, ...]] = {
-    "fashion-mnist": (
-        fgsm("FGSM 0.1", 0.1, 2000),
-        pgd("PGD 0.03", 0.03, 2000),
-        pgd("PGD 0.1", 0.1, 2000),
-        deepfool(2000),
-        carlini_wagner(1000, stepsize=0.1),
-    ),
-    "cifar10": (
-        fgsm("FGSM 0.1", 0.1, 2000),
-        fgsm("FGSM 8/255", 8 / 255, 2000),
-        pgd("PGD 0.03", 0.03, 1000),
-        pgd("PGD 2/255", 2 / 255, 1000),
-        pgd("PGD 0.1", 0.1, 1000),
-        deepfool(1000),
-        carlini_wagner(500, stepsize=0.01),
-    ),
-}
-OTHER_IMAGES: dict[str, tuple[str, ...]] = {"fashion-mnist": ("mnist",), "cifar10": ("mnist", "fashion-mnist")}
-NOTHING: Callable[[str], None] = lambda _line: None  # noqa: E731
-
-
-def evaluation_sets(
-    module: nn.Module, dataset: str, folder: Path | None = None, report: Callable[[str], None] = NOTHING
-) -> list[EvaluationSet]:
-    """The columns for a network trained on `dataset`; the first is its clean test images.
-
-    folder: where attacks are cached, ``~/.cache/outrider/benchmarks`` by default. report gets a line per attack.
-    """
-    clean = load_dataset(dataset, "test")
-    columns = [EvaluationSet("test", clean.floats())]
-    columns += [
-        EvaluationSet(name, fitted(load_dataset(name, "test")[:OTHERS], clean.images.shape[1:]))
-        for name in OTHER_IMAGES[dataset]
-    ]
-    columns.append(EvaluationSet("noise", uniform_noise(OTHERS, clean.images.shape[1:])))
-    for attack in ATTACKS[dataset]:
-        columns.append(attacked(module, clean, attack, folder))
-        made = columns[-1]
-        report(f"{made.name}: {made.success:.1%} of {made.tried} succeed, L2 {made.l2:.3f}, Linf {made.linf:.3f}")
-    return columns
+    settings = {
+        "binary_search_steps": 5,
+        "steps": 100,
+        "stepsize": stepsize,
+        "initial_const": 1,
+        "confidence": confidence,
+    }
+    return Attack(f"CW κ={confidence:g}" if confidence else "CW", "L2CarliniWagnerAttack", settings, None, count)
 
 
 def fitted(images: ImageSet, shape: tuple[int, int, int]) -> np.ndarray:
@@ -152,7 +115,8 @@ def attacked(module: nn.Module, clean: ImageSet, attack: Attack, folder: Path | 
     key.update(clean.images.tobytes())
     for parameter in module.state_dict().values():
         key.update(parameter.cpu().numpy().tobytes())
-    path = folder / f"{clean.name}-{attack.name.lower().replace(' ', '-').replace('/', '-')}-{key.hexdigest()[:16]}.npz"
+    stem = attack.name.lower().replace(" ", "-").replace("/", "-").replace("κ=", "k")
+    path = folder / f"{clean.name}-{stem}-{key.hexdigest()[:16]}.npz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         started, perturbed = _run(module, clean, attack)

@@ -19,14 +19,14 @@ import torch
 
 from outrider.coverage import CoverageBitmap, MultiRange, NearestNeighbour, NeuronRank, SingleRange
 from outrider.monitor import Monitor, Sum, ZScore, conformal_threshold
-from outrider.networks import HELD_OUT, TorchNetwork, load_dataset, trained
+from outrider.networks import TorchNetwork
 
 from ..results import keep
 from ..tables import show
 from . import tables
-from .attacks import evaluation_sets
+from .experiments import NAMES, experiment
 from .rivals import rival_scores
-from .scoring import NETWORKS, RATE, accuracy, judged, our_scores, sizes
+from .scoring import RATE, accuracy, judged, our_scores, sizes
 
 
 def monitors(module: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, Callable[[], Monitor]]:
@@ -51,26 +51,24 @@ def monitors(module: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, Calla
 
 
 def run(dataset: str, rivals: bool) -> dict:
-    module = trained(NETWORKS[dataset])
-    data, test = load_dataset(dataset, "train"), load_dataset(dataset, "test")
-    cut = len(data) - HELD_OUT[dataset]
-    seen, held_out = data[slice(0, cut)], data[slice(cut, None)]
-    columns = evaluation_sets(module, dataset, report=print)
+    found = experiment(dataset)
+    module, seen, held_out, test = found.module, found.seen, found.held_out, found.clean
+    columns = found.columns()
     rows = {}
-    for name, make in monitors(module, data.images.shape[1:]).items():
+    for name, make in monitors(module, test.images.shape[1:]).items():
         began = time.perf_counter()
-        found = our_scores(make, seen, held_out, columns)
-        rows[name] = judged(found.pop("scores"), found["threshold"], columns) | found
+        ours = our_scores(make, seen, held_out, columns)
+        rows[name] = judged(ours.pop("scores"), ours["threshold"], columns) | ours
         print(f"{name}: {time.perf_counter() - began:.0f} s", *rows[name]["warnings"], sep="\n  ")
     left_out = {}
     if rivals:
         images = [held_out.floats(), *(column.images for column in columns)]
-        found, left_out = rival_scores(module, seen.images, seen.labels, images, report=print)
-        for name, (calibration, *scores) in sorted(found.items()):
+        theirs, left_out = rival_scores(module, seen.images, seen.labels, images, report=print)
+        for name, (calibration, *scores) in sorted(theirs.items()):
             rows[f"pytorch-ood {name}"] = judged(scores, conformal_threshold(calibration, RATE), columns)
     return {
         "dataset": dataset,
-        "network": NETWORKS[dataset],
+        "network": found.title,
         "accuracy": accuracy(module, test),
         "splits": {"profile": len(seen), "calibration": len(held_out), "test": len(test)},
         "columns": sizes(columns),
@@ -81,7 +79,7 @@ def run(dataset: str, rivals: bool) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=NETWORKS, nargs="?", default="fashion-mnist")
+    parser.add_argument("dataset", choices=NAMES, nargs="?", default="fashion-mnist")
     parser.add_argument("--no-rivals", action="store_true", help="only our own rows, and nothing is kept")
     options = parser.parse_args()
     figures = run(options.dataset, not options.no_rivals)

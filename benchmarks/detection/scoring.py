@@ -14,7 +14,6 @@ from outrider.networks import ImageSet
 from .attacks import EvaluationSet
 
 RATE = 0.05
-NETWORKS = {"fashion-mnist": "lenet-fashion-mnist", "cifar10": "resnet-cifar10"}
 BATCH = 250
 
 
