@@ -96,8 +96,10 @@ def carlini_wagner(count: int, stepsize: float, confidence: float = 0.0) -> Atta
 
 
 def fitted(images: ImageSet, shape: tuple[int, int, int]) -> np.ndarray:
-    """Images as float32 of another (channels, height, width): resized bilinearly, grey repeated over channels."""
+    """Images as float32 of another (channels, height, width): resized bilinearly, of as many channels."""
     pixels = torch.from_numpy(images.floats())
+    if shape[0] == 1:
+        pixels = pixels.mean(1, keepdim=True)
     if pixels.shape[2:] != shape[1:]:
         pixels = nn.functional.interpolate(pixels, shape[1:], mode="bilinear", antialias=True)
     return pixels.expand(-1, shape[0], -1, -1).contiguous().numpy()
