@@ -272,7 +272,8 @@ def clopper_pearson(count: float, n: float, level: float = 0.95) -> tuple[float,
 
 
 def auroc(low: np.ndarray, high: np.ndarray) -> float:
-    """The chance that a score of `high` exceeds one of `low`, ties counting half."""
+    """The chance that a score of `high` exceeds one of `low`, ties counting half. NaN is the highest of scores."""
     from scipy.stats import mannwhitneyu
 
-    return float(mannwhitneyu(high, low).statistic / (len(low) * len(high)))
+    above, below = (np.where(np.isnan(scores), np.inf, scores) for scores in (high, low))
+    return float(mannwhitneyu(above, below).statistic / (len(low) * len(high)))
