@@ -114,6 +114,11 @@ class TorchNetwork(Network):
         if input_shape is not None:
             self._try_out(input_shape, dtype)
 
+    @property
+    def module(self) -> nn.Module:
+        """The module that is watched, as it was given."""
+        return self._module
+
     def learn_shape(self, batch: Any) -> None:
         """Take the input shapes and dtypes from a batch, (n, *input_shape), and find the taps, unless they are known.
 

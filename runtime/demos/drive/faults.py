@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from ....networks.zoo.steering import STEERING, WEIGHTS
+from ...evaluation.faults import some_of
 from .world import HEIGHT, READ_NOISE, WIDTH, World
 
 Fault = Callable[[np.ndarray], np.ndarray]
@@ -67,7 +68,7 @@ def camera_noise(scene: Scene) -> Fault:
 
 def dead_columns(scene: Scene) -> Fault:
     """A quarter of the columns read as black."""
-    dead = scene.random.permutation(np.arange(WIDTH) < WIDTH // 4)
+    dead = some_of(WIDTH, 1 / 4, scene.random)
     return lambda frame: np.where(dead, np.float32(0), frame)
 
 

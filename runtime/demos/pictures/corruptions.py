@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ...evaluation.faults import some_of
+
 
 def fog(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A bright veil, thicker in some places than in others."""
@@ -26,8 +28,7 @@ def sensor_noise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def dead_columns(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """An eighth of the columns read as black."""
-    dead = rng.permuted(np.arange(images.shape[3]) < images.shape[3] // 8)
-    return np.where(dead, np.float32(0), images)
+    return np.where(some_of(images.shape[3], 1 / 8, rng), np.float32(0), images)
 
 
 def blur(images: np.ndarray, _rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from outrider.monitor.evaluation import cost_of
-from tests.monitor.conftest import frames
+
+from ..conftest import frames
 
 
 def test_it_tells_network_and_monitor_apart(monitor):

@@ -8,8 +8,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from outrider.monitor import OutriderWarning, clopper_pearson
 from outrider.monitor.evaluation import aurc, evaluate, evaluate_sets, judge_set
-from tests.monitor.conftest import CLASSES, batches, frames
-from tests.monitor.evaluation.test_judged import made
+
+from ..conftest import CLASSES, batches, frames
+from .test_judged import made
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, NotReadyError, Status
 from outrider.monitor.evaluation import JudgedSet, judge_set
-from tests.monitor.conftest import CLASSES, NumpyNetwork, batches, frames
+
+from ..conftest import CLASSES, NumpyNetwork, batches, frames
 
 
 def made(status, score, threshold, prediction=None, label=None, **facts):
