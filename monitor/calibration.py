@@ -17,6 +17,7 @@ LEAST_FOR_LEAK = 20
 """The fewest frames of either kind for which that AUROC is given."""
 _CHANCE = 0.05
 _OFTEN = 2.0
+_HIGH = 0.8  # of the quantiles that are compared; chosen on held-out training images
 
 
 class ClassRate(NamedTuple):
@@ -37,15 +38,16 @@ class Calibration:
     """Thresholds and what they rest on.
 
     false_alarm_rate: the α that was asked for. thresholds: (classes,) float64. own: (classes,) bool, whether a class
-    has a threshold of its own (Mondrian) or the pooled one. n: held-out frames that set the thresholds. n_scales: other
-    held-out frames, which set the scales of the detection logic. realised: the share of the n that alarms, excluded
-    frames included; with drives its mean over them. interval: 95 %, see `rate_seen`. leak: the AUROC of profiled
-    against held-out frames, None with fewer than 20 of either. Above 0.6 the profile tells its own data from new data.
+    has a threshold of its own (Mondrian) or the one that all others share. n: held-out frames that set the thresholds.
+    n_scales: other held-out frames, which set the scales of the detection logic. realised: the share of the n that
+    alarms, excluded frames included; with drives its mean over them. interval: 95 %, see `rate_seen`. leak: the AUROC
+    of profiled against held-out frames, None with fewer than 20 of either. Above 0.6 the profile tells its own data.
     excluded: held-out frames left out, by reason. warning_thresholds: as thresholds, or None. scales: what the logic
     learned. limits: (columns,) float32, the deviation above which a column speaks. scores: (m,) float64, of the frames
     that set the thresholds, in their order; the n count excluded frames too. predictions: (m,) int64, their classes.
     Both are None in files of older versions. drives: (m,) int64, the drive of each, counted from 0; None where each
-    frame counted.
+    frame counted. raised: (classes,) float64, by how much the shared threshold is higher for a class of which less
+    was profiled, see `raised_where_few`; None where all classes have one threshold, and in files of older versions.
     """
 
     false_alarm_rate: float
@@ -64,6 +66,7 @@ class Calibration:
     scores: np.ndarray | None = None
     predictions: np.ndarray | None = None
     drives: np.ndarray | None = None
+    raised: np.ndarray | None = None
 
     def by_class(self, level: float = 0.95) -> tuple[ClassRate, ...]:
         """The rate of false alarms in each class, (classes,), as the thresholds now are.
@@ -122,18 +125,18 @@ class Calibration:
             realised=realised,
             interval=interval,
             warning_thresholds=None if warning is None else np.minimum(warning, thresholds),
+            raised=None,
         )
 
     def __str__(self) -> str:
         low, high = self.interval
-        whose = f"{self.own.sum()} of {len(self.own)} classes with their own" if self.own.any() else "one for all"
         lines = [
             self._split,
             (
                 f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n}"
                 f" held-out frames{self._of_drives} (95 % interval {low:.4g} to {high:.4g})"
             ),
-            f"threshold {_span(self.thresholds)}, {whose}",
+            f"threshold {_span(self.thresholds)}, {self._whose}",
         ]
         if self.leak is not None:
             lines.append(f"profiled against held-out frames: AUROC {self.leak:.3f} (0.5 is ideal)")
@@ -147,6 +150,21 @@ class Calibration:
             return f"{self.n:,} held-out frames{self._of_drives} set the threshold"
         both, scales = f"{self.n + self.n_scales:,} held-out frames", f"{self.n_scales:,} set the scales"
         return f"{both}: {scales}, {self.n:,}{self._of_drives} the threshold"
+
+    @property
+    def _whose(self) -> str:
+        """Which classes have a threshold of their own, and on what that of the others rests."""
+        own, classes = int(self.own.sum()), len(self.own)
+        told = f"{own} of {classes} classes with their own" if own else ""
+        if self.raised is None or own == classes:
+            return told or "one for all"
+        on = ""
+        if own and self.predictions is not None:
+            setting = sharing(self.predictions, self.own, self.false_alarm_rate, self.drives)
+            on = f" on {setting.sum():,} frames of theirs" if not setting.all() else " on all frames"
+        higher = int((self.raised[~self.own] > 0).sum())
+        few = f", raised for {higher} of which less was profiled" if higher else ""
+        return f"{told}, {classes - own} share one{on}{few}" if own else f"one for all{few}"
 
     @property
     def _of_drives(self) -> str:
@@ -213,19 +231,66 @@ def check_rate(rate: float) -> None:
 
 def thresholds_by_class(
     scores: np.ndarray, predictions: np.ndarray, classes: int, rate: float, per_class: bool,
-    drives: np.ndarray | None = None,
+    drives: np.ndarray | None = None, raised: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """(classes,) thresholds, and whether each is the class's own: pooled where a class has too little."""
-    thresholds = np.full(classes, conformal_threshold(scores, rate, drives))
+    """(classes,) thresholds, and whether each is the class's own; classes with too little share one.
+
+    raised: as of `Calibration`. The shared threshold is then set on the frames of the classes that share it, where
+    there are enough of them, and is that much higher. Without it, it is set on the frames of all classes.
+    Which classes share is known from the predictions alone, before a score is (Mondrian conformal prediction, Vovk et
+    al., 2005). So the rate holds in each class with its own threshold, and over those that share as they come.
+    """
     own = np.zeros(classes, bool)
     for c in range(classes if per_class else 0):
+        own[c] = _draws(predictions == c, drives) >= needed_samples(rate)
+    setting, lower = np.ones(len(scores), bool), np.zeros(classes) if raised is None else raised
+    if raised is not None:
+        setting = sharing(predictions, own, rate, drives)
+    least = scores[setting] - lower[predictions[setting]]
+    shared = conformal_threshold(least, rate, None if drives is None else drives[setting])
+    thresholds = np.maximum(shared + lower, 0)
+    for c in np.flatnonzero(own).tolist():
         of_class = predictions == c
-        of_drives = None if drives is None else drives[of_class]
-        count = int(of_class.sum()) if of_drives is None else count_drives(of_drives)
-        if count >= needed_samples(rate):
-            thresholds[c] = conformal_threshold(scores[of_class], rate, of_drives)
-            own[c] = True
+        thresholds[c] = conformal_threshold(scores[of_class], rate, None if drives is None else drives[of_class])
     return thresholds, own
+
+
+def sharing(predictions: np.ndarray, own: np.ndarray, rate: float, drives: np.ndarray | None = None) -> np.ndarray:
+    """Which frames set the threshold that classes share, (n,) bool: those of these classes, all where they are few."""
+    of_theirs: np.ndarray = ~own[predictions]
+    return of_theirs if _draws(of_theirs, drives) >= needed_samples(rate) else np.ones(len(predictions), bool)
+
+
+def raised_where_few(scores: np.ndarray, predictions: np.ndarray, profiled: np.ndarray) -> np.ndarray:
+    """By how much a threshold should be higher for classes of which little was profiled, (classes,) float64, from 0 on.
+
+    Ranges of few frames are narrow and their means rough, so new frames of these classes score higher. The 0.8 quantile
+    of the scores is taken as a function of the number of profiled frames that never rises with it: isotonic regression
+    by pooling adjacent violators (Barlow et al., 1972). Between numbers it is interpolated. The class with the most
+    counts as 0. The idea to raise thresholds so is our own.
+    scores, predictions: (n,), of frames that set no threshold, so that the promise of the threshold holds. profiled:
+    (classes,) counts.
+    """
+    pools: list[tuple[float, np.ndarray, list[int]]] = []
+    for count in np.unique(profiled[predictions]).tolist():
+        mine, counts = scores[profiled[predictions] == count], [count]
+        level = float(np.quantile(mine, _HIGH))
+        while pools and pools[-1][0] < level:
+            _, theirs, others = pools.pop()
+            mine, counts = np.concatenate([theirs, mine]), others + counts
+            level = float(np.quantile(mine, _HIGH))
+        pools.append((level, mine, counts))
+    if not pools:
+        return np.zeros(len(profiled))
+    counts = [count for _, _, several in pools for count in several]
+    levels = [level for level, _, several in pools for _ in several]
+    found: np.ndarray = np.interp(profiled, counts, levels) - levels[-1]
+    return found
+
+
+def _draws(mask: np.ndarray, drives: np.ndarray | None) -> int:
+    """How many frames of a mask (n,), or drives that they are of."""
+    return int(mask.sum()) if drives is None else count_drives(drives[mask])
 
 
 def rate_seen(

@@ -63,6 +63,7 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
         "false_alarm_rate": calibration.false_alarm_rate,
         "thresholds": calibration.thresholds.tolist(),
         "own": calibration.own.tolist(),
+        "raised": None if calibration.raised is None else calibration.raised.tolist(),
         "n": calibration.n,
         "realised": calibration.realised,
         "interval": list(calibration.interval),

@@ -75,7 +75,10 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
         if array is not None and not (np.isfinite(array) & (array >= 0)).all():
             c = int(np.flatnonzero(~(np.isfinite(array) & (array >= 0)))[0])
             raise ValueError(f"calibration.{name}: expected finite numbers from 0 on, got {array[c]} at {c}")
-    pooled = calibration.thresholds[~calibration.own]
+    raised = calibration.raised
+    if raised is not None and (calibration.scores is None or not (np.isfinite(raised) & (raised >= 0)).all()):
+        raise ValueError("calibration.raised: expected finite numbers from 0 on, beside scores, got others")
+    pooled = calibration.thresholds[~calibration.own] if raised is None else calibration.thresholds[:0]
     if len(pooled) and (pooled != pooled[0]).any():
         raise ValueError("expected one threshold for all classes without their own, got several")
     if calibration.n < 1 or min(calibration.n_scales, 0, *calibration.excluded.values()) < 0:
@@ -93,11 +96,12 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
         seen = calibration.scores, calibration.predictions, len(calibration.thresholds)
         if history[-1].rate != rate:
             raise ValueError(f"expected the rate of the last change in the history, {history[-1].rate}, got {rate:g}")
-        wanted, own = thresholds_by_class(*seen, rate, bool(calibration.own.any()), calibration.drives)
+        per_class, rest = raised is not None or bool(calibration.own.any()), (calibration.drives, raised)
+        wanted, own = thresholds_by_class(*seen, rate, per_class, *rest)
         right = np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)
         warning = calibration.warning_thresholds
         if warning_rate is not None and warning is not None:  # whether they are per class is not kept
-            either = (thresholds_by_class(*seen, warning_rate, one, calibration.drives)[0] for one in (False, True))
+            either = (thresholds_by_class(*seen, warning_rate, one, *rest)[0] for one in (per_class, True))
             right = right and any(np.array_equal(one, warning) for one in either)
         if not right:
             raise ValueError("expected the thresholds that the calibration's own scores give, got others")

@@ -27,7 +27,9 @@ from .container import FORMAT, Contents, checked_contents, packed, read_contents
 from .content import check_calibration, check_trusted, checked_array, scales_fit
 from .whole import write_whole
 
-_CALIBRATION_ARRAYS = ("thresholds", "own", "limits", "warning_thresholds", "scores", "predictions", "drives")
+_CALIBRATION_ARRAYS = (
+    "thresholds", "own", "limits", "warning_thresholds", "scores", "predictions", "drives", "raised",
+)  # fmt: skip
 
 
 def write_profile(
@@ -285,6 +287,9 @@ def _calibration(
         scores,
         predictions,
         _drives(tensors, scores),
+        checked_array(tensors, "calibration.raised", (classes,), np.float64)
+        if "calibration.raised" in tensors
+        else None,
     )
 
 

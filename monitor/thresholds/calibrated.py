@@ -46,7 +46,9 @@ class Calibrated(Watcher):
 
         batches: as for `profile`; labels are not used, and a recurrent network is reset once. Where the logic learns
         scales, every other frame goes to them and the rest to the threshold (split conformal). per_class: a threshold
-        of its own for each class with enough frames. Frames predicted as a class without enough trusted frames alarm
+        of its own for each class with enough frames. The others share one, set on their frames where these are enough.
+        Where the logic learns scales it is higher for those of which little was profiled (`Calibration.raised`).
+        Frames predicted as a class without enough trusted frames alarm
         whatever the threshold: they do not move it and are counted in the rate seen. warning_rate: a second, higher
         rate whose threshold gives WARN. reason: why, for the history of the profile.
         Frames that were profiled, and those that came before in the same data, are left out and counted. accept_rate:

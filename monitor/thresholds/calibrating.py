@@ -15,7 +15,9 @@ from ..calibration import (
     clopper_pearson,
     count_drives,
     needed_samples,
+    raised_where_few,
     rate_seen,
+    sharing,
     thresholds_by_class,
 )
 from ..data.digests import digests_of
@@ -117,13 +119,17 @@ def calibrate(
             " tells nothing apart; look at what the frames show, or profile with criteria and taps that tell frames"
             " apart"
         )
-    by_class = predictions[~learning], len(profile.trusted.covered)
-    thresholds, own = thresholds_by_class(scores, *by_class, rate, per_class, drives)
+    by_class, raised = (predictions[~learning], len(profile.trusted.covered)), None
+    if per_class:  # nothing is raised where no frames but those of the threshold tell by how much
+        of_scales = logic.score(scales, deviations[learning], groups)
+        raised = raised_where_few(of_scales, predictions[learning], profile.trusted.per_class)
+    thresholds, own = thresholds_by_class(scores, *by_class, rate, per_class, drives, raised)
     warning = None
     if warning_rate is not None:
-        warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class, drives)
+        warning, _ = thresholds_by_class(scores, *by_class, warning_rate, per_class, drives, raised)
     if accept_rate is None:
-        _refuse_highest(profile, scores, by_class[0], thresholds, own, rate, drives)
+        together = np.ones(len(scores), bool) if raised is None else sharing(by_class[0], own, rate, drives)
+        _refuse_highest(profile, scores, by_class[0], thresholds, own, together, rate, drives)
     judged = n + round(always * n / max(len(deviations), 1))
     realised, interval = rate_seen(scores > thresholds[predictions[~learning]], judged, drives)
     if interval[0] > FAR * rate and not (accept_rate is not None and realised <= accept_rate):
@@ -150,6 +156,7 @@ def calibrate(
         scores,
         by_class[0],
         drives,
+        raised,
     )
     _warn_of_classes(profile, found, per_class)
     return found
@@ -167,7 +174,7 @@ def _warn_of_classes(profile: Profile, found: Calibration, per_class: bool) -> N
     ]
     more = f", and {len(classes) - _CLASSES_NAMED} more" if len(classes) > _CLASSES_NAMED else ""
     own = "" if per_class else (
-        ", or give a class a threshold of its own where it has the frames: per_class=True (--per-class)"
+        ", or let thresholds differ between classes: per_class=True (--per-class)"
     )  # fmt: skip
     warn(
         f"{len(classes)} of {len(found.thresholds)} classes alarm far more often than the {found.false_alarm_rate:g}"
@@ -230,25 +237,24 @@ def _refuse_too_few(rate: float, n: int, distinct: int, left_out: int, *, learns
 
 
 def _refuse_highest(
-    profile: Profile, scores: np.ndarray, predictions: np.ndarray, thresholds: np.ndarray, own: np.ndarray, rate: float,
-    drives: np.ndarray | None,
+    profile: Profile, scores: np.ndarray, predictions: np.ndarray, thresholds: np.ndarray, own: np.ndarray,
+    together: np.ndarray, rate: float, drives: np.ndarray | None,
 ) -> None:  # fmt: skip
     """Raise CalibrationError for a threshold that is the highest score of so many frames that it tells nothing apart.
 
     So it is where scores cannot rise any more: all neurons of a tap are outside their ranges, and no frame can alarm.
     """
-    every = np.ones(len(scores), bool)
-    groups = [("", every, thresholds[~own][0])] if not own.all() else []
-    groups += [(f" of {profile.class_name(c)}", predictions == c, thresholds[c]) for c in np.flatnonzero(own).tolist()]
-    for whose, where, threshold in groups:
-        these = scores[where]
-        counted = len(these) if drives is None else count_drives(drives[where])
-        if these.max() <= threshold and clopper_pearson(0, counted)[1] * FAR < rate:
+    groups = [("", together)] if not own.all() else []
+    groups += [(f" of {profile.class_name(c)}", predictions == c) for c in np.flatnonzero(own).tolist()]
+    above = scores > thresholds[predictions]
+    for whose, where in groups:
+        these, counted = scores[where], int(where.sum()) if drives is None else count_drives(drives[where])
+        if not above[where].any() and clopper_pearson(0, counted)[1] * FAR < rate:
             raise CalibrationError(
                 f"expected about {rate:g} of the held-out frames{whose} above the threshold, got none of"
-                f" {len(these):,}: {int((these == threshold).sum()):,} of them share the highest score,"
-                f" {threshold:.4g}, and where it cannot rise no frame would ever alarm; profile more of what the frames"
-                f" show, or with criteria and taps that tell them apart, or accept it with accept_rate={rate:g}"
+                f" {len(these):,}: {int((these == these.max()).sum()):,} of them share the highest score,"
+                f" {these.max():.4g}, and where it cannot rise no frame would ever alarm; profile more of what the"
+                f" frames show, or with criteria and taps that tell them apart, or accept it with accept_rate={rate:g}"
                 " (--accept-rate)"
             )
 

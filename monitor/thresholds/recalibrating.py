@@ -104,6 +104,7 @@ def recalibrate(
         scores=kept.scores,
         predictions=np.maximum(kept.predictions, 0),
         drives=None,
+        raised=None,
     )
     return Recalibration(found, changed=True, said=f"{seen}, where {rate:g} was asked for")
 

@@ -16,7 +16,7 @@ from outrider.monitor import (
     false_alarm_rate,
     needed_samples,
 )
-from outrider.monitor.calibration import rate_seen
+from outrider.monitor.calibration import raised_where_few, rate_seen, sharing, thresholds_by_class
 
 
 @given(st.integers(1, 300), st.sampled_from([0.5, 0.2, 0.1, 0.05, 0.01, 0.003]))
@@ -184,3 +184,94 @@ def test_classes_count_their_drives():
     assert by_drive.by_class()[0].interval[0] < 0.01
     assert [len(one.too_often()) for one in (found, by_drive)] == [1, 0]
     assert "60 held-out frames of 2 drives set the threshold" in str(by_drive)
+
+
+def test_classes_with_too_little_share_a_threshold_set_on_their_own_frames():
+    """40 frames of class 0, of which 39 are needed for 2.5 %; 20 of 1 and 19 of 2, which score higher."""
+    scores = np.concatenate([np.arange(40.0), 100 + np.arange(39.0)])
+    predictions = np.repeat([0, 1, 2], [40, 20, 19])
+    thresholds, own = thresholds_by_class(scores, predictions, 3, 0.025, True, raised=np.zeros(3))
+    assert (thresholds.tolist(), own.tolist()) == ([39, 138, 138], [True, False, False])
+    assert sharing(predictions, own, 0.025).sum() == 39
+    fewer = scores[:-1], predictions[:-1]  # 38 frames are too few, and all 78 set it: the 78th of them
+    thresholds, own = thresholds_by_class(*fewer, 3, 0.025, True, raised=np.zeros(3))
+    assert (thresholds.tolist(), own.tolist()) == ([39, 137, 137], [True, False, False])
+    assert sharing(fewer[1], own, 0.025).all()
+    thresholds, _ = thresholds_by_class(scores, predictions, 3, 0.05, True, raised=np.zeros(3))
+    assert thresholds.tolist() == [38, 119, 138], "enough each at 5 %: the 39th of 40, the 20th of 20, the 19th of 19"
+    thresholds, own = thresholds_by_class(scores, predictions, 3, 0.025, False)
+    assert (set(thresholds), own.any()) == ({137.0}, False), "the 78th of 79"
+
+
+def test_a_file_of_before_has_the_threshold_of_all_frames_where_a_class_has_too_little():
+    scores, predictions = np.arange(60.0), np.repeat([0, 1], [50, 10])
+    thresholds, own = thresholds_by_class(scores, predictions, 2, 0.05, True)
+    assert (thresholds.tolist(), own.tolist()) == ([48, 57], [True, False])
+
+
+def test_sharing_counts_drives():
+    predictions, drives = np.repeat([0, 1, 2], [60, 30, 30]), np.concatenate([np.arange(60), np.arange(60) // 3])
+    _, own = thresholds_by_class(np.arange(120.0), predictions, 3, 0.05, True, drives, np.zeros(3))
+    assert own.tolist() == [True, False, False]
+    assert sharing(predictions, own, 0.05, drives).sum() == 60, "20 drives"
+    assert sharing(predictions, own, 0.05, np.concatenate([np.arange(60), np.arange(60) // 4])).all(), "15 drives"
+
+
+def test_the_shared_threshold_is_raised_by_what_was_given():
+    rng = np.random.default_rng(3)
+    scores, predictions = rng.exponential(size=300), np.repeat([0, 1, 2, 3], [250, 18, 18, 14])
+    raised = np.array([7.0, 0.5, 0.25, 0])
+    thresholds, own = thresholds_by_class(scores, predictions, 4, 0.05, True, raised=raised)
+    of_theirs = scores[250:] - raised[predictions[250:]]
+    base = np.sort(of_theirs)[math.ceil(51 * 0.95) - 1]
+    assert own.tolist() == [True, False, False, False]
+    assert thresholds.tolist() == [conformal_threshold(scores[:250], 0.05), base + 0.5, base + 0.25, base]
+
+
+def test_what_is_raised_falls_with_the_profiled_frames_and_is_the_quantile_of_each_pool():
+    rng = np.random.default_rng(1)
+    several = 0
+    for _ in range(30):
+        profiled, predictions = rng.integers(1, 9, 12), rng.integers(0, 12, 60)
+        scores = rng.exponential(size=60) * 3 + 8 / profiled[predictions]
+        raised = raised_where_few(scores, predictions, profiled)
+        assert (np.diff(raised[np.argsort(profiled)]) <= 1e-12).all()
+        levels = np.unique(raised[predictions])
+        several += len(levels) > 1
+        of_pools = [np.quantile(scores[raised[predictions] == level], 0.8) for level in levels]
+        np.testing.assert_allclose(levels - levels[0], np.array(of_pools) - of_pools[0], atol=1e-12)
+    assert several > 20
+
+
+def test_what_is_raised_by_hand():
+    profiled = np.array([40, 10, 20, 15, 5])  # 15 lies between, and 5 below all that are seen
+    predictions, scores = np.repeat([0, 1, 2], 6), np.array([1.0] * 6 + [3] * 6 + [2] * 6)
+    assert raised_where_few(scores, predictions, profiled).tolist() == [0, 2, 1, 1.5, 2]
+    pooled = raised_where_few(np.array([1.0] * 6 + [2] * 6 + [3] * 6), predictions, profiled)
+    assert pooled.tolist() == [0, 2, 2, 2, 2], "10 and 20 frames score in the wrong order: one pool, of 2s and 3s"
+    assert raised_where_few(np.zeros(0), np.zeros(0, int), profiled).tolist() == [0] * 5
+    rising = raised_where_few(np.array([3.0] * 6 + [1] * 6 + [2] * 6), predictions, profiled)
+    assert rising.tolist() == [0] * 5, "what was profiled most scores highest: that is no lack of frames"
+
+
+def test_classes_of_few_frames_alarm_as_asked_where_the_threshold_is_raised():
+    rng = np.random.default_rng(5)
+    profiled = np.repeat([10, 40, 200], 10)
+    higher = np.repeat([3.0, 1.0, 0.0], 10)
+
+    def draw(n):
+        predictions = rng.choice(30, n, p=profiled / profiled.sum())
+        return rng.exponential(size=n) + higher[predictions], predictions
+
+    rates = {False: [], True: []}
+    for _ in range(60):
+        raised = raised_where_few(*draw(400), profiled)
+        known, new = draw(400), draw(4000)
+        for raises, found in rates.items():
+            thresholds, _ = thresholds_by_class(*known, 30, 0.05, raises, raised=raised if raises else None)
+            above, few = new[0] > thresholds[new[1]], profiled[new[1]] == 10
+            found.append((above.mean(), above[few].mean()))
+    (pooled, thin), (shared, raised_thin) = np.mean(rates[False], axis=0), np.mean(rates[True], axis=0)
+    assert max(pooled, shared) < 0.054, "the rate holds over all either way"
+    assert thin > 0.5
+    assert raised_thin < 0.1

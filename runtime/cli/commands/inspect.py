@@ -173,9 +173,11 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
 def _print_thresholds(console: Console, calibration: dict[str, Any], names: list[str]) -> None:
     """A row for each class, where their thresholds differ."""
     table = bare_table("class", Column("threshold", justify="right"), "")
-    thresholds = calibration["thresholds"]
-    for index, (threshold, own) in enumerate(zip(thresholds[:_CLASSES], calibration["own"], strict=False)):
-        table.add_row(Text(_numbered(index, names)), f"{threshold:.4g}", "its own" if own else "that of all others")
+    thresholds, raised = calibration["thresholds"], calibration["raised"] or [0] * len(calibration["own"])
+    for index, threshold in enumerate(thresholds[:_CLASSES]):
+        shared = f"shared, raised by {raised[index]:.4g}" if raised[index] else "shared"
+        whose = "its own" if calibration["own"][index] else shared
+        table.add_row(Text(_numbered(index, names)), f"{threshold:.4g}", whose)
     if len(thresholds) > _CLASSES:
         table.add_row(f"… {len(thresholds):,} in all; --json has them", "", "")
     console.print()

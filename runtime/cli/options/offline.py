@@ -119,7 +119,9 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--false-alarm-rate", type=float, metavar="RATE", help="per frame; default: 0.01")
     parser.add_argument("--fps", type=float, help="with --hours: one false alarm in so many hours at this frame rate")
     parser.add_argument("--hours", type=float, help="with --fps: hours in which one false alarm is allowed")
-    parser.add_argument("--per-class", action="store_true", help="a threshold per class with enough frames")
+    parser.add_argument(
+        "--per-class", action="store_true", help="a threshold per class with enough frames; the others share one"
+    )
     parser.add_argument(
         "--by-drive",
         action="store_true",

@@ -88,6 +88,34 @@ def test_drives_that_do_not_fit_their_calibration_are_refused(load, of_drives, c
         load(replace(of_drives, **change))
 
 
+@pytest.fixture
+def by_class(monitor):
+    """Of 120 frames at 5 %, 60 of which set thresholds, for three classes; a warning threshold too."""
+    return monitor.calibrate([frames(120, seed=1)], 0.05, per_class=True, warning_rate=0.3)
+
+
+def test_a_shared_threshold_is_read_with_what_it_is_raised_by(load, monitor, by_class):
+    assert by_class.raised is not None
+    again = load(by_class).calibration
+    np.testing.assert_array_equal(again.raised, by_class.raised)
+    assert str(again) == str(by_class)
+    assert load(monitor.calibration).describe() == monitor.describe()
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (np.array([0, 1e3, 0]), "the calibration's own scores give, got others"),
+        (np.array([0, -1.0, 0]), "calibration.raised: expected finite numbers from 0 on"),
+        (np.array([0, np.inf, 0]), "calibration.raised: expected finite numbers from 0 on"),
+        (np.zeros(2), "calibration.raised: expected float64"),
+    ],
+)
+def test_what_thresholds_are_raised_by_must_fit_them(load, by_class, raised, message):
+    with pytest.raises(ProfileError, match=message):
+        load(replace(by_class, raised=raised))
+
+
 def test_a_threshold_must_fit_the_scores_it_rests_on(load, monitor):
     """The one that a flipped bit made of 5.3: 21.2, four times as high."""
     with pytest.raises(ProfileError, match=r"frames above their thresholds, got|last change in the history"):

@@ -17,6 +17,7 @@ from outrider.monitor import (
     clopper_pearson,
     conformal_threshold,
 )
+from outrider.monitor.calibration import raised_where_few
 from outrider.monitor.data.digests import FrameDigests
 from outrider.networks import Taps
 
@@ -99,6 +100,49 @@ def test_a_class_has_its_own_threshold_where_it_has_the_frames(network):
     assert calibration.thresholds[2] == pooled.thresholds[0]
     assert len(set(pooled.thresholds)) == 1
     assert "2 of 3 classes with their own" in str(calibration)
+
+
+def test_the_shared_threshold_is_raised_where_little_was_profiled(network):
+    """By what the frames of the scales tell, which set no threshold."""
+    data = frames(2000)
+    predicted = network.run(data).argmax(axis=1)
+    monitor = Monitor(network, Mahalanobis(), logic=SmallestP())
+    monitor.profile(
+        batches(np.concatenate([data[predicted == 0], data[predicted == 1][:60], data[predicted == 2][:7]]))
+    )
+    held_out = frames(2000, seed=1)
+    at = {c: np.flatnonzero(network.run(held_out).argmax(axis=1) == c) for c in range(3)}
+    held_out = held_out[np.sort(np.concatenate([at[0][:60], at[1][:30], at[2][:34]]))]
+    with pytest.warns(OutriderWarning, match="tells its own data"):
+        found = monitor.calibrate([held_out], 0.02, per_class=True)
+    profiled, scores = monitor.learned.trusted.per_class, monitor.scores(held_out)
+    labels = network.run(held_out).argmax(axis=1)
+    raised = raised_where_few(scores[::2], labels[::2], profiled)
+    assert raised[2] > raised[0] == 0
+    np.testing.assert_allclose(found.raised, raised, atol=1e-12)
+    assert found.own.tolist() == [False] * 3
+    base = conformal_threshold(scores[1::2] - raised[labels[1::2]], 0.02)
+    np.testing.assert_allclose(found.thresholds, base + raised, atol=1e-12)
+    few = int((raised > 0).sum())
+    assert f", one for all, raised for {few} of which less was profiled" in str(found)
+    assert monitor.describe()["calibration"]["raised"] == found.raised.tolist()
+    assert monitor.set_threshold(found.thresholds).raised is None
+
+
+def test_a_logic_that_learns_no_scales_raises_nothing(network):
+    monitor = Monitor(network, Mahalanobis(), logic=Sum())
+    monitor.profile(batches(frames(300)))
+    held_out = frames(600, seed=1)
+    labels = network.run(held_out).argmax(axis=1)
+    held_out = np.concatenate([held_out[labels == 0], held_out[labels == 1][:12], held_out[labels == 2][:13]])
+    found = monitor.calibrate([held_out], 0.05, per_class=True)
+    assert (found.raised.tolist(), found.own.tolist()) == ([0] * 3, [True, False, False])
+    scores = monitor.scores(held_out)[-25:]
+    assert found.thresholds[1:].tolist() == [conformal_threshold(scores, 0.05)] * 2
+    assert "1 of 3 classes with their own, 2 share one on 25 frames of theirs" in str(found)
+    fewer = monitor.calibrate([held_out[:-7]], 0.05, per_class=True)
+    assert fewer.thresholds[1] == monitor.calibrate([held_out[:-7]], 0.05).thresholds[0]
+    assert "2 share one on all frames" in str(fewer)
 
 
 def test_classes_that_alarm_far_more_often_than_asked_are_named(network):

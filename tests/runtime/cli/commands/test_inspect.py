@@ -6,6 +6,9 @@ import json
 import shutil
 
 import pytest
+from rich.console import Console
+
+from outrider.runtime.cli.commands.inspect import _print_thresholds
 
 from ..outcomes import error_of
 
@@ -37,6 +40,18 @@ def test_classes_that_alarm_more_often_than_asked_are_listed(outrider, calibrate
     start = next(i for i, line in enumerate(lines) if "class that alarms too often" in line)
     row = next(line.split() for line in lines[start + 1 :] if line.split()[:1] == ["3"])
     assert row[2:4] == [f"{facts[3]['rate']:.4g}", f"{facts[3]['frames']:,}"]
+
+
+def test_thresholds_of_classes_are_listed_with_what_they_are_raised_by(capsys):
+    calibration = {"thresholds": [4.5, 6.25, 4.0], "own": [True, False, False], "raised": [3.0, 2.25, 0.0]}
+    _print_thresholds(Console(width=90), calibration, ["go"])
+    assert [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()][1:] == [
+        ["0", "(go)", "4.5", "its", "own"],
+        ["1", "6.25", "shared,", "raised", "by", "2.25"],
+        ["2", "4", "shared"],
+    ]
+    _print_thresholds(Console(width=90), calibration | {"raised": None}, [])  # of an older file
+    assert "raised" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
