@@ -37,9 +37,9 @@ __all__ = [
     "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "Input", "LeNet", "Network", "NetworkWarning",
     "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet", "Tap", "Taps", "TorchNetwork",
     "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "check_network", "dataset_names", "decode_picture",
-    "drive_model", "fit", "fit_robust", "import_torchvision", "load_dataset", "onnx_fingerprint", "picture_of", "probabilities",
-    "random_frames", "read_idx", "read_image", "read_picture", "torchvision_classifier", "trained", "trained_names",
-    "untrained",
+    "drive_model", "fit", "fit_robust", "import_torchvision", "load_dataset", "onnx_fingerprint", "picture_of",
+    "probabilities", "random_frames", "read_idx", "read_image", "read_picture", "torchvision_classifier", "trained",
+    "trained_names", "untrained",
 ]  # fmt: skip
 
 _MODULES = {

@@ -23,7 +23,7 @@ from ..tap import Candidate, Tap, Taps
 from .arguments import Dtypes, Shapes, shapes_in, ways_to_call
 from .fingerprint import module_fingerprint
 from .neurons import as_arrays
-from .outputs import batch_axes, kind_of_scores, pick, scores_of, usual_key, without_axes
+from .outputs import batch_axes, class_scores_of, kind_of_scores, pick, scores_of, usual_key, without_axes
 from .recorder import Recorder
 from .refusals import programs_in, refuse_other_programs
 from .state import KeptState
@@ -230,7 +230,7 @@ class TorchNetwork(Network):
         neurons = [torch.cat(values) for values in zip(*pieces, strict=True)]
         return neurons, {i: np.array([len(piece[i]) for piece in pieces]) for i in self._varying} or None
 
-    def _check_forms(self, frames: int, activations: Sequence[np.ndarray]) -> None:
+    def _check_forms(self, frames: int, activations: Sequence[np.ndarray | Tensor]) -> None:
         for (tap, rows, size), values in zip(self._forms, activations, strict=True):
             if values.shape[1] != size or (rows is not None and len(values) != rows * frames):
                 expected = f"{'any number of' if rows is None else rows * frames} rows of {size} values"
@@ -238,6 +238,31 @@ class TorchNetwork(Network):
                     f"expected {expected} at tap {tap.id}, as in the trial run, got {values.shape[0]} of"
                     f" {values.shape[1]}; the module must stay as it is, and its shapes must not depend on the data"
                 )
+
+    def with_gradients(self, batch: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Class scores (n, classes) and the neurons at each tap, as `observe`, from which gradients flow to the batch.
+
+        batch: (n, *input_shape), floats. All are tensors on the module's device; the scores are the last tap too.
+        Raises what `observe` raises, and ValueError for a network without classes, with several inputs, with taps whose
+        rows vary, or whose module takes another way while it is watched.
+        """
+        samples = self._samples(batch)
+        refused = {
+            "class scores": self.classes is None, "one input": len(self.inputs) > 1,
+            "taps with as many rows in every frame": bool(self._varying), "a module that runs as written": self._apart,
+            "a batch of floats": not batch.is_floating_point(),
+        }  # fmt: skip
+        if wrong := [what for what, is_so in refused.items() if is_so]:
+            raise ValueError(f"expected {wrong[0]} to compute gradients, got {self!r}")
+        fed = batch.to(samples[0].device, samples[0].dtype)
+        with self._lock, torch.enable_grad():
+            output, neurons = self._recorder.run(
+                self._arguments.call, self._module, (fed.clone() if self._copies else fed,)
+            )
+            scores = class_scores_of(pick(output, self.scores_output), self.scores)
+            neurons = [*(values.float() for values in neurons), scores]
+        self._check_forms(len(batch), neurons)
+        return scores, neurons
 
     def run(self, batch: Any) -> Any:
         """What the module returns for a batch, (n, *input_shape) per input."""

@@ -50,6 +50,14 @@ def pick(output: Any, key: int | str | None) -> Any:
     return named[key]
 
 
+def class_scores_of(values: Tensor, scores: str) -> Tensor:
+    """What `class_scores` makes of an output, as a tensor (n, classes) that gradients flow through."""
+    rows = values.float().reshape(len(values), -1)
+    if rows.shape[1] != 1:
+        return rows
+    return torch.cat([1 - rows if scores == PROBABILITIES else torch.zeros_like(rows), rows], dim=1)
+
+
 def _named(output: Any) -> dict[Any, Any]:
     if isinstance(output, Tensor):
         return {0: output}

@@ -322,3 +322,36 @@ def test_classifiers_of_torchvision_say_what_they_say_unwatched(name):
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
     firsts = {"swin_t": "gelu", "mobilenet_v3_small": "hardswish"}
     assert network.taps[0].kind == firsts.get(name, "relu")
+
+
+@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid2", "pixel"])
+def test_gradients_flow_from_what_is_observed_to_the_batch(neurons):
+    module = conv_net()
+    network = TorchNetwork(module, SHAPE, neurons=neurons)
+    seen = network.observe(images())
+    batch = torch.from_numpy(images()).requires_grad_()
+    scores, found = network.with_gradients(batch)
+    np.testing.assert_array_equal(scores.detach(), seen.logits)
+    for values, expected in zip(found, seen.activations, strict=True):
+        np.testing.assert_array_equal(values.detach(), expected)
+        (gradient,) = torch.autograd.grad(values.sum(), batch, retain_graph=True)
+        assert (gradient != 0).any()
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_gradients_of_a_single_score_are_those_of_two_classes():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)).eval()
+    network = TorchNetwork(module, (1, 2, 2), classes=2)
+    batch = torch.rand(5, 1, 2, 2).requires_grad_()
+    scores, _ = network.with_gradients(batch)
+    np.testing.assert_array_equal(scores.detach(), network.observe(batch.detach()).logits)
+    (gradient,) = torch.autograd.grad(scores[:, 1].sum(), batch)
+    assert gradient.shape == batch.shape
+
+
+def test_gradients_are_refused_where_there_is_no_class_or_no_float():
+    module = conv_net()
+    with pytest.raises(ValueError, match="expected class scores to compute gradients"):
+        TorchNetwork(module, SHAPE, classes=None).with_gradients(torch.from_numpy(images()))
+    with pytest.raises(ValueError, match="expected a batch of shape"):
+        TorchNetwork(module, SHAPE).with_gradients(torch.zeros(1, 1, 2, 2))
