@@ -144,18 +144,24 @@ def _result(one: JudgedSet, clean: JudgedSet | None, class_name: Any, how: dict[
     """clean: what it is held against; None for the clean set itself."""
     alarm, margin, level = one.alarm, one.margin, how["level"]
     told, roc = None, None
-    if clean is not None:
+    if clean is not None and len(one):
         told = separation(clean.margin, margin, clean_drives=clean.drives, unsafe_drives=one.drives, **how)
         roc = Curve.of(*roc_curve(clean.margin, margin))
     return SetResult(
         one.name, one.kind, len(one), one.unread, int((one.status == Status.FAULT).sum()),
         Share.of(alarm, one.drives, level), Share.of(one.status == Status.WARN, one.drives, level),
         severity=one.severity, tried=one.tried, profiled=one.profiled,
-        evaded=None if one.kind != ATTACK else Share.counted(int((~alarm).sum()), one.tried or len(one), level),
+        evaded=_evaded(one, level),
         drives=None if one.drives is None else count_drives(one.drives),
         auroc=told and told.auroc, aupr=told and told.aupr, fpr95=told and told.fpr95,
         errors=_errors(one, margin, how), by_class=_by_class(one, clean, class_name, level), roc=roc,
     )  # fmt: skip
+
+
+def _evaded(one: JudgedSet, level: float) -> Share | None:
+    """None for what is no attack."""
+    attempts = len(one) if one.tried is None else one.tried
+    return None if one.kind != ATTACK else Share.counted(int((~one.alarm).sum()), attempts, level)
 
 
 def _errors(one: JudgedSet, margin: np.ndarray, how: dict[str, Any]) -> ErrorsSeen | None:

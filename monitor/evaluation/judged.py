@@ -98,13 +98,15 @@ def judge_set(
     labelled: bool = True,
     drives: Any = None,
     progress: Progress | None = None,
+    may_be_empty: bool = False,
     **facts: Any,
 ) -> JudgedSet:
     """Show a set to a calibrated monitor, in one pass and bounded memory: of each frame a few numbers are kept.
 
     batches: as for `Monitor.profile`, with labels or without. labelled: whether labels are the network's classes; those
     of other sets, and of places, are left alone. drives: as for `Monitor.calibrate`. progress: called with the number
-    of frames seen. facts: other fields of a `JudgedSet`, such as its name.
+    of frames seen. may_be_empty: whether a set without a frame is one, as where an attack never succeeds. facts: other
+    fields of a `JudgedSet`, such as its name.
     Raises NotReadyError before `calibrate`; ValueError for no frame, for labels of other classes and other than a drive
     a frame; whatever the network raises.
     """
@@ -124,7 +126,9 @@ def judge_set(
         if progress is not None:
             progress(done)
     if not done:
-        raise ValueError(f"{facts.get('name', CLEAN)}: expected at least one frame, got none")
+        if not may_be_empty:
+            raise ValueError(f"{facts.get('name', CLEAN)}: expected at least one frame, got none")
+        parts = [(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))]
     status, score, threshold, prediction, label = (np.concatenate(part) for part in zip(*parts, strict=True))
     return JudgedSet(
         status, score, threshold, prediction, None if (label < 0).all() else label, _drives(drives, done),

@@ -93,9 +93,9 @@ class SetResult:
 
     frames: that were judged. unread: that could not be read and are in none of the figures. faults: of the frames.
     flagged: ALARM, FAULT or STALE. warned: WARN alone, which is no alarm. auroc, aupr, fpr95, roc: against the clean
-    frames; None for these. errors: None without labels. by_class: of each class that the network saw. severity, tried,
-    profiled: as of `JudgedSet`. evaded: of an attack, the share of all attempts that deceived the network without an
-    alarm.
+    frames; None for these, and where there is no frame. errors: None without labels. by_class: of each class that the
+    network saw. severity, tried, profiled: as of `JudgedSet`. evaded: of an attack, the share of all attempts that
+    deceived the network without an alarm.
     """
 
     name: str

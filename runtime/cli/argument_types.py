@@ -12,6 +12,29 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def named_data(text: str) -> tuple[str, str]:
+    """``night=DIR`` -> (the name of a set, its data); ``DIR`` alone is named by its last part without the suffix."""
+    name, separator, data = text.partition("=")
+    if not separator:
+        name, data = Path(text.partition(":")[0]).stem, text
+    if not (name and data):
+        raise argparse.ArgumentTypeError(f"expected NAME=DATA, such as night=night_frames, got {text!r}")
+    return name, data
+
+
+def severities(text: str) -> tuple[int, ...]:
+    """``1,3,5`` -> whole numbers."""
+    return tuple(map(positive, words(text)))
+
+
+def bounds(text: str) -> tuple[float, float]:
+    """``-1,1`` -> the lowest and the highest value."""
+    found = numbers(text)
+    if len(found) != 2:
+        raise argparse.ArgumentTypeError(f"expected LOW,HIGH, such as -1,1, got {text!r}")
+    return found[0], found[1]
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """``0.485,0.456,0.406`` -> three floats."""
     try:

@@ -71,6 +71,10 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def _flag(path: Path, key: str, option: argparse.Action, value: Any) -> list[str]:
     flag = option.option_strings[-1]
+    if isinstance(option, argparse._AppendAction) and isinstance(value, dict):  # noqa: SLF001
+        value = [f"{name}={item}" if isinstance(item, str) else item for name, item in value.items()]
+    if option.nargs == "?" and value in ("true", "false"):
+        return [flag] if value == "true" else []
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in values):
         raise ValueError(f"{path}: {key}: expected a value or a list of values, got {value!r}")
@@ -80,8 +84,9 @@ def _flag(path: Path, key: str, option: argparse.Action, value: Any) -> list[str
         return [flag] if value == "true" else []
     if isinstance(option, argparse._AppendAction):  # noqa: SLF001 (argparse has no public name for it)
         return [f"{flag}={item}" for item in values]
-    if option.type in (types.words, types.numbers):
+    if option.type in (types.words, types.numbers, types.severities, types.bounds):
         return [f"{flag}={','.join(values)}"]
-    if len(values) != (option.nargs or 1):
+    count = option.nargs if isinstance(option.nargs, int) else 1
+    if len(values) != count:
         raise ValueError(f"{path}: {key}: expected {option.nargs or 'one'} value(s), got {value!r}")
-    return [flag, *values] if option.nargs else [f"{flag}={values[0]}"]
+    return [flag, *values] if isinstance(option.nargs, int) else [f"{flag}={values[0]}"]

@@ -1,4 +1,4 @@
-"""The command `outrider`: profile, calibrate, check, watch, export, inspect, compare, compile, report, head, demo.
+"""The command `outrider`, with a file for each of its commands in `commands/`.
 
 The arguments are read before any room is imported: that takes long where numba has yet to compile the kernels.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from ...networks import Network
 from ..printable import told
 from .joint import JointSource
 from .sources import Source
@@ -82,3 +83,51 @@ def numbered(source: Source | JointSource, numbers: Mapping[str, int], classes: 
         of_number.setdefault(number, []).append(name)
     named = tuple("/".join(of_number.get(number, [])) for number in range(classes))
     return replace(source, labels=new[source.labels], classes=named)
+
+
+def numbered_as(
+    source: Source | JointSource,
+    network: Network,
+    *,
+    order: Sequence[str] = (),
+    class_map: str | None = None,
+    known: Sequence[str] = (),
+) -> Source | JointSource:
+    """The source with the numbers of its classes as told, or as a profile names them; else as they come.
+
+    order: all names in the order of the network's outputs. class_map: as `read_class_map` takes it. known: the names
+    that a profile has. Raises ValueError for both, and as `numbered` does.
+    """
+    if order and class_map:
+        raise ValueError("expected --classes-order or --class-map, got both")
+    if order:
+        if network.classes is not None and len(order) != network.classes:
+            raise ValueError(
+                f"expected --classes-order with the names of {network.classes} classes, as the network has, got"
+                f" {len(order)}"
+            )
+        return numbered(source, ordered(order), network.classes)
+    if class_map:
+        return numbered(source, read_class_map(class_map), network.classes)
+    if source.labels is not None and source.classes and any(known):
+        return numbered(source, {name: number for number, name in enumerate(known) if name}, network.classes)
+    return source
+
+
+def with_labels_for(network: Network, source: Source | JointSource) -> Source | JointSource:
+    """The source, with labels that the network can be held against. Raises ValueError for any others."""
+    if source.labels is None or network.map_classes is not None:
+        return source
+    if network.classes is None:
+        raise ValueError(
+            "expected samples without labels for a network without classes, got some with; --no-labels ignores them,"
+            " --classes 2 tells two classes by one number, --scores-output names the scores among several outputs"
+        )
+    if source.labels.max() >= network.classes or (source.classes and len(source.classes) != network.classes):
+        got = len(source.classes) if source.classes else int(source.labels.max()) + 1
+        raise ValueError(
+            f"expected labels of {network.classes} classes, as the network has, got {got}; class folders named"
+            " 0, 1, 2… give the numbers themselves, --class-map and --classes-order give them to names, --no-labels"
+            " ignores them"
+        )
+    return source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from ....monitor import Monitor
 from ....monitor.criteria import ATTENTION, home_of
 from ....monitor.files import read_network
 from ....networks import DEFAULT_TAPS, Network
-from ...inputs.class_numbers import numbered, ordered, read_class_map
+from ...inputs.class_numbers import numbered_as, with_labels_for
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.learned_pictures import comparing, remembering
 from ...inputs.networks import inputs_of, open_network, reopen_network
@@ -59,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
     with closing(network):
         monitor = Monitor(network, criteria) if old is None else Monitor.load(options.extend, network)
         known = () if old is None else monitor.learned.class_names
-        source = _with_labels_for(network, _numbered(options, network, source, known))
+        source = numbered_as(
+            source, network, order=options.classes_order or (), class_map=options.class_map, known=known
+        )
+        source = with_labels_for(network, source)
         preprocessing, seen = remembering(network)
         try:
             with advised(partial), progress_bar("profiling", len(source), quiet=options.quiet) as progress:
@@ -117,26 +120,6 @@ def _refuse_what_is_learned(options: argparse.Namespace) -> None:
         )
 
 
-def _numbered(
-    options: argparse.Namespace, network: Network, source: Source | JointSource, known: Sequence[str]
-) -> Source | JointSource:
-    """The source with the numbers of its classes as flags say, or as the profile names them that is extended."""
-    if options.classes_order and options.class_map:
-        raise ValueError("expected --classes-order or --class-map, got both")
-    if options.classes_order:
-        if network.classes is not None and len(options.classes_order) != network.classes:
-            raise ValueError(
-                f"expected --classes-order with the names of {network.classes} classes, as the network has, got"
-                f" {len(options.classes_order)}"
-            )
-        return numbered(source, ordered(options.classes_order), network.classes)
-    if options.class_map:
-        return numbered(source, read_class_map(options.class_map), network.classes)
-    if source.labels is not None and source.classes and any(known):
-        return numbered(source, {name: number for number, name in enumerate(known) if name}, network.classes)
-    return source
-
-
 def _class_names(network: Network, source: Source | JointSource) -> tuple[str, ...]:
     """The names of all classes of the network, where the source tells them."""
     names = source.classes or ()
@@ -168,22 +151,3 @@ def _taps(criteria: dict[str, list[Criterion]] | None) -> tuple[str, ...]:
     heads = [selector for selector in criteria or () if selector.startswith(ATTENTION.partition(":")[0])]
     others = [selector for selector in criteria or ("*",) if selector not in (*heads, "@output")]
     return (*DEFAULT_TAPS, *heads) if others or not heads else tuple(heads)
-
-
-def _with_labels_for(network: Network, source: Source | JointSource) -> Source | JointSource:
-    """The source, with labels that the network can be held against. Raises ValueError for any others."""
-    if source.labels is None or network.map_classes is not None:
-        return source
-    if network.classes is None:
-        raise ValueError(
-            "expected samples without labels for a network without classes, got some with; --no-labels ignores them,"
-            " --classes 2 tells two classes by one number, --scores-output names the scores among several outputs"
-        )
-    if source.labels.max() >= network.classes or (source.classes and len(source.classes) != network.classes):
-        got = len(source.classes) if source.classes else int(source.labels.max()) + 1
-        raise ValueError(
-            f"expected labels of {network.classes} classes, as the network has, got {got}; class folders named"
-            " 0, 1, 2… give the numbers themselves, --class-map and --classes-order give them to names, --no-labels"
-            " ignores them"
-        )
-    return source

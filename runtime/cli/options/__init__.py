@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from .evaluating import evaluate
 from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
 from .offline import calibrate, profile
@@ -23,7 +24,22 @@ def head(parser: argparse.ArgumentParser) -> None:
         add_arguments(command)
 
 
-COMMANDS = (profile, calibrate, check, watch, export, inspect, compare, compile, sign, verify, report, head, demo)
+COMMANDS = (
+    profile,
+    calibrate,
+    check,
+    evaluate,
+    watch,
+    export,
+    inspect,
+    compare,
+    compile,
+    sign,
+    verify,
+    report,
+    head,
+    demo,
+)
 
 
 def leaves(parser: argparse.ArgumentParser, *words: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:

@@ -77,3 +77,32 @@ def test_other_texts_are_refused(kind, text, message):
     with pytest.raises(argparse.ArgumentTypeError) as caught:
         kind(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("night=some/dir", ("night", "some/dir")),
+        ("a=b=c.npz", ("a", "b=c.npz")),
+        ("some/night_frames", ("night_frames", "some/night_frames")),
+        ("x.npz", ("x", "x.npz")),
+        ("mnist:test", ("mnist", "mnist:test")),
+    ],
+)
+def test_data_with_a_name(text, expected):
+    assert types.named_data(text) == expected
+
+
+@pytest.mark.parametrize("text", ["=x", "night=", ""])
+def test_data_without_a_name_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected NAME=DATA"):
+        types.named_data(text)
+
+
+def test_severities_and_bounds():
+    assert types.severities("1,3") == (1, 3)
+    assert types.bounds("-1,1") == (-1, 1)
+    with pytest.raises(argparse.ArgumentTypeError, match="at least 1, got '0'"):
+        types.severities("0")
+    with pytest.raises(argparse.ArgumentTypeError, match="expected LOW,HIGH"):
+        types.bounds("1")

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from outrider.runtime.inputs.class_numbers import numbered, ordered, read_class_map
+from outrider.runtime.inputs.class_numbers import (
+    numbered,
+    numbered_as,
+    ordered,
+    read_class_map,
+    with_labels_for,
+)
 from outrider.runtime.inputs.sources import Source
 
 
@@ -72,3 +80,29 @@ def test_maps_that_do_not_fit_are_refused(source, numbers, classes, said):
 def test_an_order_names_each_class_once():
     with pytest.raises(ValueError, match="expected each class once, got a, b, a"):
         ordered(["a", "b", "a"])
+
+
+def of(classes, map_classes=None):
+    return SimpleNamespace(classes=classes, map_classes=map_classes)
+
+
+def test_flags_win_over_the_names_of_a_profile():
+    source, known = folders(("go", "stop"), [0, 1]), ("stop", "wait", "go")
+    assert numbered_as(source, of(3), known=known).labels.tolist() == [2, 0]
+    assert numbered_as(source, of(3), known=known, order=("wait", "go", "stop")).labels.tolist() == [1, 2]
+    assert numbered_as(source, of(3), known=known, class_map="go=0,stop=0").labels.tolist() == [0, 0]
+    assert numbered_as(source, of(3)).labels.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="--classes-order or --class-map, got both"):
+        numbered_as(source, of(3), order=("a",), class_map="a=0")
+    with pytest.raises(ValueError, match="names of 3 classes, as the network has, got 1"):
+        numbered_as(source, of(3), order=("a",))
+
+
+def test_labels_must_be_of_the_networks_classes():
+    source = folders(None, [0, 4])
+    assert with_labels_for(of(5), source) is source
+    assert with_labels_for(of(None, 3), source) is source
+    with pytest.raises(ValueError, match="labels of 4 classes, as the network has, got 5"):
+        with_labels_for(of(4), source)
+    with pytest.raises(ValueError, match="without labels for a network without classes"):
+        with_labels_for(of(None), source)
