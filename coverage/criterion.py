@@ -206,7 +206,8 @@ class Criterion(ABC):
     def joined_kernel(self) -> Callable[..., None] | None:
         """The kernel that compares many columns at once, see `join`; by default there is none.
 
-        The tables of `_prepare` have their neurons on the second axis, or the only one.
+        The tables of `_prepare` have their neurons on the second axis, or the only one. `_with_scratch` is asked for
+        arrays that hold those of all columns.
         """
         return None
 

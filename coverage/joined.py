@@ -23,8 +23,11 @@ class Joined:
     neurons: their number in all signatures together. Each deviation is that of `Criterion.deviation`.
     """
 
-    def __init__(self, kernel: Callable[..., None], tables: Sequence[np.ndarray], signatures: Sequence[Signature]):
-        self._kernel = kernel
+    def __init__(
+        self, kernel: Callable[..., None], with_scratch: Callable[[Any, int], Any], tables: Sequence[np.ndarray],
+        signatures: Sequence[Signature],
+    ) -> None:  # fmt: skip
+        self._kernel, self._with_scratch = kernel, with_scratch
         self._tables = tuple(tables)
         self._sizes = [signature.neurons for signature in signatures]
         self.neurons = sum(self._sizes)
@@ -54,23 +57,24 @@ class Joined:
         columns[:, 0] = np.cumsum(self._sizes)
         columns[:, 1] = columns[:, 0] - self._sizes if starts is None else starts
         columns[:, 2] = range(len(self._sizes)) if positions is None else positions
-        return partial(self._kernel, values, labels, *self._tables, columns, self._seen, out)
+        tables = self._with_scratch(self._tables, len(values))
+        return partial(self._kernel, values, labels, *tables, columns, self._seen, out)
 
 
 def join(criterion: Criterion, signatures: Sequence[Signature]) -> Joined | None:
     """The signatures as one. None where the criterion has no such form or copies of its tables would be large."""
-    kernel = criterion.joined_kernel()
+    kernel, with_scratch = criterion.joined_kernel(), criterion._with_scratch  # noqa: SLF001
     if kernel is None:
         return None
     tables = [_tables(criterion, signature) for signature in signatures]
     if len(tables) == 1:
-        return Joined(kernel, tables[0], signatures)
+        return Joined(kernel, with_scratch, tables[0], signatures)
     if max(signature.neurons for signature in signatures) > LARGEST_COLUMN:
         return None
     if sum(array.nbytes for arrays in tables for array in arrays) > _LARGEST_TABLES:
         return None
     joined: list[Any] = [np.concatenate(parts, axis=min(1, parts[0].ndim - 1)) for parts in zip(*tables, strict=True)]
-    return Joined(kernel, joined, signatures)
+    return Joined(kernel, with_scratch, joined, signatures)
 
 
 def neuron_parts(criterion: Criterion, signature: Signature) -> Parts | None:

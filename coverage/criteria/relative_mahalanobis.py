@@ -56,11 +56,14 @@ class RelativeMahalanobis(Mahalanobis):
         spread, axes = spread[::-1][:rank], axes[:, ::-1][:, :rank]
         apart = (spread > _FLAT * spread[0]) & (np.arange(rank) < seen.sum() - 1)
         spread = np.where(apart, spread, 1)
-        directions = np.where(apart, np.sqrt(spread / (1 + spread)) * (whitening.T @ axes), 0).T
+        directions = np.where(apart, np.sqrt(spread / (1 + spread)) * (whitening.T @ axes), 0)
         along = np.where(apart, means @ axes, 0)
         below = (np.square(along) / spread).sum(axis=1)
         offsets = np.maximum(np.max(below, where=seen, initial=0) - below, 0)
         return centre, directions.ravel(), along * np.sqrt((1 + spread) / spread), offsets[:, None]
+
+    def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
+        return *tables, np.empty(tables[2].shape[1], np.float32)
 
     def joined_kernel(self) -> Callable[..., None]:
         return whitened.relative_distance_of_columns

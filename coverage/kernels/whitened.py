@@ -1,9 +1,11 @@
-"""Distances from the mean of a class in whitened space; `whitening` is lower triangular, (neurons²,), row by row.
+"""Distances from the mean of a class in whitened space; `whitening` is lower triangular, (neurons²,), column by column.
 
 Relative ones, to that mean and to the mean of all samples, take other tables. `centre` (neurons,) is the mean of all
-samples. `directions` holds for each of min(classes - 1, neurons) directions a row of neurons, one behind the other.
+samples. `directions` holds for each neuron a row of min(classes - 1, neurons) directions, one behind the other.
 `targets` (classes, directions) is where a class is along them. `offsets` (classes, 1) is added. Of many columns they
 lie beside each other.
+`lengths` is written to: as many numbers as a column has neurons, or directions. Neurons are added one after the other
+to all lengths at once, which a processor does for many lengths in one step and in the same order everywhere.
 """
 
 from __future__ import annotations
@@ -18,41 +20,44 @@ from .rows import holds_bad, is_finite
 
 _MEAN = read(float32, 2)
 _RELATIVE = ROW, ROW, read(float32, 2), read(float32, 2)
+_LENGTHS = float32[::1]
 
 
 @inlined
-def _length(row, mean, directions, at, size):
-    """The sum of directions[at + j] * (row[j] - mean[j]) over the first `size` neurons, float32."""
-    s0 = s1 = s2 = s3 = float32(0)
+def _distance(row, mean, whitening, lengths):
+    size, at = row.shape[0], 0
+    length = lengths[:size]
+    length[:] = float32(0)
     whole = size // 4 * 4
-    for j in range(0, whole, 4):
-        s0 += directions[at + j] * (row[j] - mean[j])
-        s1 += directions[at + j + 1] * (row[j + 1] - mean[j + 1])
-        s2 += directions[at + j + 2] * (row[j + 2] - mean[j + 2])
-        s3 += directions[at + j + 3] * (row[j + 3] - mean[j + 3])
+    for j in range(0, whole, 4):  # four neurons in one pass; the rows before are 0 in each of the four
+        a, b = row[j] - mean[j], row[j + 1] - mean[j + 1]
+        c, d = row[j + 2] - mean[j + 2], row[j + 3] - mean[j + 3]
+        of_a, of_b = whitening[at + j : at + size], whitening[at + size + j : at + 2 * size]
+        of_c = whitening[at + 2 * size + j : at + 3 * size]
+        of_d, below = whitening[at + 3 * size + j : at + 4 * size], length[j:]
+        for k in range(size - j):
+            below[k] += (of_a[k] * a + of_b[k] * b) + (of_c[k] * c + of_d[k] * d)
+        at += 4 * size
     for j in range(whole, size):
-        s0 += directions[at + j] * (row[j] - mean[j])
-    return float32((s0 + s1) + (s2 + s3))
-
-
-@inlined
-def _distance(row, mean, whitening):
-    total, at = 0.0, 0
-    for last in range(row.shape[0]):
-        total += _length(row, mean, whitening, at, last + 1) ** 2
-        at += row.shape[0]
+        a, of_a, below = row[j] - mean[j], whitening[at + j : at + size], length[j:]
+        for k in range(size - j):
+            below[k] += of_a[k] * a
+        at += size
+    total = 0.0
+    for k in range(size):
+        total += length[k] ** 2
     return math.sqrt(total)
 
 
-@compiled(VALUES, LABELS, _MEAN, ROW, OUT)
-def whitened_distance(values, labels, mean, whitening, out):
+@compiled(VALUES, LABELS, _MEAN, ROW, _LENGTHS, OUT)
+def whitened_distance(values, labels, mean, whitening, lengths, out):
     """Norm of whitening @ (value - mean[class])."""
     for i in range(values.shape[0]):
-        out[i] = _distance(values[i], mean[labels[i]], whitening)
+        out[i] = _distance(values[i], mean[labels[i]], whitening, lengths)
 
 
-@compiled(VALUES, LABELS, _MEAN, ROW, *COLUMNS)
-def whitened_distance_of_columns(values, labels, mean, whitening, columns, seen, out):
+@compiled(VALUES, LABELS, _MEAN, ROW, _LENGTHS, *COLUMNS)
+def whitened_distance_of_columns(values, labels, mean, whitening, lengths, columns, seen, out):
     """`whitened_distance` of many columns; `whitening` holds their matrices one behind the other."""
     for i in range(values.shape[0]):
         c, start, at = labels[i], 0, 0
@@ -61,7 +66,7 @@ def whitened_distance_of_columns(values, labels, mean, whitening, columns, seen,
             row = values[i, first : first + end - start]
             distance = float32(np.inf)
             if seen[c, column] and not holds_bad(row):
-                distance = float32(_distance(row, mean[c, start:end], whitening[at:]))
+                distance = float32(_distance(row, mean[c, start:end], whitening[at:], lengths))
             out[i, columns[column, 2]] = distance
             at += (end - start) ** 2
             start = end
@@ -80,33 +85,49 @@ def whitened_parts(values, label, mean, whitening, out):
         length = float32(0)
         for j in range(row + 1):
             if is_finite(values[j]):
-                length += whitening[row * n + j] * (values[j] - mean[j])
+                length += whitening[j * n + row] * (values[j] - mean[j])
         for j in range(row + 1):
-            out[j] += whitening[row * n + j] * length
+            out[j] += whitening[j * n + row] * length
     for j in range(n):
         out[j] = out[j] * (values[j] - mean[j]) if is_finite(values[j]) else float32(np.inf)
 
 
 @inlined
-def _relative(row, centre, directions, target, offset):
-    total, at, size = 0.0, 0, row.shape[0]
-    for k in range(target.shape[0]):
-        total += (_length(row, centre, directions, at, size) - target[k]) ** 2
-        at += size
+def _relative(row, centre, directions, target, offset, lengths):
+    rank, size, at = target.shape[0], row.shape[0], 0
+    length = lengths[:rank]
+    length[:] = float32(0)
+    whole = size // 4 * 4
+    for j in range(0, whole, 4):
+        a, b = row[j] - centre[j], row[j + 1] - centre[j + 1]
+        c, d = row[j + 2] - centre[j + 2], row[j + 3] - centre[j + 3]
+        of_a, of_b = directions[at : at + rank], directions[at + rank : at + 2 * rank]
+        of_c, of_d = directions[at + 2 * rank : at + 3 * rank], directions[at + 3 * rank : at + 4 * rank]
+        for k in range(rank):
+            length[k] += (of_a[k] * a + of_b[k] * b) + (of_c[k] * c + of_d[k] * d)
+        at += 4 * rank
+    for j in range(whole, size):
+        a, of_a = row[j] - centre[j], directions[at : at + rank]
+        for k in range(rank):
+            length[k] += of_a[k] * a
+        at += rank
+    total = 0.0
+    for k in range(rank):
+        total += (length[k] - target[k]) ** 2
     distance = float32(total + offset)
     return distance if distance >= 0 else float32(np.inf)  # of numbers whose products overflow
 
 
-@compiled(VALUES, LABELS, *_RELATIVE, OUT)
-def relative_distance(values, labels, centre, directions, targets, offsets, out):
+@compiled(VALUES, LABELS, *_RELATIVE, _LENGTHS, OUT)
+def relative_distance(values, labels, centre, directions, targets, offsets, lengths, out):
     """Square of the norm of directions @ (value - centre) - target[class], and the offset of the class."""
     for i in range(values.shape[0]):
         c = labels[i]
-        out[i] = _relative(values[i], centre, directions, targets[c], offsets[c, 0])
+        out[i] = _relative(values[i], centre, directions, targets[c], offsets[c, 0], lengths)
 
 
-@compiled(VALUES, LABELS, *_RELATIVE, *COLUMNS)
-def relative_distance_of_columns(values, labels, centre, directions, targets, offsets, columns, seen, out):
+@compiled(VALUES, LABELS, *_RELATIVE, _LENGTHS, *COLUMNS)
+def relative_distance_of_columns(values, labels, centre, directions, targets, offsets, lengths, columns, seen, out):
     """`relative_distance` of many columns."""
     for i in range(values.shape[0]):
         c, start, at, first_target = labels[i], 0, 0, 0
@@ -117,8 +138,8 @@ def relative_distance_of_columns(values, labels, centre, directions, targets, of
             last_target = first_target + min(targets.shape[0] - 1, size)
             distance = float32(np.inf)
             if seen[c, column] and not holds_bad(row):
-                target = targets[c, first_target:last_target]
-                distance = _relative(row, centre[start:end], directions[at:], target, offsets[c, column])
+                target, offset = targets[c, first_target:last_target], offsets[c, column]
+                distance = _relative(row, centre[start:end], directions[at:], target, offset, lengths)
             out[i, columns[column, 2]] = distance
             at += size * (last_target - first_target)
             start, first_target = end, last_target
@@ -130,15 +151,15 @@ def relative_parts(values, label, centre, directions, targets, offsets, out):
 
     NaN and Inf count as the centre for the other neurons.
     """
-    n = values.shape[0]
+    n, rank = values.shape[0], targets.shape[1]
     for j in range(n):
         out[j] = 0
-    for k in range(targets.shape[1]):
+    for k in range(rank):
         length = -2 * targets[label, k]
         for j in range(n):
             if is_finite(values[j]):
-                length += directions[k * n + j] * (values[j] - centre[j])
+                length += directions[j * rank + k] * (values[j] - centre[j])
         for j in range(n):
-            out[j] += directions[k * n + j] * length
+            out[j] += directions[j * rank + k] * length
     for j in range(n):
         out[j] = out[j] * (values[j] - centre[j]) if is_finite(values[j]) else float32(np.inf)

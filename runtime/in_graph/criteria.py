@@ -170,7 +170,7 @@ def _distance(ops: Operators, group: Group) -> Add:
 
     def add(values: str) -> str:
         parts = _parts(ops, ops("Sub", values, mean), group.sizes)
-        whitened = ops.join([ops("MatMul", p, ops.constant(w.T)) for p, w in zip(parts, whitenings, strict=True)])
+        whitened = ops.join([ops("MatMul", p, ops.constant(w)) for p, w in zip(parts, whitenings, strict=True)])
         return ops("Sqrt", ops.settled(ops.column_sums(ops("Mul", whitened, whitened), group.sizes, group.order)))
 
     return add
@@ -179,7 +179,7 @@ def _distance(ops: Operators, group: Group) -> Add:
 def _relative(ops: Operators, group: Group) -> Add:
     """As `relative_distance`; the directions of several columns are a matrix each."""
     centres, rows, targets, offsets = zip(*group.tables(), strict=True)
-    directions = [flat.reshape(-1, size).T for flat, size in zip(rows, group.sizes, strict=True)]
+    directions = [flat.reshape(size, -1) for flat, size in zip(rows, group.sizes, strict=True)]
     centre = ops.constant(np.concatenate(centres)[None])
     target = row(ops, np.concatenate(targets, axis=1), group.prediction)
     offset = row(ops, np.concatenate(in_order(offsets, group.order), axis=1), group.prediction)

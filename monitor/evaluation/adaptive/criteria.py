@@ -226,14 +226,14 @@ def _boxes(criterion: Any, tables: Any, device: torch.device) -> Twinned:
 @twin_of_criterion("mahalanobis")
 def _mahalanobis(criterion: Any, tables: Any, device: torch.device) -> Twinned:
     mean, whitening = _put(tables, device)
-    matrix = whitening.view(mean.shape[1], -1).T.contiguous()
+    matrix = whitening.view(mean.shape[1], -1)
     return lambda values, labels: (((values - mean[labels]) @ matrix).square().sum(1) + 1e-12).sqrt()
 
 
 @twin_of_criterion("relative_mahalanobis")
 def _relative(criterion: Any, tables: Any, device: torch.device) -> Twinned:
     centre, directions, targets, offsets = _put(tables, device)
-    matrix = directions.view(-1, len(centre)).T.contiguous()
+    matrix = directions.view(len(centre), -1)
 
     def distance(values: Tensor, labels: Tensor) -> Tensor:
         return ((values - centre) @ matrix - targets[labels]).square().sum(1) + offsets[labels, 0]

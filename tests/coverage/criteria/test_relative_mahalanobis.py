@@ -26,7 +26,7 @@ def difference(signature, shrinkage, new, labels):
 
 def closed_form(signature, criterion, new, labels):
     centre, directions, targets, offsets = criterion._closed_form(signature)
-    along = (new - centre) @ directions.reshape(-1, signature.neurons).T
+    along = (new - centre) @ directions.reshape(signature.neurons, -1)
     return np.square(along - targets[labels]).sum(axis=1) + offsets[labels, 0]
 
 
@@ -49,7 +49,7 @@ def test_the_closed_form_is_the_difference_above_the_lowest(neurons, classes):
 def targets_of(signature, criterion):
     """A sample for each class that is as typical of it as none else."""
     centre, directions, targets, _ = criterion._closed_form(signature)
-    return centre + targets @ np.linalg.pinv(directions.reshape(-1, signature.neurons)).T
+    return centre + targets @ np.linalg.pinv(directions.reshape(signature.neurons, -1))
 
 
 def test_almost_without_shrinkage_it_is_the_published_difference():

@@ -14,7 +14,7 @@ from .made_up import CLASSES, columns, labels, table
 def test_whitened_distance(neurons):
     x, mean = table(0, (5, neurons), -3, 3), table(1, (CLASSES, neurons))
     whitening, out = np.tril(table(2, (neurons, neurons), -1, 1)), np.empty(5, np.float32)
-    whitened.whitened_distance(x, labels(5), mean, whitening.ravel(), out)
+    whitened.whitened_distance(x, labels(5), mean, whitening.T.ravel(), np.empty(neurons, np.float32), out)
     expected = np.linalg.norm((x - mean[labels(5)]).astype(np.float64) @ whitening.T.astype(np.float64), axis=1)
     np.testing.assert_allclose(out, expected, rtol=1e-5)
 
@@ -27,8 +27,8 @@ def test_whitened_distances_of_many_columns(sizes):
     seen[1, 0] = 0
     x[2, 0] = np.nan
     out, c = np.empty((5, len(sizes)), np.float32), labels(5)
-    rows = np.concatenate([m.ravel() for m in matrices])
-    whitened.whitened_distance_of_columns(x, c, mean, rows, columns(*sizes), seen, out)
+    flat, lengths = np.concatenate([m.T.ravel() for m in matrices]), np.empty(max(sizes), np.float32)
+    whitened.whitened_distance_of_columns(x, c, mean, flat, lengths, columns(*sizes), seen, out)
     for column, (matrix, part) in enumerate(zip(matrices, np.split(x - mean[c], ends[:-1], axis=1), strict=True)):
         expected = np.linalg.norm(part.astype(np.float64) @ matrix.T.astype(np.float64), axis=1)
         expected[np.isnan(expected) | (seen[c, column] == 0)] = np.inf
@@ -42,7 +42,7 @@ def test_parts_add_up_to_the_square_of_the_distance(broken):
     step = (x - mean[1]).astype(np.float64)
     if broken is not None:
         x[broken], step[broken] = np.nan, 0  # counts as the mean for the other neurons
-    whitened.whitened_parts(x, 1, mean, whitening.ravel(), out)
+    whitened.whitened_parts(x, 1, mean, whitening.T.ravel(), out)
     expected = step * (whitening.T.astype(np.float64) @ (whitening @ step))
     expected[np.isnan(x)] = np.inf
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
@@ -78,12 +78,13 @@ def test_relative_distances_alone_and_of_many_columns(sizes):
     ):
         alone = np.empty(6, np.float32)
         rows = np.ascontiguousarray(part)
-        whitened.relative_distance(rows, c, centre, directions.ravel(), targets, offsets, alone)
+        tables = centre, directions.T.ravel(), targets, offsets, np.empty(len(directions), np.float32)
+        whitened.relative_distance(rows, c, *tables, alone)
         np.testing.assert_allclose(alone, expected(x, c)[:, k], rtol=1e-5)
     centres, directions, targets, offsets = zip(*made, strict=True)
     tables = (
-        np.concatenate(centres), np.concatenate([d.ravel() for d in directions]), np.concatenate(targets, axis=1),
-        np.concatenate(offsets, axis=1),
+        np.concatenate(centres), np.concatenate([d.T.ravel() for d in directions]), np.concatenate(targets, axis=1),
+        np.concatenate(offsets, axis=1), np.empty(CLASSES, np.float32),
     )  # fmt: skip
     seen, out = np.ones((CLASSES, len(sizes)), np.uint8), np.empty((6, len(sizes)), np.float32)
     seen[1, -1] = 0
@@ -97,6 +98,7 @@ def test_relative_distances_alone_and_of_many_columns(sizes):
 
 def test_a_relative_distance_that_is_no_number_is_infinite():
     tables = np.zeros(2, np.float32), np.float32([2, -2]), np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32)
+    tables = *tables, np.empty(1, np.float32)
     out = np.empty(1, np.float32)
     whitened.relative_distance(np.float32([[3e38, 3e38]]), np.zeros(1, int), *tables, out)
     assert out == np.inf
@@ -110,7 +112,7 @@ def test_relative_parts_add_up_to_what_the_distance_has_above_that_of_the_centre
     wanted = x[0].copy()
     if broken is not None:
         x[0, broken], wanted[broken] = np.nan, centre[broken]  # counts as the centre for the other neurons
-    whitened.relative_parts(x[0], 1, centre, directions.ravel(), targets, offsets, out)
+    whitened.relative_parts(x[0], 1, centre, directions.T.ravel(), targets, offsets, out)
     above = expected(wanted[None], 1) - expected(centre[None], 1)
     np.testing.assert_allclose(out[np.isfinite(out)].sum(), above[0, 0], rtol=1e-4)
     assert np.flatnonzero(np.isinf(out)).tolist() == ([] if broken is None else [broken])
