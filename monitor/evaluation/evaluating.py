@@ -14,7 +14,7 @@ from ..logic import describe_logic
 from ..verdict import Status
 from .cost import cost_of
 from .intervals import LEVEL, RESAMPLES, Estimate, selective_risk, separation
-from .judged import ATTACK, CLEAN, GIVEN, JudgedSet, Progress, judge_set
+from .judged import ADAPTIVE, ATTACK, CLEAN, GIVEN, JudgedSet, Progress, judge_set
 from .metrics import risk_coverage, roc_curve
 from .results import Cost, Curve, ErrorsSeen, Evaluation, OfClass, SetResult, Share
 
@@ -161,7 +161,7 @@ def _result(one: JudgedSet, clean: JudgedSet | None, class_name: Any, how: dict[
 def _evaded(one: JudgedSet, level: float) -> Share | None:
     """None for what is no attack."""
     attempts = len(one) if one.tried is None else one.tried
-    return None if one.kind != ATTACK else Share.counted(int((~one.alarm).sum()), attempts, level)
+    return None if one.kind not in (ATTACK, ADAPTIVE) else Share.counted(int((~one.alarm).sum()), attempts, level)
 
 
 def _errors(one: JudgedSet, margin: np.ndarray, how: dict[str, Any]) -> ErrorsSeen | None:

@@ -16,8 +16,10 @@ from ..verdict import Status
 if TYPE_CHECKING:
     from ..monitor import Monitor
 
-CLEAN, GIVEN, CORRUPTION, FAULT, ATTACK = KINDS = "clean", "given", "corruption", "fault", "attack"
-"""Where the frames of a set come from."""
+KINDS = CLEAN, GIVEN, CORRUPTION, FAULT, ATTACK, ADAPTIVE = (
+    "clean", "given", "corruption", "fault", "attack", "adaptive",
+)  # fmt: skip
+"""Where the frames of a set come from. An attack aims at the network alone, an adaptive one at the monitor too."""
 Progress = Callable[[int], object]
 
 

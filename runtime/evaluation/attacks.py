@@ -67,7 +67,7 @@ class AttackRun:
         if not inspect.isclass(self._make):
             raise ValueError(f"expected an attack of {library} such as {ATTACKS['pgd'].split(':')[1]}, got {name!r}")
         self._epsilon = number(self.epsilon)
-        self._unit = _unit_module(self.network, self.bounds)
+        self._unit = unit_module(self.network, self.bounds)
 
     @property
     def bounded(self) -> bool:
@@ -164,7 +164,7 @@ def refuse_without_gradients(network: Network) -> None:
         )
 
 
-def _unit_module(network: Any, bounds: tuple[float, float] | None) -> Any:
+def unit_module(network: Any, bounds: tuple[float, float] | None) -> Any:
     """The network as a module of samples from 0 to 1, that gives logits (n, classes)."""
     import torch
 

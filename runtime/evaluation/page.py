@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...monitor.evaluation import Curve, Evaluation, SetResult
-from ...monitor.evaluation.judged import ATTACK, CLEAN, CORRUPTION, FAULT, GIVEN
+from ...monitor.evaluation.judged import ADAPTIVE, ATTACK, CLEAN, CORRUPTION, FAULT, GIVEN
 from ..pages import fill
 from ..printable import counted
 
@@ -17,6 +17,7 @@ KINDS = {
     CORRUPTION: "Corruptions",
     FAULT: "Sensor faults",
     ATTACK: "Attacks on the network alone",
+    ADAPTIVE: "Attacks that know the monitor",
 }
 _PANELS = 60
 

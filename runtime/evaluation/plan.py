@@ -12,7 +12,7 @@ from ...monitor import Monitor
 from ...monitor.evaluation import Evaluation, JudgedSet, cost_of, evaluate_sets, judge_set
 from ...monitor.evaluation.evaluating import RATE_FPS
 from ...monitor.evaluation.intervals import RESAMPLES
-from ...monitor.evaluation.judged import ATTACK, CLEAN, CORRUPTION, FAULT, GIVEN
+from ...monitor.evaluation.judged import ADAPTIVE, ATTACK, CLEAN, CORRUPTION, FAULT, GIVEN
 from ...monitor.thresholds.calibrating import numbered
 from ...networks import Preprocessing
 from ...networks.packages import require
@@ -20,6 +20,7 @@ from ..inputs.class_numbers import numbered_as, with_labels_for
 from ..inputs.joint import JointSource, open_frames
 from ..inputs.learned_pictures import comparing
 from ..inputs.sources import Source, drives_of
+from .adaptive import AdaptiveRun
 from .attacks import COUNT, EPSILON, AttackRun
 from .changed import of_corruption, of_fault
 from .corruptions import COMMON, CORRUPTIONS, SEVERITIES
@@ -46,10 +47,11 @@ class EvaluationPlan:
     monitor: calibrated. clean: data like the trusted ones, which neither profile nor threshold has seen, by the text
     that names them, as for `outrider check`. unsafe: others by their names. labelled: those of them whose labels are
     of the network's classes. corruptions: True for the fifteen of ImageNet-C, or their names. severities: of these.
-    faults: True for all of `FAULTS`, or their names. attacks: names as of `AttackRun`, with its epsilon, count and
-    bounds. no_labels, classes_order, class_map: of the clean set and of labelled ones, as for `outrider profile`.
-    by_drive: intervals count drives, as for `outrider calibrate`. rows: a part of each set. on_error: ``stop``,
-    ``skip`` or ``alarm``, for frames that cannot be read; of sets made of the clean one they are left out.
+    faults: True for all of `FAULTS`, or their names. attacks: names as of `AttackRun`, or ``adaptive``, with
+    epsilon, count and bounds. no_labels, classes_order, class_map: of the clean set and of labelled ones, as for
+    `outrider profile`. by_drive: intervals count drives, as for `outrider calibrate`. rows: a part of each set.
+    on_error: ``stop``, ``skip`` or ``alarm``, for frames that cannot be read; of sets made of the clean one they are
+    left out.
 
     total: frames, for a progress bar. sources: those that were given, the clean one first.
     Raises ValueError, FileNotFoundError and ImportError that say what was expected.
@@ -99,7 +101,12 @@ class EvaluationPlan:
         given = [opened(name, data, with_labels=name in labelled) for name, data in unsafe.items()]
         self.sources = [one.source for one in (self.clean, *given)]
         self.planned = [*given, *self._corruptions(corruptions, severities), *self._faults(faults)]
-        self.attacks = [AttackRun(network, one, epsilon, attack_count, attack_bounds) for one in attacks]
+        self.attacks = [
+            AdaptiveRun(monitor, epsilon, attack_count, attack_bounds)
+            if one == ADAPTIVE
+            else AttackRun(network, one, epsilon, attack_count, attack_bounds)
+            for one in attacks
+        ]
         names = [CLEAN, *(one.name for one in self.planned), *(one.name for one in self.attacks)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"expected a name of its own for each set, got {', '.join(twice)} more than once")
@@ -180,7 +187,7 @@ class EvaluationPlan:
             return found.with_faults(unread)
         return replace(found, unread=unread)
 
-    def _attacked(self, attack: AttackRun, progress: Callable[[int], object]) -> JudgedSet:
+    def _attacked(self, attack: AttackRun | AdaptiveRun, progress: Callable[[int], object]) -> JudgedSet:
         source = self.clean.source
         of = self._drives(source)
 
@@ -193,8 +200,8 @@ class EvaluationPlan:
                 progress(attack.tried)
                 yield samples if source.labels is None else (samples, labels)
 
-        facts: dict[str, Any] = {"name": attack.name, "kind": ATTACK}
-        found = judge_set(self.monitor, batches(), may_be_empty=True, **facts)
+        kind = ADAPTIVE if isinstance(attack, AdaptiveRun) else ATTACK
+        found = judge_set(self.monitor, batches(), may_be_empty=True, name=attack.name, kind=kind)
         drives = None if of is None else numbered(of[attack.rows])
         return replace(found, tried=attack.tried, drives=drives)
 

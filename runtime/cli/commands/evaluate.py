@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ....monitor.evaluation import Estimate, Evaluation, SetResult, Share
-from ....monitor.evaluation.judged import CORRUPTION
+from ....monitor.evaluation.judged import ADAPTIVE, CORRUPTION
 from ...evaluation import EvaluationPlan, render_evaluation
 from ...printable import counted, printable
 from ..opening import open_monitor
@@ -139,7 +139,7 @@ def _words(found: Evaluation, facts: dict[str, Any]) -> list[str]:
         )
     lines += [
         f"{one.name}: {one.frames:,} of {one.evaded.n:,} attacks deceive the network, {one.evaded.count:,} without an"
-        " alarm; the attack does not know the monitor"
+        f" alarm; the attack {'knows' if one.kind == ADAPTIVE else 'does not know'} the monitor"
         for one in found.unsafe
         if one.evaded is not None
     ]

@@ -72,8 +72,8 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
         type=types.words,
         default=(),
         metavar="NAME,NAME",
-        help="on a PyTorch network: fgsm, pgd, deepfool, cw, autoattack, foolbox:CLASS, torchattacks:CLASS; they do not"
-        " know the monitor",
+        help="on a PyTorch network: fgsm, pgd, deepfool, cw, autoattack, foolbox:CLASS, torchattacks:CLASS; and"
+        " adaptive, which alone knows the monitor",
     )
     made.add_argument(
         "--epsilon", default="8/255", metavar="E", help="the bound of attacks, from black to white; default: 8/255"
