@@ -25,6 +25,8 @@ TRUSTED, HELD_OUT, STRANGERS = 12, 20, 4  # frames: photographs, nearly the same
 LARGEST_SIGNATURES = 512 << 20  # bytes; above, a criterion keeps one class in place of all
 TIMING, FEWEST_ROUNDS = 120, 60  # seconds that the rounds of one model may take, unless they are so few
 FALSE_ALARMS = 0.1
+DEFAULT = "default"
+"""In place of a criterion: the taps, criteria and logic that a monitor takes by itself."""
 
 
 def measure(model: Model, criteria: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -45,8 +47,10 @@ def measure(model: Model, criteria: Sequence[str], rounds: int) -> dict[str, Any
     frame = feeds.trusted[0]  # of a class that has trusted frames, as most are in use
     calls = {name: _call(s, feeds.name, frame) for name, s in (("bare", bare), ("bare again", again))}
     with tempfile.TemporaryDirectory(prefix=".guarded-", dir=MODELS_FOLDER) as scratch:
+        first = next((text for text in criteria if text != DEFAULT), DEFAULT)
         for text in criteria:
-            calls |= _one_criterion(row, text, model, networks, bare, feeds, Path(scratch), outside=text == criteria[0])
+            outside = text in (first, DEFAULT)
+            calls |= _one_criterion(row, text, model, networks, bare, feeds, Path(scratch), outside=outside)
         if rounds:
             with _stage(row, "timing"):
                 rounds = _affordable(calls, rounds)
@@ -67,9 +71,9 @@ def _one_criterion(
     profile = scratch / f"{len(list(scratch.glob('*.outrider')))}.outrider"
     with _stage(row, f"outside, {text}", profile):
         network = networks.of(text)
-        if network is not networks.whole:
+        if text != DEFAULT and network is not networks.whole:
             row.setdefault("class_free", []).append(text)
-        taught(network, parse_criterion(text), feeds).save(profile)
+        taught(network, criterion_of(text), feeds).save(profile)
         monitor = Monitor.load(profile, network)
         if outside:
             plan = monitor.bind()
@@ -137,6 +141,8 @@ class _Networks:
         self._class_free: OnnxNetwork | None = None
 
     def of(self, text: str) -> OnnxNetwork:
+        if text == DEFAULT:
+            return OnnxNetwork(self._model.path, threads=1, **self._model.options)
         if self.whole.classes is None or signature_bytes(parse_criterion(text), self.whole) <= LARGEST_SIGNATURES:
             return self.whole
         self._class_free = self._class_free or self._network(None)
@@ -156,12 +162,21 @@ def session(path: Path) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def taught(network: OnnxNetwork, criterion: Criterion, feeds: _Feeds) -> Monitor:
+def criterion_of(text: str) -> Criterion | None:
+    """What a text stands for, None for `DEFAULT`. Raises ValueError."""
+    return None if text == DEFAULT else parse_criterion(text)
+
+
+def taught(network: OnnxNetwork, criterion: Criterion | None, feeds: _Feeds) -> Monitor:
     """A monitor that covers the photographs: one trusted frame is enough for a class, where use wants five or more.
 
-    A covered frame takes the same path through the monitor whatever that minimum is.
+    A covered frame takes the same path through the monitor whatever that minimum is. criterion: None for what a monitor
+    takes by itself.
     """
-    monitor = Monitor(network, criterion, logic=Sum() if criterion.name in ("bitmap", "single_range") else ZScore())
+    if criterion is None:
+        monitor = Monitor(network)
+    else:
+        monitor = Monitor(network, criterion, logic=Sum() if criterion.name in ("bitmap", "single_range") else ZScore())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutriderWarning)  # few frames, few of the classes
         monitor.profile(np.array_split(feeds.trusted, 4), minimum_per_class=1)

@@ -22,6 +22,7 @@ def row(model: str, dtype: str = "float32", **more: object) -> dict:
         ("vit", "int8 QDQ", "outside, bitmap", 1.10),
         ("vit", "float32", "in the graph, bitmap", 1.05),
         ("resnet18-dynamo", "float32", "in the graph, bitmap", 1.03),
+        ("resnet18-dynamo", "float32", "in the graph, default", 1.06),
         ("resnet18-dynamo", "float16", "in the graph, bitmap", 1.05),
         ("vit", "float32", "bare again", None),
     ],

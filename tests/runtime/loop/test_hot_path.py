@@ -20,6 +20,7 @@ from onnx import helper, numpy_helper  # noqa: E402
 from outrider.coverage import (  # noqa: E402
     Box,
     CoverageBitmap,
+    Mahalanobis,
     Margin,
     NearestNeighbour,
     NeuronRank,
@@ -27,7 +28,7 @@ from outrider.coverage import (  # noqa: E402
     RelativeMahalanobis,
     SingleRange,
 )
-from outrider.monitor import Monitor, OutriderWarning, Status  # noqa: E402
+from outrider.monitor import HarmonicP, Monitor, OutriderWarning, Status  # noqa: E402
 from outrider.networks import OnnxNetwork  # noqa: E402
 from outrider.runtime import Guard  # noqa: E402
 from outrider.runtime.log import log as log_module  # noqa: E402
@@ -143,6 +144,14 @@ CRITERIA = {
         ("auto",),
         {"@relu:channel": [RelativeMahalanobis(), Box()], "@output": [Margin(), RelativeMahalanobis()]},
     ),
+    "harmonic mean": (
+        ("first:unit", "auto"),
+        {
+            "@relu:unit": SingleRange(),
+            "@output": [Margin(), Mahalanobis()],
+            "@relu:channel": [Mahalanobis(), SingleRange(), RelativeMahalanobis()],
+        },
+    ),
     "pixels": ("auto:pixel", {"*:pixel": CoverageBitmap()}),
 }
 
@@ -152,7 +161,8 @@ def watching(request, tmp_path, monkeypatch):
     """A guard with everything on, and frames that it takes for clean."""
     monkeypatch.setattr(log_module, "_FIRST_SUMMARY_SECONDS", 60.0)  # what waits for the log's thread is not the loop's
     taps, criteria = CRITERIA[request.param]
-    monitor = Monitor(OnnxNetwork(model(), taps=taps), criteria)
+    logic = HarmonicP() if request.param == "harmonic mean" else None
+    monitor = Monitor(OnnxNetwork(model(), taps=taps), criteria, logic=logic)
     monitor.profile([frames(60 if request.param == "pixels" else 400)], minimum_per_class=0)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the profile tells its own data")
