@@ -15,8 +15,8 @@ from ..verdict import Status
 from .cost import cost_of
 from .intervals import LEVEL, RESAMPLES, Estimate, selective_risk, separation
 from .judged import ADAPTIVE, ATTACK, CLEAN, GIVEN, JudgedSet, Progress, judge_set
-from .metrics import risk_coverage, roc_curve
-from .results import Cost, Curve, ErrorsSeen, Evaluation, OfClass, SetResult, Share
+from .metrics import auroc_of, ranks, risk_coverage, roc_curve
+from .results import Cost, Curve, ErrorsSeen, Evaluation, OfClass, OfColumn, SetResult, Share
 
 if TYPE_CHECKING:
     from ..monitor import Monitor
@@ -116,14 +116,15 @@ def evaluate_sets(
         )
     how: dict[str, Any] = {"resamples": resamples, "level": level, "seed": seed}
     class_names = monitor.learned.class_name
-    found = _result(clean, None, class_names, how)
+    columns = monitor.columns
+    found = _result(clean, None, class_names, columns, how)
     per_hour = rate_fps * 3600
     low, high = found.flagged.interval
     calibration = monitor.calibration
     assert calibration is not None  # noqa: S101 (there is no verdict without)
     return Evaluation(
         found,
-        tuple(_result(one, clean, class_names, how) for one in unsafe),
+        tuple(_result(one, clean, class_names, columns, how) for one in unsafe),
         rate_fps,
         Estimate(found.flagged.share * per_hour, (low * per_hour, high * per_hour)),
         calibration.false_alarm_rate,
@@ -140,7 +141,9 @@ def evaluate_sets(
     )
 
 
-def _result(one: JudgedSet, clean: JudgedSet | None, class_name: Any, how: dict[str, Any]) -> SetResult:
+def _result(
+    one: JudgedSet, clean: JudgedSet | None, class_name: Any, columns: Sequence[str], how: dict[str, Any]
+) -> SetResult:
     """clean: what it is held against; None for the clean set itself."""
     alarm, margin, level = one.alarm, one.margin, how["level"]
     told, roc = None, None
@@ -154,7 +157,8 @@ def _result(one: JudgedSet, clean: JudgedSet | None, class_name: Any, how: dict[
         evaded=_evaded(one, level),
         drives=None if one.drives is None else count_drives(one.drives),
         auroc=told and told.auroc, aupr=told and told.aupr, fpr95=told and told.fpr95,
-        errors=_errors(one, margin, how), by_class=_by_class(one, clean, class_name, level), roc=roc,
+        errors=_errors(one, margin, how), by_class=_by_class(one, clean, class_name, level),
+        by_column=_by_column(one, clean, columns), roc=roc,
     )  # fmt: skip
 
 
@@ -182,6 +186,13 @@ def _errors(one: JudgedSet, margin: np.ndarray, how: dict[str, Any]) -> ErrorsSe
         selective_risk(margin, wrong, drives=drives, **how),
         Curve.of(*risk_coverage(margin, wrong)),
     )
+
+
+def _by_column(one: JudgedSet, clean: JudgedSet | None, columns: Sequence[str]) -> tuple[OfColumn, ...]:
+    if clean is None or clean.deviation is None or one.deviation is None or not len(one):
+        return ()
+    parts = zip(columns, clean.deviation.T, one.deviation.T, strict=True)
+    return tuple(OfColumn(name, auroc_of(*ranks(low, high).counts())) for name, low, high in parts)
 
 
 def _by_class(one: JudgedSet, clean: JudgedSet | None, class_name: Any, level: float) -> tuple[OfClass, ...]:

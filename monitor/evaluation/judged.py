@@ -32,6 +32,7 @@ class JudgedSet:
     the drive of each, None where each frame counts alone. name, kind: what it is, see `KINDS`. severity: of a
     corruption, 1 to 5. unread: frames that could not be read and are not among the n. tried: frames that were attacked;
     the n are those with which the attack deceived the network. profiled: frames that the profile was learned from.
+    deviation: (n, columns) float32, as of `Verdicts`; None where it was not kept.
     """
 
     status: np.ndarray
@@ -46,6 +47,7 @@ class JudgedSet:
     unread: int = 0
     tried: int | None = None
     profiled: int = 0
+    deviation: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.status)
@@ -89,6 +91,9 @@ class JudgedSet:
             threshold=more(self.threshold, np.nan),
             prediction=more(self.prediction, -1),
             label=None if self.label is None else more(self.label, -1),
+            deviation=None
+            if self.deviation is None
+            else np.pad(self.deviation, ((0, count), (0, 0)), constant_values=np.inf),
             drives=None if drives is None else np.append(drives, drives.max(initial=-1) + 1 + np.arange(count)),
         )
 
@@ -123,18 +128,20 @@ def judge_set(
         if labelled and given is not None and network.classes is not None:
             label = check_labels(given, n, network.classes, network.map_classes)
         profiled += int(np.count_nonzero(digests.among(digests_of(frames))[0]))
-        parts.append((verdicts.status, verdicts.score, verdicts.threshold, verdicts.prediction, label.astype(np.int64)))
+        kept = verdicts.status, verdicts.score, verdicts.threshold, verdicts.prediction, label.astype(np.int64)
+        parts.append((*kept, verdicts.deviation))
         done += n
         if progress is not None:
             progress(done)
     if not done:
         if not may_be_empty:
             raise ValueError(f"{facts.get('name', CLEAN)}: expected at least one frame, got none")
-        parts = [(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))]
-    status, score, threshold, prediction, label = (np.concatenate(part) for part in zip(*parts, strict=True))
+        none = np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
+        parts = [(*none, np.empty((0, len(monitor.columns)), np.float32))]
+    status, score, threshold, prediction, label, deviation = (np.concatenate(part) for part in zip(*parts, strict=True))
     return JudgedSet(
         status, score, threshold, prediction, None if (label < 0).all() else label, _drives(drives, done),
-        profiled=profiled, **facts,
+        profiled=profiled, deviation=deviation, **facts,
     )  # fmt: skip
 
 

@@ -88,14 +88,22 @@ class OfClass:
 
 
 @dataclass(frozen=True)
+class OfColumn:
+    """How well one column of the monitor tells a set from the clean one. auroc: of its deviation alone."""
+
+    name: str
+    auroc: float
+
+
+@dataclass(frozen=True)
 class SetResult:
     """What was found for a set.
 
     frames: that were judged. unread: that could not be read and are in none of the figures. faults: of the frames.
     flagged: ALARM, FAULT or STALE. warned: WARN alone, which is no alarm. auroc, aupr, fpr95, roc: against the clean
     frames; None for these, and where there is no frame. errors: None without labels. by_class: of each class that the
-    network saw. severity, tried, profiled: as of `JudgedSet`. evaded: of an attack, the share of all attempts that
-    deceived the network without an alarm.
+    network saw. by_column: of each column of the monitor; none of the clean set. severity, tried, profiled: as of
+    `JudgedSet`. evaded: of an attack, the share of all attempts that deceived the network without an alarm.
     """
 
     name: str
@@ -115,6 +123,7 @@ class SetResult:
     fpr95: Estimate | None = None
     errors: ErrorsSeen | None = None
     by_class: tuple[OfClass, ...] = ()
+    by_column: tuple[OfColumn, ...] = ()
     roc: Curve | None = None
 
 

@@ -157,9 +157,11 @@ def _words(found: Evaluation, facts: dict[str, Any]) -> list[str]:
             f"cost: {cost.check:,.1f} µs a frame in batches of {cost.batch}, of which the monitor {cost.monitor:,.1f};"
             f" profile of {facts['profile']['bytes']:,} bytes"
         )
-    level = f"{100 * found.level:g} %"
+    drawn = "drives" if clean.drives else "frames"
+    areas = f", {found.resamples:,} bootstrap resamples of {drawn} for areas" if found.resamples else ""
+    of_drives = " of drives" if clean.drives else ""
     lines.append(
-        f"intervals of {level}: Clopper-Pearson for shares, {found.resamples:,} bootstrap resamples for areas;"
+        f"intervals of {100 * found.level:g} %: Clopper-Pearson for shares{of_drives}{areas};"
         " AUROC, AUPR and FPR rank frames by score less the threshold of their class"
     )
     return lines

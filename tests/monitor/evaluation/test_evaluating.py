@@ -40,6 +40,12 @@ def test_the_figures_are_those_of_the_verdicts(monitor, labels):
     for name, one in verdicts.items():
         assert (found[name].flagged.count, found[name].flagged.n) == (int(one.alarm.sum()), len(one))
         assert found[name].flagged.interval == clopper_pearson(int(one.alarm.sum()), len(one))
+    for place, column in enumerate(found["far"].by_column):
+        score = np.concatenate([verdicts[name].deviation[:, place] for name in ("clean", "far")])
+        assert column.auroc == pytest.approx(roc_auc_score(np.repeat([0, 1], [400, 50]), score), abs=1e-6)
+        assert column.name == monitor.columns[place]
+    assert len(found["far"].by_column) == len(monitor.columns) == 3
+    assert found.clean.by_column == ()
     share = verdicts["clean"].alarm.mean()
     assert found.false_alarms_per_hour.value == pytest.approx(share * 36_000)
     assert found.mean_auroc == pytest.approx((found["near"].auroc.value + found["far"].auroc.value) / 2)

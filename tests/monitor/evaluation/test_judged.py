@@ -28,6 +28,7 @@ def test_it_keeps_what_check_says_of_each_frame_in_order(monitor):
     assert found.status.tolist() == verdicts.status.tolist()
     assert found.prediction.tolist() == verdicts.prediction.tolist()
     np.testing.assert_allclose(found.score, verdicts.score, rtol=1e-6)
+    np.testing.assert_allclose(found.deviation, verdicts.deviation, rtol=1e-5)
     assert (found.alarm == verdicts.alarm).all()
     assert (found.name, found.kind, found.unread, found.label, seen) == ("far", "given", 3, None, [40, 80, 120, 130])
 
@@ -83,11 +84,14 @@ def test_frames_that_were_profiled_are_counted(monitor):
 
 
 def test_frames_that_cannot_be_read_can_be_faults():
-    found = made([0, 2], [0, 3], [1, 1], label=np.array([0, 1]), drives=np.array([4, 4])).with_faults(2)
+    found = made(
+        [0, 2], [0, 3], [1, 1], label=np.array([0, 1]), drives=np.array([4, 4]), deviation=np.ones((2, 3))
+    ).with_faults(2)
     assert found.status.tolist() == [0, 2, Status.FAULT, Status.FAULT]
     assert found.margin.tolist() == [-1, 2, np.inf, np.inf]
     assert found.wrong.tolist() == [False, True, False, False]
     assert found.drives.tolist() == [4, 4, 5, 6]
+    assert found.deviation[:, 1].tolist() == [1, 1, np.inf, np.inf]
     assert (found.prediction[2:] == -1).all()
 
 

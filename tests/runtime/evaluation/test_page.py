@@ -28,14 +28,14 @@ def found(monitor) -> Evaluation:  # noqa: F811
         return made((score > 2) * 2, score, np.full(n, 2.0), np.arange(n) % 2, **facts)
 
     sets = [
-        some(50, 1, name=HOSTILE, kind="given"),
+        some(50, 1, name=HOSTILE, kind="given", deviation=rng.random((50, 3), np.float32)),
         *(some(40, level, name=f"shot_noise {level}", kind="corruption", severity=level) for level in (5, 1)),
         some(40, 2, name="black", kind="fault"),
         some(30, 2, name="pgd 8/255", kind="attack", tried=45),
         made([], [], [], name="cw", kind="attack", tried=9),
     ]
     cost = Cost(30.0, 20.0, 10.0, 64, 1234)
-    clean = some(100, 0, label=np.zeros(100, np.int64), unread=2)
+    clean = some(100, 0, label=np.zeros(100, np.int64), unread=2, deviation=rng.random((100, 3), np.float32))
     return evaluate_sets(monitor, clean, sets, resamples=5, cost=cost)
 
 
@@ -43,7 +43,16 @@ def test_the_page_is_whole_and_has_every_set(found):
     text = render_evaluation(found, {"profile": {"file": "net.outrider", "bytes": 99, "sha256": "ab" * 32}})
     page = whole(text)
     said = " ".join("".join(page.text).split())
-    for expected in ("black", "pgd 8/255", "of 45 tried", "shot noise", "2 unread", "net.outrider, 99 bytes", "AURC"):
+    for expected in (
+        "black",
+        "pgd 8/255",
+        "of 45 tried",
+        "shot noise",
+        "2 unread",
+        "net.outrider, 99 bytes",
+        "AURC",
+        "1 set, 3 columns",
+    ):
         assert expected in said
     assert page.names().count("svg") == 5  # given, fault, attack and corruption, and the errors of the clean set
     assert len(re.findall('class="curve s[15]"', text)) == 2
