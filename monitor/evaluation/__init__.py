@@ -11,7 +11,7 @@ from .metrics import aupr, aurc, fpr_at_tpr, risk_coverage, roc_curve
 from .results import Cost, Curve, ErrorsSeen, Evaluation, OfClass, OfColumn, SetResult, Share
 
 __all__ = [
-    "Cost", "Curve", "ErrorsSeen", "Estimate", "Evaluation", "JudgedSet", "OfClass", "OfColumn", "Separation", "SetResult",
-    "Share", "aupr", "aurc", "auroc", "clopper_pearson", "cost_of", "evaluate", "evaluate_sets", "fpr_at_tpr", "judge_set",
-    "risk_coverage", "roc_curve", "selective_risk", "separation",
+    "Cost", "Curve", "ErrorsSeen", "Estimate", "Evaluation", "JudgedSet", "OfClass", "OfColumn", "Separation",
+    "SetResult", "Share", "aupr", "aurc", "auroc", "clopper_pearson", "cost_of", "evaluate", "evaluate_sets",
+    "fpr_at_tpr", "judge_set", "risk_coverage", "roc_curve", "selective_risk", "separation",
 ]  # fmt: skip
