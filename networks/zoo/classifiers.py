@@ -81,6 +81,7 @@ class _Residual(nn.Module):
 
 _TRAINED: dict[str, Callable[[], nn.Module]] = {
     "lenet-fashion-mnist": LeNet,
+    "lenet-fashion-mnist-robust": LeNet,  # adversarially trained
     "resnet-cifar10": SmallResNet,
     "resnet-cifar10-robust": partial(SmallResNet, width=64),  # adversarially trained, 1.8 M parameters
 }

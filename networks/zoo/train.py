@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from .adversarial import fit_robust
+from .adversarial import fit_robust, has_bfloat16
 from .classifiers import WEIGHTS, trained_names, untrained
 from .datasets import load_dataset
 
@@ -46,8 +46,7 @@ def fit(
     """
     torch.manual_seed(0)
     if bfloat16 is None:
-        has = getattr(torch.cpu, "get_capabilities", dict)()  # an older PyTorch does not tell
-        bfloat16 = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+        bfloat16 = has_bfloat16()
     x = torch.from_numpy(np.array(images))
     y = torch.from_numpy(np.array(labels))
     module.to(memory_format=torch.channels_last)
@@ -100,6 +99,10 @@ def accuracy(module: nn.Module, images: np.ndarray, labels: np.ndarray) -> float
 
 _RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "lenet-fashion-mnist": ("fashion-mnist", {"epochs": 15, "peak_rate": 0.05, "flip": True}),
+    "lenet-fashion-mnist-robust": (
+        "fashion-mnist",
+        {"epochs": 12, "epsilon": 0.1, "steps": 3, "peak_rate": 0.05, "shift": 0},
+    ),
     "resnet-cifar10": ("cifar10", {"epochs": 40, "peak_rate": 0.2, "flip": True, "shift": 4, "smoothing": 0.05}),
     "resnet-cifar10-robust": ("cifar10", {"epochs": 54, "epsilon": 8 / 255}),
 }
@@ -125,7 +128,7 @@ def main() -> None:
     print(f"test accuracy {accuracy(module, test.images, test.labels):.4f}")
     output = options.output or WEIGHTS / f"{options.name}.safetensors"
     state = module.state_dict()
-    if "epsilon" in recipe:  # a larger network, shipped in half precision
+    if "epsilon" in recipe:  # shipped in half precision
         state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     save_file(state, output)
     print(f"wrote {output}")

@@ -10,7 +10,8 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional
 
-from outrider.networks.zoo.adversarial import attacked, fit_robust
+from outrider.networks.zoo import adversarial
+from outrider.networks.zoo.adversarial import attacked, fit_robust, has_bfloat16
 
 EPSILON = 0.1
 
@@ -53,3 +54,30 @@ def test_what_was_trained_so_bears_the_attack(module):
     x, y = torch.from_numpy(images).float() / 255, torch.from_numpy(labels)
     moved = attacked(module, x, y, EPSILON, 10, enabled=False)
     assert (module(moved).argmax(1) == y).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_images_are_mirrored_and_moved_only_as_far_as_told(shift):
+    torch.manual_seed(0)
+    batch = torch.arange(64 * 20).reshape(64, 1, 4, 5) + 1
+    found = set()
+    for after, before in zip(adversarial._augmented(batch, shift), batch, strict=True):
+        for image in (before, before.flip(-1)):
+            padded = functional.pad(image, (shift,) * 4)
+            found |= {
+                (t, u)
+                for t in range(2 * shift + 1)
+                for u in range(2 * shift + 1)
+                if torch.equal(after, padded[:, t : t + 4, u : u + 5])
+            }
+    assert found == ({(0, 0)} if shift == 0 else found)
+    assert len(found) > 10 or shift == 0
+
+
+@pytest.mark.parametrize(("told", "has"), [({"amx_bf16": True}, True), ({"avx512_bf16": False}, False), (None, False)])
+def test_a_processor_tells_whether_it_computes_in_bfloat16(monkeypatch, told, has):
+    if told is None:  # an older PyTorch
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert has_bfloat16() is has

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from outrider.networks import LeNet, torchvision_classifier, trained, trained_names, untrained  # noqa: E402
 from outrider.networks.zoo import classifiers  # noqa: E402
 
-SHAPES = {"lenet-fashion-mnist": (1, 28, 28), "resnet-cifar10": (3, 32, 32), "resnet-cifar10-robust": (3, 32, 32)}
+GREY, COLOURED = (1, 28, 28), (3, 32, 32)
+SHAPES = {name: GREY if "fashion" in name else COLOURED for name in trained_names()}
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES.items())
