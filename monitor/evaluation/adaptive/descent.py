@@ -31,7 +31,8 @@ class Strategy:
     Each image's two gradients are brought to length 1 first. weight: λ at the beginning. adapt: whether λ then grows
     where the network is fooled and the monitor speaks, and shrinks where the network is right. random: start anywhere
     in the ball instead of at its centre. lead: by how much another class is to lead, in logits. masked: move the object
-    alone, where there is a mask. steps: at most.
+    alone, where there is a mask. rank: 0 leads to whichever other class is likeliest; above 0 to one class all along,
+    than which so many others are likelier at the beginning. steps: at most.
     """
 
     weight: float = 1.0
@@ -39,13 +40,16 @@ class Strategy:
     lead: float = 0.3
     masked: bool = False
     adapt: bool = False
+    rank: int = 0
     steps: int = 100
 
     @property
     def name(self) -> str:
         """The strategy in a few words."""
         words = [f"λ {self.weight:g}{' adapted' if self.adapt else ''}", f"lead {self.lead:g}"]
-        return ", ".join(words + ["random start"] * self.random + ["object only"] * self.masked)
+        words += ["random start"] * self.random + ["object only"] * self.masked
+        words += [f"class {self.rank + 1}"] * (self.rank > 0) + [f"{self.steps} steps"] * (self.steps != 100)
+        return ", ".join(words)
 
 
 @dataclass
@@ -104,10 +108,14 @@ def descend(
     images = ball.drawn(generator) if strategy.random else ball.start.clone()
     momentum, squares = torch.zeros_like(images), torch.zeros_like(images)
     weight = torch.full((len(images),), strategy.weight, device=images.device)
+    toward = None
+    if strategy.rank:
+        with torch.no_grad():
+            toward = twin.rivals(twin(ball.start).logits, labels, strategy.rank)
     for step in range(strategy.steps + 1):
         images = images.detach().requires_grad_(step < strategy.steps)
         with torch.set_grad_enabled(step < strategy.steps):
-            seen = twin(images, avoiding=labels)
+            seen = twin(images, avoiding=labels if toward is None else None, toward=toward)
         fooled, silent = seen.predictions != labels, seen.score <= seen.threshold
         found.note(rows, images.detach(), fooled, (seen.score / seen.threshold.clamp_min(1e-9)).detach())
         won = _confirmed(confirm, images.detach(), labels, fooled & silent)
@@ -132,6 +140,7 @@ def descend(
         if not bool(left.all()):
             rows, labels, ball, images = rows[left], labels[left], ball[left], images[left]
             momentum, squares, weight = momentum[left], squares[left], weight[left]
+            toward = None if toward is None else toward[left]
     return found
 
 

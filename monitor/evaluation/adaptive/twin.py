@@ -70,15 +70,18 @@ class Twin:
         logits, neurons = self._forward(images)
         return logits, [values.reshape(len(images), -1) for values in neurons]
 
-    def __call__(self, images: Tensor, avoiding: Tensor | None = None) -> TwinVerdicts:
+    def __call__(self, images: Tensor, avoiding: Tensor | None = None, toward: Tensor | None = None) -> TwinVerdicts:
         """What the monitor says of images, (n, *input_shape) floats.
 
         avoiding: (n,) int64, a class for each image that it is not compared with. The likeliest covered other class is
-        taken then, to which an attack leads. By default it is the class predicted, as the monitor does.
+        taken then, to which an attack leads. toward: (n,) int64, the class that each image is compared with. By default
+        it is the class predicted, as the monitor does.
         """
         logits, neurons = self._forward(images)
         predictions = logits.detach().argmax(1)
-        labels = predictions if avoiding is None else self._rival(logits.detach(), avoiding)
+        labels = predictions if toward is None else toward
+        if avoiding is not None:
+            labels = self.rivals(logits.detach(), avoiding)
         n, each = len(images), []
         for tap, deviation in self._columns:
             values = neurons[tap]
@@ -93,8 +96,10 @@ class Twin:
         pressures = parts / threshold.clamp_min(1e-9)[:, None]
         return TwinVerdicts(logits, predictions, labels, deviations, score, threshold, pressures)
 
-    def _rival(self, logits: Tensor, avoided: Tensor) -> Tensor:
+    def rivals(self, logits: Tensor, avoided: Tensor, rank: int = 0) -> Tensor:
+        """The likeliest covered class but the one avoided, or one that so many others are likelier than, (n,) int64."""
         others = logits.scatter(1, avoided[:, None], -torch.inf)
         covered = others.masked_fill(~self._covered, -torch.inf)
-        some = torch.isfinite(covered).any(1, keepdim=True)
-        return torch.where(some, covered, others).argmax(1)
+        some = torch.isfinite(covered).sum(1, keepdim=True)
+        likeliest = torch.where(some > 0, covered, others).argsort(1, descending=True)
+        return likeliest.gather(1, (some - 1).clamp(0, rank))[:, 0]

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from outrider.monitor.evaluation.adaptive import STRATEGIES  # noqa: E402
 from outrider.monitor.evaluation.adaptive.ball import Ball  # noqa: E402
 from outrider.monitor.evaluation.adaptive.descent import Bank, Found, Strategy, descend, ignorant, match  # noqa: E402
 from outrider.monitor.evaluation.adaptive.twin import Twin, TwinVerdicts  # noqa: E402
@@ -19,11 +20,14 @@ class Toy:
 
     device = torch.device("cpu")
 
-    def __call__(self, images, avoiding=None):
+    def rivals(self, logits, avoided, rank):
+        return (avoided + rank) % 2
+
+    def __call__(self, images, avoiding=None, toward=None):
         first, second = images[:, 0, 0, 0], images[:, 0, 0, 1]
         logits = torch.stack([0 * first, 10 * (first - 0.5)], 1)
         predictions = logits.argmax(1)
-        compared = predictions if avoiding is None else 1 - avoiding
+        compared = toward if toward is not None else predictions if avoiding is None else 1 - avoiding
         score = (1 + 10 * (first - second)).clamp_min(0).double()
         one = torch.ones_like(score)
         return TwinVerdicts(logits, predictions, compared, score[:, None], score, one, score[:, None])
@@ -45,7 +49,9 @@ def test_the_network_alone_is_fooled_and_the_monitor_forgotten():
     assert ((ball.low <= images) & (images <= ball.high)).all()
 
 
-@pytest.mark.parametrize("strategy", [Strategy(), Strategy(adapt=True), Strategy(2.0, random=True, lead=0.1)])
+@pytest.mark.parametrize(
+    "strategy", [Strategy(), Strategy(adapt=True), Strategy(2.0, random=True, lead=0.1), Strategy(rank=1)]
+)
 def test_both_are_fooled_within_the_ball(strategy):
     ball, labels, generator = start()
     found = descend(Toy(), real, ball, labels, strategy, 0.1, generator)
@@ -100,3 +106,5 @@ def test_a_match_moves_towards_the_nearest_trusted_image_of_another_class(networ
 def test_a_strategy_has_a_name():
     assert Strategy(2.0, random=True, masked=True).name == "λ 2, lead 0.3, random start, object only"
     assert Strategy(adapt=True).name == "λ 1 adapted, lead 0.3"
+    assert Strategy(rank=1, steps=400).name == "λ 1, lead 0.3, class 2, 400 steps"
+    assert len({strategy.name for strategy in STRATEGIES}) == len(STRATEGIES)

@@ -76,9 +76,27 @@ def test_a_class_that_is_not_covered_alarms_and_is_no_rival(network):
     seen = twin(torch.from_numpy(found))
     np.testing.assert_array_equal(torch.isinf(seen.score), monitor.check(found)[1].score == np.inf)
     assert torch.isinf(seen.score).any()
-    rivals = twin(torch.from_numpy(found), avoiding=torch.from_numpy(own)).compared
+    seen = twin(torch.from_numpy(found), avoiding=torch.from_numpy(own))
+    rivals = seen.compared
+    torch.testing.assert_close(twin.rivals(seen.logits.detach(), torch.from_numpy(own), rank=7) == 0, rivals < 0)
     assert not (rivals == 0).any()
     assert not (rivals == torch.from_numpy(own)).any()
+
+
+def test_images_are_compared_with_the_class_told(network):
+    monitor = calibrated(network, "mahalanobis")
+    twin, (images, labels) = Twin(monitor), pictures(20, 3)
+    given, avoided = torch.from_numpy(images), torch.from_numpy(labels)
+    logits = twin(given).logits.detach()
+    for rank in range(CLASSES - 1):
+        rivals = twin.rivals(logits, avoided, rank)
+        others = logits.scatter(1, avoided[:, None], -torch.inf).sort(1, descending=True).indices
+        np.testing.assert_array_equal(rivals, others[:, rank])
+        seen = twin(given, toward=rivals)
+        np.testing.assert_array_equal(seen.compared, rivals)
+        own = twin(given)
+        same = (own.predictions == rivals).numpy()
+        assert (np.asarray((seen.score == own.score).detach()) == same).mean() > 0.9
 
 
 def test_gradients_reach_the_image(network):
