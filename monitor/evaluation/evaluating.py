@@ -176,6 +176,8 @@ def _errors(one: JudgedSet, margin: np.ndarray, how: dict[str, Any]) -> ErrorsSe
     wrong, alarm, margin = one.wrong[known], one.alarm[known], margin[known]
     drives, level = None if one.drives is None else one.drives[known], how["level"]
 
+    coverage, risk = risk_coverage(margin, wrong)
+
     def share(of: np.ndarray, among: np.ndarray) -> Share:
         return Share.of(of[among], None if drives is None else drives[among], level)
 
@@ -184,7 +186,7 @@ def _errors(one: JudgedSet, margin: np.ndarray, how: dict[str, Any]) -> ErrorsSe
         share(alarm, wrong),
         share(~wrong, ~alarm),
         selective_risk(margin, wrong, drives=drives, **how),
-        Curve.of(*risk_coverage(margin, wrong)),
+        Curve.of(np.append(0.0, coverage), np.append(risk[0], risk)),
     )
 
 

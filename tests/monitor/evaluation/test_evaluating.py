@@ -62,7 +62,7 @@ def test_errors_are_counted_where_labels_are_the_networks(monitor, labels):
     assert (errors.flagged.count, errors.flagged.n) == (int((wrong & verdicts.alarm).sum()), 40)
     assert errors.passed.share == pytest.approx((~wrong[~verdicts.alarm]).mean())
     assert errors.aurc.value == pytest.approx(aurc(verdicts.score, wrong))
-    assert (errors.curve.x[-1], errors.curve.y[-1]) == (1, pytest.approx(0.1))
+    assert (errors.curve.x[0], errors.curve.x[-1], errors.curve.y[-1]) == (0, 1, pytest.approx(0.1))
     assert found["near"].errors is None
 
 

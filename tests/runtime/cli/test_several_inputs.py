@@ -156,3 +156,21 @@ def test_a_module_of_a_picture_and_a_word(outrider, tmp_path):
     assert [line["score"] for line in found] == pytest.approx(verdicts.score.tolist())
     shapes = "--input-shape", "camera=1,6,5", "--input-shape", "word="
     assert "torch, inputs camera 1x6x5, word " in outrider("inspect", "two.py:Two", *shapes).out
+
+
+def test_evaluate_counts_what_check_says_of_both_kinds_of_network(outrider, folder):
+    far = fused_frames(40, 7)
+    far["speed"] *= 5
+    np.savez(folder / "far.npz", **far)
+    state = "--state", "h_in=h_out"
+    for network, data, more in (("fused.onnx", "held.npz", ()), ("cell.onnx", "more", state)):
+        trusted = "trusted.npz" if network == "fused.onnx" else "drives"
+        outrider("profile", network, trusted, *LEARN, *more)
+        outrider("calibrate", "m.outrider", data, "--false-alarm-rate", "0.05", "--accept-rate", "1")
+        unsafe = "far.npz" if network == "fused.onnx" else "drives"
+        result = outrider("evaluate", "m.outrider", "--clean", data, "--unsafe", f"x={unsafe}", "--json")
+        facts = json.loads(result.out)
+        for one, name in ((facts["clean"], data), (facts["unsafe"][0], unsafe)):
+            found = lines_of(outrider("check", "m.outrider", name, "--json"))
+            assert (one["flagged"]["count"], one["frames"]) == (sum(line["alarm"] for line in found), len(found))
+        (folder / "m.outrider").unlink()
