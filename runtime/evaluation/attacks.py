@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,8 @@ class AttackRun:
         """The changed samples, and which of them deceive the network."""
         import torch
 
-        with torch.random.fork_rng(devices=[unit.device] if unit.device.type == "cuda" else []):
+        devices = [unit.device] if unit.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), _without_gradients(self._unit):
             torch.manual_seed(0)
             if self._library.__name__ == "foolbox":
                 target = self._library.PyTorchModel(self._unit, bounds=(0, 1), device=unit.device)
@@ -197,6 +199,19 @@ def unit_module(network: Any, bounds: tuple[float, float] | None) -> Any:
             return _logits(scores.reshape(len(scores), -1), network.scores)
 
     return Unit().eval()
+
+
+@contextmanager
+def _without_gradients(module: torch.nn.Module) -> Iterator[None]:
+    """Keep an attack's gradients off the parameters: they are the user's own."""
+    needed = [one for one in module.parameters() if one.requires_grad]
+    for one in needed:
+        one.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for one in needed:
+            one.requires_grad_(True)
 
 
 def _logits(scores: torch.Tensor, kind: str) -> torch.Tensor:

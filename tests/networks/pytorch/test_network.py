@@ -50,6 +50,7 @@ def test_the_module_stays_as_it_was():
     text = str(module)
     network = TorchNetwork(module, SHAPE, neurons="unit")
     network.observe(images())
+    assert network.module is module
     network.close()
     assert str(module) == text
     assert not any(part._forward_hooks or part.training for part in module.modules())

@@ -159,6 +159,22 @@ def test_foolbox_itself_deceives_the_network(attack):
     assert one.rows == [0, 1]
 
 
+@pytest.mark.parametrize("attack", [FGSM, "pgd"])
+def test_the_module_keeps_its_parameters_and_gets_no_gradients(attack):
+    if attack == "pgd":
+        pytest.importorskip("foolbox")
+    module = Brighter().eval()
+    module.conv.bias.requires_grad_(False)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    state = torch.random.get_rng_state()
+    run(AttackRun(network(module), attack, 0.1), flat(0.45))
+    assert all((module.state_dict()[name] == value).all() for name, value in before.items())
+    assert [one.grad for one in module.parameters()] == [None, None]
+    assert (module.conv.weight.requires_grad, module.conv.bias.requires_grad) == (True, False)
+    assert not module.training
+    assert (torch.random.get_rng_state() == state).all()
+
+
 def test_what_cannot_be_attacked_is_refused():
     with pytest.raises(ValueError, match=r"expected a network of PyTorch for attacks.*got one of onnx; move"):
         AttackRun(SimpleNamespace(engine="onnx"), FGSM)
