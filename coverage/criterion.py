@@ -33,6 +33,10 @@ class Criterion(ABC):
     """The word for this criterion in files, configurations and on the command line."""
     takes_codes: ClassVar[bool] = False
     """Whether `_observe` and `_deviation` take uint8 values as well as float32."""
+    tells_confidence: ClassVar[bool] = False
+    """Whether its deviation says how unsure the network itself is."""
+    follows_confidence: ClassVar[bool] = False
+    """Whether its deviation falls as the network is surer, so that a logic may judge it given the confidence."""
 
     @final
     def empty(self, neurons: int, classes: int) -> Signature:

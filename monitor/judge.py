@@ -14,6 +14,7 @@ from ..networks.network import Buffered, fits
 from .calibration import Calibration
 from .data.arrays import all_finite, finite_frames
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
+from .judging.groups import groups_of
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
 from .judging.places import samples_of
 from .judging.varying import VaryingComparer
@@ -96,7 +97,7 @@ class Judge:
             self.steps = [step for one in comparers for step in one.steps(fixed.activations)]
         self.score = np.empty(n)
         if logic is not None and calibration is not None:
-            groups = np.array([column.group for column in profile.columns])
+            groups = groups_of(profile.columns)
             self.rate: Step = logic.scorer(calibration.scales, groups, self.deviations, self.score)
             """The compiled call that writes the scores."""
             self._limits = Columns(profile.names, calibration.limits)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from .judging.groups import Groups, as_groups
 from .kernels import scores
 
 Scales = dict[str, np.ndarray]
@@ -24,42 +25,44 @@ Scorer = Callable[[], None]
 _TAIL_SHARE = 0.05
 _TAIL_LEAST = 10
 _KNOTS = 512
+_GIVEN_KNOTS = 8
+_PRIOR = 10
 _CURVE = "value", "surprise", "excess"
 
 
 class Logic(ABC):
-    """Turns deviations (n, columns) into scores (n,); `groups` (columns,) says which are of one group."""
+    """Turns deviations (n, columns) into scores (n,); `groups` says which are of one group: `Groups`, or (columns,)."""
 
     name: ClassVar[str]
     learns: ClassVar[bool] = True
     """Whether `fit` looks at the deviations, so that the threshold wants data of its own."""
 
     @final
-    def fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def fit(self, deviations: np.ndarray, groups: Groups | np.ndarray) -> Scales:
         """Scales from held-out deviations (n, columns), finite. Raises ValueError for fewer than 2 samples."""
         if self.learns and len(deviations) < 2:
             raise ValueError(f"expected at least 2 held-out samples to learn scales from, got {len(deviations)}")
-        return self._fit(np.asarray(deviations, np.float64), np.asarray(groups))
+        return self._fit(np.asarray(deviations, np.float64), as_groups(groups))
 
     @final
-    def score(self, scales: Scales, deviations: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    def score(self, scales: Scales, deviations: np.ndarray, groups: Groups | np.ndarray) -> np.ndarray:
         """Scores (n,) float64, >= 0; +inf where any column deviates by +inf, and for a score that is no number."""
         deviations = np.asarray(deviations)
         kept = np.float32 if deviations.dtype == np.float32 else np.float64
         deviations = np.ascontiguousarray(deviations, kept)
         score = np.empty(len(deviations))
-        self.scorer(scales, groups, deviations, score)()
+        self.scorer(scales, as_groups(groups), deviations, score)()
         return score
 
     @abstractmethod
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         """What writes the scores of whatever the array then holds. All that it needs is allocated here.
 
         deviations: (n, columns), float32 or float64, C-contiguous. out: (n,) float64.
         """
 
     @abstractmethod
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales: ...
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales: ...
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,11 @@ class Sum(Logic):
     name: ClassVar[str] = "sum"
     learns: ClassVar[bool] = False
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
         return {}
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(scores.scaled_sum, deviations, np.ones(len(groups)), 0, out)
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        return partial(scores.scaled_sum, deviations, np.ones(len(groups.of)), 0, out)
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,10 @@ class Normalised(Logic):
 
     name: ClassVar[str] = "normalised"
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
         return {"scale": _positive(deviations.mean(axis=0))}
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         return partial(scores.scaled_sum, deviations, *_read(scales, "scale"), 0, out)
 
 
@@ -96,10 +99,10 @@ class ZScore(Logic):
     log: bool = True
     name: ClassVar[str] = "z"
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
         return {"scale": _positive(_scaled(deviations, self.log).std(axis=0))}
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         return partial(scores.scaled_sum, deviations, *_read(scales, "scale"), int(self.log), out)
 
 
@@ -110,13 +113,13 @@ class MaxZ(Logic):
     log: bool = True
     name: ClassVar[str] = "max_z"
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
         values = _scaled(deviations, self.log)
         scale = _positive(values.std(axis=0))
         mean = values.mean(axis=0) / scale
         return {"scale": scale, "shift": mean.max() - mean}
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         return partial(scores.scaled_highest, deviations, *_read(scales, "scale", "shift"), int(self.log), out)
 
 
@@ -135,13 +138,13 @@ class Votes(Logic):
         if self.k < 0:
             raise ValueError(f"expected k >= 1, or 0 for all, got {self.k}")
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
         if self.k > deviations.shape[1]:
             raise ValueError(f"expected at most {deviations.shape[1]} votes, one per column, got {self.k}")
         return _fit_surprise(deviations)
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        highest = np.empty(self.k or len(groups))
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        highest = np.empty(self.k or len(groups.of))
         return partial(scores.kth_surprise, deviations, *_read(scales, *_CURVE), highest, out)
 
 
@@ -157,31 +160,52 @@ class SmallestP(Logic):
     log: bool = True
     name: ClassVar[str] = "smallest_p"
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
         return _fit_parts(deviations, groups, self.log)
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(scores.highest_surprise, *_of_parts(scales, groups, deviations, self.log), out)
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        standard, curve = _read(scales, "scale", "centre"), _read(scales, *_CURVE)
+        parts = _parts(groups, len(deviations))
+        return partial(scores.highest_surprise, deviations, *standard, groups.ends, int(self.log), *curve, parts, out)
 
 
 @dataclass(frozen=True)
 class HarmonicP(Logic):
-    """The harmonic mean of the held-out p-values of `SmallestP`'s parts (Wilson, PNAS 2019, equal weights).
+    """The harmonic mean of held-out p-values, one vote for each group (after Wilson, PNAS 2019; the parts are ours).
 
-    The score is -log of that mean, log(mean of exp(s)) of the surprises s = -log p. Several parts that are a little
-    surprised add up, which the smallest p-value alone does not see. It is never more than the score of `SmallestP`, and
-    at most the logarithm of the number of parts below it. Parts need not be independent, as held-out data set the
-    threshold.
+    A group has the parts of `SmallestP`, which share its vote. Where a criterion follows the network's confidence and
+    another tells it, the group has two parts more, of scores that are standard among held-out frames of which the
+    network was as sure: an attack that makes it sure leaves the layers as they are where it is unsure. The score is
+    -log of the mean, log(sum of v exp(s)) of the surprises s = -log p and votes v. Several parts that are a little
+    surprised add up, which the smallest p-value alone does not see. It is never more than the highest surprise, and at
+    most -log v of it below. Parts need not be independent, as held-out data set the threshold.
     """
 
     log: bool = True
     name: ClassVar[str] = "harmonic_p"
 
-    def _fit(self, deviations: np.ndarray, groups: np.ndarray) -> Scales:
-        return _fit_parts(deviations, groups, self.log)
+    def _fit(self, deviations: np.ndarray, groups: Groups) -> Scales:
+        scales = _standard_scales(deviations, self.log)
+        if groups.given.any():
+            scaled = _scaled(deviations, self.log)
+            scales |= _fit_given(scaled[:, groups.confidence], scaled[:, groups.following])
+        parts = np.empty((len(deviations), len(groups.votes())))
+        scores.all_parts(np.ascontiguousarray(deviations), *self._of_parts(scales, groups), parts)
+        return scales | _fit_surprise(parts)
 
-    def scorer(self, scales: Scales, groups: np.ndarray, deviations: np.ndarray, out: np.ndarray) -> Scorer:
-        return partial(scores.harmonic_surprise, *_of_parts(scales, groups, deviations, self.log), out)
+    def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
+        votes, curve = groups.votes(), _read(scales, *_CURVE)
+        parts = np.empty((len(deviations), len(votes)))
+        return partial(scores.harmonic_surprise, deviations, *self._of_parts(scales, groups), votes, *curve, parts, out)
+
+    def _of_parts(self, scales: Scales, groups: Groups) -> list[Any]:
+        """What `all_parts` takes behind the deviations."""
+        given = [np.zeros(2), np.zeros((2, 0)), np.zeros((2, 0))]
+        if groups.given.any():
+            given = _read(scales, "given_at", "given_centre", "given_scale")
+        standard = _read(scales, "scale", "centre")
+        of_given = groups.following, groups.ends_of_following, groups.confidence
+        return [*standard, groups.ends, int(self.log), *of_given, *given]
 
 
 def make_logic(name: str, **settings: Any) -> Logic:
@@ -226,32 +250,47 @@ def _fit_surprise(values: np.ndarray) -> Scales:
     return {"value": value, "surprise": -np.log((1 + n - below) / (n + 1)), "excess": mean_excess}
 
 
-def _fit_parts(deviations: np.ndarray, groups: np.ndarray, log: bool) -> Scales:
-    """The scales of standard scores, and the curves of the parts that a criterion has; see `SmallestP`."""
+def _standard_scales(deviations: np.ndarray, log: bool) -> Scales:
+    """What standard scores are made with: (columns,) `scale`, and `centre` in units of it."""
     values = _scaled(deviations, log)
     scale = _positive(values.std(axis=0))
-    centre = values.mean(axis=0) / scale
-    ends, parts = _ends(groups), _parts(groups, len(deviations))
-    scores.parts_of_groups(np.ascontiguousarray(deviations), scale, centre, ends, int(log), parts)
-    return {"scale": scale, "centre": centre} | _fit_surprise(parts)
+    return {"scale": scale, "centre": values.mean(axis=0) / scale}
 
 
-def _of_parts(scales: Scales, groups: np.ndarray, deviations: np.ndarray, log: bool) -> list[Any]:
-    """What the kernels that join the surprises of parts take, but for where they write."""
-    standard, curve = _read(scales, "scale", "centre"), _read(scales, *_CURVE)
-    return [deviations, *standard, _ends(groups), int(log), *curve, _parts(groups, len(deviations))]
+def _fit_parts(deviations: np.ndarray, groups: Groups, log: bool) -> Scales:
+    """The scales of standard scores, and the curves of the parts that a criterion has; see `SmallestP`."""
+    scales = _standard_scales(deviations, log)
+    parts = _parts(groups, len(deviations))
+    standard = _read(scales, "scale", "centre")
+    scores.parts_of_groups(np.ascontiguousarray(deviations), *standard, groups.ends, int(log), parts)
+    return scales | _fit_surprise(parts)
+
+
+def _fit_given(sure: np.ndarray, values: np.ndarray) -> Scales:
+    """Mean and spread of columns where the network is as sure, at the medians of equal shares of the frames.
+
+    sure: (n,), values: (n, columns). Each mean and variance counts `_PRIOR` frames more as all frames have it.
+    """
+    of_all, spread = values.mean(axis=0), values.var(axis=0)
+    at: list[Any] = []
+    centre, variance = [], []
+    for rows in np.array_split(np.argsort(sure, kind="stable"), _GIVEN_KNOTS):
+        own = values[rows]
+        at.append(np.median(sure[rows]) if len(rows) else at[-1] if at else sure.min())
+        centre.append((own.sum(axis=0) + _PRIOR * of_all) / (len(rows) + _PRIOR))
+        variance.append((np.square(own - centre[-1]).sum(axis=0) + _PRIOR * spread) / (len(rows) + _PRIOR))
+    knots, means, scale = np.array(at), np.array(centre), _positive(np.sqrt(np.array(variance)))
+    for knot in np.unique(knots):  # knots at one place say the same
+        same = knots == knot
+        means[same], scale[same] = means[same].mean(axis=0), scale[same].mean(axis=0)
+    return {"given_at": knots, "given_centre": means, "given_scale": scale}
 
 
 def _read(scales: Scales, *names: str) -> list[np.ndarray]:
     return [np.ascontiguousarray(scales[name], np.float64) for name in names]
 
 
-def _ends(groups: np.ndarray) -> np.ndarray:
-    """Where the columns of each group end."""
-    return np.append(np.flatnonzero(groups[1:] != groups[:-1]) + 1, len(groups))
-
-
-def _parts(groups: np.ndarray, n: int) -> np.ndarray:
+def _parts(groups: Groups, n: int) -> np.ndarray:
     """Room for the parts of n rows: one of each group, two where it has several columns."""
-    sizes = np.diff(_ends(groups), prepend=0)
+    sizes = np.diff(groups.ends, prepend=0)
     return np.empty((n, len(sizes) + int((sizes > 1).sum())))

@@ -26,7 +26,7 @@ from .errors import MismatchError, ProfileError, warn
 from .files import read_contents, read_profile, unpacked_profile, write_profile
 from .judge import FrameJudge, Judge
 from .learning import Learner, complete, fresh_profile, names_of_classes, to_extend
-from .logic import Logic, SmallestP, Sum, make_logic
+from .logic import HarmonicP, Logic, Sum, make_logic
 from .profile import NetworkFacts, Profile
 from .thresholds.calibrated import Calibrated, Progress
 
@@ -45,7 +45,7 @@ class Monitor(Calibrated):
     network: what is watched: a `Network`, the path of an ONNX model, or a PyTorch module. criteria: one criterion, its
     name, or a list of them for all taps, or {tap selector: one or several}; by default `default_criteria`. Of a path or
     a module the selectors are tapped; of a `Network` they choose among its taps. logic: how the columns (a criterion on
-    a tap each) become one score, or its name; by default `Sum` for a single column and `SmallestP` otherwise.
+    a tap each) become one score, or its name; by default `Sum` for a single column and `HarmonicP` otherwise.
 
     On a tap with neurons ``pixel`` the places of a frame are samples of one signature, and where a frame has several
     rows (`Tap.rows`) all of these. They are of the class of the frame or, for places of the picture in a network with a
@@ -94,7 +94,7 @@ class Monitor(Calibrated):
         criteria, logic = self._wanted
         columns, taps = columns_of(self.network, criteria)
         profile = fresh_profile(NetworkFacts.of(self.network, taps), columns, 0.0, 0)
-        self._assemble(self.network, profile, logic or (SmallestP() if len(columns) > 1 else Sum()), None)
+        self._assemble(self.network, profile, logic or (HarmonicP() if len(columns) > 1 else Sum()), None)
 
     def _assemble(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> None:
         self.network, self.logic, self.calibration = network, logic, calibration

@@ -1,9 +1,9 @@
 """The language that names tensors: the same for ``taps=``, for criteria and on the command line.
 
 A selector is a word, a name, the path of a module, a glob (``layer1*``) or a kind (``@relu``), each with ``:neurons``
-behind it or without. The words are ``auto`` (every activation), ``first`` (the first of them) and ``stages`` (the
-last of each size of map). A word comes before a name, and a name before a path. Globs leave out the class scores:
-name them or say ``@output``.
+behind it or without. The words are ``auto`` (every activation), ``first`` (the first of them), ``last`` (the last that
+is a map, where one is) and ``stages`` (the last of each size of map). A word comes before a name, and a name before a
+path. Globs leave out the class scores: name them or say ``@output``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
 """Kinds that ``auto`` taps only where a network has none of `ACTIVATIONS`: most often they gate other values."""
 
 OUTPUT = "output"
-DEFAULT_TAPS = ("auto", "first:unit")
-"""Every activation as the adapter's `neurons` says, and the first of them unit by unit, where small noise is seen."""
+DEFAULT_TAPS = ("auto", "first:unit", "last:channel-max")
+"""Every activation as the adapter's `neurons` says; the first of them unit by unit, where small noise is seen; and the
+largest value of each channel of the last, where a small strange object is."""
 
 
 def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neurons: str | Sequence[str]) -> list[Tap]:
@@ -106,9 +107,15 @@ def _last_of_each_size(activations: Sequence[Candidate | Tap]) -> set[str]:
     return set(last.values())
 
 
+def _last_map(activations: Sequence[Candidate | Tap]) -> set[str]:
+    maps = [t for t in activations if any(size != 1 for size in map_sizes(t.layout, t.shape))]
+    return {(maps or activations)[-1].name}
+
+
 _WORDS: dict[str, Callable[[Sequence[Candidate | Tap]], set[str]]] = {
     "auto": lambda activations: {tensor.name for tensor in activations},
     "first": lambda activations: {activations[0].name},
+    "last": _last_map,
     "stages": _last_of_each_size,
 }
 

@@ -24,6 +24,7 @@ class Margin(OfScores, Criterion):
     """
 
     name: ClassVar[str] = "margin"
+    tells_confidence: ClassVar[bool] = True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         (inverse_margin if self.scores == LOGITS else inverse_margin_of_shares)(values, out)

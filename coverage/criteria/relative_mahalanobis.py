@@ -29,6 +29,7 @@ class RelativeMahalanobis(Mahalanobis):
     """
 
     name: ClassVar[str] = "relative_mahalanobis"
+    follows_confidence: ClassVar[bool] = True
 
     def _specification(self, neurons: int, classes: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
         require(classes > 1, f"2 classes or more for {self.name} (take mahalanobis for a network without)", classes)

@@ -55,6 +55,7 @@ class Softmax(OfScores, Criterion):
     """
 
     name: ClassVar[str] = "softmax"
+    tells_confidence: ClassVar[bool] = True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:
         (softmax_surprise if self.scores == LOGITS else surprise)(values, out)

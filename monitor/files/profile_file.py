@@ -20,6 +20,7 @@ from ..data.digests import FrameDigests
 from ..data.shared import first_alike
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
+from ..judging.groups import Groups, groups_of
 from ..learning import names_of_classes
 from ..logic import Logic, describe_logic, make_logic
 from ..profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
@@ -205,7 +206,7 @@ def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Ca
     )  # fmt: skip
     check_trusted(profile)
     logic = make_logic(**facts["logic"])
-    calibration = _calibration(facts["calibration"], tensors, classes, groups, logic)
+    calibration = _calibration(facts["calibration"], tensors, classes, groups_of(columns), logic)
     if calibration is not None:
         check_calibration(calibration, profile.history)
     if unread := sorted(tensors.keys() - tensors.read):
@@ -256,12 +257,12 @@ def _signature(
 
 
 def _calibration(
-    facts: dict[str, Any] | None, tensors: dict[str, np.ndarray], classes: int, groups: list[int], logic: Logic
+    facts: dict[str, Any] | None, tensors: dict[str, np.ndarray], classes: int, groups: Groups, logic: Logic
 ) -> Calibration | None:
     if facts is None:
         return None
     scales = {name[6:]: tensors[name] for name in tensors if name.startswith("scale.")}
-    example = logic.fit(np.zeros((2, len(groups)), np.float32), np.array(groups))
+    example = logic.fit(np.zeros((2, len(groups.of)), np.float32), groups)
     if not scales_fit(scales, example):
         raise ValueError(f"the scales are not those of {logic!r}")
     warning = None
@@ -279,7 +280,7 @@ def _calibration(
         float(facts["realised"]),
         (float(low), float(high)),
         None if facts["leak"] is None else float(facts["leak"]),
-        checked_array(tensors, "calibration.limits", (len(groups),), np.float32),
+        checked_array(tensors, "calibration.limits", (len(groups.of),), np.float32),
         scales,
         {str(reason): int(count) for reason, count in facts["excluded"].items()},
         facts["warning_rate"],

@@ -134,15 +134,76 @@ def highest_surprise(deviations, scale, centre, ends, log, knots, surprise, exce
 
 
 @compiled(
-    _DEVIATIONS, _SCALE, _SCALE, read(int64, 1), int64, _CURVE, _CURVE, _SCALE, float64[:, ::1], _SCORES,
+    _DEVIATIONS, read(int64, 1), read(int64, 1), int64, int64, _SCALE, _CURVE, _CURVE, int64, float64[:, ::1],
     codes=[VALUES], division="numpy",
 )  # fmt: skip
-def harmonic_surprise(deviations, scale, centre, ends, log, knots, surprise, excess, parts, out):
-    """-log of the harmonic mean of the p-values of parts, see `parts_of_groups`; `parts` (n, parts) is scratch.
+def parts_given_confidence(deviations, following, ends, confidence, log, at, centre, scale, first, parts):
+    """As `parts_of_groups`, of scores that are standard among frames of which the network is as sure.
 
-    The exponentials are of what each surprise lies below the highest, so that none is too large.
+    following: (any,) the columns, ends: (groups,) where those of each group end among them. confidence: the column that
+    tells how sure it is. at: (knots,) rising values of it. centre, scale: (knots, any), linear between the knots and
+    level beyond. first: the part from which on they are written.
     """
+    for i in range(deviations.shape[0]):
+        sure = _scaled(float64(deviations[i, confidence]), log)
+        knot = 0
+        while knot < at.shape[0] - 2 and sure >= at[knot + 1]:
+            knot += 1
+        step = at[knot + 1] - at[knot]
+        share = min(max((sure - at[knot]) / step, 0.0), 1.0) if step > 0 else 0.0
+        start, several = 0, first + ends.shape[0]
+        for group in range(ends.shape[0]):
+            total, highest = 0.0, -np.inf
+            for j in range(start, ends[group]):
+                middle = centre[knot, j] + share * (centre[knot + 1, j] - centre[knot, j])
+                spread = scale[knot, j] + share * (scale[knot + 1, j] - scale[knot, j])
+                z = (_scaled(float64(deviations[i, following[j]]), log) - middle) / spread
+                total += z
+                highest = max(highest, z)
+            parts[i, first + group] = total
+            if ends[group] - start > 1:
+                parts[i, several] = highest
+                several += 1
+            start = ends[group]
+
+
+_PARTS = (
+    _DEVIATIONS, _SCALE, _SCALE, read(int64, 1), int64, read(int64, 1), read(int64, 1), int64, _SCALE, _CURVE, _CURVE,
+)  # fmt: skip
+
+
+@compiled(*_PARTS, float64[:, ::1], codes=[VALUES], division="numpy")
+def all_parts(
+    deviations, scale, centre, ends, log, following, ends_of_following, confidence, at, given_centre, given_scale, parts
+):
+    """The parts of `parts_of_groups`, and behind them those of `parts_given_confidence` where columns are."""
     parts_of_groups(deviations, scale, centre, ends, log, parts)
+    first, start = ends.shape[0], 0
+    for end in ends:
+        first += 1 if end - start > 1 else 0
+        start = end
+    if following.shape[0]:
+        parts_given_confidence(
+            deviations, following, ends_of_following, confidence, log, at, given_centre, given_scale, first, parts
+        )
+
+
+@compiled(
+    *_PARTS, _SCALE, _CURVE, _CURVE, _SCALE, float64[:, ::1], _SCORES, codes=[VALUES], division="numpy",
+)  # fmt: skip
+def harmonic_surprise(
+    deviations, scale, centre, ends, log, following, ends_of_following, confidence, at, given_centre, given_scale,
+    votes, knots, surprise, excess, parts, out,
+):  # fmt: skip
+    """-log of the mean of the p-values of `all_parts`, harmonic and weighted by `votes` (parts,), that sum to 1.
+
+    `parts` (n, parts) is scratch. The exponentials are of what each surprise lies below the highest, so that none is
+    too large.
+    """
+    all_parts(
+        deviations, scale, centre, ends, log, following, ends_of_following, confidence, at, given_centre, given_scale,
+        parts,
+    )  # fmt: skip
     several = parts.shape[1]
     for i in range(deviations.shape[0]):
         highest, total, finite = 0.0, 0.0, True
@@ -154,5 +215,5 @@ def harmonic_surprise(deviations, scale, centre, ends, log, knots, surprise, exc
             parts[i, j] = found
             highest = max(highest, found)
         for j in range(several):
-            total += math.exp(parts[i, j] - highest)
-        out[i] = _or_infinite(max(highest + math.log(total / several), 0.0), finite)
+            total += votes[j] * math.exp(parts[i, j] - highest)
+        out[i] = _or_infinite(max(highest + math.log(total), 0.0), finite)

@@ -22,6 +22,7 @@ from ..calibration import (
 )
 from ..data.digests import digests_of
 from ..errors import CalibrationError, warn
+from ..judging.groups import groups_of
 from ..logic import Logic
 from ..profile import Profile
 
@@ -78,7 +79,7 @@ def calibrate(
     were profiled, are the same ones again, or alarm far more often than asked. Warns of frames left out and of a
     profile that tells its own data from held-out data.
     """
-    groups = np.array([column.group for column in profile.columns])
+    groups = groups_of(profile.columns)
     fresh = _not_profiled(profile, held_out)
     profiled = int((~fresh).sum())
     held_out = held_out.where(fresh)

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..calibration import Calibration, check_rate, clopper_pearson, conformal_threshold, needed_samples
 from ..errors import CalibrationError, MismatchError
+from ..judging.groups import groups_of
 from ..logic import Logic
 from ..profile import Profile
 
@@ -131,7 +132,7 @@ def _refuse_others(profile: Profile, logic: Logic, calibration: Calibration, kep
             "expected one threshold for all classes, got several: how many frames of each class were flagged is not"
             " kept; calibrate on held-out frames with per_class=True"
         )
-    groups = np.array([column.group for column in profile.columns])
+    groups = groups_of(profile.columns)
     again = logic.score(calibration.scales, kept.deviations, groups)
     if (kept.thresholds != calibration.thresholds[0]).any():
         raise MismatchError("expected frames judged by the threshold of this profile, got others")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...monitor import Calibration, Logic
+from ...monitor.judging.groups import groups_of
 from ...monitor.profile import Profile
 from ...networks import Tap
 from ...networks.onnx.pooling import add_neurons, join_neurons, rows_alike
@@ -120,7 +121,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     deviations = ops.settled(deviations, "outrider_deviation")
 
     whole = all(criteria.counts(column.criterion) for column in profile.columns)
-    columns = logics.Deviations(deviations, np.array([column.group for column in profile.columns]), whole)
+    columns = logics.Deviations(deviations, groups_of(profile.columns), whole)
     score = logics.add_score(ops, logic, calibration.scales, columns)
     _add_verdict(ops, threshold, score)
     for name in OUTPUTS:

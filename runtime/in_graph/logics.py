@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...monitor.judging.groups import Groups
 from ...monitor.logic import HarmonicP, Logic, MaxZ, Normalised, Scales, SmallestP, Sum, Votes, ZScore
 from .operators import Operators
 
@@ -16,10 +17,10 @@ _HAIR = 1e-6
 
 @dataclass(frozen=True)
 class Deviations:
-    """Deviations (batch, columns) by name. groups: the criterion of each column. whole: whether they are counts."""
+    """Deviations (batch, columns) by name. groups: which are judged together. whole: whether they are counts."""
 
     name: str
-    groups: np.ndarray
+    groups: Groups
     whole: bool = False
 
 
@@ -51,7 +52,7 @@ def _max_z(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations)
 
 def _votes(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -> str:
     surprise = _curve(ops, deviations.name, scales["value"], scales["surprise"], scales["excess"])
-    columns = len(deviations.groups)
+    columns = len(deviations.groups.of)
     k = logic.k or columns
     if k in (1, columns):
         return ops.reduce("ReduceMax" if k == 1 else "ReduceMin", surprise, keep=False)
@@ -68,31 +69,65 @@ def _smallest_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviat
 
 
 def _harmonic_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
-    # The mean is a sum of what is lower by the log of their number; a hair less, or rounding makes a score negative.
-    lower = (1 - _HAIR) * np.log(scales["surprise"].shape[1])
-    surprises = _surprises(ops, logic, scales, scales["surprise"] - lower, deviations)
-    return ops.reduce("ReduceLogSumExp", surprises, keep=False)
+    # A vote lowers a surprise by its log; a hair less, or rounding makes a score negative.
+    surprise = scales["surprise"] + (1 - _HAIR) * np.log(deviations.groups.votes())
+    return ops.reduce("ReduceLogSumExp", _surprises(ops, logic, scales, surprise, deviations, given=True), keep=False)
 
 
-def _surprises(ops: Operators, logic: Logic, scales: Scales, surprise: np.ndarray, deviations: Deviations) -> str:
-    """Name of (batch, parts): the heights of the parts of `SmallestP` on curves of the heights given."""
+def _surprises(
+    ops: Operators, logic: Logic, scales: Scales, surprise: np.ndarray, deviations: Deviations, *, given: bool = False
+) -> str:
+    """Name of (batch, parts): the heights of the parts on curves of the heights given.
+
+    given: whether there are the parts of columns given the confidence too.
+    """
     # Sums are compared with their centre added to the curve: small ones keep their digits.
-    z, groups = _standard(ops, logic, scales, deviations), deviations.groups
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    several = [columns for columns in members if len(columns) > 1]
-    centre = scales["centre"]
-    parts = [_sum_of(ops, z, columns, len(groups)) for columns in members]
-    shifts = [centre[columns].sum() for columns in members] + [0.0] * len(several)
+    scaled = _logs(ops, logic, deviations)
+    z, groups = ops("Div", scaled, ops.constant(scales["scale"][None])), deviations.groups
+    columns, centre = len(groups.of), scales["centre"]
+    members = _runs(groups.ends)
+    several = [run for run in members if len(run) > 1]
+    parts = [_sum_of(ops, z, run, columns) for run in members]
+    shifts = [centre[run].sum() for run in members] + [0.0] * len(several)
     if several:
         centred = ops("Sub", z, ops.constant(centre[None]))
-        parts += [ops.reduce("ReduceMax", _part(ops, centred, columns, len(groups))) for columns in several]
+        parts += [ops.reduce("ReduceMax", _part(ops, centred, run, columns)) for run in several]
+    if given and groups.given.any():
+        z, members = _given(ops, scales, scaled, groups), _runs(groups.ends_of_following)
+        several = [run for run in members if len(run) > 1]
+        parts += [_sum_of(ops, z, run, len(groups.following)) for run in members]
+        parts += [ops.reduce("ReduceMax", _part(ops, z, run, len(groups.following))) for run in several]
+        shifts += [0.0] * (len(members) + len(several))
     knots = scales["value"] + np.array(shifts)
     return _curve(ops, ops.join(parts), knots, surprise, scales["excess"])
 
 
+def _given(ops: Operators, scales: Scales, scaled: str, groups: Groups) -> str:
+    """Name of (batch, following): scores that are standard among frames of which the network is as sure.
+
+    Between knots mean and spread are linear, which is a sum over the steps of how far the confidence goes along each.
+    """
+    at, tables = scales["given_at"], np.concatenate([scales["given_centre"], scales["given_scale"]], axis=1)
+    width = np.diff(at)
+    slopes = np.diff(tables, axis=0) / np.where(width > 0, width, np.inf)[:, None]
+    sure = ops.part(scaled, groups.confidence, groups.confidence + 1)
+    along = ops("Min", ops("Relu", ops("Sub", sure, ops.constant(at[None, :-1]))), ops.constant(width[None]))
+    found = ops("Add", ops("MatMul", along, ops.constant(slopes)), ops.constant(tables[:1]))
+    size = len(groups.following)
+    own = ops.join([ops.part(scaled, int(column), int(column) + 1) for column in groups.following])
+    return ops("Div", ops("Sub", own, ops.part(found, 0, size)), ops.part(found, size, 2 * size))
+
+
+def _runs(ends: np.ndarray) -> list[np.ndarray]:
+    return np.split(np.arange(ends[-1]), ends[:-1])
+
+
+def _logs(ops: Operators, logic: Any, deviations: Deviations) -> str:
+    return ops.log1p(deviations.name, whole=deviations.whole) if logic.log else deviations.name
+
+
 def _standard(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -> str:
-    scaled = ops.log1p(deviations.name, whole=deviations.whole) if logic.log else deviations.name
-    return ops("Div", scaled, ops.constant(scales["scale"][None]))
+    return ops("Div", _logs(ops, logic, deviations), ops.constant(scales["scale"][None]))
 
 
 def _part(ops: Operators, source: str, columns: np.ndarray, all_columns: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...judging.groups import Groups
 from ...logic import Logic, Scales
 
 Joining = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -17,8 +18,8 @@ Joining = Callable[[Tensor], tuple[Tensor, Tensor]]
 A score is no higher than the threshold where no pressure is. What counts several parts gives one pressure a part, so
 that an attack lowers all that stand out and not just the highest.
 """
-Make = Callable[[Any, dict[str, Tensor], list[int]], Joining]
-"""(logic, scales, where the columns of each group end) -> its twin."""
+Make = Callable[[Any, dict[str, Tensor], Groups], Joining]
+"""(logic, scales, groups of columns) -> its twin."""
 
 LOGICS: dict[str, Make] = {}
 
@@ -33,20 +34,19 @@ def twin_of_logic(*names: str) -> Callable[[Make], Make]:
     return register
 
 
-def logic_twin(logic: Logic, scales: Scales, groups: np.ndarray, device: torch.device) -> Joining:
-    """The twin of a logic with its scales. groups: (columns,). Raises ValueError that names one without a twin."""
+def logic_twin(logic: Logic, scales: Scales, groups: Groups, device: torch.device) -> Joining:
+    """The twin of a logic with its scales. Raises ValueError that names one without a twin."""
     if logic.name not in LOGICS:
         raise ValueError(
             f"expected a logic with a twin, {', '.join(sorted(LOGICS))}, got {logic.name!r}; write one and register it"
             " with twin_of_logic"
         )
     put = {name: torch.from_numpy(np.array(scale, np.float64)).to(device) for name, scale in scales.items()}
-    ends = [*(np.flatnonzero(groups[1:] != groups[:-1]) + 1).tolist(), len(groups)]
-    return LOGICS[logic.name](logic, put, ends)
+    return LOGICS[logic.name](logic, put, groups)
 
 
 @twin_of_logic("sum", "normalised", "z")
-def _sums(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
+def _sums(logic: Any, scales: dict[str, Tensor], groups: Groups) -> Joining:
     scale = scales.get("scale")
 
     def join(deviations: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,7 @@ def _sums(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
 
 
 @twin_of_logic("max_z")
-def _highest(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
+def _highest(logic: Any, scales: dict[str, Tensor], groups: Groups) -> Joining:
     def join(deviations: Tensor) -> tuple[Tensor, Tensor]:
         each = _scaled(logic, deviations) / scales["scale"] + scales["shift"]
         return each.amax(1), each
@@ -67,7 +67,7 @@ def _highest(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
 
 
 @twin_of_logic("votes")
-def _votes(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
+def _votes(logic: Any, scales: dict[str, Tensor], groups: Groups) -> Joining:
     """The k - 1 highest may be as high as they are."""
 
     def join(deviations: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,22 +79,25 @@ def _votes(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
 
 
 @twin_of_logic("smallest_p")
-def _smallest_p(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
+def _smallest_p(logic: Any, scales: dict[str, Tensor], groups: Groups) -> Joining:
     def join(deviations: Tensor) -> tuple[Tensor, Tensor]:
-        surprises = _surprise(_parts(logic, deviations, scales, ends), scales)
+        surprises = _surprise(_parts(logic, deviations, scales, groups), scales)
         return surprises.amax(1), surprises
 
     return join
 
 
 @twin_of_logic("harmonic_p")
-def _harmonic_p(logic: Any, scales: dict[str, Tensor], ends: list[int]) -> Joining:
+def _harmonic_p(logic: Any, scales: dict[str, Tensor], groups: Groups) -> Joining:
     """Parts that are each below the threshold have a mean below it."""
+    votes = torch.from_numpy(groups.votes()).to(scales["scale"].device)
 
     def join(deviations: Tensor) -> tuple[Tensor, Tensor]:
-        surprises = _surprise(_parts(logic, deviations, scales, ends), scales)
-        score = torch.logsumexp(surprises, 1) - np.log(surprises.shape[1])
-        return score.clamp_min(0), surprises
+        parts = [_parts(logic, deviations, scales, groups)]
+        if groups.given.any():
+            parts.append(_parts_given(logic, deviations, scales, groups))
+        surprises = _surprise(torch.cat(parts, dim=1), scales)
+        return torch.logsumexp(surprises + votes.log(), 1).clamp_min(0), surprises
 
     return join
 
@@ -103,12 +106,29 @@ def _scaled(logic: Any, deviations: Tensor) -> Tensor:
     return torch.log1p(deviations) if getattr(logic, "log", False) else deviations
 
 
-def _parts(logic: Any, deviations: Tensor, scales: dict[str, Tensor], ends: list[int]) -> Tensor:
+def _parts(logic: Any, deviations: Tensor, scales: dict[str, Tensor], groups: Groups) -> Tensor:
     """The sum of the standard scores of each group, and the highest where it has several columns."""
-    each = _scaled(logic, deviations) / scales["scale"] - scales["centre"]
-    groups = [each[:, start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-    highest = [group.amax(1) for group in groups if group.shape[1] > 1]
-    return torch.stack([*(group.sum(1) for group in groups), *highest], dim=1)
+    return _of_groups(_scaled(logic, deviations) / scales["scale"] - scales["centre"], groups.ends)
+
+
+def _parts_given(logic: Any, deviations: Tensor, scales: dict[str, Tensor], groups: Groups) -> Tensor:
+    """The same of scores that are standard among frames of which the network is as sure."""
+    scaled, at = _scaled(logic, deviations), scales["given_at"]
+    sure = scaled[:, groups.confidence]
+    knot = (torch.searchsorted(at, sure.detach().contiguous(), right=True) - 1).clamp(0, len(at) - 2)
+    step = at[knot + 1] - at[knot]
+    share = torch.where(step > 0, (sure - at[knot]) / torch.where(step > 0, step, 1.0), 0.0).clamp(0, 1)[:, None]
+    middle, spread = (
+        table[knot] + share * (table[knot + 1] - table[knot])
+        for table in (scales["given_centre"], scales["given_scale"])
+    )
+    return _of_groups((scaled[:, groups.following] - middle) / spread, groups.ends_of_following)
+
+
+def _of_groups(each: Tensor, ends: np.ndarray) -> Tensor:
+    members = torch.split(each, np.diff(ends, prepend=0).tolist(), dim=1)
+    highest = [group.amax(1) for group in members if group.shape[1] > 1]
+    return torch.stack([*(group.sum(1) for group in members), *highest], dim=1)
 
 
 def _surprise(values: Tensor, scales: dict[str, Tensor]) -> Tensor:

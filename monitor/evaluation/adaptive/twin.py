@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ....networks import TorchNetwork
 from ...errors import NotReadyError
+from ...judging.groups import groups_of
 from .criteria import Twinned, criterion_twin
 from .logics import logic_twin
 
@@ -59,7 +60,7 @@ class Twin:
             (order[profile.facts.taps[column.tap].id], make(column.criterion, signature))
             for column, signature in zip(profile.columns, profile.signatures, strict=True)
         ]
-        groups = np.array([column.group for column in profile.columns])
+        groups = groups_of(profile.columns)
         self._join = logic_twin(monitor.logic, calibration.scales, groups, device)
         self._covered = torch.from_numpy(np.asarray(profile.trusted.covered)).to(device)
         self._thresholds = torch.from_numpy(np.array(calibration.thresholds, np.float64)).to(device)
