@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def attacked(module: nn.Module, clean: ImageSet, attack: Attack, folder: Path | 
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         started, perturbed = _run(module, clean, attack)
-        partial = path.with_suffix(".partial.npz")
+        partial = path.with_suffix(f".{os.getpid()}.npz")
         np.savez(partial, started=started, perturbed=perturbed, tried=attack.count)
         partial.replace(path)
     with np.load(path) as stored:

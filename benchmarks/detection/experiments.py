@@ -6,17 +6,13 @@ last third, while the other two set the thresholds: nothing is chosen on what a 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from outrider.networks import (
     HELD_OUT,
@@ -24,14 +20,13 @@ from outrider.networks import (
     Network,
     OnnxNetwork,
     TorchNetwork,
-    cache_folder,
     load_dataset,
     trained,
 )
 
-from ..onnx_models import IMAGENET, OPSET, trained_mobilenet
 from .attacks import Attack, EvaluationSet, attacked, carlini_wagner, deepfool, fgsm, fitted, pgd, uniform_noise
 from .changes import changed
+from .photographs import photograph_network
 from .traffic_signs import FEW, load_signs, sign_network
 
 NAMES = ("fashion-mnist", "cifar10", "mobilenet", "gtsrb")
@@ -175,10 +170,7 @@ def _signs(name: str) -> Experiment:
 def _mobilenet(name: str) -> Experiment:
     """MobileNetV2 in ONNX Runtime on CIFAR-10's photographs: five splits without a photograph in common."""
     data, test = load_dataset("cifar10", "train"), load_dataset("cifar10", "test")
-    module = Enlarged(trained_mobilenet()).eval()
-    learn_head(module, data[:5000])
-    path = cache_folder() / "benchmarks" / "mobilenet-cifar10.onnx"
-    export(module, path)
+    module, path = photograph_network(data[:5000])
     return Experiment(
         name, "MobileNetV2", module, partial(OnnxNetwork, path), data[5000:15_000], data[-2000:], test[:2000],
         test[2000:3000], _strangers(name), ATTACKS[name], CHANGES[name],
@@ -201,50 +193,3 @@ def _for_choosing(made: Experiment) -> Experiment:
         changes=(*made.changes, "shuffled"), calibrate={**made.calibrate, **theirs},
         attacks=tuple(replace(one, count=max(100, one.count // 5)) for one in made.attacks),
     )  # fmt: skip
-
-
-class Enlarged(nn.Module):
-    """MobileNetV2 for ten classes of photographs of 32 x 32, (batch, 3, 32, 32) float32 in [0, 1]."""
-
-    def __init__(self, classifier: nn.Module):
-        super().__init__()
-        self.features = classifier.features
-        self.head = nn.Linear(classifier.last_channel, 10)
-        self.register_buffer("mean", torch.tensor(IMAGENET.mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(IMAGENET.std)[:, None, None])
-
-    def encode(self, x: Tensor) -> Tensor:
-        x = functional.interpolate(x, scale_factor=3, mode="bilinear")
-        return self.features((x - self.mean) / self.std).mean((2, 3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.encode(x))
-
-
-def learn_head(module: Enlarged, data: ImageSet) -> None:
-    """Logistic regression on the features of `data`, with weight decay."""
-    with torch.no_grad():
-        x = torch.cat([module.encode(torch.from_numpy(data[i : i + 50].floats())) for i in range(0, len(data), 50)])
-    y = torch.from_numpy(data.labels)
-    for parameter in module.head.parameters():
-        nn.init.zeros_(parameter)
-    optimiser = torch.optim.LBFGS(module.head.parameters(), max_iter=300, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        value = functional.cross_entropy(module.head(x), y) + 1e-3 * module.head.weight.square().sum()
-        value.backward()
-        return value
-
-    optimiser.step(loss)
-
-
-def export(module: nn.Module, path: Path) -> None:
-    """Write the module as ONNX with an open batch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        torch.onnx.export(
-            module, (torch.zeros(1, 3, 32, 32),), str(path), dynamo=False, opset_version=OPSET, input_names=["x"],
-            dynamic_axes={"x": {0: "batch"}},
-        )  # fmt: skip
