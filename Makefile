@@ -7,7 +7,7 @@ IN_VENV = .venv/bin/
 ONNXRUNTIME = 1.30.0
 UNITY = 0.4.9
 
-.PHONY: help demo test lint format docs bench data languages clean
+.PHONY: help demo test lint format docs bench evidence data languages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make format     let ruff rewrite the files'
 	@echo 'make docs       build the documents into build/site'
 	@echo 'make bench      print the tables of benchmarks/ (run make data first)'
+	@echo 'make evidence   measure all that is said of detection and write benchmarks/RESULTS.md; QUICK=1 for a glance'
 	@echo 'make data       fetch Fashion-MNIST, MNIST, CIFAR-10 and three trained networks into the cache'
 	@echo 'make languages  fetch ONNX Runtime for JavaScript and C, so that make test runs guarded models there too'
 	@echo 'make clean      remove .venv and what was built'
@@ -46,9 +47,10 @@ bench: .venv/.bench
 	$(IN_VENV)python -m benchmarks.cost.guard --keep
 	$(IN_VENV)python -m benchmarks.reliability.soak --keep
 	$(IN_VENV)python -m benchmarks.cost.onnx
-	$(IN_VENV)python -m benchmarks.detection.detectors fashion-mnist
-	$(IN_VENV)python -m benchmarks.detection.detectors cifar10
 	$(IN_VENV)python -m benchmarks.report
+
+evidence: .venv/.oodeel .venv/.scio
+	$(IN_VENV)python -m benchmarks.evidence $(if $(QUICK),--quick) $(ARGS)
 
 data: | .venv/bin/python
 	$(IN_VENV)python -m benchmarks.fetch_data
@@ -61,9 +63,24 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# One stamp for each extra: .venv/.dev, .venv/.demo, .venv/.docs, .venv/.bench.
+# One stamp for each extra: .venv/.dev, .venv/.demo, .venv/.docs, .venv/.bench, .venv/.rivals.
 .venv/.%: $(REQUIREMENTS) | .venv/bin/python
 	$(IN_VENV)python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+# oodeel pins numpy below 2 and runs with 2: it is installed as it is, on what it needs.
+.venv/.oodeel: .venv/.rivals
+	$(IN_VENV)python -m pip install --disable-pip-version-check --no-deps -c constraints.txt oodeel
+	@touch $@
+
+# scio needs Python 3.12. Where .venv has an older one and there is a newer one, scio gets an environment of its own.
+PYTHON_OF_SCIO ?= python3.12
+.venv/.scio: $(REQUIREMENTS) | .venv/bin/python
+	@if $(IN_VENV)python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then :; \
+	elif $(PYTHON_OF_SCIO) --version >/dev/null 2>&1; then \
+	    $(PYTHON_OF_SCIO) -m venv .venv/scio && .venv/scio/bin/python -m pip install --disable-pip-version-check \
+	        -c constraints.txt -e '.[bench]' 'scio-pypi>=1.1'; \
+	else echo 'make evidence: scio needs Python 3.12, and there is none; its rows are left out'; fi
 	@touch $@
 
 # mypy reads paths, not import hooks: the four rooms, seen where they are installed.

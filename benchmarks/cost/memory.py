@@ -20,13 +20,17 @@ import psutil
 import torch
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Criterion,
     Gaussian,
     Mahalanobis,
+    Margin,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     SingleRange,
 )
 from outrider.monitor import Monitor
@@ -45,6 +49,10 @@ CRITERIA: dict[str, Criterion] = {
     "nearest neighbour, 256 kept": NearestNeighbour(capacity=256),
     "gaussian": Gaussian(),
     "mahalanobis": Mahalanobis(),
+    "relative mahalanobis": RelativeMahalanobis(),
+    "pattern, 1024 kept": Pattern(),
+    "box, 128 cells": Box(),
+    "margin": Margin(),
 }
 COUNTS = (5_000, 50_000)
 BATCH = 250
@@ -64,7 +72,7 @@ def network(neurons: str = "channel") -> TorchNetwork:
 def profile_once(name: str, count: int) -> None:
     """Profile in this process and print its peak memory in bytes."""
     torch.set_num_threads(1)
-    monitor = Monitor(network(), {"*": CRITERIA[name]})
+    monitor = Monitor(network(), CRITERIA[name])
     monitor.profile(batches(count), minimum_per_class=0)
     print(json.dumps({"peak": peak_bytes(), "signature": monitor.learned.nbytes}))
 
@@ -108,7 +116,7 @@ def profile_cost(rounds: int) -> list[dict]:
 
     calls = {"bare": forward}
     for name, criterion in CRITERIA.items():
-        monitor = Monitor(network(), {"*": criterion})
+        monitor = Monitor(network(), criterion)
         calls[name] = lambda m=monitor: m.profile(frames, minimum_per_class=0)
     times = paired(calls, rounds, warm_up=1)
     return [

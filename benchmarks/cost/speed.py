@@ -15,13 +15,17 @@ import onnxruntime
 import torch
 
 from outrider.coverage import (
+    Box,
     CoverageBitmap,
     Criterion,
     Gaussian,
     Mahalanobis,
+    Margin,
     MultiRange,
     NearestNeighbour,
     NeuronRank,
+    Pattern,
+    RelativeMahalanobis,
     Signature,
     SingleRange,
 )
@@ -33,7 +37,9 @@ from ..tables import show
 from ..timing import paired, ratio
 from . import tables
 
-CHANNELS, UNITS = 3_904, 1_000_000
+CHANNELS, UNITS, OF_CLASSES = 3_904, 1_000_000, 512
+CLASSES = {OF_CLASSES: 10}
+"""How many classes are learned, where it is not one: the relative distance has nothing to compare with in one."""
 CRITERIA: dict[int, list[Criterion]] = {
     CHANNELS: [
         CoverageBitmap(),
@@ -45,7 +51,11 @@ CRITERIA: dict[int, list[Criterion]] = {
         NearestNeighbour(capacity=256),
         Gaussian(),
         Mahalanobis(),
+        Pattern(capacity=256),
+        Box(),
+        Margin(),
     ],
+    OF_CLASSES: [Mahalanobis(), RelativeMahalanobis()],
     UNITS: [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8), NeuronRank()],
 }
 CODED: list[Criterion] = [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8)]
@@ -57,10 +67,11 @@ def sample(rng: np.random.Generator, rows: int, neurons: int, codes: bool) -> np
 
 
 def learned(criterion: Criterion, neurons: int, codes: bool) -> Signature:
-    signature = criterion.empty(neurons, 1)
+    classes = CLASSES.get(neurons, 1)
+    signature = criterion.empty(neurons, classes)
     rng = np.random.default_rng(0)
-    for _ in range(10):
-        criterion.observe(signature, sample(rng, 20, neurons, codes), np.zeros(20, np.int64))
+    for _ in range(10 * classes):
+        criterion.observe(signature, sample(rng, 20, neurons, codes), np.arange(20) % classes)
     return signature
 
 
@@ -82,11 +93,11 @@ def one_deviation(criterion: Criterion, neurons: int, codes: bool = False) -> di
             "loops": lambda: compare(values, label, out),
             "whole": lambda: criterion.deviation(signature, values, label, out),
         },
-        rounds=2000 if neurons == CHANNELS else 200,
+        rounds=200 if neurons == UNITS else 2000,
     )
     return {
         "neurons": neurons,
-        "criterion": repr(criterion) + (", codes" if codes else ""),
+        "criterion": repr(criterion) + ", codes" * codes + f", {CLASSES.get(neurons)} classes" * (neurons in CLASSES),
         "loops_us": float(np.median(times["loops"]) * 1e6),
         "whole_us": float(np.median(times["whole"]) * 1e6),
         "p99_9_us": float(np.quantile(times["loops"], 0.999) * 1e6),

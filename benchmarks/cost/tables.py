@@ -24,7 +24,7 @@ def speed(figures: dict[str, Any]) -> list[Part]:
     return [
         Table(
             "Deviation of one frame, one core",
-            ["criterion", "neurons", "loops µs", "p99.9 µs", "× numpy's sum", "with checks µs", "bytes, 1 class"],
+            ["criterion", "neurons", "loops µs", "p99.9 µs", "× numpy's sum", "with checks µs", "bytes"],
             [
                 [
                     row["criterion"], f"{row['neurons']:,}", f"{row['loops_us']:,.1f}", f"{row['p99_9_us']:,.1f}",

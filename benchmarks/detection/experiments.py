@@ -34,11 +34,11 @@ NETWORKS = {"fashion-mnist": "lenet-fashion-mnist", "cifar10": "resnet-cifar10"}
 ATTACKS: dict[str, tuple[Attack, ...]] = {
     "fashion-mnist": (
         fgsm("FGSM 0.1", 0.1, 2000),
-        pgd("PGD 0.03", 0.03, 2000),
-        pgd("PGD 0.1", 0.1, 2000),
-        deepfool(2000),
-        carlini_wagner(1000, stepsize=0.1),
-        carlini_wagner(500, stepsize=0.1, confidence=5),
+        pgd("PGD 0.03", 0.03, 1000),
+        pgd("PGD 0.1", 0.1, 1000),
+        deepfool(500),
+        carlini_wagner(300, stepsize=0.1),
+        carlini_wagner(200, stepsize=0.1, confidence=5),
     ),
     "cifar10": (
         fgsm("FGSM 0.1", 0.1, 1000),
@@ -60,7 +60,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
         fgsm("FGSM 8/255", 8 / 255, 1000),
         pgd("PGD 2/255", 2 / 255, 1000),
         pgd("PGD 8/255", 8 / 255, 500),
-        deepfool(500),
+        deepfool(300),
     ),
 }
 OTHERS = {"fashion-mnist": 2000, "cifar10": 2000, "mobilenet": 500, "gtsrb": 2000}
@@ -74,6 +74,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "mobilenet": ("grain", "dark", "blur"),
     "gtsrb": ("dark", "fog", "blur", "sticker"),
 }
+QUICK = (2000, 600)
+"""About how many images are profiled, and how many are held out and clean, in a quick run."""
 OF_CHOOSING = 3
 """One held-out image in so many is for choosing."""
 
@@ -112,7 +114,7 @@ class Experiment:
         made += [
             EvaluationSet(other.name.replace("-lights", " lights"), fitted(other, shape)) for other in self.strange
         ]
-        made.append(EvaluationSet("noise", uniform_noise(OTHERS[self.name], shape)))
+        made.append(EvaluationSet("noise", uniform_noise(min(OTHERS[self.name], len(images)), shape)))
         made += [EvaluationSet(kind, changed(images[: OTHERS[self.name]], kind)) for kind in self.changes]
         for attack in self.attacks:
             made.append(attacked(self.module, self.changing, attack))
@@ -123,20 +125,26 @@ class Experiment:
 def experiment(name: str, *, quick: bool = False, choosing: bool = False) -> Experiment:
     """The experiment of a name in NAMES.
 
-    quick: with a tenth of the images that are attacked, and of the others. choosing: with columns made of held-out
-    training images, and of other sets than the table has.
+    quick: with small samples of everything. choosing: with columns made of held-out training images, and of other
+    sets than the table has.
     """
     made = {"mobilenet": _mobilenet, "gtsrb": _signs}.get(name, _small)(name)
     if choosing:
         made = _for_choosing(made)
-    if quick:
-        attacks = tuple(replace(one, count=max(one.count // 10, 20)) for one in made.attacks)
-        strange = tuple(one[: len(one) // 10] for one in made.strange)
-        made = replace(
-            made, attacks=attacks, strange=strange, clean=made.clean[: len(made.clean) // 5],
-            changing=made.changing[: max(200, len(made.changing) // 10)],
-        )  # fmt: skip
-    return made
+    return _quick(made) if quick else made
+
+
+def _quick(made: Experiment) -> Experiment:
+    attacks = tuple(replace(one, count=max(one.count // 20, 20)) for one in made.attacks)
+    strange = tuple(one[: max(len(one) // 20, 100)] for one in made.strange)
+    every, held = max(1, len(made.seen) // QUICK[0]), max(1, len(made.held_out) // QUICK[1])
+    drives = made.calibrate.get("drives")
+    theirs = {} if drives is None else {"drives": drives[::held]}
+    return replace(
+        made, attacks=attacks, strange=strange, seen=made.seen[::every], held_out=made.held_out[::held],
+        clean=made.clean[:: max(1, len(made.clean) // QUICK[1])],
+        changing=made.changing[: max(200, len(made.changing) // 20)], calibrate={**made.calibrate, **theirs},
+    )  # fmt: skip
 
 
 def _strangers(name: str) -> tuple[ImageSet, ...]:

@@ -1,17 +1,21 @@
-"""Scores of a monitor on the columns of a table, and the figures made of them."""
+"""Scores of a monitor and of rivals on the columns of a table, and the figures made of them."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from outrider.monitor import Monitor, OutriderWarning, auroc, clopper_pearson
+from outrider.monitor import Monitor, OutriderWarning, auroc, clopper_pearson, conformal_threshold
+from outrider.monitor.evaluation import aupr, fpr_at_tpr
 from outrider.networks import ImageSet
 
 from .attacks import EvaluationSet
+from .experiments import Experiment
+from .kept import Scores
 
 RATE = 0.05
 BATCH = 250
@@ -23,45 +27,66 @@ def batches(data: ImageSet) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield part.floats(), part.labels
 
 
-def our_scores(make: Callable[[], Monitor], seen: ImageSet, held_out: ImageSet, columns: list[EvaluationSet]) -> dict:
-    """Profile on `seen`, calibrate on `held_out`, then score the columns."""
+def our_scores(make: Callable[[], Monitor], experiment: Experiment, columns: Sequence[EvaluationSet]) -> Scores:
+    """Profile, calibrate with the options of the experiment, then judge the columns.
+
+    What is flagged is what alarms: by the threshold of the class predicted, broken frames too.
+    """
     monitor = make()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutriderWarning)
-        monitor.profile(batches(seen))
-        calibration = monitor.calibrate(batches(held_out), RATE)
-    scores = [
-        np.concatenate([monitor.scores(column.images[i : i + BATCH]) for i in range(0, len(column.images), BATCH)])
-        for column in columns
-    ]
-    return {
-        "scores": scores,
-        "threshold": float(calibration.thresholds[0]),
+        monitor.profile(batches(experiment.seen))
+        calibration = monitor.calibrate(batches(experiment.held_out), RATE, **experiment.calibrate)
+    values, flagged = [], []
+    for column in columns:
+        parts = [monitor.check(part)[1] for part in _split(column.images)]
+        values.append(np.concatenate([verdicts.score for verdicts in parts]))
+        flagged.append(np.concatenate([verdicts.alarm for verdicts in parts]))
+    facts = {
         "bytes": monitor.learned.nbytes,
         "leak": calibration.leak,
+        "own_thresholds": int(calibration.own.sum()),
         "warnings": [str(warning.message) for warning in caught if warning.category is OutriderWarning],
     }
+    return Scores(values, flagged, None, facts)
 
 
-def judged(scores: list[np.ndarray], threshold: float, columns: list[EvaluationSet]) -> dict:
-    """False alarms on the test images, and AUROC and share flagged of every other column."""
-    test = np.nan_to_num(scores[0], nan=np.finfo(np.float32).max, posinf=np.finfo(np.float32).max)
-    flagged = int((~(scores[0] <= threshold)).sum())
-    row: dict = {
-        "false_alarms": flagged / len(test),
-        "false_alarms_interval": clopper_pearson(flagged, len(test)),
-        "columns": {},
-    }
-    for column, values in zip(columns[1:], scores[1:], strict=True):
-        row["columns"][column.name] = {
-            "auroc": auroc(test, np.nan_to_num(values, nan=np.finfo(np.float32).max, posinf=np.finfo(np.float32).max)),
-            "flagged": float((~(values <= threshold)).mean()),
+def by_threshold(values: Sequence[np.ndarray], calibrating: np.ndarray, drives: np.ndarray | None) -> list[np.ndarray]:
+    """What a rival flags, by one threshold for all: that of split conformal prediction, as ours.
+
+    values: (n,) for each column. calibrating: (m,), the scores of held-out images. drives: (m,), the drive of each.
+    """
+    threshold = conformal_threshold(_finite(calibrating), RATE, drives)
+    return [_finite(column) > threshold for column in values]
+
+
+def judged(scores: Scores, names: Sequence[str], few: np.ndarray | None = None) -> dict[str, Any]:
+    """The figures of a row: false alarms on the clean images, and for every other column how it is told from them.
+
+    few: (clean images,) bool, which of them are of a class with few profiled images.
+    """
+    clean, alarms = _finite(scores.values[0]), scores.flagged[0]
+    row: dict[str, Any] = _rate("false_alarms", alarms)
+    if few is not None and few.any():
+        of_few = alarms[few if scores.chosen is None else few[scores.chosen[0]]]
+        row |= _rate("few_false_alarms", of_few) | {"few": len(of_few)}
+    row["columns"] = {}
+    for name, raw, flagged in zip(names[1:], scores.values[1:], scores.flagged[1:], strict=True):
+        values = _finite(raw)
+        row["columns"][name] = {
+            "auroc": auroc(clean, values),
+            "aupr": aupr(clean, values),
+            "fpr95": fpr_at_tpr(clean, values),
+            **_rate("flagged", flagged),
         }
-    row["mean_auroc"] = float(np.mean([cell["auroc"] for cell in row["columns"].values()]))
-    return row
+    for figure in ("auroc", "flagged"):
+        row[f"mean_{figure}"] = float(np.mean([cell[figure] for cell in row["columns"].values()]))
+    if scores.chosen is not None:
+        row["judged"] = [len(column) for column in scores.values]
+    return row | scores.facts
 
 
-def sizes(columns: list[EvaluationSet]) -> dict[str, dict]:
+def sizes(columns: Sequence[EvaluationSet]) -> dict[str, dict]:
     """How many images a column has, how many were attacked for it, and how far they were moved."""
     return {c.name: {"n": len(c.images), "tried": c.tried, "l2": c.l2, "linf": c.linf} for c in columns}
 
@@ -71,3 +96,18 @@ def accuracy(module: torch.nn.Module, data: ImageSet) -> float:
     """The share of images that the network classifies as labelled."""
     right = sum(int((module(torch.from_numpy(x)).argmax(1).numpy() == labels).sum()) for x, labels in batches(data))
     return right / len(data)
+
+
+def _rate(name: str, alarms: np.ndarray) -> dict[str, Any]:
+    count = int(alarms.sum())
+    return {name: count / len(alarms), f"{name}_interval": clopper_pearson(count, len(alarms))}
+
+
+def _split(images: np.ndarray) -> list[np.ndarray]:
+    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """NaN and infinity as the highest score there is, which is an alarm."""
+    highest = np.finfo(np.float64).max
+    return np.nan_to_num(np.asarray(values, np.float64), nan=highest, posinf=highest, neginf=-highest)

@@ -1,30 +1,25 @@
-"""Fewer taps: `python -m benchmarks.detection.stages mobilenet` (or `cifar10`, `fashion-mnist`).
+"""Fewer taps: `python -m benchmarks.detection.stages mobilenet` (or another network of the detection tables).
 
 `taps="stages"` observes the last activation of each size of map. The rows compare the default criteria on these taps
-and on the default taps, each with and without the first activation unit by unit; all else is equal. The small networks
-have the splits and columns of `benchmarks.detection.detectors`, attacked from fewer images, without PGD 0.1 and
-Carlini-Wagner.
-
-`mobilenet` is MobileNetV2 with its ImageNet weights on CIFAR-10's photographs, which it resizes to 96 x 96. A linear
-layer for their ten classes is learned on 5,000 of them. The profile learns from 10,000 others, and 2,000 more set the
-threshold. Of the test photographs 2,000 are the clean ones; 1,000 others are changed or attacked. It runs in ONNX
-Runtime, as in `benchmarks.cost.onnx`, and has two rows more for that benchmark's criterion `bitmap`. Nothing was chosen
-by these figures.
+and on the default taps, each with and without the first activation unit by unit; all else is equal. Splits and columns
+are those of `benchmarks.detection.detectors`. `mobilenet` runs in ONNX Runtime, as in `benchmarks.cost.onnx`, and has
+two rows more for that benchmark's criterion `bitmap`. Nothing was chosen by these figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+import sys
 
 from outrider.coverage import CoverageBitmap
 from outrider.monitor import Monitor, ZScore
 
 from ..results import keep
 from ..tables import show
-from . import experiments, tables
-from .scoring import accuracy, judged, our_scores, sizes
+from . import tables
+from .detectors import NO_DATA, Run
+from .experiments import NAMES, Experiment
+from .rows import Row
 
 TAPS: dict[str, dict] = {
     tables.DEFAULT: {},
@@ -34,50 +29,44 @@ TAPS: dict[str, dict] = {
 }
 
 
-def monitors(experiment: experiments.Experiment) -> tuple[dict[str, Callable[[], Monitor]], dict[str, list[str]]]:
+def choices(made: Experiment) -> tuple[list[Row], dict[str, list[str]]]:
     """The rows, and the taps of every choice; a choice that comes to the same as an earlier one gets no row."""
-    rows: dict[str, Callable[[], Monitor]] = {}
+    rows: list[Row] = []
     taps: dict[str, list[str]] = {}
     for name, options in TAPS.items():
-        chosen = [tap.id for tap in experiment.network(**options).taps]
+        chosen = [tap.id for tap in made.network(**options).taps]
         same = [known for known, ids in taps.items() if ids == chosen]
         taps[name] = chosen
         said = [f"the same as {same[0]!r}"] if same else chosen if len(chosen) < 10 else []
         print(f"{name}: {len(chosen)} taps", *said, sep="\n  ", flush=True)
         if not same:
-            rows[name] = lambda options=options: Monitor(experiment.network(**options))
-    for choice in ("auto", "stages") if experiment.name == "mobilenet" else ():
-        rows[f"bitmap, z of log, taps {choice}"] = lambda choice=choice: Monitor(
-            experiment.network(taps=choice), CoverageBitmap(), logic=ZScore()
-        )
+            rows.append(Row(name, "", None, lambda options=options: Monitor(made.network(**options))))
+
+    def bitmap(choice: str) -> Monitor:
+        return Monitor(made.network(taps=choice), CoverageBitmap(), logic=ZScore())
+
+    bitmaps = ("auto", "stages") if made.name == "mobilenet" else ()
+    name = "bitmap, z of log, taps"
+    rows += [Row(f"{name} {one}", "", CoverageBitmap(), lambda one=one: bitmap(one)) for one in bitmaps]
     return rows, taps
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=experiments.NAMES, nargs="?", default="mobilenet")
+    parser.add_argument("network", choices=NAMES, nargs="?", default="mobilenet")
     chosen = parser.parse_args().network
-    experiment = experiments.experiment(chosen)
-    columns = experiment.columns()
-    makers, taps = monitors(experiment)
-    rows = {}
-    for name, make in makers.items():
-        began = time.perf_counter()
-        found = our_scores(make, experiment.seen, experiment.held_out, columns)
-        rows[name] = judged(found.pop("scores"), found["threshold"], columns) | found
-        print(f"{name}: {time.perf_counter() - began:.0f} s", *rows[name]["warnings"], sep="\n  ", flush=True)
-    splits = {"profile": experiment.seen, "calibration": experiment.held_out, "test": experiment.clean}
-    figures = {
-        "network": experiment.name,
-        "accuracy": accuracy(experiment.module, experiment.clean),
-        "splits": {name: len(split) for name, split in splits.items()},
-        "columns": sizes(columns),
-        "taps": taps,
-        "rows": rows,
-    }
+    try:
+        found = Run(chosen)
+    except FileNotFoundError as error:
+        print(error)
+        return NO_DATA
+    rows, taps = choices(found.experiment)
+    found.add(rows)
+    figures = found.figures() | {"network": found.experiment.name, "taps": taps}
     show(tables.stages(figures))
     keep(f"stages-{chosen}", figures)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

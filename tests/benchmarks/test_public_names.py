@@ -14,6 +14,7 @@ ROOMS = ("coverage", "monitor", "networks", "runtime")
 PUBLIC = {
     "outrider": "the front",
     **{f"outrider.{room}": "a room" for room in ROOMS},
+    "outrider.monitor.evaluation": "a room within",
     "outrider.monitor.evaluation.adaptive": "a room within",
     "outrider.monitor.heads": "a room within",
     "outrider.networks.transformers": "a room within",

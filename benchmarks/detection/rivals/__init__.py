@@ -1,0 +1,1 @@
+"""Detectors of other libraries, by their own code, on the same network, columns and held-out images."""

@@ -1,0 +1,164 @@
+"""Evidence: `python -m benchmarks.evidence` measures everything that documents say of detection, and writes RESULTS.md.
+
+Detection on four networks, fewer taps, the attacker who knows the monitor, and what criteria cost. Two commands run at
+a time, each on one thread. What has not changed since the last run is skipped, so that a run that was broken off goes
+on. Keys, logs and scores lie in the cache, under `benchmarks/evidence`. A command that fails is named at the end, and
+the others still run. A network whose data or weights are missing is left out, which is said.
+
+`--quick` takes small samples of everything but the costs and changes no result. Its tables go to the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from outrider.networks import cache_folder
+
+from .keys import ROOT, code_key, digest, files_under
+from .report import SECTIONS
+from .results import FOLDER, load
+from .scheduling import Plan, State, Task, named
+from .tables import markdown
+
+NETWORKS = {"cifar10": 2.0, "gtsrb": 1.5, "fashion-mnist": 1.0, "mobilenet": 4.0}
+"""Each with how slow it is beside the first of small ones."""
+OURS = ("default", "channels", "units")
+GROUPS: dict[str, tuple[tuple[str, ...], float]] = {
+    "ours": (("default", "channels"), 180),
+    "units": (("units",), 300),
+    "pytorch-ood": (("pytorch-ood",), 240),
+    "other rivals": (("oodeel", "art", "nac", "hbos"), 200),
+    "scio": (("scio",), 120),
+}
+"""Parts of a table that run together, with about how many seconds they take for Fashion-MNIST."""
+ATTACKS = {"cifar10": 900, "gtsrb": 400, "fashion-mnist": 500, "mobilenet": 300}
+STAGES = ("mobilenet", "cifar10", "fashion-mnist")
+DETECTORS = "benchmarks.detection.detectors"
+STAGED = "benchmarks.detection.stages"
+ADAPTIVE = "benchmarks.detection.adaptive"
+NO_DATA = 3
+SCIO = (3, 12)
+QUICK = 0.06
+"""What a quick run takes of the time of a whole one."""
+
+
+def plan(*, quick: bool, folder: Path) -> list[Task]:
+    """The tasks. folder: where a quick run keeps its figures."""
+    found = [task for network in NETWORKS for task in _detection(network, quick=quick, folder=folder)]
+    if _file_of(ADAPTIVE).is_file():
+        found.append(_adaptive(quick=quick))
+    if not quick:
+        found += [
+            *(_task(f"fewer taps: {one}", (STAGED, one), 200 * NETWORKS[one], needs=(f"{one}: columns",), of="ours")
+              for one in STAGES),
+            _task("cost: memory", ("benchmarks.cost.memory",), 900, of="ours"),
+            _task("cost: time", ("benchmarks.cost.speed",), 240, alone=True, of="ours"),
+        ]  # fmt: skip
+        before = tuple(task.name for task in found)
+        found.append(Task("RESULTS.md", ("benchmarks.report",), 5, after=before))
+    return found
+
+
+def _detection(network: str, *, quick: bool, folder: Path) -> Iterator[Task]:
+    share = QUICK if quick else 1
+    more = ("--quick", "--folder", str(folder)) if quick else ()
+    columns = f"{network}: columns"
+    yield _task(columns, (DETECTORS, network, "--only", "columns", *more), ATTACKS[network] * share, of="columns")
+    for group, (parts, seconds) in GROUPS.items():
+        whose, python = "ours" if parts[0] in OURS else "rivals", _with_scio() if group == "scio" else sys.executable
+        yield _task(
+            f"{network}: {group}", (DETECTORS, network, "--only", *parts, *more), seconds * NETWORKS[network] * share,
+            needs=(columns,), of=whose, python=python,
+        )  # fmt: skip
+    file = (folder if quick else FOLDER) / f"detection-{network}.json"
+    yield _task(
+        f"{network}: table", (DETECTORS, network, *more), 20 * NETWORKS[network] * share,
+        after=tuple(f"{network}: {group}" for group in GROUPS), needs=(columns,), of="ours", makes=(file,),
+    )  # fmt: skip
+
+
+def _adaptive(*, quick: bool) -> Task:
+    command = (ADAPTIVE, "--quick" if quick else "--keep")
+    return _task("who knows the monitor", command, 120 if quick else 1300, of="ours")
+
+
+def _task(
+    name: str, command: tuple[str, ...], seconds: float, *, of: str, after: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (), alone: bool = False, makes: tuple[Path, ...] = (), python: str = sys.executable,
+) -> Task:  # fmt: skip
+    """A task whose key is that of its code and weights: with all of Outrider's where it measures what is ours."""
+    files = [_file_of(command[0])]
+    if of == "ours":
+        files += files_under("coverage", "monitor", "networks")
+    weights = sorted((ROOT / "networks" / "zoo" / "weights").glob("*.safetensors"))
+    rests_on = [(path.name, path.stat().st_size) for path in weights]
+    key = digest(command, code_key(*files), rests_on, sys.version_info[:2])
+    return Task(name, command, seconds, after, needs, alone, key, makes, python)
+
+
+def _with_scio() -> str:
+    """The Python that `make evidence` gave scio, where this one is too old for it and another was there."""
+    own = ROOT / ".venv" / "scio" / "bin" / "python"
+    return str(own) if sys.version_info < SCIO and own.is_file() else sys.executable
+
+
+def _file_of(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+@contextmanager
+def _shown(tasks: Plan) -> Iterator[Callable[[], None]]:
+    """A bar while tasks run, and a line for each that ends. Gives what moves the bar."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}")
+    with Progress(*columns, refresh_per_second=2) as progress:
+        bar = progress.add_task("evidence", total=sum(tasks.seconds.values()), left="")
+        tasks.say = lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        def move() -> None:
+            doing, left = " · ".join(tasks.running) or "evidence", f"{tasks.left / 60:.0f} min left"
+            progress.update(bar, completed=tasks.done, description=doing, left=left)
+
+        yield move
+
+
+def _quick_tables(folder: Path) -> Path:
+    """The tables of a quick run, in one file."""
+    parts = {section.name: section.parts for section in SECTIONS}
+    kept = sorted(path.stem for path in folder.glob("*.json") if path.stem in parts)
+    path = folder / "QUICK.md"
+    path.write_text("\n\n".join(markdown(parts[name](load(name, folder).figures)) for name in kept), encoding="utf-8")
+    return path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small samples; no result changes")
+    parser.add_argument("--anew", action="store_true", help="run what has not changed too")
+    parser.add_argument("--workers", type=int, default=2, help="how many commands run at a time")
+    parser.add_argument("--list", action="store_true", help="name the commands and run none")
+    options = parser.parse_args()
+    folder = cache_folder() / "benchmarks" / "evidence" / ("quick" if options.quick else "whole")
+    tasks = plan(quick=options.quick, folder=folder)
+    if options.list:
+        print(*(f"{task.seconds:6.0f} s  {task.name}: python -m {' '.join(task.command)}" for task in tasks), sep="\n")
+        return 0
+    found = Plan(tasks, folder, NO_DATA, options.workers, options.anew)
+    with _shown(found) as move:
+        well = found.run(move)
+    if options.quick:
+        print(f"tables: {_quick_tables(folder)}")
+    for name in named(found.states, State.LEFT_OUT):
+        print(f"left out, since its data are missing (make data; see benchmarks/detection/traffic_signs.py): {name}")
+    for name in named(found.states, State.FAILED):
+        print(f"failed: {name}, see {found.log(found.by_name[name])}")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
