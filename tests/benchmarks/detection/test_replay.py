@@ -21,6 +21,7 @@ def test_monitors_on_what_is_remembered_are_those_on_the_network():
     parts = [images[:50], images[50:100], images[100:]]
     network = TorchNetwork(LeNet(size=8, classes=3).eval(), (1, 8, 8), taps="auto", neurons="channel")
     replay = Replay(network)
+    passes = []
     for criterion in (Gaussian(), NeuronRank()):
         found = []
         for source in (replay, network):
@@ -31,4 +32,5 @@ def test_monitors_on_what_is_remembered_are_those_on_the_network():
                 monitor.calibrate([parts[1]], 0.2, accept_rate=1)
             found.append((monitor.scores(parts[2]), monitor.scores(parts[2][::-1])))
         np.testing.assert_array_equal(found[0], found[1])
-    assert replay.passes == 4
+        passes.append(replay.passes)
+    assert passes[1] == passes[0] > 0
