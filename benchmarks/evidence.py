@@ -14,6 +14,8 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -26,22 +28,27 @@ from .results import FOLDER, load
 from .scheduling import Plan, State, Task, named
 from .tables import markdown
 
-NETWORKS = {"cifar10": 2.0, "gtsrb": 1.5, "fashion-mnist": 1.0, "mobilenet": 4.0}
-"""Each with how slow it is beside the first of small ones."""
+NETWORKS = {"cifar10": 3.0, "gtsrb": 2.0, "fashion-mnist": 1.0, "mobilenet": 4.0}
+"""Each with about how many times as slow as Fashion-MNIST it is."""
 OURS = ("default", "channels", "units")
 GROUPS: dict[str, tuple[tuple[str, ...], float]] = {
-    "ours": (("default", "channels"), 180),
-    "units": (("units",), 300),
-    "pytorch-ood": (("pytorch-ood",), 240),
-    "other rivals": (("oodeel", "art", "nac", "hbos"), 200),
-    "scio": (("scio",), 120),
+    "ours": (("default", "channels"), 100),
+    "units": (("units",), 350),
+    "pytorch-ood": (("pytorch-ood", "hbos"), 150),
+    "other rivals": (("oodeel", "art", "nac"), 70),
+    "scio": (("scio",), 60),
 }
 """Parts of a table that run together, with about how many seconds they take for Fashion-MNIST."""
-ATTACKS = {"cifar10": 900, "gtsrb": 400, "fashion-mnist": 500, "mobilenet": 300}
+ATTACKS = {"cifar10": 1100, "gtsrb": 700, "fashion-mnist": 400, "mobilenet": 300}
+NO_UNITS = ("mobilenet",)
 STAGES = ("mobilenet", "cifar10", "fashion-mnist")
 DETECTORS = "benchmarks.detection.detectors"
 STAGED = "benchmarks.detection.stages"
 ADAPTIVE = "benchmarks.detection.adaptive"
+PACKAGES = {
+    "torch": "torch", "onnxruntime": "onnxruntime", "foolbox": "foolbox", "pytorch-ood": "pytorch_ood",
+    "oodeel": "oodeel", "scio-pypi": "scio", "adversarial-robustness-toolbox": "art", "pyod": "pyod",
+}  # fmt: skip
 NO_DATA = 3
 SCIO = (3, 12)
 QUICK = 0.06
@@ -55,9 +62,9 @@ def plan(*, quick: bool, folder: Path) -> list[Task]:
         found.append(_adaptive(quick=quick))
     if not quick:
         found += [
-            *(_task(f"fewer taps: {one}", (STAGED, one), 200 * NETWORKS[one], needs=(f"{one}: columns",), of="ours")
+            *(_task(f"fewer taps: {one}", (STAGED, one), 80 * NETWORKS[one], needs=(f"{one}: columns",), of="ours")
               for one in STAGES),
-            _task("cost: memory", ("benchmarks.cost.memory",), 900, of="ours"),
+            _task("cost: memory", ("benchmarks.cost.memory", "--rounds", "2"), 900, of="ours"),
             _task("cost: time", ("benchmarks.cost.speed",), 240, alone=True, of="ours"),
         ]  # fmt: skip
         before = tuple(task.name for task in found)
@@ -71,15 +78,18 @@ def _detection(network: str, *, quick: bool, folder: Path) -> Iterator[Task]:
     columns = f"{network}: columns"
     yield _task(columns, (DETECTORS, network, "--only", "columns", *more), ATTACKS[network] * share, of="columns")
     for group, (parts, seconds) in GROUPS.items():
+        if group == "units" and network in NO_UNITS:
+            continue
         whose, python = "ours" if parts[0] in OURS else "rivals", _with_scio() if group == "scio" else sys.executable
         yield _task(
             f"{network}: {group}", (DETECTORS, network, "--only", *parts, *more), seconds * NETWORKS[network] * share,
             needs=(columns,), of=whose, python=python,
         )  # fmt: skip
+    before = tuple(f"{network}: {group}" for group in GROUPS if group != "units" or network not in NO_UNITS)
     file = (folder if quick else FOLDER) / f"detection-{network}.json"
     yield _task(
         f"{network}: table", (DETECTORS, network, *more), 20 * NETWORKS[network] * share,
-        after=tuple(f"{network}: {group}" for group in GROUPS), needs=(columns,), of="ours", makes=(file,),
+        after=before, needs=(columns,), of="ours", makes=(file,),
     )  # fmt: skip
 
 
@@ -98,8 +108,13 @@ def _task(
         files += files_under("coverage", "monitor", "networks")
     weights = sorted((ROOT / "networks" / "zoo" / "weights").glob("*.safetensors"))
     rests_on = [(path.name, path.stat().st_size) for path in weights]
-    key = digest(command, code_key(*files), rests_on, sys.version_info[:2])
+    key = digest(command, python, code_key(*files), rests_on, _versions())
     return Task(name, command, seconds, after, needs, alone, key, makes, python)
+
+
+def _versions() -> list[str]:
+    """Which release of each library of a table is here, or none."""
+    return [f"{name} {version(name) if find_spec(module) else None}" for name, module in PACKAGES.items()]
 
 
 def _with_scio() -> str:

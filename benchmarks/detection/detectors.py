@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from .scoring import accuracy, judged, our_scores, sizes
 
 OURS = ("default", "channels", "units")
 PARTS = (*OURS, *catalogue.LIBRARIES)
-LIMITS = {"mobilenet": (300, 2000)}
+LIMITS = {"mobilenet": (250, 1500)}
 """How many images of a column a slow rival judges, and how many it learns from, where the network is slow too."""
 QUICK_LIMITS = (100, 1000)
 NO_DATA = 3
@@ -73,17 +74,23 @@ class Run:
         """The rows of a library."""
         found = catalogue.library(library)
         self.left_out |= found.left_out
-        seen = self.experiment.seen
-        assert seen.labels is not None
-        ground = Ground(self.experiment.module, seen.images, seen.labels)
-        images = [column.images for column in self.columns]
-        sets = Judged(self.experiment.held_out.floats(), images, self.experiment.calibrate.get("drives"))
         for rival in map(self._bounded, found.rivals):
             settings = (rival.name, rival.setting, rival.limit, rival.profiled, found.version)
             self._add(
                 rival.name, digest(settings, code_key(found.file)),
-                lambda rival=rival: _installed(library) and run_rival(rival, ground, sets),
+                lambda rival=rival: _installed(library) and run_rival(rival, self._ground, self._sets),
             )  # fmt: skip
+
+    @cached_property
+    def _ground(self) -> Ground:
+        seen = self.experiment.seen
+        assert seen.labels is not None
+        return Ground(self.experiment.module, seen.images, seen.labels)
+
+    @cached_property
+    def _sets(self) -> Judged:
+        images = [column.images for column in self.columns]
+        return Judged(self.experiment.held_out.floats(), images, self.experiment.calibrate.get("drives"))
 
     def figures(self) -> dict[str, Any]:
         """What is known of every row that was run."""

@@ -23,7 +23,7 @@ PACKAGE = ""
 VERSION = ""
 LEFT_OUT: dict[str, str] = {}
 PROFILED = 1000
-LIMIT = 2000
+LIMIT = 1000
 BASE = 1e3
 
 

@@ -29,8 +29,8 @@ DETECTORS = {
     "VIM": "99 % of the variance",
 }
 LEFT_OUT: dict[str, str] = {}
-LIMIT = 1000
-PROFILED = 10_000
+LIMIT = 500
+PROFILED = 5000
 
 
 def rivals() -> list[Rival]:

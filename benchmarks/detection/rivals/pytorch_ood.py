@@ -79,17 +79,14 @@ SETTINGS = {
     "NACUE": "every stage and the features; one setting for all of them, as it comes",
 }
 LIMIT = 1000
-PROFILED = 10_000
-WHOLE = ("MultiMahalanobis",)
-"""Those of `IMAGES` that are quick enough for every image."""
+PROFILED = 5000
 
 
 def rivals() -> list[Rival]:
     found = []
     for kind, group in {"logits": LOGITS, "features": FEATURES, "feature_maps": MAPS, "images": IMAGES}.items():
-        slow = kind in {"images", "feature_maps"}
+        few = kind in {"images", "feature_maps"}
         for name, make in group.items():
-            few = slow and name not in WHOLE
             found.append(
                 Rival(
                     f"{PACKAGE} {name}", SETTINGS.get(name, OWN), _fitting(kind, make),

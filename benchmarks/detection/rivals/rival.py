@@ -24,15 +24,14 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 class Ground:
     """What every rival learns from: the network and the profiled images with their labels.
 
-    images: (n, channels, height, width) uint8. labels: (n,) int64. What was read last stays in memory.
+    images: (n, channels, height, width) uint8. labels: (n,) int64.
     """
 
     def __init__(self, module: nn.Module, images: np.ndarray, labels: np.ndarray):
         self.module = module.eval().requires_grad_(True)  # some detectors follow gradients from the weights
         self.images, self.labels = images, labels
         self._first: dict[int, Ground] = {}
-        self._kind = ""
-        self._read: dict[int, tuple[np.ndarray, Tensor]] = {}
+        self._kept: dict[str, dict[int, tuple[np.ndarray, Tensor]]] = {}
 
     @cached_property
     def parts(self) -> Parts:
@@ -52,28 +51,33 @@ class Ground:
         return self._first[count]
 
     def read(self, kind: str, images: np.ndarray) -> Tensor:
-        """The "logits", "features", "feature_maps" or "pooled" of images, uint8 or float32.
+        """The "logits", "features", "pooled" or "feature_maps" of images, uint8 or float32.
 
-        The last are the means of the channels of all stages and the features, side by side.
+        "pooled" are the means of the channels of all stages and the features, side by side. They are read once for each
+        array and kept; features and logits come from them. Of the maps only the last ones asked for by a kind are kept.
         """
-        if kind != self._kind:
-            self._kind, self._read = kind, {}
-        if id(images) not in self._read:
-            self._read[id(images)] = (images, self._through(kind, images))
-        return self._read[id(images)][1]
+        width = self.parts.last.in_features
+        if kind == "logits":
+            with torch.no_grad():
+                return self.parts.last(self.read("features", images))
+        if kind == "features":
+            return self.read("pooled", images)[:, -width:]
+        if kind != "feature_maps":
+            self._kept.pop("feature_maps", None)
+        kept = self._kept.setdefault(kind, {})
+        if id(images) not in kept:
+            kept[id(images)] = (images, self._through(kind, images))
+        return kept[id(images)][1]
 
     def loader(self) -> Loader:
         return Loader(self.images, self.labels)
 
     @torch.no_grad()
     def _through(self, kind: str, images: np.ndarray) -> Tensor:
-        reader: Callable[[Tensor], Tensor] = {
-            "logits": self.parts.whole,
-            "features": self.parts.encoder,
-            "feature_maps": self.parts.backbone,
-            "pooled": lambda x: torch.cat(self.parts.pooled(x), 1),
-        }[kind]
-        return torch.cat([reader(x) for x in split(images)])
+        p = self.parts
+        if kind == "pooled":
+            return torch.cat([torch.cat(p.pooled(x), 1) for x in split(images)])
+        return torch.cat([p.backbone(x) for x in split(images)])
 
 
 class Loader:
@@ -125,7 +129,10 @@ class Judged:
 
 
 def run_rival(rival: Rival, ground: Ground, judged: Judged) -> Scores:
-    """Fit a rival and score the columns; its threshold comes from the held-out images, those of a drive as one."""
+    """Fit a rival and score the columns; its threshold comes from the held-out images, those of a drive as one.
+
+    Raises ValueError for a rival that says the same of all held-out images, as with the inverse of a singular matrix.
+    """
     began = time.process_time()
     torch.manual_seed(0)
     scorer = rival.fit(ground.first(rival.profiled) if rival.profiled else ground)
@@ -134,6 +141,8 @@ def run_rival(rival: Rival, ground: Ground, judged: Judged) -> Scores:
     if rival.limit is not None:
         judged, chosen = judged.limited(rival.limit)
     calibrating, *values = [np.asarray(scorer(images)) for images in (judged.held_out, *judged.columns)]
+    if len(np.unique(calibrating)) == 1:
+        raise ValueError(f"it gives every held-out image the score {calibrating[0]}")
     count = sum(map(len, values)) + len(calibrating)
     facts = {
         "setting": rival.setting,

@@ -26,7 +26,7 @@ LEFT_OUT = {
     "JointEnergy": "is for several labels an image",
     "Baseline": "is Softmax under another name",
 }
-LIMIT = 1000
+LIMIT = 500
 PROFILED = 5000
 NEIGHBOURS = 50
 Make = Callable[[Any], Any]
@@ -35,9 +35,9 @@ OF_LAYERS: dict[str, tuple[str, Make]] = {
     "RelativeMahalanobis": ("", lambda own: own.RelativeMahalanobis()),
     "DkNN": (f"{NEIGHBOURS} neighbours", lambda own: own.DkNN(k=NEIGHBOURS)),
     "JTLA": (
-        f"{NEIGHBOURS} neighbours, harmonic mean",
+        f"{NEIGHBOURS} neighbours, a flat prior, harmonic mean over layers",
         lambda own: own.JTLA(
-            test={"type": "multinomial", "mode": "dirichlet", "k": NEIGHBOURS}, layer_aggregation="harmonic"
+            test={"type": "multinomial", "mode": "map", "k": NEIGHBOURS}, layer_aggregation="harmonic"
         ),
     ),
     "LID": (f"{NEIGHBOURS} neighbours", lambda own: own.LID(k=NEIGHBOURS)),
@@ -69,21 +69,22 @@ def rivals() -> list[Rival]:
 
 
 class Observed(nn.Module):
-    """The chain of a network whose channel means pass through modules of their own, where scio can record them."""
+    """The chain of a network whose maps and channel means pass through modules of their own: scio can record these."""
 
     def __init__(self, p: Parts):
         super().__init__()
         self.stages, self.neck, self.last = nn.ModuleList(p.stages), p.neck, p.last
+        self.maps = nn.ModuleList(nn.Identity() for _ in p.stages)
         self.means = nn.ModuleList(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) for _ in p.stages)
 
     def forward(self, x: Tensor) -> Tensor:
-        for stage, mean in zip(self.stages, self.means, strict=True):
-            x = stage(x)
+        for stage, seen, mean in zip(self.stages, self.maps, self.means, strict=True):
+            x = seen(stage(x))
             mean(x)
         return self.last(self.neck(x))
 
     def recorded(self, kind: str) -> list[nn.Module]:
-        return {"pooled": [*self.means, self.neck], "features": [self.neck], "stages": list(self.stages), "": []}[kind]
+        return {"pooled": [*self.means, self.neck], "features": [self.neck], "stages": list(self.maps), "": []}[kind]
 
 
 def _fitting(kind: str, make: Make) -> Callable[[Ground], Scorer]:

@@ -33,6 +33,10 @@ def test_what_is_read_is_what_the_network_gives_and_is_read_once(ground):
             torch.testing.assert_close(ground.read(kind, IMAGES), expected)
         assert ground.read("pooled", IMAGES).shape == (400, 32 + 64 + 64 + 64)
     assert ground.read("pooled", IMAGES) is ground.read("pooled", IMAGES)
+    maps = ground.read("feature_maps", IMAGES)
+    assert ground.read("feature_maps", IMAGES) is maps
+    ground.read("features", IMAGES)
+    assert ground.read("feature_maps", IMAGES) is not maps
     assert ground.classes == 3
 
 
@@ -76,3 +80,9 @@ def test_a_slow_rival_judges_some_images_and_says_which(ground):
         assert (held_out[drives == drive] == image).all((1, 2, 3)).any()
     assert sets.limited(50)[0] is fewer
     assert scores.facts["profiled"] == 100
+
+
+def test_a_rival_that_says_the_same_of_everything_is_no_row(ground):
+    rival = Rival("nothing", "none", lambda _ground: lambda images: np.full(len(images), np.nan))
+    with pytest.raises(ValueError, match="the score nan"):
+        run_rival(rival, ground, Judged(floats(30), [floats(5)], None))
