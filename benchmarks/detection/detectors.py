@@ -44,6 +44,14 @@ PARTS = (*OURS, *catalogue.LIBRARIES)
 LIMITS = {"mobilenet": (250, 1500)}
 """How many images of a column a slow rival judges, and how many it learns from, where the network is slow too."""
 QUICK_LIMITS = (100, 1000)
+OF_DATA = [
+    *(
+        f"benchmarks/detection/{name}.py"
+        for name in ("experiments", "attacks", "changes", "photographs", "traffic_signs")
+    ),
+    "benchmarks/onnx_models.py",
+]
+"""Code that makes data and networks, which are in a key themselves."""
 NO_DATA = 3
 """The exit status where data or weights are missing."""
 
@@ -77,7 +85,7 @@ class Run:
         for rival in map(self._bounded, found.rivals):
             settings = (rival.name, rival.setting, rival.limit, rival.profiled, found.version)
             self._add(
-                rival.name, digest(settings, code_key(found.file)),
+                rival.name, digest(settings, code_key(found.file, without=OF_DATA)),
                 lambda rival=rival: _installed(library) and run_rival(rival, self._ground, self._sets),
             )  # fmt: skip
 
