@@ -45,11 +45,15 @@ LIMITS = {"mobilenet": (250, 1500)}
 """How many images of a column a slow rival judges, and how many it learns from, where the network is slow too."""
 QUICK_LIMITS = (100, 1000)
 OF_DATA = [
-    *(
-        f"benchmarks/detection/{name}.py"
-        for name in ("experiments", "attacks", "changes", "photographs", "traffic_signs")
-    ),
-    "benchmarks/onnx_models.py",
+    f"benchmarks/{path}.py"
+    for path in (
+        "detection/experiments",
+        "detection/attacks",
+        "detection/changes",
+        "detection/photographs",
+        "detection/traffic_signs",
+        "onnx_models",
+    )  # fmt: skip
 ]
 """Code that makes data and networks, which are in a key themselves."""
 NO_DATA = 3
