@@ -53,7 +53,7 @@ OF_DATA = [
         "detection/photographs",
         "detection/traffic_signs",
         "onnx_models",
-    )  # fmt: skip
+    )
 ]
 """Code that makes data and networks, which are in a key themselves."""
 NO_DATA = 3

@@ -27,8 +27,8 @@ def experiment() -> Experiment:
     with torch.no_grad():  # sure of what it says, of either class as often
         middle = module(torch.from_numpy(images(1, 400).floats())).median(0).values
         module.dense2.bias -= middle
-        for value in module.dense2.parameters():
-            value *= 1e4
+        module.dense2.weight *= 1e4
+        module.dense2.bias *= 1e4
 
     def predicted(data: ImageSet) -> ImageSet:
         labels = module(torch.from_numpy(data.floats())).argmax(1).numpy()
