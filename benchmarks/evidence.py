@@ -5,7 +5,8 @@ a time, each on one thread. What has not changed since the last run is skipped, 
 on. Keys, logs and scores lie in the cache, under `benchmarks/evidence`. A command that fails is named at the end, and
 the others still run. A network whose data or weights are missing is left out, which is said.
 
-`--quick` takes small samples of everything but the costs and changes no result. Its tables go to the cache.
+`--quick` takes small samples, leaves out costs, fewer taps and rows of units, and changes no result. Its tables go to
+the cache.
 """
 
 from __future__ import annotations
@@ -77,19 +78,17 @@ def _detection(network: str, *, quick: bool, folder: Path) -> Iterator[Task]:
     more = ("--quick", "--folder", str(folder)) if quick else ()
     columns = f"{network}: columns"
     yield _task(columns, (DETECTORS, network, "--only", "columns", *more), ATTACKS[network] * share, of="columns")
-    for group, (parts, seconds) in GROUPS.items():
-        if group == "units" and network in NO_UNITS:
-            continue
+    groups = {name: of for name, of in GROUPS.items() if name != "units" or not (quick or network in NO_UNITS)}
+    for group, (parts, seconds) in groups.items():
         whose, python = "ours" if parts[0] in OURS else "rivals", _with_scio() if group == "scio" else sys.executable
         yield _task(
             f"{network}: {group}", (DETECTORS, network, "--only", *parts, *more), seconds * NETWORKS[network] * share,
             needs=(columns,), of=whose, python=python,
         )  # fmt: skip
-    before = tuple(f"{network}: {group}" for group in GROUPS if group != "units" or network not in NO_UNITS)
     file = (folder if quick else FOLDER) / f"detection-{network}.json"
     yield _task(
         f"{network}: table", (DETECTORS, network, *more), 20 * NETWORKS[network] * share,
-        after=before, needs=(columns,), of="ours", makes=(file,),
+        after=tuple(f"{network}: {group}" for group in groups), needs=(columns,), of="ours", makes=(file,),
     )  # fmt: skip
 
 

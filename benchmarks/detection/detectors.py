@@ -39,11 +39,13 @@ from .rivals.rival import Ground, Judged, Rival, run_rival
 from .rows import Row, our_rows
 from .scoring import accuracy, judged, our_scores, sizes
 
-OURS = ("default", "channels", "units")
+SLOW = "units"
+"""The part that a quick run goes without."""
+OURS = ("default", "channels", SLOW)
 PARTS = (*OURS, *catalogue.LIBRARIES)
 LIMITS = {"mobilenet": (250, 1500)}
 """How many images of a column a slow rival judges, and how many it learns from, where the network is slow too."""
-QUICK_LIMITS = (100, 1000)
+QUICK_LIMITS = (50, 500)
 OF_DATA = [
     f"benchmarks/{path}.py"
     for path in (
@@ -189,12 +191,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=NAMES, nargs="?", default="fashion-mnist")
     parser.add_argument("--only", choices=("columns", *PARTS), nargs="+", help="parts to run; nothing is kept")
-    parser.add_argument("--quick", action="store_true", help="small samples; nothing is kept among the results")
+    parser.add_argument("--quick", action="store_true", help="small samples, no rows of units; no result changes")
     parser.add_argument("--anew", action="store_true", help="run what the cache holds again")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the figures go")
     options = parser.parse_args()
     try:
-        figures = run(options.network, options.only or PARTS, quick=options.quick, anew=options.anew)
+        parts = options.only or [part for part in PARTS if not (options.quick and part == SLOW)]
+        figures = run(options.network, parts, quick=options.quick, anew=options.anew)
     except FileNotFoundError as error:
         print(error)
         return NO_DATA

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .rival import Ground, Loader, Rival, Scorer, in_batches
+from .rival import OF_GRADIENTS, Ground, Loader, Rival, Scorer, in_batches
 
 PACKAGE = ""
 VERSION = ""
@@ -47,9 +47,9 @@ def rivals() -> list[Rival]:
 def _fit(ground: Ground) -> Scorer:
     balanced = _balanced(ground.labels, PROFILED)
     coverage = Coverage(ground.parts.whole, _watched(ground))
-    for x, _ in Loader(np.ascontiguousarray(ground.images[balanced]), ground.labels[balanced]):
+    for x, _ in Loader(np.ascontiguousarray(ground.images[balanced]), ground.labels[balanced], OF_GRADIENTS):
         coverage.learn(x)
-    return lambda images: in_batches(lambda x: -coverage.of(x), images)
+    return lambda images: in_batches(lambda x: -coverage.of(x), images, OF_GRADIENTS)
 
 
 def _watched(ground: Ground) -> list[nn.Module]:

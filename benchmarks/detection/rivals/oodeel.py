@@ -16,7 +16,7 @@ from torch import Tensor
 
 from outrider.networks import import_torchvision
 
-from .rival import Ground, Rival, Scorer, in_batches
+from .rival import OF_GRADIENTS, Ground, Rival, Scorer, in_batches
 
 PACKAGE = "oodeel"
 VERSION = "0.4.0"
@@ -46,7 +46,7 @@ def _fitting(name: str) -> Callable[[Ground], Scorer]:
         images = torch.from_numpy(ground.images.astype(np.float32) / 255)
         data = torch.utils.data.TensorDataset(images, torch.from_numpy(ground.labels))
         found.fit(
-            ground.parts.whole, torch.utils.data.DataLoader(data, batch_size=128),
+            ground.parts.whole, torch.utils.data.DataLoader(data, batch_size=OF_GRADIENTS),
             feature_layers_id=ground.parts.layers, head_layer_id=-1,
         )  # fmt: skip
 
@@ -54,7 +54,7 @@ def _fitting(name: str) -> Callable[[Ground], Scorer]:
             values: np.ndarray = found.score(x)[0]
             return values
 
-        return lambda images: in_batches(score, images)
+        return lambda images: in_batches(score, images, OF_GRADIENTS)
 
     return fit
 

@@ -16,7 +16,7 @@ from torch import nn
 from outrider.networks import import_torchvision
 
 from .parts import Parts
-from .rival import BATCH, Ground, Rival, Scorer, in_batches, joined
+from .rival import BATCH, OF_GRADIENTS, Ground, Rival, Scorer, in_batches, joined
 
 PACKAGE = "pytorch-ood"
 VERSION = "0.4.0"
@@ -101,8 +101,8 @@ def _fitting(kind: str, make: Make) -> Callable[[Ground], Scorer]:
         found = make(_library(), ground.parts, ground.classes)
         found.to("cpu")
         if kind == "images":
-            found.fit(ground.loader())
-            return lambda images: in_batches(found.predict, images)
+            found.fit(ground.loader(OF_GRADIENTS))
+            return lambda images: in_batches(found.predict, images, OF_GRADIENTS)
         seen = ground.read(kind, ground.images)
         getattr(found, f"fit_{kind}")(seen, ground.loader().labels)
         predict = getattr(found, f"predict_{kind}")

@@ -17,6 +17,8 @@ from ..scoring import by_threshold
 from .parts import Parts, parts
 
 BATCH = 250
+OF_GRADIENTS = 50
+"""How many images go through at once where gradients are kept: 250 of MobileNetV2 would hold 7 GB."""
 Scorer = Callable[[np.ndarray], np.ndarray]
 """Takes images (n, channels, height, width) float32 in [0, 1], gives (n,) floats, higher = stranger."""
 
@@ -69,8 +71,8 @@ class Ground:
             kept[id(images)] = (images, self._through(kind, images))
         return kept[id(images)][1]
 
-    def loader(self) -> Loader:
-        return Loader(self.images, self.labels)
+    def loader(self, size: int = BATCH) -> Loader:
+        return Loader(self.images, self.labels, size)
 
     @torch.no_grad()
     def _through(self, kind: str, images: np.ndarray) -> Tensor:

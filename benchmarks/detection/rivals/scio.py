@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .parts import Parts
-from .rival import Ground, Rival, Scorer, in_batches
+from .rival import OF_GRADIENTS, Ground, Rival, Scorer, in_batches
 
 PACKAGE = "scio-pypi"
 VERSION = "1.1.0"
@@ -105,7 +105,7 @@ def _fitting(kind: str, make: Make) -> Callable[[Ground], Scorer]:
             logits, conformity = found(x)
             return -conformity.gather(1, logits.argmax(1, keepdim=True))[:, 0].detach().numpy()
 
-        return lambda columns: in_batches(score, columns)
+        return lambda columns: in_batches(score, columns, OF_GRADIENTS)
 
     return fit
 
