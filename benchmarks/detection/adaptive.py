@@ -34,7 +34,7 @@ from ..results import keep
 from ..tables import show
 from . import adaptive_tables
 from .experiments import Experiment, experiment
-from .scoring import RATE, accuracy, batches
+from .scoring import RATE, batches
 
 DEFAULT, FEW_PROFILED = "default", "default, 10,000 profiled"
 PROFILED, HELD_OUT = 10_000, 2_000
@@ -68,7 +68,6 @@ SINGLES = {
     "multi ranges of channels (MRC, 16)": Single("multi_range(sections=16)"),
     "bitmap of channels": Single("bitmap"),
     "boxes of channels": Single("box"),
-    "nearest neighbour of channels": Single("nearest_neighbour"),
     "patterns of the first units": Single("pattern", taps="first", neurons="unit", logic="sum"),
     "Mahalanobis of channels": Single("mahalanobis"),
     "relative Mahalanobis of channels": Single("relative_mahalanobis"),
@@ -103,8 +102,8 @@ def cells(quick: bool) -> Iterator[Cell]:
     for data, epsilons in OF_MONITORS.items():
         yield from (Cell(data, False, DEFAULT, epsilon, 200) for epsilon in epsilons)
     for data, epsilons in EPSILONS.items():
-        yield from (Cell(data, False, FEW_PROFILED, epsilon, 200) for epsilon in epsilons)
-        yield from (Cell(data, True, FEW_PROFILED, e, 100 if data == "cifar10" else 200) for e in epsilons)
+        attempts = 100 if data == "cifar10" else 200
+        yield from (Cell(data, robust, FEW_PROFILED, e, attempts) for robust in (False, True) for e in epsilons)
     for data, epsilons in OF_MONITORS.items():
         yield from (Cell(data, False, SQUARE, epsilon, 50) for epsilon in epsilons[1:])
         yield from (Cell(data, False, name, epsilon, 50) for name in SINGLES for epsilon in epsilons)
@@ -148,18 +147,18 @@ class Monitors:
 
     def __init__(self, folder: Path, anew: bool, quick: bool) -> None:
         self._folder, self._anew, self._quick = folder, anew, quick
-        self._made: dict[str, tuple[Monitor, float]] = {}
+        self._made: dict[str, tuple[Monitor, dict]] = {}
 
-    def of(self, cell: Cell) -> tuple[str, Monitor, float]:
-        """The key, the calibrated monitor, and its share of false alarms on the first test images."""
+    def of(self, cell: Cell) -> tuple[Monitor, dict]:
+        """The calibrated monitor, and what came of the first test images: false alarms, and how many were right."""
         monitor = unfit(cell)
         key = key_of(cell, monitor, self._quick)
         if key not in self._made:
             self._made.clear()
             self._made[key] = self._learned(key, monitor, cell)
-        return key, *self._made[key]
+        return self._made[key]
 
-    def _learned(self, key: str, monitor: Monitor, cell: Cell) -> tuple[Monitor, float]:
+    def _learned(self, key: str, monitor: Monitor, cell: Cell) -> tuple[Monitor, dict]:
         tests = tested(cell.data, cell.robust)
         path = self._folder / f"adaptive-{key}.outrider"
         if path.is_file() and not self._anew:
@@ -173,8 +172,11 @@ class Monitors:
             if not self._quick:
                 monitor.save(path)
         clean = tests.clean[: 500 if self._quick else CLEAN]
-        alarms = [monitor.check(images)[1].alarm for images, _ in batches(clean)]
-        return monitor, float(np.concatenate(alarms).mean())
+        seen = [(monitor.check(images)[1], labels) for images, labels in batches(clean)]
+        return monitor, {
+            "false_alarms": float(np.concatenate([verdicts.alarm for verdicts, _ in seen]).mean()),
+            "right": float(np.concatenate([verdicts.prediction == labels for verdicts, labels in seen]).mean()),
+        }
 
 
 def few(tests: Experiment, quick: bool) -> tuple[ImageSet, ImageSet]:
@@ -195,15 +197,15 @@ def attacked(cell: Cell, monitor: Monitor, report: Callable[[str], object]) -> d
     tests = tested(cell.data, cell.robust)
     images, labels = right(tests, cell.attempts)
     began = time.process_time()
-    blind = cell.monitor == SQUARE
+    blind, slow = cell.monitor == SQUARE, cell.robust and cell.data == "cifar10"
     found = attack(
         Unopened(monitor) if blind else monitor,
         images,
         labels,
         EPSILONS[cell.data][cell.epsilon],
         trusted=None if blind else tests.seen[:TRUSTED].floats(),
-        strategies=STRATEGIES[1:4] if cell.robust and cell.data == "cifar10" else STRATEGIES,
-        persistent=not (cell.robust and cell.data == "cifar10"),
+        strategies=STRATEGIES[1:4] if slow else STRATEGIES,
+        persistent=not slow and cell.monitor not in SINGLES,
         queries=QUERIES if blind else 0,
         report=report,
     )
@@ -251,23 +253,14 @@ def main() -> None:
             if options.only not in name:
                 continue
             print(f"[{number}/{len(plan)}] {name}", flush=True)
-            _, monitor, alarms = monitors.of(cell)
-            known[key] = {
-                "false_alarms": alarms,
-                **attacked(cell, monitor, lambda line: print(f"    {line}", flush=True)),
-            }
+            monitor, clean = monitors.of(cell)
+            known[key] = clean | attacked(cell, monitor, lambda line: print(f"    {line}", flush=True))
             if not options.quick:
                 partial_file = stored.with_suffix(".partial")
                 partial_file.write_text(json.dumps(known), "utf-8")
                 partial_file.replace(stored)
         rows.append(asdict(cell) | {"whole": cell.whole} | known[key])
-    networks = {
-        f"{data}{' robust' if robust else ''}": accuracy(
-            tested(data, robust).module, tested(data, robust).clean[: 500 if options.quick else 5000]
-        )
-        for data, robust in dict.fromkeys((row["data"], row["robust"]) for row in rows)
-    }
-    figures = {"cells": rows, "accuracy": networks}
+    figures = {"cells": rows}
     show(adaptive_tables.adaptive(figures))
     if options.keep and not options.quick:
         keep("adaptive", figures)

@@ -22,7 +22,7 @@ def adaptive(figures: dict[str, Any]) -> list[Part]:
             parts.append(_monitors(title, of_monitors))
         of_networks = [cell for cell in ours if cell["monitor"] == _FEW]
         if of_networks:
-            parts.append(_networks(title, of_networks, figures["accuracy"], data))
+            parts.append(_networks(title, of_networks))
     return [*parts, f"Processor time of all attacks: {sum(cell['seconds'] for cell in cells) / 60:.0f} minutes."]
 
 
@@ -45,7 +45,7 @@ def _monitors(title: str, cells: list[dict]) -> Table:
     )
 
 
-def _networks(title: str, cells: list[dict], accuracy: dict[str, float], data: str) -> Table:
+def _networks(title: str, cells: list[dict]) -> Table:
     epsilons = list(dict.fromkeys(cell["epsilon"] for cell in cells))
     rows = []
     for robust in (False, True):
@@ -53,9 +53,9 @@ def _networks(title: str, cells: list[dict], accuracy: dict[str, float], data: s
         if by:
             one = next(iter(by.values()))
             pairs = [_pair(by.get(epsilon), "fooled", "evaded") for epsilon in epsilons]
-            name, of = ("adversarially trained", f"{data} robust") if robust else ("ordinary", data)
+            name = "adversarially trained" if robust else "ordinary"
             rows.append(
-                [name, percent(accuracy[of]), percent(one["false_alarms"]), str(one["attempts"]), *chain(*pairs)]
+                [name, percent(one["right"]), percent(one["false_alarms"]), str(one["attempts"]), *chain(*pairs)]
             )
     header = [f"{epsilon}: {what}" for epsilon in epsilons for what in ("fooled", "and silent")]
     return Table(
