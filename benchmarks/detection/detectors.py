@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..keys import code_key, digest
+from ..keys import code_key, digest, sketch
 from ..results import FOLDER, keep
 from ..tables import show
 from . import tables
@@ -173,7 +173,7 @@ def ground_key(made: Experiment, columns: Sequence[EvaluationSet]) -> str:
     weights = [value.cpu().numpy() for _, value in sorted(made.module.state_dict().items())]
     splits = [made.seen.images, made.seen.labels, made.held_out.images]
     options = [value for _, value in sorted(made.calibrate.items())]
-    return digest(made.name, *weights, *splits, *options, *(column.images for column in columns))
+    return digest(made.name, *weights, *splits, *options, *((c.name, len(c.images), sketch(c.images)) for c in columns))
 
 
 def run(name: str, parts: Sequence[str] = PARTS, *, quick: bool = False, anew: bool = False) -> dict[str, Any]:

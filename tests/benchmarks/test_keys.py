@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import keys
-from benchmarks.keys import code_key, digest
+from benchmarks.keys import code_key, digest, sketch
 
 
 def test_a_digest_tells_arrays_of_other_values_shapes_and_types_apart():
@@ -29,3 +29,11 @@ def test_code_counts_with_what_it_imports_and_its_comments_do_not(tmp_path, monk
     assert key("A = 1\n", **other) == key("A = 2\n", **other)
     left_out = {"without": ["inner.py"]}
     assert key("A = 1\n", **left_out) == key("A = 2\n", **left_out) != key("A = 2\n")
+
+
+def test_a_sketch_tells_arrays_apart_but_for_their_last_bits():
+    images = np.random.default_rng(1).random((1200, 3, 8, 8)).astype(np.float32)
+    assert sketch(images) == sketch(np.nextafter(images, np.float32(2)))
+    turned, brighter, changed = images[::-1], images * np.float32(1.01), images.copy()
+    changed[0] = 0
+    assert len({tuple(sketch(one)) for one in (images, turned, brighter, changed)}) == 4
