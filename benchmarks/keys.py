@@ -46,8 +46,8 @@ def sketch(values: np.ndarray) -> list[float]:
 def code_key(*files: Path, without: Iterable[str] = ()) -> str:
     """A key of files of code and of all that they import from this repository, one from another.
 
-    What a package's `__init__` hands on counts where a file of it is among them. Docstrings and lines of comments do not
-    count. without: paths from the root of the repository that are left out.
+    What a package's `__init__` hands on counts where a file of it is among them. Docstrings and lines of comments do
+    not count. without: paths from the root of the repository that are left out.
     """
     left_out = {ROOT / path for path in without}
     seen: set[Path] = set()
