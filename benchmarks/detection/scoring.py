@@ -30,7 +30,8 @@ def batches(data: ImageSet) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def our_scores(make: Callable[[], Monitor], experiment: Experiment, columns: Sequence[EvaluationSet]) -> Scores:
     """Profile, calibrate with the options of the experiment, then judge the columns.
 
-    What is flagged is what alarms: by the threshold of the class predicted, broken frames too.
+    What is flagged is what alarms: by the threshold of the class predicted, broken frames too. Images are ranked by how
+    far they lie above that threshold, as `outrider evaluate` ranks them.
     """
     monitor = make()
     with warnings.catch_warnings(record=True) as caught:
@@ -40,7 +41,7 @@ def our_scores(make: Callable[[], Monitor], experiment: Experiment, columns: Seq
     values, flagged = [], []
     for column in columns:
         parts = [monitor.check(part)[1] for part in _split(column.images)]
-        values.append(np.concatenate([verdicts.score for verdicts in parts]))
+        values.append(np.concatenate([verdicts.score - verdicts.threshold for verdicts in parts]))
         flagged.append(np.concatenate([verdicts.alarm for verdicts in parts]))
     facts = {
         "bytes": monitor.learned.nbytes,

@@ -79,7 +79,9 @@ def test_ours_flag_what_alarms_by_the_threshold_of_the_class():
     columns = [EvaluationSet("test", some(slice(800, 900)).floats()), EvaluationSet("broken", broken)]
     scores = our_scores(make, experiment, columns)
     thresholds = monitors[0].calibration.thresholds[classes[800:]]
-    np.testing.assert_array_equal(scores.flagged[0], scores.values[0] > thresholds)
+    expected = monitors[0].scores(columns[0].images) - thresholds
+    np.testing.assert_array_equal(scores.values[0], expected)
+    np.testing.assert_array_equal(scores.flagged[0], expected > 0)
     assert scores.flagged[1].tolist() == [True]
     assert scores.facts["bytes"] == monitors[0].learned.nbytes
     assert monitors[0].calibration.drives is not None
