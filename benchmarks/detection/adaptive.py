@@ -219,6 +219,14 @@ def attacked(cell: Cell, monitor: Monitor, report: Callable[[str], object]) -> d
     }
 
 
+def remember(path: Path, key: str, figures: dict) -> None:
+    """Add a cell to those of the cache, which another run may have added to meanwhile."""
+    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    whole = path.with_suffix(".partial")
+    whole.write_text(json.dumps(known | {key: figures}), "utf-8")
+    whole.replace(path)
+
+
 class Unopened:
     """A monitor whose network shows no module: whoever attacks it sees what `check` returns."""
 
@@ -256,9 +264,7 @@ def main() -> None:
             monitor, clean = monitors.of(cell)
             known[key] = clean | attacked(cell, monitor, lambda line: print(f"    {line}", flush=True))
             if not options.quick:
-                partial_file = stored.with_suffix(".partial")
-                partial_file.write_text(json.dumps(known), "utf-8")
-                partial_file.replace(stored)
+                remember(stored, key, known[key])
         rows.append(asdict(cell) | {"whole": cell.whole} | known[key])
     figures = {"cells": rows}
     show(adaptive_tables.adaptive(figures))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytest.importorskip("torch")
@@ -28,3 +30,11 @@ def test_a_quick_run_is_short_and_has_every_kind():
     cells = list(adaptive.cells(quick=True))
     assert sum(cell.attempts for cell in cells) <= 30
     assert {cell.robust for cell in cells} == {True, False}
+
+
+def test_a_cell_is_added_to_what_another_run_kept(tmp_path):
+    path = tmp_path / "adaptive.json"
+    for key, evaded in (("a", 0.5), ("b", 1.0), ("a", 0.25)):
+        adaptive.remember(path, key, {"evaded": evaded})
+    assert json.loads(path.read_text("utf-8")) == {"a": {"evaded": 0.25}, "b": {"evaded": 1.0}}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
