@@ -42,7 +42,6 @@ GROUPS: dict[str, tuple[tuple[str, ...], float]] = {
 """Parts of a table that run together, with about how many seconds they take for Fashion-MNIST."""
 ATTACKS = {"cifar10": 1100, "gtsrb": 700, "fashion-mnist": 400, "mobilenet": 300}
 NO_UNITS = ("mobilenet",)
-STAGES = ("mobilenet", "cifar10", "fashion-mnist")
 DETECTORS = "benchmarks.detection.detectors"
 STAGED = "benchmarks.detection.stages"
 ADAPTIVE = "benchmarks.detection.adaptive"
@@ -63,9 +62,7 @@ def plan(*, quick: bool, folder: Path) -> list[Task]:
         found.append(_adaptive(quick=quick))
     if not quick:
         found += [
-            *(_task(f"fewer taps: {one}", (STAGED, one), 80 * NETWORKS[one], needs=(f"{one}: columns",), of="ours")
-              for one in STAGES),
-            _task("cost: memory", ("benchmarks.cost.memory", "--rounds", "2"), 900, of="ours"),
+            _task("fewer taps: mobilenet", (STAGED, "mobilenet"), 320, needs=("mobilenet: columns",), of="ours"),
             _task("cost: time", ("benchmarks.cost.speed",), 240, alone=True, of="ours"),
         ]  # fmt: skip
         before = tuple(task.name for task in found)

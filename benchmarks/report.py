@@ -63,16 +63,6 @@ def _detection(title: str, data: str, text: str = "") -> Section:
     return Section(f"Detection on {title}", f"detection-{data}", command, text, detection.detectors)
 
 
-def _stages(title: str, name: str, text: str) -> Section:
-    command = f"python -m benchmarks.detection.stages {name}"
-    return Section(f"Fewer taps: {title}", f"stages-{name}", command, text, detection.stages)
-
-
-STAGES = (
-    '`taps="stages"` observes the last activation of each size of map and leaves out the others. The rows compare it'
-    " with the default taps, and with every activation (`auto`); all else is equal. `first:unit` adds the first"
-    " activation unit by unit."
-)
 SECTIONS = (
     _detection("Fashion-MNIST", "fashion-mnist"),
     _detection("CIFAR-10", "cifar10"),
@@ -90,15 +80,15 @@ SECTIONS = (
         " counts as one, and classes with enough of them have thresholds of their own; rivals have one threshold, from"
         " the same tracks. The test frames have no track numbers, so that intervals over frames are too narrow.",
     ),
-    _stages(
-        "MobileNetV2",
-        "mobilenet",
-        f"{STAGES} The network is MobileNetV2 with its ImageNet weights and a linear layer for CIFAR-10's photographs,"
-        " which it resizes to 96 × 96. `grain`, `dark` and `blur` are test photographs with noise added, at 0.3 of"
-        " their brightness, and averaged over 5 × 5 pixels.",
+    Section(
+        "Fewer taps: MobileNetV2",
+        "stages-mobilenet",
+        "python -m benchmarks.detection.stages mobilenet",
+        '`taps="stages"` observes the last activation of each size of map and leaves out the others. The rows compare'
+        " it with the default taps, and with every activation (`auto`); all else is equal. `first:unit` adds the first"
+        " activation unit by unit.",
+        detection.stages,
     ),
-    _stages("CIFAR-10", "cifar10", STAGES),
-    _stages("Fashion-MNIST", "fashion-mnist", f"{STAGES} A choice that comes to the same taps as another has no row."),
     Section(
         "An attacker who knows the monitor",
         "adaptive",
