@@ -11,7 +11,7 @@ from outrider.networks import Network, Observation, OnnxNetwork
 BEFORE = Path(__file__).parent / "data" / "before"
 FRAMES = np.load(BEFORE / "frames.npy")
 TAPS = {
-    "defaults": {},
+    "defaults": {"taps": ("auto", "first:unit")},
     "ranges": {"taps": "auto", "neurons": "unit"},
     "channels": {"taps": "auto"},
     "places": {"taps": "s", "neurons": "pixel"},

@@ -61,7 +61,7 @@ class Mahalanobis(Criterion):
         return signature.arrays["mean"].astype(np.float32), whitening.astype(np.float32).T.reshape(-1)
 
     def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
-        return *tables, np.empty(tables[0].shape[1], np.float32)
+        return *tables, np.empty(4 * tables[0].shape[1], np.float32)
 
     def _whitening(self, signature: Signature) -> np.ndarray:
         """The lower triangular matrix that whitens what is within classes, (neurons, neurons) float64."""

@@ -4,8 +4,9 @@ Relative ones, to that mean and to the mean of all samples, take other tables. `
 samples. `directions` holds for each neuron a row of min(classes - 1, neurons) directions, one behind the other.
 `targets` (classes, directions) is where a class is along them. `offsets` (classes, 1) is added. Of many columns they
 lie beside each other.
-`lengths` is written to: as many numbers as a column has neurons, or directions. Neurons are added one after the other
-to all lengths at once, which a processor does for many lengths in one step and in the same order everywhere.
+`lengths` is written to: four times as many numbers as a column has neurons, or as many as it has directions. Neurons
+are added one after the other to all lengths at once, which a processor does for many lengths in one step and in the
+same order everywhere.
 """
 
 from __future__ import annotations
@@ -25,27 +26,23 @@ _LENGTHS = float32[::1]
 
 @inlined
 def _distance(row, mean, whitening, lengths):
+    # Every fourth neuron goes to one of four sums, but what is left of the last four before the diagonal to the first.
+    # So the first version added, a row after the other, and there are thresholds that were set on its distances.
     size, at = row.shape[0], 0
-    length = lengths[:size]
-    length[:] = float32(0)
+    lengths[: 4 * size] = float32(0)
     whole = size // 4 * 4
-    for j in range(0, whole, 4):  # four neurons in one pass; the rows before are 0 in each of the four
-        a, b = row[j] - mean[j], row[j + 1] - mean[j + 1]
-        c, d = row[j + 2] - mean[j + 2], row[j + 3] - mean[j + 3]
-        of_a, of_b = whitening[at + j : at + size], whitening[at + size + j : at + 2 * size]
-        of_c = whitening[at + 2 * size + j : at + 3 * size]
-        of_d, below = whitening[at + 3 * size + j : at + 4 * size], length[j:]
-        for k in range(size - j):
-            below[k] += (of_a[k] * a + of_b[k] * b) + (of_c[k] * c + of_d[k] * d)
-        at += 4 * size
-    for j in range(whole, size):
-        a, of_a, below = row[j] - mean[j], whitening[at + j : at + size], length[j:]
-        for k in range(size - j):
-            below[k] += of_a[k] * a
+    for j in range(size):
+        step, place = row[j] - mean[j], j % 4
+        first = min(j - place + 3, size) if j < whole else size
+        for k in range(j, first):
+            lengths[k] += whitening[at + k] * step
+        of_all, below = whitening[at + first : at + size], lengths[place * size + first : (place + 1) * size]
+        for k in range(size - first):
+            below[k] += of_all[k] * step
         at += size
     total = 0.0
     for k in range(size):
-        total += length[k] ** 2
+        total += float32((lengths[k] + lengths[size + k]) + (lengths[2 * size + k] + lengths[3 * size + k])) ** 2
     return math.sqrt(total)
 
 

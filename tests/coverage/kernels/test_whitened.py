@@ -14,7 +14,7 @@ from .made_up import CLASSES, columns, labels, table
 def test_whitened_distance(neurons):
     x, mean = table(0, (5, neurons), -3, 3), table(1, (CLASSES, neurons))
     whitening, out = np.tril(table(2, (neurons, neurons), -1, 1)), np.empty(5, np.float32)
-    whitened.whitened_distance(x, labels(5), mean, whitening.T.ravel(), np.empty(neurons, np.float32), out)
+    whitened.whitened_distance(x, labels(5), mean, whitening.T.ravel(), np.empty(4 * neurons, np.float32), out)
     expected = np.linalg.norm((x - mean[labels(5)]).astype(np.float64) @ whitening.T.astype(np.float64), axis=1)
     np.testing.assert_allclose(out, expected, rtol=1e-5)
 
@@ -27,7 +27,7 @@ def test_whitened_distances_of_many_columns(sizes):
     seen[1, 0] = 0
     x[2, 0] = np.nan
     out, c = np.empty((5, len(sizes)), np.float32), labels(5)
-    flat, lengths = np.concatenate([m.T.ravel() for m in matrices]), np.empty(max(sizes), np.float32)
+    flat, lengths = np.concatenate([m.T.ravel() for m in matrices]), np.empty(4 * max(sizes), np.float32)
     whitened.whitened_distance_of_columns(x, c, mean, flat, lengths, columns(*sizes), seen, out)
     for column, (matrix, part) in enumerate(zip(matrices, np.split(x - mean[c], ends[:-1], axis=1), strict=True)):
         expected = np.linalg.norm(part.astype(np.float64) @ matrix.T.astype(np.float64), axis=1)
