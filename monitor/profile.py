@@ -19,6 +19,7 @@ from ..networks.neurons import HEADS
 from ..networks.pictures.facts import PictureFacts
 from ..networks.recurrent.network import Recurrent
 from ..networks.renamed import renamed_attribute
+from ..networks.selectors import selector_of
 from .attributes import strict
 from .data.changes import Change
 from .data.digests import FrameDigests
@@ -88,7 +89,7 @@ class NetworkFacts:
     def options(self) -> dict[str, Any]:
         """What the network's class is to be told, so that it observes what the profile was learned from."""
         options: dict[str, Any] = {
-            "taps": [tap.id for tap in self.taps if tap.kind != "output"],
+            "taps": [selector_of(tap) for tap in self.taps if tap.kind != "output"],
             "classes": "pixel" if self.map_classes else self.classes,
             "preprocessing": None if self.preprocessing is None else Preprocessing.from_dict(self.preprocessing),
             "scores_output": self.scores_output or 0,

@@ -135,6 +135,12 @@ def matches(pattern: str, name: str, kind: str) -> bool:
     return pattern == name or (kind != OUTPUT and fnmatchcase(name, pattern))
 
 
+def selector_of(tap: Tap) -> str:
+    """A selector that means this tap among all candidates, also where its name is a word."""
+    name = tap.name if tap.name not in _WORDS else f"[{tap.name[0]}]{tap.name[1:]}"
+    return f"{name}:{tap.neurons}"
+
+
 def split_selector(selector: str) -> tuple[str, str | None]:
     """``layer1*:unit`` as (``layer1*``, ``unit``); the second is None where the selector does not say it."""
     pattern, colon, neurons = selector.rpartition(":")

@@ -119,3 +119,28 @@ def _equal(one, other):
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     return torch.equal(one, other)
+
+
+class Words(nn.Module):
+    """Its layers are called as words of selectors are that mean others of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages, self.first, self.last = nn.Conv2d(3, 4, 1), nn.ReLU(), nn.ReLU()
+        self.dense = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.dense(self.last(self.first(self.stages(x)).mean((2, 3))))
+
+
+def test_a_profile_finds_layers_that_are_called_as_words_are(tmp_path):
+    module = Words().eval()
+    network = TorchNetwork(module, input_shape=(3, 2, 2), taps=["*"])
+    assert {"stages:channel", "first:channel", "last:unit"} <= {tap.id for tap in network.taps}
+    monitor = Monitor(network, "single_range", logic="sum")
+    frames = RNG.random((60, 3, 2, 2), np.float32)
+    monitor.profile([frames], minimum_per_class=0)
+    monitor.save(tmp_path / "m.outrider")
+    again = Monitor.load(tmp_path / "m.outrider", module)
+    assert again.network.taps == network.taps
+    np.testing.assert_array_equal(again.deviations(frames + 1), monitor.deviations(frames + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outrider.networks import Taps
-from outrider.networks.selectors import choose, did_you_mean, split_selector, stands_for
+from outrider.networks.selectors import DEFAULT_TAPS, choose, did_you_mean, selector_of, split_selector, stands_for
 from outrider.networks.tap import Candidate
 
 NETWORK = [
@@ -25,6 +25,7 @@ TAPS = Taps(choose(NETWORK, ("*", "@output"), WAYS))
     [
         ("auto", ["t1", "t2", "layer1"]),
         ("first", ["t1"]),
+        ("last", ["t2"]),
         ("stages", ["t2", "layer1"]),
         ("conv", ["conv"]),
         ("layer1.relu", ["t1"]),
@@ -51,7 +52,7 @@ def test_a_selector_means_the_same_of_candidates_and_of_taps(pattern, names, neu
 def test_what_means_nothing_is_refused_in_the_same_words(selector):
     messages = []
     for ask in (lambda: choose(NETWORK, selector, WAYS), lambda: TAPS.select(selector)):
-        with pytest.raises(ValueError, match="expected auto, first, stages, the name of a tensor") as error:
+        with pytest.raises(ValueError, match="expected auto, first, last, stages, the name of a tensor") as error:
             ask()
         messages.append(str(error.value))
     assert messages[0].partition(", got ")[0] == messages[1].partition(", got ")[0]
@@ -127,6 +128,45 @@ def test_stages_are_the_last_activations_of_each_size():
     chosen = choose(maps, "stages", "channel")
     assert [tap.name for tap in chosen] == ["b", "c", "tokens", "dense", "e"]
     assert [tap.name for tap in choose([maps[4]], "stages", "channel")] == ["squeeze"]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "last"),
+    [
+        ({"NCHW": (8, 4, 4), "NHWC": (1, 2, 8), "NC": (9,)}, "NHWC"),
+        ({"NCHW": (8, 4, 4), "NHWC": (1, 1, 8), "NC": (9,)}, "NCHW"),  # of one pixel, as a gate has it
+        ({"NCHW": (8, None, None), "NC": (9,)}, "NCHW"),
+        ({"NCHW": (8, 4, 4), "NLC": (197, 64)}, "NLC"),
+        ({"NCHW": (8, 4, 4), "NHLC": (2, 5, 8)}, "NCHW"),
+        ({"NHWC": (1, 1, 8), "NC": (9,)}, "NC"),
+        ({"NC": (9,)}, "NC"),
+    ],
+)
+def test_the_last_is_the_last_map_where_one_is(shapes, last):
+    layers = [Candidate(layout, "relu", shape, layout, "float32") for layout, shape in shapes.items()]
+    gate = Candidate("gate", "sigmoid", (8, 4, 4), "NCHW", "float32")
+    (tap,) = choose([*layers, gate], "last:channel-max", "channel")
+    assert (tap.name, tap.neurons) == (last, "unit" if last == "NC" else "channel-max")
+    assert stands_for("last:channel-max", last, "relu")
+
+
+def test_a_dense_network_has_each_layer_once_by_default():
+    dense = [Candidate(name, "relu", (9,), "NC", "float32") for name in "ab"]
+    assert [tap.id for tap in choose(dense, DEFAULT_TAPS, "channel")] == ["a:unit", "b:unit"]
+    maps = [Candidate(name, "relu", (9, 3, 3), "NCHW", "float32") for name in "ab"]
+    ids = [tap.id for tap in choose(maps, DEFAULT_TAPS, "channel")]
+    assert ids == ["a:channel", "a:unit", "b:channel", "b:channel-max"]
+
+
+@pytest.mark.parametrize("name", ["last", "first", "auto", "stages", "relu[0]", "a:b", "conv"])
+def test_a_tensor_is_meant_whatever_its_name(name):
+    others = [Candidate(other, "relu", (9, 3, 3), "NCHW", "float32") for other in ("before", "behind", "relu0", "xast")]
+    own = Candidate(name, "conv2d", (9, 3, 3), "NCHW", "float32")
+    candidates = [others[0], own, *others[1:]]
+    selector = selector_of(own.tap("grid2"))
+    assert [tap.id for tap in choose(candidates, selector, "channel")] == [f"{name}:grid2"]
+    assert stands_for(selector, name, "conv2d")
+    assert not stands_for(selector, "before", "relu")
 
 
 def test_stages_need_known_sizes():

@@ -199,7 +199,7 @@ def test_an_image_size_may_stay_open(model, run_bare, images, neurons):
 
 def test_units_need_an_image_size(model, images):
     assert [tap.id for tap in OnnxNetwork(model(size="h")).taps] == [
-        "r1:channel", "r2:channel", "r3:channel", "logits:unit"
+        "r1:channel", "r2:channel", "r3:channel", "r3:channel-max", "logits:unit"
     ]  # fmt: skip
     for options in ({"taps": ("auto", "first:unit", "r2")}, {"neurons": "unit"}):
         with pytest.raises(ValueError, match=r"expected known sizes for neurons 'unit', got 16x\?x\?; fix the input"):
