@@ -215,6 +215,10 @@ class Criterion(ABC):
         """
         return None
 
+    def tells_nothing(self, signature: Signature) -> str:
+        """Why every deviation from what was learned is 0, in words; by default "", as it is not."""
+        return ""
+
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
         """Write what each neuron adds to the deviation, or to its square. False where neither is such a sum.
 

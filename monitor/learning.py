@@ -182,8 +182,17 @@ def _warn_of_what_no_file_may_hold(profile: Profile) -> None:
             )
 
 
+def _refuse_what_tells_nothing(profile: Profile) -> None:
+    """Raise ProfileError where no column tells anything: no input would ever alarm."""
+    pairs = zip(profile.columns, profile.signatures, strict=True)
+    found = [column.criterion.tells_nothing(signature) for column, signature in pairs]
+    if all(found):
+        raise ProfileError(f"expected a criterion that tells inputs apart, got {profile.names[0]}: {found[0]}")
+
+
 def complete(profile: Profile, confusion: Confusion | None = None) -> None:
-    """Make a profile ready to be compared with. Warns of thin classes. Raises ProfileError without a trusted frame.
+    """Make a profile ready to be compared with. Warns of thin classes. Raises ProfileError without a trusted frame, and
+    where nothing would ever alarm.
 
     confusion: of frames with labels, by which another order of the classes is noticed.
     """
@@ -216,6 +225,7 @@ def complete(profile: Profile, confusion: Confusion | None = None) -> None:
             2,
         )
     _warn_of_what_no_file_may_hold(profile)
+    _refuse_what_tells_nothing(profile)
     profile.complete = True
     for column, signature in zip(profile.columns, profile.signatures, strict=True):
         column.criterion.prepare(signature, codes=gives_codes(profile.facts.taps[column.tap]))

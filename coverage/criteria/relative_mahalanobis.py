@@ -25,7 +25,8 @@ class RelativeMahalanobis(Mahalanobis):
     lowest that any class can have. The covariance of all samples is that within classes, shrunk as in `Mahalanobis`,
     and that between their means.
     What is kept is as in `Mahalanobis`.
-    Raises ValueError for a network without classes, and once its samples are compared with those of one class alone.
+    Raises ValueError for a network without classes. Where samples of one class alone were seen, both distances are the
+    same and every deviation is 0.
     """
 
     name: ClassVar[str] = "relative_mahalanobis"
@@ -48,7 +49,6 @@ class RelativeMahalanobis(Mahalanobis):
         """
         counts = signature.counts.astype(np.float64)
         seen, share = counts > 0, counts / max(counts.sum(), 1)
-        require(bool(seen.sum() != 1), f"trusted samples of 2 classes or more for {self.name}", int(seen.sum()))
         rank = min(len(counts) - 1, signature.neurons)
         centre = share @ signature.arrays["mean"]
         whitening = self._whitening(signature)
@@ -68,6 +68,9 @@ class RelativeMahalanobis(Mahalanobis):
 
     def joined_kernel(self) -> Callable[..., None]:
         return whitened.relative_distance_of_columns
+
+    def tells_nothing(self, signature: Signature) -> str:
+        return "all trusted samples are of one class" if (signature.counts > 0).sum() == 1 else ""
 
     def parts(self, tables: Any, values: np.ndarray, label: int, out: np.ndarray) -> bool:
         whitened.relative_parts(values, label, *tables, out)

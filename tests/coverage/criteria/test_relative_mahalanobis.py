@@ -95,10 +95,12 @@ def test_one_class_has_nothing_to_be_compared_with():
         ValueError, match=r"expected 2 classes or more for relative_maha.* \(take mahalanobis .*\), got 1"
     ):
         RelativeMahalanobis().empty(4, 1)
-    values, _ = relu_data()
-    signature = learn(RelativeMahalanobis(), values, np.zeros(len(values), int))
-    with pytest.raises(ValueError, match=r"expected trusted samples of 2 classes or more .*, got 1"):
-        RelativeMahalanobis().deviation(signature, values, np.zeros(len(values), int))
+    values, labels = relu_data()
+    assert not RelativeMahalanobis().tells_nothing(learn(RelativeMahalanobis(), values, labels))
+    signature = learn(RelativeMahalanobis(), values, np.full(len(values), 1))
+    assert RelativeMahalanobis().tells_nothing(signature) == "all trusted samples are of one class"
+    assert not RelativeMahalanobis().deviation(signature, 9 * values, np.full(len(values), 1)).any()
+    assert np.isposinf(RelativeMahalanobis().deviation(signature, values[:2], np.zeros(2, int))).all()
 
 
 def test_classes_of_one_mean_and_layers_that_never_moved_are_told_by_nothing():
