@@ -276,7 +276,7 @@ def _fit_given(sure: np.ndarray, values: np.ndarray) -> Scales:
     centre, variance = [], []
     for rows in np.array_split(np.argsort(sure, kind="stable"), _GIVEN_KNOTS):
         own = values[rows]
-        at.append(np.median(sure[rows]) if len(rows) else at[-1] if at else sure.min())
+        at.append(np.median(sure[rows]) if len(rows) else at[-1])
         centre.append((own.sum(axis=0) + _PRIOR * of_all) / (len(rows) + _PRIOR))
         variance.append((np.square(own - centre[-1]).sum(axis=0) + _PRIOR * spread) / (len(rows) + _PRIOR))
     knots, means, scale = np.array(at), np.array(centre), _positive(np.sqrt(np.array(variance)))

@@ -13,6 +13,7 @@ from ...monitor.logic import HarmonicP, Logic, MaxZ, Normalised, Scales, Smalles
 from .operators import Operators
 
 _HAIR = 1e-6
+_STEEPEST = 1e38  # of a slope that is a float
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,14 @@ def _given(ops: Operators, scales: Scales, scaled: str, groups: Groups) -> str:
     Between knots mean and spread are linear, which is a sum over the steps of how far the confidence goes along each.
     """
     at, tables = scales["given_at"], np.concatenate([scales["given_centre"], scales["given_scale"]], axis=1)
-    width = np.diff(at)
-    slopes = np.diff(tables, axis=0) / np.where(width > 0, width, np.inf)[:, None]
+    rises = np.diff(tables, axis=0)
+    width = np.maximum(np.diff(at), max(np.abs(rises).max(), 10.0) / _STEEPEST)
+    slopes = rises / width[:, None]
     sure = ops.part(scaled, groups.confidence, groups.confidence + 1)
     along = ops("Min", ops("Relu", ops("Sub", sure, ops.constant(at[None, :-1]))), ops.constant(width[None]))
     found = ops("Add", ops("MatMul", along, ops.constant(slopes)), ops.constant(tables[:1]))
     size = len(groups.following)
-    own = ops.join([ops.part(scaled, int(column), int(column) + 1) for column in groups.following])
+    own = ops("Gather", scaled, ops.constant(groups.following, np.int64), axis=1)
     return ops("Div", ops("Sub", own, ops.part(found, 0, size)), ops.part(found, size, 2 * size))
 
 

@@ -15,6 +15,8 @@ from outrider.monitor import (
     describe_logic,
     make_logic,
 )
+from outrider.monitor.judging.groups import Groups
+from outrider.monitor.kernels import scores
 
 LOGICS = [
     Sum(),
@@ -145,9 +147,10 @@ def test_the_harmonic_mean_of_p_values_that_are_counted_by_hand(log):
     # The frames that set the curves lie on its knots; behind the upper 5 % begins the tail.
     body = (parts <= np.sort(parts, axis=0)[189] + 1e-9).all(axis=1)
     p = np.array([[(1 + (parts[:, j] >= row[j] - 1e-9).sum()) / 201 for j in range(4)] for row in parts])
+    votes = np.array([1 / 2, 1, 1, 1 / 2]) / 3  # one for each group, which its parts share
     score = logic.score(logic.fit(data, GROUPS), data, GROUPS)
     assert 140 < body.sum() < 200
-    np.testing.assert_allclose(score[body], -np.log(4 / (1 / p[body]).sum(axis=1)), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(score[body], -np.log(1 / (votes / p[body]).sum(axis=1)), rtol=1e-9, atol=1e-12)
 
 
 def test_the_harmonic_mean_hears_several_parts_that_speak_a_little():
@@ -162,12 +165,123 @@ def test_the_harmonic_mean_hears_several_parts_that_speak_a_little():
     new = np.stack([quiet, one, all_of_them, 1e30 * quiet])
     high, mean = smallest.score(scales, new, GROUPS), harmonic.score(scales, new, GROUPS)
     assert (mean <= high).all()
-    assert (mean >= high - np.log(4) - 1e-9).all()
+    assert (mean >= high - np.log(6) - 1e-9).all()  # a part has a sixth of the votes at least
     assert mean[2] > mean[1] + 1
     alone = harmonic.fit(data[:, :1], GROUPS[:1])
     np.testing.assert_array_equal(  # of one part it is that part
         *(logic.score(alone, data[:, :1], GROUPS[:1]) for logic in (smallest, harmonic))
     )
+
+
+GIVEN = Groups(np.array([0, 0, 1, 2]), np.array([True, True, False, False]), 3)
+"""The first two columns follow what the fourth says of the confidence."""
+
+
+def following(n=400, seed=0):
+    """Deviations of which the first two rise with the fourth."""
+    found = held_out(n, seed)
+    found[:, :2] *= 1 + found[:, 3:]
+    return found
+
+
+def by_hand(data, new, log):
+    """All parts of both, as the docstrings of `HarmonicP` and `_fit_given` tell them: loops over the frames."""
+    data, new = (np.log1p(x) if log else x.astype(np.float64) for x in (data.astype(float), new.astype(float)))
+    order = sorted(range(len(data)), key=lambda i: data[i, 3])
+    least, more = divmod(len(data), 8)
+    knots, start = [], 0
+    for share in range(8):
+        size = least + (share < more)
+        rows = data[order[start : start + size]]
+        start += size
+        mean = (rows[:, :2].sum(axis=0) + 10 * data[:, :2].mean(axis=0)) / (size + 10)
+        variance = (((rows[:, :2] - mean) ** 2).sum(axis=0) + 10 * data[:, :2].var(axis=0)) / (size + 10)
+        knots.append((np.median(rows[:, 3]), mean, variance**0.5))
+
+    def parts(row):
+        z = (row - data.mean(axis=0)) / data.std(axis=0)
+        sure = min(max(row[3], knots[0][0]), knots[-1][0])
+        right = next(i for i in range(1, 8) if sure <= knots[i][0])
+        (a, *low), (b, *high) = knots[right - 1], knots[right]
+        middle, spread = (one + (sure - a) / (b - a) * (other - one) for one, other in zip(low, high, strict=True))
+        given = (row[:2] - middle) / spread
+        return [z[0] + z[1], z[2], z[3], max(z[:2]), given.sum(), given.max()]
+
+    return [np.array([parts(row) for row in rows]) for rows in (data, new)]
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("n", [203, 61])
+def test_votes_and_what_is_judged_given_the_confidence_by_hand(log, n):
+    data = following(n)
+    parts, _ = by_hand(data, data[:1], log)
+    start = np.sort(parts, axis=0)[n - 1 - max(n // 20, 10)]  # where the tail begins; before, frames lie on knots
+    body = (parts <= start + 1e-9).all(axis=1)
+    p = np.array([[(1 + (parts[:, j] >= row[j] - 1e-9).sum()) / (n + 1) for j in range(6)] for row in parts])
+    votes = np.array([1 / 4, 1, 1, 1 / 4, 1 / 4, 1 / 4]) / 3
+    logic = HarmonicP(log=log)
+    score = logic.score(logic.fit(data, GIVEN), data, GIVEN)
+    assert body.sum() > n / 3
+    np.testing.assert_allclose(score[body], -np.log(1 / (votes / p[body]).sum(axis=1)), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_parts_given_the_confidence_on_its_knots_between_and_beyond(log):
+    data, logic = following(200), HarmonicP(log=log)
+    scales = logic.fit(data, GIVEN)
+    new = following(300, seed=4).astype(np.float64)
+    new[:8, 3] = np.expm1(scales["given_at"]) if log else scales["given_at"]
+    new[8, 3], new[9, 3] = 0, 1e9
+    _, parts = by_hand(data, new, log)
+    found = np.empty((300, 6))
+    scores.all_parts(new, *logic._of_parts(scales, GIVEN), found)
+    np.testing.assert_allclose(found, parts, rtol=1e-9, atol=1e-9)
+
+
+def test_what_makes_the_network_sure_is_heard():
+    """The layers of an unsure frame under the scores of a sure one: each is usual by itself, both together are not."""
+    data = following(2000)
+    logic, alone = HarmonicP(), Groups(GIVEN.of, np.zeros(4, bool), 3)
+    unsure = np.quantile(data[:, 3], 0.9) < data[:, 3]
+    attack = np.median(data[unsure], axis=0, keepdims=True)
+    attack[:, 3] = np.quantile(data[:, 3], 0.1)
+    attack[:, 2] = np.median(data[:, 2])
+    heard, before = (logic.score(logic.fit(data, groups), attack, groups).item() for groups in (GIVEN, alone))
+    assert heard > before + 1
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("n", [2, 3, 9, 200])
+def test_few_frames_ties_and_a_confidence_that_never_moves_leave_finite_scores(log, n):
+    logic = HarmonicP(log=log)
+    tied, still = following(n), np.ones((n, 4), np.float32)
+    tied[:, 3] = np.where(np.arange(n) % 3, 1e6, 0.25)  # scores that tie deviate by 1e6
+    for data in (following(n), tied, still):
+        scales = logic.fit(data, GIVEN)
+        assert [scales[name].shape for name in ("given_at", "given_centre", "given_scale")] == [(8,), (8, 2), (8, 2)]
+        assert (np.diff(scales["given_at"]) >= 0).all()
+        assert (scales["given_scale"] > 0).all()
+        new = np.concatenate([data, following(50, 5), [[0] * 4, [1e6] * 4, [3e38] * 4]]).astype(np.float32)
+        score = logic.score(scales, new, GIVEN)
+        assert np.isfinite(score).all()
+        assert (score >= 0).all()
+        for kept in (np.float32, np.float64):
+            frames = [logic.score(scales, row[None].astype(kept), GIVEN).item() for row in new]
+            assert frames == logic.score(scales, new.astype(kept), GIVEN).tolist() == score.tolist()
+        broken = np.repeat(new[:1], 5, axis=0)
+        broken[range(4), range(4)] = [np.inf, np.nan, np.inf, np.nan]
+        assert np.isposinf(logic.score(scales, broken, GIVEN)).tolist() == [True] * 4 + [False]
+
+
+def test_all_columns_may_be_given_and_other_logics_look_at_groups_alone():
+    every = Groups(np.array([0, 0, 1, 2]), np.ones(4, bool), 3)
+    data = following()
+    logic = HarmonicP()
+    assert np.isfinite(logic.score(logic.fit(data, every), data, every)).all()
+    smallest = SmallestP()
+    scales = smallest.fit(data, every)
+    assert scales.keys() == {"scale", "centre", "value", "surprise", "excess"}
+    np.testing.assert_array_equal(*(smallest.score(scales, data, groups) for groups in (every, GROUPS)))
 
 
 @pytest.mark.parametrize("logic", LOGICS, ids=repr)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...judging.groups import Groups
+from ...judging.groups import Groups, as_groups
 from ...logic import Logic, Scales
 
 Joining = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -34,15 +34,15 @@ def twin_of_logic(*names: str) -> Callable[[Make], Make]:
     return register
 
 
-def logic_twin(logic: Logic, scales: Scales, groups: Groups, device: torch.device) -> Joining:
-    """The twin of a logic with its scales. Raises ValueError that names one without a twin."""
+def logic_twin(logic: Logic, scales: Scales, groups: Groups | np.ndarray, device: torch.device) -> Joining:
+    """The twin of a logic with its scales. groups: as of `Logic.fit`. Raises ValueError that names one without."""
     if logic.name not in LOGICS:
         raise ValueError(
             f"expected a logic with a twin, {', '.join(sorted(LOGICS))}, got {logic.name!r}; write one and register it"
             " with twin_of_logic"
         )
     put = {name: torch.from_numpy(np.array(scale, np.float64)).to(device) for name, scale in scales.items()}
-    return LOGICS[logic.name](logic, put, groups)
+    return LOGICS[logic.name](logic, put, as_groups(groups))
 
 
 @twin_of_logic("sum", "normalised", "z")

@@ -53,9 +53,67 @@ def test_scores_of_logics(x, log, narrow):
         scores.highest_surprise(x, scale, shift, ENDS, log, *curve(), parts, out)
         found = plain_surprise(parts, *curve()).max(axis=1)
         np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12)
-        scores.harmonic_surprise(x, scale, shift, ENDS, log, *curve(), parts.copy(), out)
-        found = logsumexp(plain_surprise(parts, *curve()), axis=1) - np.log(4)
-        np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12, atol=1e-15)
+        none = np.zeros(0, np.int64), np.zeros(0, np.int64), -1, np.zeros(2), np.zeros((2, 0)), np.zeros((2, 0))
+        scores.harmonic_surprise(
+            x, scale, shift, ENDS, log, *none, np.array([0.5, 0.2, 0.2, 0.1]), *curve(), parts.copy(), out
+        )
+        found = logsumexp(plain_surprise(parts, *curve()) + np.log([0.5, 0.2, 0.2, 0.1]), axis=1)
+        np.testing.assert_allclose(out, or_infinite(np.maximum(found, 0), wide), rtol=1e-12, atol=1e-15)
+
+
+AT = np.array([0.0, 0.5, 0.5, 2.0, 7.25, 7.25, 7.25, 1e5])
+"""Of how sure the network is; knots at one place say the same."""
+
+
+def given_tables():
+    rng = np.random.default_rng(8)
+    centre, spread = rng.normal(0, 5, (8, 3)), rng.uniform(0.1, 3, (8, 3))
+    for table in (centre, spread):
+        table[2], table[5], table[6] = table[1], table[4], table[4]
+    return centre, spread
+
+
+def plain_given(x, log):
+    """Columns 0 and 1 of one group, 3 of another, given column 2: sums of both, then the higher of the first."""
+    scaled = np.log1p(x) if log else x
+    centre, spread = (
+        np.stack([np.interp(scaled[:, 2], AT, table[:, j]) for j in range(3)], axis=1) for table in given_tables()
+    )
+    z = (scaled[:, [0, 1, 3]] - centre) / spread
+    return np.stack([z[:, 0] + z[:, 1], z[:, 2], z[:, :2].max(axis=1)], axis=1)
+
+
+@given(deviations, st.booleans(), st.booleans(), st.integers(0, 7))
+@settings(deadline=None)
+def test_parts_given_the_confidence(x, log, narrow, knot):
+    x[0, 2] = np.expm1(AT[knot]) if log and AT[knot] < 500 else AT[knot]  # on a knot
+    x = x.astype(np.float32) if narrow else x
+    wide, following, ends = x.astype(np.float64), np.array([0, 1, 3]), np.array([2, 3])
+    parts = np.full((len(x), 7), 77.0)
+    scores.parts_given_confidence(x, following, ends, 2, log, AT, *given_tables(), 4, parts)
+    usual = np.isfinite(wide).all(axis=1)
+    expected = plain_given(wide[usual], log)
+    np.testing.assert_allclose(parts[usual, 4:], expected, rtol=1e-9, atol=1e-9)
+    assert (parts[:, :4] == 77).all()
+
+    of, scale, shift = np.array([2, 3, 4]), np.array([1.0, 0.5, 30.0, 2.0]), np.array([0.0, 1.0, 0.25, 3.0])
+    before = np.empty((len(x), 4))
+    scores.parts_of_groups(x, scale, shift, of, log, before)
+    scores.all_parts(x, scale, shift, of, log, following, ends, 2, AT, *given_tables(), parts)
+    np.testing.assert_array_equal(parts[usual], np.concatenate([before, parts[:, 4:]], axis=1)[usual])
+    np.testing.assert_allclose(parts[usual, 4:], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_confidence_beyond_all_knots_is_that_of_the_last_one():
+    found, far = np.empty((3, 7)), np.array([[1.0, 2, 1e5, 4], [1, 2, 1e9, 4], [1, 2, np.inf, 4]])
+    scores.parts_given_confidence(far, np.array([0, 1, 3]), np.array([2, 3]), 2, 0, AT, *given_tables(), 4, found)
+    np.testing.assert_array_equal(found[1:, 4:], found[:1, 4:].repeat(2, axis=0))
+    below = AT + 3
+    scores.parts_given_confidence(
+        np.array([[1.0, 2, 3, 4], [1, 2, 0, 4], [1, 2, 1e-300, 4]]), np.array([0, 1, 3]), np.array([2, 3]), 2, 0, below,
+        *given_tables(), 4, found,
+    )  # fmt: skip
+    np.testing.assert_array_equal(found[1:, 4:], found[:1, 4:].repeat(2, axis=0))
 
 
 @given(deviations, st.integers(1, 4))

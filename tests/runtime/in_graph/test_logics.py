@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor import HarmonicP, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore
+from outrider.monitor.judging.groups import Groups, as_groups
 from outrider.runtime.in_graph import logics
 
 from .fragments import session
@@ -20,7 +21,7 @@ LOGICS = [
 @pytest.mark.parametrize("logic", LOGICS, ids=repr)
 def test_scores_are_those_of_numpy(logic, opset):
     rng = np.random.default_rng(0)
-    groups = np.array([0, 0, 0, 1, 2, 2])
+    groups = as_groups(np.array([0, 0, 0, 1, 2, 2]))
     held_out = rng.gamma(2, 1, (700, 6)).astype(np.float32)
     held_out[:, 1] = rng.integers(0, 4, 700)
     held_out[:, 3] = 10.0 ** rng.uniform(-11, 1, 700)
@@ -35,3 +36,50 @@ def test_scores_are_those_of_numpy(logic, opset):
     off = 2e-4 if isinstance(logic, HarmonicP) else 2e-5
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=off)
     assert (got >= 0).all()
+
+
+GIVEN = (
+    Groups(np.array([0, 0, 1, 2, 2, 2]), np.array([True, True, False, False, True, True]), 3),
+    Groups(np.array([0, 1, 2, 3, 4, 4]), np.ones(6, bool), 0),
+)
+
+
+@pytest.mark.parametrize("opset", [9, 18])
+@pytest.mark.parametrize("groups", GIVEN)
+@pytest.mark.parametrize("log", [True, False])
+def test_parts_given_the_confidence_are_those_of_numpy(groups, log, opset):
+    rng = np.random.default_rng(1)
+    held_out = rng.gamma(2, 1, (700, 6)).astype(np.float32)
+    sure = groups.confidence
+    held_out[:, sure] = np.where(rng.random(700) < 0.3, 0.25, rng.gamma(2, 1, 700))  # knots at one place
+    held_out[:, groups.following[:2]] *= 1 + held_out[:, sure : sure + 1]
+    logic = HarmonicP(log=log)
+    scales = logic.fit(held_out, groups)
+    assert len(np.unique(scales["given_at"])) < 8
+    new = np.concatenate([held_out[:200], rng.gamma(2, 2, (100, 6)), np.zeros((1, 6)), [[50] * 6]]).astype(np.float32)
+    on_knots = np.repeat(new[:1], 8, axis=0)
+    on_knots[:, sure] = np.expm1(scales["given_at"]) if log else scales["given_at"]
+    new = np.concatenate([new, on_knots])
+    expected = logic.score(scales, new, groups)
+    found = session(lambda ops: logics.add_score(ops, logic, scales, logics.Deviations("y", groups)), opset, 6)
+    got = found.run(None, {"x": new, "prediction": np.zeros(len(new), np.int64)})[1]
+    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-4)
+    lost = np.repeat(new[:1], 6, axis=0)
+    lost[range(6), range(6)] = np.inf
+    assert not np.isfinite(found.run(None, {"x": lost, "prediction": np.zeros(6, np.int64)})[1]).any()
+
+
+@pytest.mark.parametrize("narrow", [0, 1e-39, 1e-30, 1e-20])
+def test_a_confidence_that_hardly_moves_leaves_a_score(narrow):
+    """Steps that are too small for a float, as between frames of which a network is as sure as can be."""
+    rng = np.random.default_rng(2)
+    held_out = (rng.gamma(2, 1, (400, 6)) * [1, 1, 1, narrow, 1, 1]).astype(np.float32)
+    held_out[:200, :2] *= 3
+    held_out[:200, 3] = 0
+    logic = HarmonicP()
+    scales = logic.fit(held_out, GIVEN[0])
+    found = session(lambda ops: logics.add_score(ops, logic, scales, logics.Deviations("y", GIVEN[0])), 17, 6)
+    got = found.run(None, {"x": held_out, "prediction": np.zeros(400, np.int64)})[1]
+    assert np.isfinite(got).all()
+    if narrow != 1e-39:  # which one engine takes for 0, and the other does not
+        np.testing.assert_allclose(got, logic.score(scales, held_out, GIVEN[0]), rtol=2e-5, atol=2e-4)

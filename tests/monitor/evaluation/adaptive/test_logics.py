@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from outrider.monitor import Logic, make_logic  # noqa: E402
 from outrider.monitor.evaluation.adaptive import logic_twin, logics, twin_of_logic  # noqa: E402
+from outrider.monitor.judging.groups import Groups  # noqa: E402
 
 GROUPS = np.array([0, 0, 0, 1, 2, 2])
 CASES = (
@@ -42,6 +43,26 @@ def test_the_score_is_that_of_the_logic(name, settings, held_out):
     (gradient,) = torch.autograd.grad(score.sum(), tensor)
     assert (gradient >= 0).all()
     assert (gradient[200:250].sum(1) > 0).all() or held_out == 2
+    assert (score <= pressures.amax(1) + 1e-9).all()
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("held_out", [300, 2])
+def test_parts_given_the_confidence_are_those_of_the_logic(held_out, log):
+    groups = Groups(GROUPS, np.array([True, True, True, False, True, False]), 3)
+    logic = make_logic("harmonic_p", log=log)
+    known = deviations(held_out, 1)
+    known[:, 3] = np.maximum(known[:, 3], 5)  # knots at one place
+    scales = logic.fit(known, groups)
+    near = np.concatenate([deviations(200, 2), deviations(50, 3, 4.0), np.zeros((1, len(GROUPS)), np.float32)])
+    near[:8, 3] = np.expm1(scales["given_at"]) if log else scales["given_at"]
+    tensor = torch.from_numpy(near).double().requires_grad_()
+    score, pressures = logic_twin(logic, scales, groups, torch.device("cpu"))(tensor)
+    np.testing.assert_allclose(score.detach(), logic.score(scales, near, groups), rtol=1e-9, atol=1e-12)
+    assert pressures.shape == (251, 8)  # three sums and two highest, and of what is given two and one
+    (gradient,) = torch.autograd.grad(score.sum(), tensor)
+    assert torch.isfinite(gradient).all()
+    assert (gradient[:, [0, 1, 2, 4, 5]] >= 0).all()  # what is given falls as the network is less sure
     assert (score <= pressures.amax(1) + 1e-9).all()
 
 
