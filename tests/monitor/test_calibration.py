@@ -254,6 +254,14 @@ def test_what_is_raised_by_hand():
     assert rising.tolist() == [0] * 5, "what was profiled most scores highest: that is no lack of frames"
 
 
+def test_one_frame_that_is_far_off_raises_no_threshold_beyond_all_scores():
+    profiled, rest = np.array([5, 20, 40]), [1.0] * 6
+    raised = raised_where_few(np.array([500.0, *rest, *rest]), np.repeat([0, 1, 2], [1, 6, 6]), profiled)
+    assert raised.tolist() == [0, 0, 0], "the one frame of the thinnest class"
+    raised = raised_where_few(np.array([*rest, *rest, 0.0]), np.repeat([0, 1, 2], [6, 6, 1]), profiled)
+    assert raised.tolist() == [0, 0, 0], "one low score of the class with the most is no measure of all others"
+
+
 def test_classes_of_few_frames_alarm_as_asked_where_the_threshold_is_raised():
     rng = np.random.default_rng(5)
     profiled = np.repeat([10, 40, 200], 10)
