@@ -51,6 +51,7 @@ class AdaptiveRun:
 
         from ...monitor.evaluation.adaptive import attack
 
+        self.tried, self.rows = 0, []
         for rows, given, labels in clean:
             if self.tried >= self.count:
                 return

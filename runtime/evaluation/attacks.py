@@ -85,10 +85,11 @@ class AttackRun:
     def batches(self, clean: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Samples that deceive the network, with the classes they had, until `count` were attacked.
 
-        clean: without labels the network's own answers are taken for right. The same again draws the same.
+        clean: without labels the network's own answers are taken for right. The same again draws and counts the same.
         """
         import torch
 
+        self.tried, self.rows = 0, []
         for rows, samples, labels in clean:
             if self.tried >= self.count:
                 return

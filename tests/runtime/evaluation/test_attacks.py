@@ -64,6 +64,8 @@ def test_without_labels_the_networks_answer_is_right():
     one = AttackRun(network(), FGSM, "1/10")
     run(one, flat(0.45, 0.2, 0.55))
     assert (one.tried, one.rows) == (3, [0, 2])
+    again, _ = run(one, flat(0.45, 0.2, 0.55))
+    assert (one.tried, one.rows, len(again)) == (3, [0, 2], 2), "a second run counts anew"
 
 
 def test_it_ends_with_the_count():
