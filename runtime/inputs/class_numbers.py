@@ -75,7 +75,7 @@ def numbered(source: Source | JointSource, numbers: Mapping[str, int], classes: 
     if missing:
         raise ValueError(
             f"expected a number for every class folder, got none for {', '.join(missing[:10])}; known are"
-            f" {', '.join(list(numbers)[:10])}"
+            f" {', '.join(list(numbers)[:10])}; --no-labels takes folders for no classes"
         )
     new = np.array([numbers.get(name, 0) for name in names], np.int64)
     of_number: dict[int, list[str]] = {}
