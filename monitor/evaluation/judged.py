@@ -76,14 +76,16 @@ class JudgedSet:
         return None if self.label is None else (self.label >= 0) & (self.prediction != self.label)
 
     def with_faults(self, count: int) -> JudgedSet:
-        """The same with so many more frames that are FAULT, as they cannot be read."""
+        """The same with so many more frames that are FAULT, as they cannot be read.
+
+        Its drives are None: whoever counts by drive says of which these frames are.
+        """
         if not count:
             return self
 
         def more(values: np.ndarray, value: Any) -> np.ndarray:
             return np.append(values, np.full(count, value, values.dtype))
 
-        drives = self.drives
         return replace(
             self,
             status=more(self.status, Status.FAULT),
@@ -94,7 +96,7 @@ class JudgedSet:
             deviation=None
             if self.deviation is None
             else np.pad(self.deviation, ((0, count), (0, 0)), constant_values=np.inf),
-            drives=None if drives is None else np.append(drives, drives.max(initial=-1) + 1 + np.arange(count)),
+            drives=None,
         )
 
 

@@ -169,23 +169,25 @@ class EvaluationPlan:
         """first: takes in the first batch of all."""
         source, made = one.source, one.kind not in (CLEAN, GIVEN)
         preprocessing = self.monitor.network.preprocessing if made else comparing(self.monitor)
-        of, drives = self._drives(source), list[Any]()
+        of, seen = self._drives(source), list[int]()
 
         def batches() -> Iterator[Any]:
             for rows, batch in self._rows(source, preprocessing):
                 first.extend(() if first else [batch])
-                drives.extend(() if of is None else of[rows])
+                seen.extend(rows)
                 yield batch if source.labels is None else (batch, source.labels[rows])
             _refuse_none(one.name, source)
 
         found = judge_set(
-            self.monitor, batches(), labelled=one.labelled, drives=None if of is None else drives, progress=progress,
-            name=one.name, kind=one.kind, severity=one.severity,
+            self.monitor, batches(), labelled=one.labelled, progress=progress, name=one.name, kind=one.kind,
+            severity=one.severity,
         )  # fmt: skip
-        unread = len(source.problems or ())
+        unread = np.setdiff1d(np.arange(len(source)), seen)
         if self._on_error == "alarm" and not made:
-            return found.with_faults(unread)
-        return replace(found, unread=unread)
+            found, seen = found.with_faults(len(unread)), [*seen, *unread]
+        else:
+            found = replace(found, unread=len(unread))
+        return found if of is None else replace(found, drives=numbered(of[seen]))
 
     def _attacked(self, attack: AttackRun | AdaptiveRun, progress: Callable[[int], object]) -> JudgedSet:
         source = self.clean.source

@@ -122,6 +122,23 @@ def test_drives_are_files_of_a_folder(monitor, digits, tmp_path):
     assert (found.clean.drives, found["again"].drives) == (3, 3)
 
 
+def test_frames_that_cannot_be_read_count_in_their_own_drive(monitor, tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    for drive in "ab":
+        (tmp_path / drive).mkdir()
+        for row in range(6):
+            pillow.fromarray(np.full((8, 8), 7 * row + 90, np.uint8)).save(tmp_path / drive / f"{row}.png")
+    data = str(tmp_path)
+    for row in range(4):
+        (tmp_path / "a" / f"{row}.png").write_bytes(b"no picture")
+    found = EvaluationPlan(monitor, data, {}, by_drive=True, on_error="skip", no_labels=True).run(resamples=0).clean
+    assert (found.frames, found.unread, found.drives) == (8, 4, 2)
+    found = EvaluationPlan(monitor, data, {}, by_drive=True, on_error="alarm", no_labels=True).run(resamples=0).clean
+    assert (found.frames, found.faults, found.drives) == (12, 4, 2)
+    alarms = found.flagged.count
+    assert found.flagged.share == pytest.approx(alarms / 12), "two drives of six frames weigh the same"
+
+
 def test_attacks_on_a_network_without_gradients_are_refused_before_anything_is_read(monitor):
     with pytest.raises(ValueError, match=r"network of PyTorch for attacks.*got one of onnx"):
         EvaluationPlan(monitor, unsafe={}, attacks=["pgd"], **CLEAN)
