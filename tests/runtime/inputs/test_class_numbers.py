@@ -66,7 +66,7 @@ def test_names_become_the_numbers_of_the_network():
 @pytest.mark.parametrize(
     ("source", "numbers", "classes", "said"),
     [
-        (folders(("go", "stop"), [0, 1]), {"go": 0}, 2, "for every class folder, got none for stop; known are go; --no-labels"),
+        (folders(("go", "stop"), [0, 1]), {"go": 0}, 2, "got none for stop; known are go; --no-labels"),
         (folders(("go", "stop"), [0, 1]), {"go": 0, "stop": 2}, 2, "numbers of 2 classes, as the network has, got 2"),
         (folders(("go", "stop"), [0, 1]), {"go": 0, "stop": 1}, None, "numbers of no classes"),
         (Source(lambda _index: None, ["a"]), {"go": 0}, 2, "samples with a label each"),
