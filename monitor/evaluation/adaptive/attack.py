@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,9 +153,10 @@ class _Task:
             raise ValueError(f"expected labels in [0, {classes}), got {labels.min()} to {labels.max()}")
         if not (np.isfinite(epsilon) and epsilon >= 0):
             raise ValueError(f"expected an epsilon from 0 on, got {epsilon}")
-        if not (images.min(initial=bounds[0]) >= bounds[0] and images.max(initial=bounds[1]) <= bounds[1]):
-            raise ValueError(f"expected images within bounds {bounds}, got {images.min():g} to {images.max():g}")
-        found = mask_of(images, mask)
+        if batch < 1:
+            raise ValueError(f"expected a batch of 1 image or more, got {batch}")
+        _refuse_beyond(images, bounds, "images")
+        found = mask_of(images, mask, bounds)
         told = isinstance(mask, str)
         return cls(monitor, images, labels.astype(np.int64), epsilon, bounds, batch, None if told else found,
                    found if told else None)  # fmt: skip
@@ -175,8 +176,9 @@ class _Task:
         outputs, verdicts = zip(*parts, strict=True)
         predictions = np.concatenate([one.prediction for one in verdicts])
         shown = np.concatenate([_rows(output, self.monitor.network) for output in outputs])
-        if not np.array_equal(shown.argmax(axis=1), predictions):  # a network whose scores are not its first output
-            shown = np.eye(self.monitor.network.classes)[predictions]
+        classes = self.monitor.network.classes
+        if shown.shape[1] != classes or not np.array_equal(shown.argmax(axis=1), predictions):
+            shown = np.eye(classes)[predictions]  # a network that hands on other numbers than its class scores
         score, threshold = (np.concatenate([getattr(one, name) for one in verdicts]) for name in ("score", "threshold"))
         return Answers(shown, score, threshold, ~np.concatenate([one.alarm for one in verdicts]))
 
@@ -242,6 +244,7 @@ def _with_gradients(
         yield strategy.name, together
     if trusted is not None and len(trusted):
         silent = np.ascontiguousarray(trusted, np.float32)
+        _refuse_beyond(silent, task.bounds, "trusted images")
         silent = silent[task.ask(silent).silent]
         if len(silent):
             bank = Bank(twin, silent)
@@ -264,9 +267,20 @@ def _arrays(found: Found) -> tuple[np.ndarray, np.ndarray]:
     return found.images.cpu().numpy(), found.fooled.cpu().numpy()
 
 
+def _refuse_beyond(images: np.ndarray, bounds: tuple[float, float], what: str) -> None:
+    least, most = map(np.float32, bounds)
+    if not (images.min(initial=least) >= least and images.max(initial=most) <= most):
+        raise ValueError(f"expected {what} within bounds {bounds}, got {images.min():g} to {images.max():g}")
+
+
 def _rows(output: Any, network: Any) -> np.ndarray:
-    """The class scores in an output, (n, classes)."""
-    if isinstance(output, (tuple, list)):
-        output = output[network.scores_output] if isinstance(network.scores_output, int) else output[0]
+    """The class scores in an output, (n, classes), or other numbers of n rows where it does not tell them by name."""
+    key = network.scores_output
+    if isinstance(key, str) and hasattr(output, key):
+        output = getattr(output, key)
+    elif isinstance(output, Mapping):
+        output = output[key] if key in output else [*output.values()][key if isinstance(key, int) else 0]
+    elif isinstance(output, (tuple, list)):
+        output = output[key if isinstance(key, int) else 0]
     rows = np.asarray(output.detach().cpu() if hasattr(output, "detach") else output, np.float32)
     return rows.reshape(len(rows), -1)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 Mask = np.ndarray | str | None
 BACKGROUND = "background"
-_FLAT = 0.02
+_FLAT = 0.02  # of the width of the bounds
 _SHARE_FLAT = 0.2
-_ROUNDING = 1e-6
+_ROUNDING = 1e-6  # of the largest number an image may have
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,21 @@ class Ball:
 def refuse_outside(
     images: np.ndarray, start: np.ndarray, epsilon: float, bounds: tuple[float, float]
 ) -> None:  # fmt: skip
-    """Raise RuntimeError for images that an attack may not have made: it would be a fault of the attack."""
+    """Raise RuntimeError for images that an attack may not have made: it would be a fault of the attack.
+
+    Images are float32: what rounding does to bounds and to a sum is none.
+    """
+    rounding = _ROUNDING * max(map(abs, (1.0, *bounds)))
     moved = float(np.abs(images.astype(np.float64) - start).max(initial=0))
     least, most = float(images.min(initial=bounds[0])), float(images.max(initial=bounds[1]))
-    if not (moved <= epsilon + _ROUNDING and bounds[0] <= least and most <= bounds[1]):
+    if not (moved <= epsilon + rounding and bounds[0] - rounding <= least and most <= bounds[1] + rounding):
         raise RuntimeError(
             f"expected attacked images within {epsilon:g} of their start and in [{bounds[0]:g}, {bounds[1]:g}],"
             f" got a change of {moved:g} and numbers in [{least:g}, {most:g}]"
         )
 
 
-def mask_of(images: np.ndarray, mask: Mask) -> np.ndarray | None:
+def mask_of(images: np.ndarray, mask: Mask, bounds: tuple[float, float] = (0.0, 1.0)) -> np.ndarray | None:
     """(n, *shape) bool, the numbers that may move; None for all.
 
     mask: an array that fits the images, or ``background`` for what differs from the flat background of each image, its
@@ -78,10 +82,10 @@ def mask_of(images: np.ndarray, mask: Mask) -> np.ndarray | None:
             raise ValueError(f"expected a mask that fits images {images.shape}, got shape {given.shape}") from None
     if mask != BACKGROUND:
         raise ValueError(f"expected a mask as an array, {BACKGROUND!r} or None, got {mask!r}")
-    if images.ndim != 4:
+    if images.ndim != 4 or not len(images):
         return None
     border = np.concatenate([images[:, :, [0, -1]].reshape(*images.shape[:2], -1),
                              images[..., [0, -1]].reshape(*images.shape[:2], -1)], axis=2)  # fmt: skip
     background = np.median(border, axis=2)[:, :, None, None]
-    found: np.ndarray = np.abs(images - background) > _FLAT
+    found: np.ndarray = np.abs(images - background) > _FLAT * (bounds[1] - bounds[0])
     return found if 1 - found.mean() >= _SHARE_FLAT else None

@@ -61,8 +61,8 @@ def criterion_twin(criterion: Criterion, signature: Signature, device: torch.dev
 
 
 def through(hard: Tensor, soft: Tensor) -> Tensor:
-    """The value of the first with the gradient of the second."""
-    return soft + (hard - soft).detach()
+    """The value of the first, to the last digit, with the gradient of the second."""
+    return hard.detach() + (soft - soft.detach())
 
 
 def _put(tables: Any, device: torch.device) -> list[Tensor]:

@@ -53,8 +53,11 @@ def square_attack(
     the start, plus the logarithm of how far the score lies above the threshold. Other than the published attack it
     begins at the image, without stripes, and also goes parts of the way and back: what lies at the ends of the ball
     everywhere raises an alarm. ask: sees the class scores, the score and whether there is an alarm, and nothing inside.
-    start: (n, channels, height, width). low, high: how far each number may go. queries: for each image at most.
+    start: (n, channels, height, width), else ValueError. low, high: how far each number may go. queries: for each image
+    at most.
     """
+    if start.ndim != 4:
+        raise ValueError(f"expected images (n, channels, height, width) for the square attack, got {start.shape}")
     rng = np.random.default_rng(seed)
     channels, height, width = start.shape[1:]
     answers = ask(start)

@@ -13,6 +13,8 @@ torch = pytest.importorskip("torch")
 from outrider.coverage import Mahalanobis, SingleRange  # noqa: E402
 from outrider.monitor import Monitor, NotReadyError  # noqa: E402
 from outrider.monitor.evaluation.adaptive import STRATEGIES, Strategy, attack  # noqa: E402
+from outrider.monitor.evaluation.adaptive.attack import _Task  # noqa: E402
+from outrider.networks import TorchNetwork  # noqa: E402
 
 from .conftest import SHAPE, calibrated, pictures  # noqa: E402
 
@@ -21,8 +23,6 @@ EPSILON = 0.25
 
 @pytest.fixture(scope="module")
 def monitor(module):
-    from outrider.networks import TorchNetwork
-
     network = TorchNetwork(module, SHAPE, neurons=("unit", "channel"))
     return calibrated(network, {"*:unit": SingleRange(), "*:channel": Mahalanobis()})
 
@@ -100,8 +100,6 @@ class Opaque:
 
 
 def test_without_gradients_the_square_attack_sees_answers_alone(module, right):
-    from outrider.networks import TorchNetwork
-
     network = Opaque(TorchNetwork(module, SHAPE))
     monitor = calibrated(network, "mahalanobis")
     images, labels = right
@@ -121,6 +119,8 @@ def test_without_gradients_the_square_attack_sees_answers_alone(module, right):
         ({"labels": np.full(40, 3)}, r"expected labels in \[0, 3\), got 3 to 3"),
         ({"epsilon": -0.1}, "expected an epsilon from 0 on, got -0.1"),
         ({"bounds": (0.0, 0.5)}, "expected images within bounds"),
+        ({"batch": 0}, "expected a batch of 1 image or more, got 0"),
+        ({"strategies": (), "trusted": np.full((3, *SHAPE), 200, np.uint8)}, "expected trusted images within bounds"),
     ],
 )
 def test_what_does_not_fit_is_refused(monitor, right, change, said):
@@ -138,3 +138,20 @@ def test_the_monitor_is_imported_without_torch():
     code = "import sys, outrider.monitor.evaluation; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+class _Named(torch.nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return {"mean": x.mean((1, 2, 3)), "scores": self.module(x)}
+
+
+def test_the_scores_are_read_by_their_name(module, right):
+    network = TorchNetwork(_Named(module).eval(), SHAPE, scores_output="scores")
+    task = _Task.checked(calibrated(network, Mahalanobis()), *right, 0.1, (0, 1), None, 7)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(right[0])).numpy()
+    np.testing.assert_allclose(task.ask(right[0]).logits, expected, atol=1e-5)

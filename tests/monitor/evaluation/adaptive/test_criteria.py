@@ -119,3 +119,16 @@ def test_through_has_the_value_of_one_and_the_gradient_of_the_other():
     y = through(torch.floor(x * 10), x * 3)
     y.backward()
     assert (y.item(), x.grad.item()) == (20, 3)
+
+
+@pytest.mark.parametrize("text", [case for case in CASES if case not in ("mahalanobis", "relative_mahalanobis")])
+def test_the_value_is_that_of_the_criterion_far_out_too(text):
+    criterion = parse_criterion(text)
+    signature = learned(criterion)
+    values, labels = samples(40, 5)
+    values *= np.float32(1e8)
+    expected = criterion.deviation(signature, values, labels)
+    twin = criterion_twin(criterion, signature, torch.device("cpu"))
+    given = torch.from_numpy(values.argmax(1) if text in ("softmax", "margin") else labels)
+    got = twin(torch.from_numpy(values), given).numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-5)

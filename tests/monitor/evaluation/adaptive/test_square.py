@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from outrider.monitor.evaluation.adaptive.square import Answers, square_attack
 
@@ -56,3 +57,9 @@ def test_an_infinite_score_is_a_large_one():
     answers = Answers(np.zeros((3, 2)), np.array([np.inf, 1.0, 0.0]), np.array([1.0, 1.0, 0.0]), np.zeros(3, bool))
     assert np.isfinite(answers.excess).all()
     assert answers.excess[0] > answers.excess[1] > 0
+
+
+def test_what_is_no_image_is_refused():
+    vectors = np.zeros((2, 5), np.float32)
+    with pytest.raises(ValueError, match=r"expected images \(n, channels, height, width\).*got \(2, 5\)"):
+        square_attack(Brightness(1), vectors, vectors, vectors, np.zeros(2, int), 10)
