@@ -1,50 +1,82 @@
+"""What a monitor takes by default, and where it leaves something out."""
+
 from __future__ import annotations
 
 import pytest
 
-from outrider.coverage import Gaussian, Mahalanobis, SingleRange, Softmax
-from outrider.monitor import (
-    default_criteria,
-)
+from outrider.coverage import Mahalanobis, Margin, RelativeMahalanobis, SingleRange
+from outrider.monitor import default_criteria
 from outrider.networks import Tap, Taps
 
-
-def test_default_criteria_leave_covariances_out_where_there_are_too_many_places():
-    small, large = (Tap("map", "relu", (64, side, side), "NCHW", "float32", "pixel") for side in (64, 128))
-    assert default_criteria(Taps([small])) == {"map:pixel": [Mahalanobis()]}
-    assert default_criteria(Taps([large])) == {"map:pixel": [Gaussian()]}
+DISTANCE, RELATIVE, RANGES = Mahalanobis(), RelativeMahalanobis(), SingleRange()
 
 
-def test_rows_count_as_places_do_and_those_that_vary_as_100():
-    views = [Tap("views", "relu", (512,), "NC", "float32", "unit", rows=rows) for rows in (128, 129)]
-    assert [*default_criteria(Taps(views[:1])).values()] == [[Mahalanobis()]]
-    assert [*default_criteria(Taps(views[1:])).values()] == [[Gaussian()]]
-    regions = [Tap("regions", "relu", (size,), "NC", "float32", "unit", rows=None) for size in (512, 513)]
-    assert [*default_criteria(Taps(regions[:1])).values()] == [[Mahalanobis()]]
-    assert [*default_criteria(Taps(regions[1:])).values()] == [[Gaussian()]]
+def tap(name, shape, neurons, kind="relu", rows=1):
+    return Tap(name, kind, shape, "NC" if len(shape) == 1 else "NCHW", "float32", neurons, rows=rows)
 
 
-def tap(name, shape, neurons, kind="relu"):
-    return Tap(name, kind, shape, "NC" if len(shape) == 1 else "NCHW", "float32", neurons)
-
-
-def test_ranges_of_the_first_units_distances_of_every_layer_and_confidence():
+def test_parts_that_see_different_things():
     taps = Taps([
         tap("one", (4, 8, 8), "channel"), tap("one", (4, 8, 8), "unit"), tap("two", (8, 4, 4), "unit"),
-        tap("wide", (513,), "unit"), tap("dense", (512,), "unit"), tap("y", (10,), "unit", "output"),
+        tap("two", (8, 4, 4), "channel-max"), tap("wide", (513,), "unit"), tap("dense", (512,), "unit"),
+        tap("y", (10,), "unit", "output"),
     ])  # fmt: skip
     assert default_criteria(taps, 10) == {
-        "one:channel": [Mahalanobis()],
-        "one:unit": [SingleRange()],
-        "wide:unit": [Gaussian()],
-        "dense:unit": [Mahalanobis()],
-        "y:unit": [Softmax()],
+        "one:channel": [DISTANCE, RELATIVE, RANGES],
+        "one:unit": [RANGES],
+        "two:channel-max": [RELATIVE],
+        "wide:unit": [RANGES],
+        "dense:unit": [DISTANCE, RELATIVE, RANGES],
+        "y:unit": [Margin(), DISTANCE],
     }
-    assert "y:unit" not in default_criteria(taps, None)
 
 
-@pytest.mark.parametrize(("side", "ranged"), [(256, True), (257, False)])
-def test_ranges_take_no_more_than_512_mib(side, ranged):
-    # 8 bytes a neuron and class: 1024 x 256 x 256 neurons of one class are 512 MiB.
-    taps = Taps([tap("units", (1024, side, 256), "unit"), tap("dense", (4,), "unit")])
-    assert ("units:unit" in default_criteria(taps, 1)) is ranged
+@pytest.mark.parametrize("classes", [None, 1, 2])
+def test_what_compares_classes_needs_two(classes):
+    taps = Taps([
+        tap("one", (4, 8, 8), "grid2"), tap("one", (4, 8, 8), "channel-max"), tap("y", (2,), "unit", "output")
+    ])  # fmt: skip
+    relative = [RELATIVE] if classes == 2 else []
+    expected = {"one:grid2": [DISTANCE, *relative, RANGES], "one:channel-max": relative, "y:unit": [Margin(), DISTANCE]}
+    found = default_criteria(taps, classes)
+    assert found == {name: some for name, some in expected.items() if some and (classes or name != "y:unit")}
+
+
+@pytest.mark.parametrize(("classes", "distance"), [(512, [DISTANCE]), (513, [])])
+def test_many_class_scores_have_no_covariance(classes, distance):
+    assert default_criteria(Taps([tap("y", (classes,), "unit", "output")]), classes) == {
+        "y:unit": [Margin(), *distance]
+    }
+
+
+@pytest.mark.parametrize(("neurons", "classes", "expected"), [(512, 1000, [RELATIVE]), (513, 1000, None)])
+def test_the_largest_values_of_a_wide_layer_are_left_out(neurons, classes, expected):
+    assert default_criteria(Taps([tap("m", (neurons, 7, 7), "channel-max")]), classes).get("m:channel-max") == expected
+
+
+@pytest.mark.parametrize(("rows", "distances"), [(64, [DISTANCE, RELATIVE]), (65, [])])
+def test_covariances_are_left_out_where_there_are_too_many_places(rows, distances):
+    # 64 x 128 places times 64 x 64 neurons are 2**25.
+    places = Tap("map", "relu", (64, rows, 128), "NCHW", "float32", "pixel")
+    assert default_criteria(Taps([places]), 3) == {"map:pixel": [*distances, RANGES]}
+
+
+@pytest.mark.parametrize(
+    ("neurons", "rows", "distances"), [(512, 128, True), (512, 129, False), (512, None, True), (513, None, False)]
+)
+def test_rows_count_as_places_do_and_those_that_vary_as_100(neurons, rows, distances):
+    found = default_criteria(Taps([tap("rows", (neurons,), "unit", rows=rows)]))
+    assert found == {"rows:unit": [DISTANCE, RANGES] if distances else [RANGES]}
+
+
+def test_ranges_take_no_more_than_512_mib_in_all():
+    # 8 bytes a neuron and class: 1024 x 256 x 256 neurons of one class, or half of them of two, are 512 MiB.
+    whole, half, one = (tap("units", (n, 256, 256), "unit") for n in (1024, 512, 1))
+    dense = tap("dense", (513,), "unit")
+    assert default_criteria(Taps([whole, dense]), 1) == {"units:unit": [RANGES]}
+    assert default_criteria(Taps([dense, whole]), 1) == {"dense:unit": [RANGES]}
+    assert default_criteria(Taps([half, dense])) == {"units:unit": [RANGES], "dense:unit": [RANGES]}
+    assert default_criteria(Taps([half, dense]), 2) == {"units:unit": [RANGES]}
+    # Where the first units do not fit, the next that do are taken.
+    smaller = Taps([tap("large", (1025, 256, 256), "unit"), one, tap("more", (1, 256, 256), "unit")])
+    assert default_criteria(smaller, 1) == {"units:unit": [RANGES]}
