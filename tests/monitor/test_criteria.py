@@ -82,7 +82,7 @@ class _Kinds:
         ("single_range", ["a:unit b:unit", "a:channel b:channel c:unit", "b:grid2"]),
         ({"a:unit": "single_range", "c": "single_range", "b:grid2": "single_range"}, ["a:unit", "c:unit b:grid2"]),
         ({"c": ["single_range", "gaussian"]}, ["c:unit", "c:unit"]),
-        (None, ["a:unit", "a:channel b:channel c:unit", "b:grid2"]),
+        (None, ["a:unit", *["a:channel b:channel c:unit", "b:grid2"] * 3]),
     ],
 )
 def test_a_criterion_on_each_kind_of_neurons_is_a_group_and_dense_taps_go_with_channels(criteria, groups):

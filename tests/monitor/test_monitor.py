@@ -200,9 +200,10 @@ def test_the_selectors_of_criteria_are_what_is_tapped_of_a_model():
         monitor.network.close()
         return [name.split()[0] for name in monitor.columns]
 
+    default = ["1:channel", "3:channel", "1:unit", "3:channel-max"]
     assert columns({"@relu:unit": "single_range"}) == ["1:unit", "3:unit"]
     assert columns({"first": "gaussian", "3:grid2": "single_range"}) == ["1:channel", "3:grid2"]
-    assert columns({"*": "gaussian"}) == columns("gaussian") == ["1:channel", "3:channel", "1:unit"]
+    assert columns({"*": "gaussian"}) == columns("gaussian") == default
     for wrong, message in ((SingleRange, r"write SingleRange\(\)"), (3, "got 3"), ({"auto": None}, "got None")):
         with pytest.raises(TypeError, match=f"expected a criterion or its name, .*{message}"):
             Monitor(module, wrong)

@@ -109,7 +109,7 @@ def test_what_is_usual_elsewhere_is_strange_where_another_class_is_seen(engine):
 
 
 def test_a_detector_with_several_outputs_is_watched_without_classes(engine):
-    with opened(engine, Detector(), neurons="pixel") as network:
+    with opened(engine, Detector(), taps="auto", neurons="pixel") as network:
         assert network.classes is None
         monitor = calibrated(network)
         strange = scenes(4, seed=5)

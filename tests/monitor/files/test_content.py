@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from outrider.coverage import CoverageBitmap, SingleRange
-from outrider.monitor import Monitor, ProfileError
+from outrider.monitor import Monitor, ProfileError, clopper_pearson
 from outrider.monitor.data.changes import Change
 from outrider.monitor.files import write_profile
 
@@ -80,12 +80,18 @@ def test_a_calibration_by_drive_is_read(load, monitor, of_drives):
         ({"realised": 0.5}, "of its drives as realised, got 0.5 or its interval"),
         ({"interval": (0.0, 1e-6)}, "of its drives as realised, got .* or its interval"),
         ({"drives": None}, "frames above their thresholds|frames as realised|expected the inter|own scores give"),
-        ({"scores": None, "predictions": None}, "expected no other arrays, got calibration.drives"),
     ],
 )
 def test_drives_that_do_not_fit_their_calibration_are_refused(load, of_drives, change, message):
     with pytest.raises(ProfileError, match=message):
         load(replace(of_drives, **change))
+
+
+def test_drives_without_the_scores_of_their_frames_are_refused(load, of_drives):
+    alarms = round(of_drives.realised * of_drives.n)
+    of_frames = replace(of_drives, scores=None, predictions=None, interval=clopper_pearson(alarms, of_drives.n))
+    with pytest.raises(ProfileError, match=r"expected no other arrays, got calibration\.drives"):
+        load(of_frames)
 
 
 @pytest.fixture
