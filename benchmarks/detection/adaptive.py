@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,10 +31,13 @@ from outrider.monitor import Monitor
 from outrider.monitor.evaluation.adaptive import STRATEGIES, attack
 from outrider.networks import ImageSet, TorchNetwork, cache_folder, trained
 
+from ..keys import code_key, digest, files_under
 from ..results import keep
 from ..tables import show
 from . import adaptive_tables
+from .detectors import NO_DATA
 from .experiments import Experiment, experiment
+from .rows import Row
 from .scoring import RATE, batches
 
 DEFAULT, FEW_PROFILED = "default", "default, 10,000 profiled"
@@ -129,8 +133,11 @@ def unfit(cell: Cell) -> Monitor:
 
 
 def key_of(cell: Cell, monitor: Monitor, quick: bool) -> str:
-    """What tells monitors apart: network, criteria, taps, logic and data."""
+    """What tells monitors apart: network, criteria, taps, logic, data, and the code of all these."""
+    criterion = parse_criterion(SINGLES[cell.monitor].criterion) if cell.monitor in SINGLES else None
     parts = (
+        Row(cell.monitor, "", criterion, lambda: monitor).key(),
+        data_key(cell.data),
         repr(monitor),
         monitor.columns,
         monitor.network.fingerprint,
@@ -139,6 +146,19 @@ def key_of(cell: Cell, monitor: Monitor, quick: bool) -> str:
         quick,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def data_key(data: str) -> str:
+    """A key of what is learned from, and of what is attacked."""
+    made = experiment(data)
+    return digest(*(part for split in (made.seen, made.held_out, made.clean) for part in (split.images, split.labels)))
+
+
+def attack_key() -> str:
+    """A key of the code of the attacks."""
+    tables = "benchmarks/tables.py", "benchmarks/results.py", "benchmarks/detection/adaptive_tables.py"
+    return code_key(Path(__file__), *files_under("monitor/evaluation/adaptive"), without=tables)
 
 
 class Monitors:
@@ -239,22 +259,32 @@ class _Closed:
         self.classes, self.scores_output = network.classes, network.scores_output
 
 
-def main() -> None:
+def main() -> int:
+    """Run the cells. Returns the exit status, which is `NO_DATA` where data are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few images of Fashion-MNIST, in a minute")
     parser.add_argument("--keep", action="store_true", help="write the raw figures")
     parser.add_argument("--anew", action="store_true", help="learn and attack again what the cache holds")
     parser.add_argument("--only", default="", help="cells whose data set, network or monitor holds this text")
     options = parser.parse_args()
+    try:
+        return run(options)
+    except FileNotFoundError as error:
+        print(error)
+        return NO_DATA
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the cells that are not known, and show all. Raises FileNotFoundError where data are missing."""
     folder = cache_folder() / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     stored = folder / "adaptive.json"
     known = json.loads(stored.read_text("utf-8")) if stored.is_file() and not (options.anew or options.quick) else {}
-    monitors, rows = Monitors(folder, options.anew, options.quick), []
+    monitors, rows, of_attacks = Monitors(folder, options.anew, options.quick), [], attack_key()
     plan = list(cells(options.quick))
     for number, cell in enumerate(plan, 1):
         name = f"{cell.data}{' robust' if cell.robust else ''}, {cell.monitor}, {cell.epsilon}"
-        told = key_of(cell, unfit(cell), options.quick), cell, STRATEGIES, QUERIES, TRUSTED
+        told = key_of(cell, unfit(cell), options.quick), of_attacks, cell, STRATEGIES, QUERIES, TRUSTED
         key = hashlib.sha256(repr(told).encode()).hexdigest()
         if key not in known:
             if options.only not in name:
@@ -267,10 +297,13 @@ def main() -> None:
         rows.append(asdict(cell) | {"whole": cell.whole} | known[key])
     figures = {"cells": rows}
     show(adaptive_tables.adaptive(figures))
-    if options.keep and not options.quick:
+    if options.keep and not options.quick and len(rows) == len(plan):
         keep("adaptive", figures)
+    elif options.keep:
+        print(f"Nothing is kept: {len(rows)} of {len(plan)} cells were asked for.")
+    return 0
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    sys.exit(main())
