@@ -12,6 +12,7 @@ the cache.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,11 +46,16 @@ NO_UNITS = ("mobilenet",)
 DETECTORS = "benchmarks.detection.detectors"
 STAGED = "benchmarks.detection.stages"
 ADAPTIVE = "benchmarks.detection.adaptive"
+ATTACKER = "who knows the monitor"
 PACKAGES = {
     "torch": "torch", "onnxruntime": "onnxruntime", "foolbox": "foolbox", "pytorch-ood": "pytorch_ood",
     "oodeel": "oodeel", "scio-pypi": "scio", "adversarial-robustness-toolbox": "art", "pyod": "pyod",
 }  # fmt: skip
+DATA = "cifar10", "fashion-mnist", "mnist", "mobilenet-v2", "gtsrb", "gtsrb.npz"
+"""Files and folders of the cache, or of `OUTRIDER_DATA`, that the tables rest on."""
 NO_DATA = 3
+FAILED = "failed"
+"""How a reason begins why a row is left out of a table, where its detector broke down."""
 SCIO = (3, 12)
 QUICK = 0.06
 """What a quick run takes of the time of a whole one."""
@@ -58,8 +64,7 @@ QUICK = 0.06
 def plan(*, quick: bool, folder: Path) -> list[Task]:
     """The tasks. folder: where a quick run keeps its figures."""
     found = [task for network in NETWORKS for task in _detection(network, quick=quick, folder=folder)]
-    if _file_of(ADAPTIVE).is_file():
-        found.append(_adaptive(quick=quick))
+    found.append(_adaptive(quick=quick))
     if not quick:
         found += [
             _task("fewer taps: mobilenet", (STAGED, "mobilenet"), 320, needs=("mobilenet: columns",), of="ours"),
@@ -91,21 +96,27 @@ def _detection(network: str, *, quick: bool, folder: Path) -> Iterator[Task]:
 
 def _adaptive(*, quick: bool) -> Task:
     command = (ADAPTIVE, "--quick" if quick else "--keep")
-    return _task("who knows the monitor", command, 120 if quick else 1300, of="ours")
+    return _task(ATTACKER, command, 120 if quick else 1300, of="ours")
 
 
 def _task(
     name: str, command: tuple[str, ...], seconds: float, *, of: str, after: tuple[str, ...] = (),
     needs: tuple[str, ...] = (), alone: bool = False, makes: tuple[Path, ...] = (), python: str = sys.executable,
 ) -> Task:  # fmt: skip
-    """A task whose key is that of its code and weights: with all of Outrider's where it measures what is ours."""
+    """A task whose key is that of its code, weights and data: with all of Outrider's where it measures what is ours."""
     files = [_file_of(command[0])]
     if of == "ours":
         files += files_under("coverage", "monitor", "networks")
-    weights = sorted((ROOT / "networks" / "zoo" / "weights").glob("*.safetensors"))
-    rests_on = [(path.name, path.stat().st_size) for path in weights]
-    key = digest(command, python, code_key(*files), rests_on, _versions())
+    key = digest(command, python, code_key(*files), _data(), _versions())
     return Task(name, command, seconds, after, needs, alone, key, makes, python)
+
+
+def _data() -> list[tuple[str, int, int]]:
+    """Which files of weights and data are here: a file that was written anew counts as another."""
+    folders = [Path(folder) for folder in (cache_folder(), os.environ.get("OUTRIDER_DATA")) if folder]
+    places = [ROOT / "networks" / "zoo" / "weights", *(folder / name for folder in folders for name in DATA)]
+    files = (path for place in places for path in (place, *sorted(place.rglob("*"))) if path.is_file())
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
 def _versions() -> list[str]:
@@ -138,10 +149,15 @@ def _shown(tasks: Plan) -> Iterator[Callable[[], None]]:
         yield move
 
 
-def _quick_tables(folder: Path) -> Path:
-    """The tables of a quick run, in one file."""
+def _tables(states: dict[str, State]) -> list[str]:
+    """The results of detection that stand, of those that were to be made."""
+    made = [name.removesuffix(": table") for name in named(states, State.DONE, State.SKIPPED) if ": table" in name]
+    return sorted(f"detection-{network}" for network in made)
+
+
+def _quick_tables(folder: Path, kept: list[str]) -> Path:
+    """The tables of a quick run, in one file. kept: the results that it made."""
     parts = {section.name: section.parts for section in SECTIONS}
-    kept = sorted(path.stem for path in folder.glob("*.json") if path.stem in parts)
     path = folder / "QUICK.md"
     path.write_text("\n\n".join(markdown(parts[name](load(name, folder).figures)) for name in kept), encoding="utf-8")
     return path
@@ -162,8 +178,13 @@ def main() -> int:
     found = Plan(tasks, folder, NO_DATA, options.workers, options.anew)
     with _shown(found) as move:
         well = found.run(move)
+    made = _tables(found.states)
     if options.quick:
-        print(f"tables: {_quick_tables(folder)}")
+        print(f"tables: {_quick_tables(folder, made)}; of attacks: {found.log(found.by_name[ATTACKER])}")
+    for name in made:
+        for who, why in load(name, folder if options.quick else FOLDER).figures["left_out"].items():
+            if why.startswith(FAILED):
+                print(f"no row: {name}, {who}: {why}")
     for name in named(found.states, State.LEFT_OUT):
         print(f"left out, since its data are missing (make data; see benchmarks/detection/traffic_signs.py): {name}")
     for name in named(found.states, State.FAILED):

@@ -62,6 +62,10 @@ NO_DATA = 3
 """The exit status where data or weights are missing."""
 
 
+class CannotRunError(Exception):
+    """Why a rival did not run, which it may another time."""
+
+
 class Run:
     """One network, its columns, and the rows as they are made. anew: whether scores in the cache are made again."""
 
@@ -80,7 +84,7 @@ class Run:
         self.add([row for row in rows if row.group in parts])
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Rows of ours."""
+        """Rows of ours. What one of them raises is raised: no table goes without it."""
         for row in rows:
             self._add(row.name, row.key(), lambda row=row: our_scores(row.make, self.experiment, self.columns))
 
@@ -92,7 +96,7 @@ class Run:
             settings = (rival.name, rival.setting, rival.limit, rival.profiled, found.version)
             self._add(
                 rival.name, digest(settings, code_key(found.file, without=OF_DATA)),
-                lambda rival=rival: _installed(library) and run_rival(rival, self._ground, self._sets),
+                lambda rival=rival: _or_why(lambda: _installed(library) and run_rival(rival, self._ground, self._sets)),
             )  # fmt: skip
 
     @cached_property
@@ -131,8 +135,8 @@ class Run:
         began = time.perf_counter()
         whole = digest(self.ground_key, key)
         try:
-            scores = kept(f"{self.experiment.name} {name}", whole, lambda: _or_why(make), anew=self.anew)
-        except ImportError as error:  # what is not installed is no failure to remember
+            scores = kept(f"{self.experiment.name} {name}", whole, make, anew=self.anew)
+        except (ImportError, CannotRunError) as error:  # what may run another time is no failure to remember
             self.left_out[name] = str(error)
             return
         why = scores.facts.get("failed")
@@ -159,13 +163,19 @@ def _installed(library: str) -> bool:
 
 
 def _or_why(make: Callable[[], Scores]) -> Scores:
-    """The scores, or none and why: a detector that fails is reported, not hidden."""
+    """The scores, or none and why: a rival that fails is reported, not hidden. Lack of room is raised, not kept."""
     try:
         return make()
     except ImportError:
         raise
+    except (MemoryError, OSError) as error:
+        raise CannotRunError(f"failed: {_in_a_line(error)}") from error
     except Exception as error:
-        return Scores([], [], None, {"failed": f"{type(error).__name__}: {str(error).splitlines()[0]}"})
+        return Scores([], [], None, {"failed": _in_a_line(error)})
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {''.join(str(error).splitlines()[:1])}"
 
 
 def ground_key(made: Experiment, columns: Sequence[EvaluationSet]) -> str:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
 pytest.importorskip("torch")
 
+from benchmarks import evidence
 from benchmarks.evidence import plan
 from benchmarks.keys import ROOT
+from benchmarks.scheduling import State
 
 
 def test_every_task_is_a_command_of_the_benchmarks_and_the_report_comes_last(tmp_path):
@@ -35,3 +38,28 @@ def test_the_rows_of_rivals_do_not_rest_on_what_is_ours(tmp_path, monkeypatch):
         ours = any("coverage" in path.relative_to(ROOT).parts for path in given)
         assert ours == (not any(word in task.name for word in ("pytorch-ood", "rivals", "scio", "columns"))), task.name
     assert all(task.python == sys.executable for task in tasks if "scio" not in task.name)
+
+
+def test_a_task_rests_on_the_content_of_weights_and_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("OUTRIDER_DATA", str(tmp_path / "own"))
+
+    def key() -> str:
+        return evidence._task("quotes", ("benchmarks.quotes",), 1, of="columns").key
+
+    seen = {key()}
+    for place in ("gtsrb.npz", "cifar10/train.bin", "own/gtsrb.npz"):
+        file = tmp_path / place
+        file.parent.mkdir(exist_ok=True)
+        for content in (b"one", b"two"):
+            file.write_bytes(content)
+            os.utime(file, ns=(0, len(seen)))
+            new = key()
+            assert new not in seen
+            seen.add(new)
+
+
+def test_the_tables_of_a_run_are_those_that_it_made(tmp_path):
+    states = {"gtsrb: table": State.LEFT_OUT, "cifar10: table": State.DONE, "mobilenet: table": State.FAILED}
+    states |= {"fashion-mnist: table": State.SKIPPED, "fashion-mnist: ours": State.DONE}
+    assert evidence._tables(states) == ["detection-cifar10", "detection-fashion-mnist"]

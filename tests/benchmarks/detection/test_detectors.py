@@ -12,6 +12,7 @@ from benchmarks.detection.attacks import EvaluationSet
 from benchmarks.detection.detectors import Run, ground_key
 from benchmarks.detection.experiments import Experiment
 from benchmarks.detection.kept import Scores
+from benchmarks.detection.rows import our_rows
 from outrider.networks import ImageSet, LeNet, TorchNetwork
 
 
@@ -51,7 +52,7 @@ def test_a_row_that_fails_is_left_out_and_said_and_not_run_again(experiment, mon
             tried.append(name)
             raise error
 
-        return make
+        return lambda: detectors._or_why(make)
 
     def run(*makes) -> Run:
         found = Run("cifar10")
@@ -61,12 +62,19 @@ def test_a_row_that_fails_is_left_out_and_said_and_not_run_again(experiment, mon
 
     fine = Scores([np.arange(3.0)] * 3, [np.array([False, False, True])] * 3)
     makes = ("broken", fails("broken", ValueError("no\nluck"))), ("absent", fails("absent", ImportError("not there")))
+    makes = (*makes, ("large", fails("large", MemoryError())))
     for _ in range(2):
         found = run(*makes, ("fine", lambda: fine))
-    assert found.left_out == {"broken": "failed: ValueError: no", "absent": "not there"}
-    assert tried == ["broken", "absent", "absent"]
+    assert found.left_out == {
+        "broken": "failed: ValueError: no", "absent": "not there", "large": "failed: MemoryError: ",
+    }  # fmt: skip
+    assert tried == ["broken", "absent", "large", "absent", "large"]
     assert found.figures()["rows"]["fine"]["mean_auroc"] == 0.5
     assert list(found.figures()["columns"]) == ["test", "other", "noise"]
+    ours = next(row for row in our_rows(experiment)[0] if row.group == "default")
+    monkeypatch.setattr(detectors, "our_scores", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found.add([ours])
 
 
 def test_the_default_and_a_rival_are_run_through_one_path(experiment, monkeypatch, tmp_path):
