@@ -70,9 +70,11 @@ def _smallest_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviat
 
 
 def _harmonic_p(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations) -> str:
-    # A vote lowers a surprise by its log; a hair less, or rounding makes a score negative.
-    surprise = scales["surprise"] + (1 - _HAIR) * np.log(deviations.groups.votes())
-    return ops.reduce("ReduceLogSumExp", _surprises(ops, logic, scales, surprise, deviations, given=True), keep=False)
+    # A vote lowers a surprise by its log. What rounding leaves of 0 is 0; NaN is not below, and stays.
+    surprise = scales["surprise"] + np.log(deviations.groups.votes())
+    surprises = _surprises(ops, logic, scales, surprise, deviations, given=True)
+    score = ops.reduce("ReduceLogSumExp", surprises, keep=False)
+    return ops("Where", ops("Less", score, ops.constant(_HAIR)), ops.constant(0), score)
 
 
 def _surprises(
