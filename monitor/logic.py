@@ -196,7 +196,14 @@ class HarmonicP(Logic):
     def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> Scorer:
         votes, curve = groups.votes(), _read(scales, *_CURVE)
         parts = np.empty((len(deviations), len(votes)))
-        return partial(scores.harmonic_surprise, deviations, *self._of_parts(scales, groups), votes, *curve, parts, out)
+        divide = partial(scores.all_parts, deviations, *self._of_parts(scales, groups), parts)
+        join = partial(scores.harmonic_surprise, deviations, votes, *curve, parts, out)
+
+        def score() -> None:  # two calls: each argument of a compiled call takes some bytes
+            divide()
+            join()
+
+        return score
 
     def _of_parts(self, scales: Scales, groups: Groups) -> list[Any]:
         """What `all_parts` takes behind the deviations."""

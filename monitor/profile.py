@@ -340,9 +340,7 @@ class Profile:
         return tuple(found)
 
     def _joined(self, columns: tuple[int, ...]) -> tuple[Joined, tuple[int, ...]] | None:
-        if not columns:
-            return None
-        joined = join(self.columns[columns[0]].criterion, [self.signatures[i] for i in columns])
+        joined = join(self.columns[columns[0]].criterion, [self.signatures[i] for i in columns]) if columns else None
         return None if joined is None else (joined, columns)
 
     @property

@@ -53,7 +53,7 @@ def soak(count: int, folder: Path) -> dict[str, Any]:
     network = OnnxNetwork(drive_model(), taps="auto")
     monitor = Monitor(network)
     clean = rng.random((POOL, *network.input_shape), np.float32)
-    monitor.profile([rng.random((50, *network.input_shape), np.float32) for _ in range(20)], minimum_per_class=0)
+    monitor.profile([rng.random((50, *network.input_shape), np.float32) for _ in range(80)], minimum_per_class=0)
     monitor.calibrate([rng.random((50, *network.input_shape), np.float32) for _ in range(20)], 0.002)
     log = EventLog(folder / "events.jsonl", max_bytes=1 << 20, keep=10_000, thumbnails=16, thumbnail_seconds=0.2)
     guard = Guard(

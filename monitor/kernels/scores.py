@@ -188,22 +188,13 @@ def all_parts(
         )
 
 
-@compiled(
-    *_PARTS, _SCALE, _CURVE, _CURVE, _SCALE, float64[:, ::1], _SCORES, codes=[VALUES], division="numpy",
-)  # fmt: skip
-def harmonic_surprise(
-    deviations, scale, centre, ends, log, following, ends_of_following, confidence, at, given_centre, given_scale,
-    votes, knots, surprise, excess, parts, out,
-):  # fmt: skip
-    """-log of the mean of the p-values of `all_parts`, harmonic and weighted by `votes` (parts,), that sum to 1.
+@compiled(_DEVIATIONS, _SCALE, _CURVE, _CURVE, _SCALE, float64[:, ::1], _SCORES, codes=[VALUES], division="numpy")
+def harmonic_surprise(deviations, votes, knots, surprise, excess, parts, out):
+    """-log of the mean of the p-values of parts (n, parts), harmonic and weighted by `votes` (parts,), that sum to 1.
 
-    `parts` (n, parts) is scratch. The exponentials are of what each surprise lies below the highest, so that none is
-    too large.
+    The parts are overwritten. The exponentials are of what each surprise lies below the highest, so that none is too
+    large.
     """
-    all_parts(
-        deviations, scale, centre, ends, log, following, ends_of_following, confidence, at, given_centre, given_scale,
-        parts,
-    )  # fmt: skip
     several = parts.shape[1]
     for i in range(deviations.shape[0]):
         highest, total, finite = 0.0, 0.0, True

@@ -38,6 +38,7 @@ from outrider.monitor import (
     Votes,
     ZScore,
 )
+from outrider.monitor.judging.groups import groups_of
 from outrider.monitor.judging.places import nearest, place_shape
 from outrider.networks import Network, Observation, Tap, Taps
 
@@ -182,7 +183,7 @@ def reference(monitor, batch):
                 uncovered[place // (len(classes) // n)] = classes[place]
         deviations[:, i] = of_places.reshape(n, -1).max(axis=1)
     deviations[infinite] = np.inf
-    groups = np.array([column.group for column in profile.columns])
+    groups = groups_of(profile.columns)
     score = monitor.logic.score(calibration.scales, deviations, groups)
     broken = ~np.isfinite(batch.reshape(n, -1)).all(axis=1)
     score[broken] = np.inf

@@ -49,7 +49,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--taps",
         type=types.words,
-        help="auto, first, stages, or tensors by name, glob or @kind; default: auto,first:unit",
+        help="auto, first, last, stages, or tensors by name, glob or @kind; default: auto,first:unit,last:channel-max",
     )
     what.add_argument(
         "--neurons", type=types.words, default=("channel",), help="unit, channel, channel-max, gridK, pixel; or several"

@@ -53,10 +53,7 @@ def test_scores_of_logics(x, log, narrow):
         scores.highest_surprise(x, scale, shift, ENDS, log, *curve(), parts, out)
         found = plain_surprise(parts, *curve()).max(axis=1)
         np.testing.assert_allclose(out, or_infinite(found, wide), rtol=1e-12)
-        none = np.zeros(0, np.int64), np.zeros(0, np.int64), -1, np.zeros(2), np.zeros((2, 0)), np.zeros((2, 0))
-        scores.harmonic_surprise(
-            x, scale, shift, ENDS, log, *none, np.array([0.5, 0.2, 0.2, 0.1]), *curve(), parts.copy(), out
-        )
+        scores.harmonic_surprise(x, np.array([0.5, 0.2, 0.2, 0.1]), *curve(), parts.copy(), out)
         found = logsumexp(plain_surprise(parts, *curve()) + np.log([0.5, 0.2, 0.2, 0.1]), axis=1)
         np.testing.assert_allclose(out, or_infinite(np.maximum(found, 0), wide), rtol=1e-12, atol=1e-15)
 

@@ -79,7 +79,8 @@ def test_codes_are_read_as_the_numbers_that_they_stand_for(fused):
     batch = images(2)
     module(torch.from_numpy(batch))
     module = quantization.convert(module).eval()
-    network = TorchNetwork(module, SHAPE, neurons=("unit", "channel"), classes=None)
+    taps = ("auto", "first:unit")
+    network = TorchNetwork(module, SHAPE, taps=taps, neurons=("unit", "channel"), classes=None)
     assert [(tap.name, tap.kind, tap.dtype) for tap in network.taps] == 2 * [("12"[not fused], "relu", "float32")]
     seen = network.observe(batch)
     with torch.no_grad():

@@ -98,7 +98,7 @@ def test_a_module_that_runs_twice_has_two_taps_with_the_values_of_their_time(inp
 
 def test_functions_are_named_by_their_caller_and_read_when_they_return():
     module, batch = built(Functional()), images()
-    network = TorchNetwork(module, SHAPE, neurons="unit")
+    network = TorchNetwork(module, SHAPE, taps="auto", neurons="unit")
     assert [(tap.name, tap.kind) for tap in network.taps] == [
         ("relu", "relu"),
         ("relu#2", "relu"),

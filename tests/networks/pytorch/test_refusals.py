@@ -33,7 +33,7 @@ def test_exported_programs_are_refused_with_what_to_give(unwrapped):
 def test_a_traced_graph_in_eval_mode_is_a_module_like_others():
     graph = torch.fx.symbolic_trace(conv_net())
     with TorchNetwork(graph, SHAPE) as network:
-        assert [tap.name for tap in network.taps] == ["1", "1", "3", "output"]
+        assert [tap.name for tap in network.taps] == ["1", "1", "3", "3", "output"]
 
 
 def test_other_things_are_refused():

@@ -240,7 +240,9 @@ def test_a_fused_path_is_left_for_the_taps_alone():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         network = TorchNetwork(module, (7, 16), classes=None)
-    assert [tap.name for tap in network.taps] == ["layers.0.relu", "layers.0.relu", "layers.1.relu"]
+    assert [tap.name for tap in network.taps] == [
+        *2 * ["layers.0.relu"], *2 * ["layers.1.relu"],
+    ]  # fmt: skip
     assert torch.equal(network.observe(batch).output, expected)
     assert network._apart == any("leaves a fused path" in str(one.message) for one in told)
 

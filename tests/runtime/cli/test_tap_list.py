@@ -64,7 +64,7 @@ def test_every_name_listed_can_be_asked_for(outrider, model):
 def test_a_table_for_a_reader(outrider, model):
     lines = outrider("inspect", model).out.splitlines()
     assert lines[0] == f"{model}: onnx, input 1x8x8"
-    assert lines[1] == "4 taps; a profile takes auto,first:unit unless --taps says otherwise"
+    assert lines[1] == "4 taps; a profile takes auto,first:unit,last:channel-max unless --taps says otherwise"
     rows = {line.split()[0]: line for line in lines[3:]}
     assert "6x8x8 NCHW  float32  6 channels, 384 units  auto, first, stages" in rows["relu"]
     assert rows["conv"].rstrip().endswith("tapped at relu")

@@ -155,20 +155,3 @@ def test_the_scores_are_read_by_their_name(module, right):
     with torch.no_grad():
         expected = module(torch.from_numpy(right[0])).numpy()
     np.testing.assert_allclose(task.ask(right[0]).logits, expected, atol=1e-5)
-
-
-class _Named(torch.nn.Module):
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, x):
-        return {"mean": x.mean((1, 2, 3)), "scores": self.module(x)}
-
-
-def test_the_scores_are_read_by_their_name(module, right):
-    network = TorchNetwork(_Named(module).eval(), SHAPE, scores_output="scores")
-    task = _Task.checked(calibrated(network, Mahalanobis()), *right, 0.1, (0, 1), None, 7)
-    with torch.no_grad():
-        expected = module(torch.from_numpy(right[0])).numpy()
-    np.testing.assert_allclose(task.ask(right[0]).logits, expected, atol=1e-5)

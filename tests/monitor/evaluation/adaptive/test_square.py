@@ -63,9 +63,3 @@ def test_what_is_no_image_is_refused():
     vectors = np.zeros((2, 5), np.float32)
     with pytest.raises(ValueError, match=r"expected images \(n, channels, height, width\).*got \(2, 5\)"):
         square_attack(Brightness(1), vectors, vectors, vectors, np.zeros(2, int), 10)
-
-
-def test_what_is_no_image_is_refused():
-    vectors = np.zeros((2, 5), np.float32)
-    with pytest.raises(ValueError, match=r"expected images \(n, channels, height, width\).*got \(2, 5\)"):
-        square_attack(Brightness(1), vectors, vectors, vectors, np.zeros(2, int), 10)

@@ -23,7 +23,7 @@ def test_a_network_agrees_with_itself(outrider, model):
     result = outrider("compare", model, model)
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert [line.split()[-2:] for line in lines if "relu:" in line] == [["name", "0"], ["name", "0"]]
+    assert [line.split()[-2:] for line in lines if "relu:" in line] == 3 * [["name", "0"]]
     assert lines[-1] == "8 random frames, 0 predictions differ; all agree within 0.001"
 
 
@@ -33,7 +33,10 @@ def test_a_module_agrees_with_its_onnx_form(outrider, model, module):
         result = outrider("compare", *pair, *weights, "--json")
         assert result.code == 0
         facts = json.loads(result.out)
-        names = ("relu:channel", "relu:unit", "logits:unit"), ("1:channel", "1:unit", "output:unit")
+        names = tuple(
+            (f"{relu}:channel", f"{relu}:unit", f"{relu}:channel-max", f"{output}:unit")
+            for relu, output in (("relu", "logits"), ("1", "output"))
+        )
         mine, theirs = names[pair[0] == network], names[pair[1] == network]
         assert [(tap["a"], tap["b"], tap["how"]) for tap in facts["taps"]] == [
             (a, b, "position") for a, b in zip(mine, theirs, strict=True)
@@ -50,7 +53,7 @@ def test_a_network_that_differs_is_told_by_the_exit_status(outrider, model, tmp_
     assert result.code == 1
     assert not facts["agree"]
     assert facts["frames"] == 100
-    assert [tap["difference"] > 0.01 for tap in facts["taps"]] == [False, False, True]
+    assert [tap["difference"] > 0.01 for tap in facts["taps"]] == [False, False, False, True]
     assert facts["output"] == facts["taps"][-1]["difference"] < 0.2
     assert outrider("compare", model, other, "--tolerance", "0.2").code == 0
     result = outrider("compare", model, other)

@@ -233,7 +233,7 @@ def test_detectors_and_segmenters_have_no_classes(nodes, outputs):
     data = model(*nodes, outputs=outputs, integers=[("boxes", [0, -1, 4])])
     network = OnnxNetwork(data)
     assert network.classes is None
-    assert [tap.id for tap in network.taps] == ["r:channel", "r:unit"]
+    assert [tap.id for tap in network.taps] == ["r:channel", "r:unit", "r:channel-max"]
     batch = np.random.default_rng(1).normal(size=(2, 3, 6, 5)).astype(np.float32)
     observation = network.observe(batch)
     assert observation.logits is None
