@@ -21,7 +21,7 @@ SHAPE = (3, 16, 16)
 
 def test_activations_are_those_of_an_edited_model(model, run_bare, images):
     data, batch = model(), images()
-    network = OnnxNetwork(data, neurons="unit")
+    network = OnnxNetwork(data, taps="auto", neurons="unit")
     assert [(tap.name, tap.kind, tap.shape, tap.layout) for tap in network.taps] == [
         ("r1", "relu", (16, 16, 16), "NCHW"),
         ("r2", "relu", (16, 16, 16), "NCHW"),
@@ -85,7 +85,7 @@ def test_exports_of_a_torch_module_give_the_same_activations(images, tmp_path, d
         )
     batch = images(5, (1, 28, 28))
     ours, theirs = OnnxNetwork(path).observe(batch), TorchNetwork(module, (1, 28, 28)).observe(batch)
-    assert len(ours.activations) == len(theirs.activations) == 6
+    assert len(ours.activations) == len(theirs.activations) == 7
     for found, expected in zip(ours.activations, theirs.activations, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -107,9 +107,11 @@ def test_any_tensor_can_be_tapped_by_name_glob_or_kind(model, run_bare, images):
     np.testing.assert_allclose(observation.activations[4], f, rtol=1e-4, atol=1e-5)
 
 
-def test_by_default_every_activation_is_pooled_and_the_first_is_seen_unit_by_unit(model):
+def test_by_default_every_activation_is_pooled_the_first_also_taken_by_unit_and_the_last_by_its_largest(model):
     network = OnnxNetwork(model())
-    assert [tap.id for tap in network.taps] == ["r1:channel", "r1:unit", "r2:channel", "r3:channel", "logits:unit"]
+    assert [tap.id for tap in network.taps] == [
+        "r1:channel", "r1:unit", "r2:channel", "r3:channel", "r3:channel-max", "logits:unit"
+    ]  # fmt: skip
 
 
 def test_the_class_scores_alone(model, images):

@@ -24,7 +24,7 @@ def test_activations_are_those_of_hooks(make):
     names = [name for name, part in module.named_modules() if isinstance(part, nn.ReLU)]
     batch = images(3, shape)
     output, seen = seen_by_hooks(module, batch, names)
-    with TorchNetwork(module, shape, neurons=("unit", "channel")) as network:
+    with TorchNetwork(module, shape, taps="auto", neurons=("unit", "channel")) as network:
         observation = network.observe(batch)
     assert {tap.name for tap in network.taps} == {*names, "output"}
     np.testing.assert_array_equal(observation.output, output)
@@ -160,9 +160,9 @@ def test_nan_passes_through():
     assert np.isnan(observation.logits).any(1).tolist() == [False, True, False]
 
 
-def test_by_default_every_activation_is_pooled_and_the_first_is_seen_unit_by_unit():
+def test_by_default_every_activation_is_pooled_the_first_also_taken_by_unit_and_the_last_by_its_largest():
     network = TorchNetwork(conv_net(), SHAPE)
-    assert [tap.id for tap in network.taps] == ["1:channel", "1:unit", "3:channel", "output:unit"]
+    assert [tap.id for tap in network.taps] == ["1:channel", "1:unit", "3:channel", "3:channel-max", "output:unit"]
 
 
 def test_the_class_scores_alone():

@@ -79,12 +79,12 @@ def test_codes_are_read_as_the_numbers_that_they_stand_for(fused):
     batch = images(2)
     module(torch.from_numpy(batch))
     module = quantization.convert(module).eval()
-    taps = ("auto", "first:unit")
-    network = TorchNetwork(module, SHAPE, taps=taps, neurons=("unit", "channel"), classes=None)
-    assert [(tap.name, tap.kind, tap.dtype) for tap in network.taps] == 2 * [("12"[not fused], "relu", "float32")]
+    network = TorchNetwork(module, SHAPE, neurons=("unit", "channel"), classes=None)
+    assert [(tap.name, tap.kind, tap.dtype) for tap in network.taps] == 3 * [("12"[not fused], "relu", "float32")]
     seen = network.observe(batch)
     with torch.no_grad():
         expected = module(torch.from_numpy(batch))
     assert torch.equal(seen.output, expected)
     np.testing.assert_array_equal(seen.activations[0], expected.flatten(1))
     np.testing.assert_allclose(seen.activations[1], expected.mean((2, 3)), rtol=1e-6)
+    np.testing.assert_array_equal(seen.activations[2], expected.amax((2, 3)))

@@ -36,6 +36,7 @@ def test_scores_are_those_of_numpy(logic, opset):
     off = 2e-4 if isinstance(logic, HarmonicP) else 2e-5
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=off)
     assert (got >= 0).all()
+    assert (got[expected == 0] == 0).all()
 
 
 GIVEN = (
@@ -64,6 +65,7 @@ def test_parts_given_the_confidence_are_those_of_numpy(groups, log, opset):
     found = session(lambda ops: logics.add_score(ops, logic, scales, logics.Deviations("y", groups)), opset, 6)
     got = found.run(None, {"x": new, "prediction": np.zeros(len(new), np.int64)})[1]
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-4)
+    assert (got[expected == 0] == 0).all()
     lost = np.repeat(new[:1], 6, axis=0)
     lost[range(6), range(6)] = np.inf
     assert not np.isfinite(found.run(None, {"x": lost, "prediction": np.zeros(6, np.int64)})[1]).any()
@@ -83,3 +85,17 @@ def test_a_confidence_that_hardly_moves_leaves_a_score(narrow):
     assert np.isfinite(got).all()
     if narrow != 1e-39:  # which one engine takes for 0, and the other does not
         np.testing.assert_allclose(got, logic.score(scales, held_out, GIVEN[0]), rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("groups", [[0, 1, 2], [0, 0, 1], [*range(7)], [*range(23)]])
+def test_where_nothing_surprises_a_score_is_no_higher_than_a_threshold_of_0(groups):
+    """Of columns that hardly ever deviate. A part that is too large for a float is not taken for 0."""
+    groups, logic, columns = as_groups(np.array(groups)), HarmonicP(log=False), len(groups)
+    held_out = np.zeros((300, columns), np.float32)
+    held_out[:20] = np.random.default_rng(3).random((20, columns))
+    scales = logic.fit(held_out, groups)
+    found = session(lambda ops: logics.add_score(ops, logic, scales, logics.Deviations("y", groups)), 17, columns)
+    new = np.stack([np.zeros(columns), np.full(columns, 3e38)]).astype(np.float32)
+    quiet, loud = found.run(None, {"x": new, "prediction": np.zeros(2, np.int64)})[1]
+    assert quiet == logic.score(scales, new[:1], groups) == 0
+    assert not loud <= 1e30

@@ -187,10 +187,11 @@ def test_codes_whose_zero_is_not_the_lowest_are_no_relu(quantised):
 def test_the_defaults_fit_quantised_models(quantised):
     network = OnnxNetwork(quantised["QDQ", "QUInt8"])
     assert [(tap.kind, tap.neurons) for tap in network.taps] == [
-        ("relu", "channel"), ("relu", "unit"), ("relu", "channel"), ("hardswish", "channel"), ("output", "unit")
+        ("relu", "channel"), ("relu", "unit"), ("relu", "channel"), ("hardswish", "channel"),
+        ("hardswish", "channel-max"), ("output", "unit"),
     ]  # fmt: skip
     dtypes = [str(values.dtype) for values in network.observe(images()).activations]
-    assert dtypes == ["float32", "uint8", "float32", "float32", "float32"]
+    assert dtypes == ["float32", "uint8", "float32", "float32", "float32", "float32"]
 
 
 def test_the_batch_may_have_any_size(quantised):
