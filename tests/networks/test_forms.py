@@ -58,7 +58,7 @@ def points(seed, count=3000, spread=4.0, offset=0.0):
 
 @pytest.mark.parametrize(("kind", "function"), KNOWN)
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**32), spread=st.floats(3.5, 12), count=st.integers(400, 5000), offset=st.floats(-1, 1))
+@given(seed=st.integers(0, 2**32), spread=st.floats(3.5, 12), count=st.integers(1000, 5000), offset=st.floats(-1, 1))
 def test_activations_are_told_by_their_values(kind, function, seed, spread, count, offset):
     x = points(seed, count, spread, offset)
     with torch.no_grad():
