@@ -47,7 +47,7 @@ class Monitor(Calibrated):
     a module the selectors are tapped; of a `Network` they choose among its taps. logic: how the columns (a criterion on
     a tap each) become one score, or its name; by default `Sum` for a single column and `HarmonicP` otherwise.
 
-    On a tap with neurons ``pixel`` the places of a frame are samples of one signature, and where a frame has several
+    On a tap of places (``pixel``, ``pixelK``) these are samples of one signature, and where a frame has several
     rows (`Tap.rows`) all of these. They are of the class of the frame or, for places of the picture in a network with a
     map of class scores, each of the class that the network sees there. The deviation of a frame is that of its most
     deviating sample: a high quantile would overlook what is smaller than its share of the picture, and what a maximum

@@ -100,14 +100,14 @@ class Watcher:
     def deviation_maps(self, batch: Any) -> dict[str, np.ndarray]:
         """Where in each frame it deviates: {column: float32} for the columns on taps with several samples a frame.
 
-        (n, height, width) for taps of pixels; a place belongs to the tapped map, which may be coarser than the input.
+        (n, height, width) for taps of places; a place belongs to the tapped map, which may be coarser than the input.
         Sequences have one row, volumes are (n, depth, height, width). Of k rows a frame it is (n, k, ...), (n, k) where
         each row is one sample; where rows vary, k is that of the frame with most, and NaN stands behind the last of the
         others. The largest value of a frame is its deviation in that column. Raises NotReadyError before `profile`,
         ValueError when every tap has one sample a frame.
         """
         taps = self.learned.facts.taps
-        if not any(tap.neurons == "pixel" or tap.rows != 1 for tap in taps):
+        if not any(tap.of_places or tap.rows != 1 for tap in taps):
             raise ValueError("expected a tap with neurons 'pixel', got none; tap the network with neurons='pixel'")
         with self._judging(batch) as (judge, frames):
             judge.observe(frames)

@@ -247,7 +247,7 @@ def gives_codes(tap: Tap) -> bool:
 
 def told_apart(tap: Tap) -> bool:
     """Whether a map of class scores tells the classes of a tap's places: places of the picture, of one row a frame."""
-    return tap.neurons == "pixel" and tap.rows == 1 and len(tap.map_sizes) <= 2
+    return tap.of_places and tap.rows == 1 and len(tap.map_sizes) <= 2
 
 
 @dataclass(frozen=True)
@@ -334,7 +334,7 @@ class Profile:
         found: list[tuple[Joined, tuple[int, ...]]] = []
         for _, members in groupby(range(len(self.columns)), lambda i: self.columns[i].group):
             taps = ((i, self.facts.taps[self.columns[i].tap]) for i in members)
-            fitting = tuple(i for i, tap in taps if tap.neurons != "pixel" and tap.rows == 1 and not gives_codes(tap))
+            fitting = tuple(i for i, tap in taps if not tap.of_places and tap.rows == 1 and not gives_codes(tap))
             whole = self._joined(fitting)
             found += [whole] if whole else [one for i in fitting if (one := self._joined((i,)))]
         return tuple(found)

@@ -28,11 +28,12 @@ class Observation(NamedTuple):
     output: exactly what the engine returns for the bare network, a tuple when there are several outputs.
     logits: (batch, classes) float32, None for a network without classes.
     activations: one C-contiguous array per tap, in the order of the network's taps: (batch * tap.rows, tap.size)
-    float32, for neurons ``pixel`` (batch * tap.rows * places, tap.size), frame by frame and row by row. A quantised tap
-    taken unit by unit comes as its codes, uint8; int8 codes are shifted by 128, which keeps their order.
+    float32, where neurons are of places (``pixel``, ``pixelK``) (batch * tap.rows * places, tap.size), frame by frame
+    and row by row. A quantised tap taken unit by unit comes as its codes, uint8; int8 codes are shifted by 128, which
+    keeps their order.
     score_map: (batch, map_classes, height, width) floats, the class scores of every place, for a network that has them.
     rows: by the index of each tap whose rows vary from frame to frame (`Tap.rows` None), those of each frame, (batch,)
-    int64; the activations of that tap are (sum of these, tap.size), frame by frame. For ``pixel`` all places count.
+    int64; the activations of that tap are (sum of these, tap.size), frame by frame. All places of a row count.
     """
 
     output: Any

@@ -1,4 +1,4 @@
-"""How a tapped tensor becomes neurons: its units, or pooled by channel, grid cell or attention head."""
+"""How a tapped tensor becomes neurons: its units, places, or pooled by channel, grid cell or attention head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .tap import Tap
 
-NEURONS = re.compile(r"unit|channel|channel-max|head|pixel|grid[1-9][0-9]*")
+NEURONS = re.compile(r"unit|channel|channel-max|head|pixel(?:[2-9]|[1-9][0-9]+)?|grid[1-9][0-9]*")
 MAPS = ("NLC", "NCL", "NCHW", "NHWC", "NCDHW", "NDHWC")
 FIRST = ("NCL", "NCHW", "NCDHW")
 """Layouts with the channels right behind the batch."""
@@ -24,8 +24,14 @@ def check_neurons(neurons: str) -> None:
     """Raise ValueError for an unknown way to become neurons."""
     if not NEURONS.fullmatch(neurons):
         raise ValueError(
-            f"expected neurons 'unit', 'channel', 'channel-max', 'gridK' (grid4), 'head' or 'pixel', got {neurons!r}"
+            "expected neurons 'unit', 'channel', 'channel-max', 'gridK' (grid4), 'head', 'pixel' or 'pixelK' (pixel4,"
+            f" K from 2), got {neurons!r}"
         )
+
+
+def window_of(neurons: str) -> int | None:
+    """How many values of a map along each axis make a place: K of ``pixelK``, 1 of ``pixel``; None where none do."""
+    return int(neurons.removeprefix("pixel") or 1) if neurons.startswith("pixel") else None
 
 
 def map_sizes(layout: str, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -38,8 +44,8 @@ def map_sizes(layout: str, shape: tuple[int | None, ...]) -> tuple[int | None, .
 def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
     """A tapped tensor (rows, *tap.shape) as neurons: (rows, tap.size) float32, C-contiguous; rows may be none.
 
-    rows: the batch, times `tap.rows`. Units of 8-bit codes stay uint8. For ``pixel`` the places of each row are rows,
-    (rows * places, tap.size), frame by frame and row by row.
+    rows: the batch, times `tap.rows`. Units of 8-bit codes stay uint8. For ``pixel`` and ``pixelK`` the places of each
+    row are rows, (rows * places, tap.size), frame by frame and row by row.
     """
     if tap.dtype == "int8":
         values = np.ascontiguousarray(values).view(np.uint8) ^ np.uint8(128)
@@ -50,7 +56,8 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
     if tap.layout in HEADS:
         length = values.shape[-2 if tap.layout == "NHLC" else 1]
         values = values.reshape(-1, *(length if size is None else size for size in tap.shape))
-    if tap.neurons == "pixel":
+    if tap.of_places:
+        values = _window_means(tap, values)
         values = np.moveaxis(values, 1, -1) if tap.layout in FIRST else values
         return np.ascontiguousarray(values.reshape(-1, tap.size))
     if tap.neurons != "unit":
@@ -59,10 +66,12 @@ def reduce_to_neurons(tap: Tap, values: np.ndarray) -> np.ndarray:
 
 
 def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Callable[[], object]]:
-    """What writes `reduce_to_neurons` of units or pixels to an array that is there, one call after the other.
+    """What writes `reduce_to_neurons` of units or places to an array that is there, one call after the other.
 
-    Both arrays are C-contiguous and stay where they are; the calls make none.
+    Both arrays are C-contiguous and stay where they are; the calls make none, but for means over windows.
     """
+    if tap.window not in (None, 1):
+        return [lambda: np.copyto(neurons, reduce_to_neurons(tap, values))]
     if neurons.dtype == np.uint8:
         codes = values.view(np.uint8).reshape(neurons.shape)
         return [partial(np.bitwise_xor, codes, np.uint8(tap.shift), neurons)]
@@ -73,6 +82,20 @@ def fill_neurons(tap: Tap, values: np.ndarray, neurons: np.ndarray) -> list[Call
     if tap.shift:
         calls.append(partial(np.add, neurons, np.float32(tap.shift), neurons))
     return calls
+
+
+def _window_means(tap: Tap, values: np.ndarray) -> np.ndarray:
+    """The means of each channel over the windows of places; the last of an axis may hold fewer values."""
+    if tap.window is None or tap.window == 1:
+        return values
+    start = 2 if tap.layout in FIRST else 1
+    for axis in range(start, start + len(tap.map_sizes)):
+        size = values.shape[axis]
+        begins = np.arange(0, size, tap.window)
+        counts = np.minimum(size - begins, tap.window).astype(np.float32)
+        shape = [-1 if i == axis else 1 for i in range(values.ndim)]
+        values = np.add.reduceat(values, begins, axis) / counts.reshape(shape)
+    return values
 
 
 def _pooled(tap: Tap, values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from .neurons import FIRST, HEADS, MAPS, check_neurons, map_sizes
+from .neurons import FIRST, HEADS, MAPS, check_neurons, map_sizes, window_of
 from .renamed import warn_of_name
 from .selectors import meant, nothing_meant, shown, split_selector
 
@@ -35,13 +35,15 @@ class Tap:
     neurons: ``unit``, every value (in the tensor's own order); ``channel`` and ``channel-max``, the mean or the
     largest value of each channel (of each head); ``gridK``, K x K means of each channel over the windows of adaptive
     average pooling, channel by channel (K along a sequence, K x K x K in a volume); ``head``, the root mean square of
-    each attention head's output; ``pixel``, the channels at every place on their own, (batch * places, channels).
+    each attention head's output; ``pixel``, the channels at every place on their own, (batch * places, channels);
+    ``pixelK``, K from 2, the means of the channels over windows of K x K values, each window a place. Windows begin at
+    multiples of K, and the last of an axis may hold fewer values; no window is larger than the whole map.
     Dense (NC) tensors have ``unit`` only.
     paths: the modules whose result the tensor is, innermost first, where the file of a network tells them; a selector
     may say one instead of the name. They do not count when taps are compared.
     rows: how many rows of the tensor each frame has, one behind the other, 1 or more, None where that varies from frame
-    to frame (the regions of a detector). They are samples of one frame, as the places of ``pixel`` are: the neurons are
-    (batch * rows, size), for ``pixel`` (batch * rows * places, size). shape is that of one row.
+    to frame (the regions of a detector). They are samples of one frame, as places are: the neurons are (batch * rows,
+    size), of places (batch * rows * places, size). shape is that of one row.
     """
 
     name: str
@@ -76,6 +78,12 @@ class Tap:
                 f"tap {self.name!r}: expected known sizes for neurons {self.neurons!r}, got {shown(self.shape)};"
                 " fix the input shape, or take channel or grid means"
             )
+        sizes = [math.inf if size is None else size for size in self.map_sizes]
+        if self.window is not None and 1 < self.window > max(sizes):
+            raise ValueError(
+                f"tap {self.name!r}: expected a map of at least {self.window} values along an axis for neurons"
+                f" {self.neurons!r}, got {shown(self.map_sizes)}; take smaller windows, or channel"
+            )
 
     @property
     def id(self) -> str:
@@ -84,7 +92,7 @@ class Tap:
 
     @property
     def size(self) -> int:
-        """The number of neurons; for ``pixel``, of one place."""
+        """The number of neurons; of one place, where neurons are of places."""
         channels = self._channels[:1] if self.neurons == "head" else self._channels
         sizes = self.shape if self.neurons == "unit" else channels
         size = math.prod(size for size in sizes if size is not None)
@@ -116,6 +124,27 @@ class Tap:
     def map_sizes(self) -> tuple[int | None, ...]:
         """The sizes of a map that are pooled; none for dense tensors and attention heads."""
         return map_sizes(self.layout, self.shape)
+
+    @property
+    def window(self) -> int | None:
+        """How many values of the map along each axis make a place: K of ``pixelK``, 1 of ``pixel``; None for others."""
+        return window_of(self.neurons)
+
+    @property
+    def of_places(self) -> bool:
+        """Whether the neurons are of places: ``pixel`` or ``pixelK``."""
+        return self.window is not None
+
+    @property
+    def place_sizes(self) -> tuple[int | None, ...] | None:
+        """The sizes of the map of places, which are rows of neurons; None where neurons are not of places.
+
+        They are those of `map_sizes` over the window, rounded up; None along an axis whose size is open.
+        """
+        window = self.window
+        if window is None:
+            return None
+        return tuple(None if size is None else -(-size // window) for size in self.map_sizes)
 
     @property
     def grid(self) -> int:

@@ -12,16 +12,16 @@ Shape = tuple[int, ...]
 
 
 def place_shape(tap: Tap) -> Shape | None:
-    """The sizes of the map that the places of a pixel tap make, (1, length) for sequences; None for other neurons.
+    """The sizes of the map that the places of a tap make, (1, length) for sequences; None where neurons are no places.
 
     Raises ValueError where the tap leaves them open.
     """
-    if tap.neurons != "pixel":
+    if tap.place_sizes is None:
         return None
-    sizes = tuple(size for size in tap.map_sizes if size is not None)
-    if len(sizes) < len(tap.map_sizes):
+    sizes = tuple(size for size in tap.place_sizes if size is not None)
+    if len(sizes) < len(tap.place_sizes):
         raise ValueError(
-            f"tap {tap.id}: expected known sizes for neurons 'pixel', got {tap.shape}; fix the input shape"
+            f"tap {tap.id}: expected known sizes for neurons {tap.neurons!r}, got {tap.shape}; fix the input shape"
         )
     return (1, *sizes) if len(sizes) == 1 else sizes
 

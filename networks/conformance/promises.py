@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import cast
 
@@ -54,10 +55,11 @@ def _fits_promises(checked: Checked, seen: Observation, n: int) -> None:
         expected = "uint8" if codes else "float32"
         got = f"got {values.shape} {values.dtype} for {n} frames"
         fitting = values.ndim == 2 and values.shape[1] == tap.size and str(values.dtype) == expected
-        if tap.neurons == "pixel" and None in tap.map_sizes:
+        places = tap.place_sizes or ()
+        if None in places:
             fitting = fitting and len(values) % max(rows, 1) == 0
         else:
-            rows *= int(np.prod([size for size in tap.map_sizes if size])) if tap.neurons == "pixel" else 1
+            rows *= math.prod(size for size in places if size is not None)
             fitting = fitting and len(values) == rows
         expect(fitting, f"tap {tap.id}: expected ({rows} rows, {tap.size}) {expected}, {got}")
         expect(values.flags.c_contiguous, f"tap {tap.id}: expected a C-contiguous array, {got}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,15 +19,43 @@ _FLOAT = 1  # TensorProto.DataType
 _BYTES = ("uint8", "int8")
 _BLOCK = 8  # channels in a block of ONNX Runtime's own layout with AVX2; with AVX-512 it is 16
 _LARGE, _LEAST_IN_WINDOW = 48 * 48, 8  # places
+_CEIL_MODE = 10  # the operator set of windows that may hold fewer values than others
+_LAST = {3: "NLC", 4: "NHWC", 5: "NDHWC"}
 
 
 def add_neurons(fragment: Fragment, tap: Tap) -> str:
     """Add what turns a tapped tensor into its neurons; the name of a (batch * rows, tap.size) float32 tensor.
 
     The numbers are those of `reduce_to_neurons`, to within rounding; units of quantised tensors are codes as float32.
-    Raises ValueError for neurons ``pixel``, which are not numbers of a frame.
+    Raises ValueError for neurons of places, which are not numbers of a frame: see `add_places`.
     """
     return join_neurons(fragment, [tap])[0]
+
+
+def add_places(fragment: Fragment, tap: Tap) -> Tap | None:
+    """Add what makes places of a tapped map; the tap, with neurons ``pixel``, on the tensor whose places they are.
+
+    That has its channels last, so that what is read of it lies side by side. Means over windows are float32. None
+    where the graph cannot make them: windows of an open size need operator set 10.
+    """
+    window, first, rank = tap.window or 1, tap.layout in FIRST, len(tap.shape) + 1
+    there = tap
+    if window > 1:
+        if None in tap.shape and fragment.opset < _CEIL_MODE:
+            return None
+        source = _channels_first(fragment, tap, _floats(fragment, tap))
+        options: dict[str, Any] = {"ceil_mode": 1}
+        if None not in tap.shape:
+            options = {"pads": [0] * (rank - 2) + [-(size or 0) % window for size in tap.map_sizes]}
+        kernel = [window] * (rank - 2)
+        name = fragment.node("AveragePool", source, kernel_shape=kernel, strides=kernel, count_include_pad=0, **options)
+        if tap.shift:
+            name = fragment.node("Add", name, fragment.constant(tap.shift, np.float32))
+        there, first = replace(tap, name=name, dtype="float32"), True
+    name = fragment.node("Transpose", there.name, perm=(0, *range(2, rank), 1)) if first else there.name
+    channels = tap.shape[0 if tap.layout in FIRST else -1]
+    shape = (*(tap.place_sizes or ()), channels)
+    return replace(there, name=name, shape=shape, layout=_LAST[rank], neurons="pixel")
 
 
 def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[slice]]:
@@ -68,7 +97,7 @@ def rows_alike(taps: Sequence[Tap]) -> list[list[Tap]]:
 
 def _is_made_anew(tap: Tap) -> bool:
     """Whether ONNX Runtime replaces the pooling of a tap by one in a layout of its own."""
-    if tap.layout not in FIRST or tap.neurons in ("unit", "pixel"):
+    if tap.layout not in FIRST or tap.neurons == "unit":
         return False
     if tap.dtype in _BYTES and None not in tap.shape:
         return tap.neurons == "channel-max"
@@ -100,8 +129,8 @@ class _Part(NamedTuple):
 
 
 def _part(fragment: Fragment, tap: Tap) -> _Part:
-    if tap.neurons == "pixel":
-        raise ValueError(f"tap {tap.name!r}: expected neurons that are numbers of a frame, got 'pixel'")
+    if tap.of_places:
+        raise ValueError(f"tap {tap.name!r}: expected neurons that are numbers of a frame, got {tap.neurons!r}")
     if tap.neurons == "unit":
         return _units(fragment, tap)
     if tap.layout in HEADS:

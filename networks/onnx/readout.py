@@ -13,7 +13,7 @@ from ..scores import LOGITS, class_scores, write_both
 from ..selectors import OUTPUT
 from ..tap import Tap
 from .buffers import Fill
-from .pooling import add_neurons, join_neurons, rows_alike
+from .pooling import add_neurons, add_places, join_neurons, rows_alike
 from .proto import Fragment
 from .reading.graph import OnnxGraph
 
@@ -22,7 +22,8 @@ from .reading.graph import OnnxGraph
 class Read:
     """The value of a run that holds the neurons of a tap. columns: of that value, None where it is the tensor.
 
-    bare: whether it comes without a batch axis. scores: the kind of class scores that the tap holds, "" for others.
+    tap: on the tensor that leaves the graph, which may hold the places of the network's tap. bare: whether it comes
+    without a batch axis. scores: the kind of class scores that the tap holds, "" for others.
     """
 
     tap: Tap
@@ -64,11 +65,16 @@ def neurons_out(
     """
     fragment = graph.fragment()
     fetched = list(graph.outputs)
-    pooled = [tap for tap in taps if tap.neurons not in ("unit", "pixel")]
+    pooled = [tap for tap in taps if tap.neurons != "unit" and not tap.of_places]
     reads: dict[str, Read] = {}
-    for tap in taps:
-        if tap in pooled:
-            continue
+    for tap in (tap for tap in reversed(taps) if tap.of_places):  # ONNX Runtime takes first what was made last
+        source = _with_batch(fragment, tap, bare)
+        there = add_places(fragment, source) or source
+        if there.name not in fetched:
+            fetched.append(there.name)
+            fragment.output(there.name)
+        reads[tap.id] = Read(there, fetched.index(there.name))
+    for tap in (tap for tap in taps if tap.neurons == "unit"):
         whole = _leaves_whole(tap)
         name = tap.name if whole else add_neurons(fragment, _with_batch(fragment, tap, bare))
         if name not in fetched:
@@ -101,6 +107,6 @@ def _leaves_whole(tap: Tap) -> bool:
 
     Hard swish does not: ONNX Runtime fuses it with the convolution before it only where its output stays in the graph.
     """
-    if tap.neurons == "pixel" or tap.kind == OUTPUT:
+    if tap.kind == OUTPUT:
         return True
     return tap.dtype in ("uint8", "int8") or (tap.dtype == "float32" and tap.kind != "hardswish")

@@ -334,7 +334,7 @@ def _chosen(candidates: Sequence[Candidate], taps: str | Sequence[str], neurons:
 
 def _places(tap: Tap) -> int:
     """The rows of neurons that each row of a tensor becomes."""
-    return math.prod(size or 1 for size in tap.map_sizes) if tap.neurons == "pixel" else 1
+    return math.prod(size or 1 for size in tap.place_sizes or ())
 
 
 def _warn(message: str) -> None:

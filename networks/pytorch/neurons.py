@@ -14,13 +14,14 @@ from ..neurons import FIRST, HEADS
 from ..tap import Tap
 
 _POOLS = {3: functional.adaptive_avg_pool1d, 4: functional.adaptive_avg_pool2d, 5: functional.adaptive_avg_pool3d}
+_WINDOWS = {3: torch.avg_pool1d, 4: functional.avg_pool2d, 5: functional.avg_pool3d}
 
 
 def reader(tap: Tap, overwritten: bool, quantised: bool = False) -> Callable[[Tensor], Tensor]:
-    """What makes neurons, (batch * rows, tap.size), of the tensor of a tap; of pixels, every place is a row.
+    """What makes neurons, (batch * rows, tap.size), of the tensor of a tap; every place of a map is a row.
 
-    overwritten: whether a later operation overwrites the tensor. Units and pixels are then a copy. quantised: whether
-    the tensor is. Neurons are then the numbers that its codes stand for.
+    overwritten: whether a later operation overwrites the tensor. What is read as it is is then a copy. quantised:
+    whether the tensor is. Neurons are then the numbers that its codes stand for.
     """
     if quantised:
         numbers = reader(tap, overwritten=False)
@@ -28,7 +29,7 @@ def reader(tap: Tap, overwritten: bool, quantised: bool = False) -> Callable[[Te
     if tap.neurons in ("unit", "pixel"):
         rows = partial(_pixels, tap.size, tap.layout in FIRST) if tap.neurons == "pixel" else partial(_flat, 1)
         return (lambda value: rows(value).clone()) if overwritten else rows
-    pooled = _pooling(tap)
+    pooled = _windows(tap) if tap.of_places else _pooling(tap)
     return pooled if tap.dtype == "float32" else lambda value: pooled(value.float())
 
 
@@ -48,6 +49,19 @@ def _pooling(tap: Tap) -> Callable[[Tensor], Tensor]:
         return lambda value: torch.amax(value, axes)
     pool, grid, last = _POOLS[rank], tap.grid, tap.layout not in FIRST
     return lambda value: pool(value.movedim(-1, 1) if last else value, grid).flatten(1)
+
+
+def _windows(tap: Tap) -> Callable[[Tensor], Tensor]:
+    """The means over the windows of places, with the channels last in memory: so they are read side by side."""
+    pool, window, first = _WINDOWS[len(tap.shape) + 1], tap.window or 1, tap.layout in FIRST
+
+    def means(value: Tensor) -> Tensor:
+        last = value.movedim(1, -1).contiguous() if first else value
+        kernel = [min(window, size) for size in last.shape[1:-1]]
+        places = pool(last.movedim(-1, 1), kernel, window, ceil_mode=True, count_include_pad=False)
+        return places.movedim(1, -1).reshape(-1, tap.size)
+
+    return means
 
 
 def _flat(axis: int, value: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
                 f"column {name!r} cannot be computed inside a graph: expected as many rows of its tap for every frame,"
                 " got rows that vary; profile again without it, or keep the monitor outside"
             )
-        if profile.facts.taps[column.tap].neurons == "pixel":
+        if profile.facts.taps[column.tap].of_places:
             raise ValueError(
                 f"column {name!r} cannot be computed inside a graph: expected one row of neurons per frame, got one per"
                 " place; profile again with channel or grid neurons, or keep the monitor outside"

@@ -43,12 +43,21 @@ def expected_of(rows, classes, trusted_rows, trusted_classes):
     return found
 
 
+def windows_of_four(r):
+    """The means of volumes (n, 8, 4, 6, 6) over windows of four along each axis, of which two hold two."""
+    cuts = [(slice(y, y + 4), slice(x, x + 4)) for y in (0, 4) for x in (0, 4)]
+    return np.stack([r[(slice(None), slice(None), slice(None), *cut)].mean((2, 3, 4)) for cut in cuts], axis=1).reshape(
+        -1, 8
+    )
+
+
 CASES = {
     "volume:channel": (volumes, VOLUME, "r:channel", 1, lambda r: r.mean((2, 3, 4)), ()),
     "volume:grid2": (
         volumes, VOLUME, "r:grid2", 1, lambda r: r.reshape(-1, 8, 2, 2, 2, 3, 2, 3).mean((3, 5, 7)).reshape(-1, 64), (),
     ),
     "volume:pixel": (volumes, VOLUME, "r:pixel", 144, lambda r: np.moveaxis(r, 1, -1).reshape(-1, 8), (4, 6, 6)),
+    "volume:pixel4": (volumes, VOLUME, "r:pixel4", 4, windows_of_four, (1, 2, 2)),
     "views:channel": (views, VIEWS, "r:channel", 4, lambda r: r.mean((2, 3)), (4,)),
     "views:pixel": (views, VIEWS, "r:pixel", 144, lambda r: np.moveaxis(r, 1, -1).reshape(-1, 8), (4, 6, 6)),
 }  # fmt: skip

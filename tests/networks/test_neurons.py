@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outrider.networks import Tap
 from outrider.networks.neurons import fill_neurons, reduce_to_neurons
@@ -15,6 +17,7 @@ SHAPES = {
     "NHLC": (2, 5, 3), "NC": (9,),
 }  # fmt: skip
 FIRST = "NCL", "NCHW", "NCDHW"
+ALL = "unit", "channel", "channel-max", "grid2", "pixel", "pixel2"
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NC", "NCDHW", "NDHWC"])
@@ -81,6 +84,46 @@ def test_places_are_rows_of_channels(layout):
     assert tap.size == 3
 
 
+def windows_by_hand(tap, sample):
+    """The means of each channel over windows, place by place: [[channel, ...], ...]."""
+    planes = sample if tap.layout in FIRST else np.moveaxis(sample, -1, 0)
+    rows = []
+    for place in np.ndindex(*(math.ceil(n / tap.window) for n in planes.shape[1:])):
+        cut = tuple(slice(i * tap.window, (i + 1) * tap.window) for i in place)
+        rows.append([math.fsum(plane[cut].ravel()) / plane[cut].size for plane in planes])
+    return rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    layout=st.sampled_from(["NCHW", "NHWC", "NCL", "NLC", "NCDHW", "NDHWC"]),
+    sizes=st.lists(st.integers(1, 9), min_size=3, max_size=3),
+    channels=st.integers(1, 4),
+    window=st.integers(2, 9),
+    seed=st.integers(0, 99),
+)
+def test_places_are_means_over_windows(layout, sizes, channels, window, seed):
+    sizes = sizes[: {4: 2, 3: 1, 5: 3}[len(layout)]]
+    window = min(window, max(*sizes, 2))
+    sizes[0] = max(sizes[0], window)
+    shape = (channels, *sizes) if layout in FIRST else (*sizes, channels)
+    tap = Tap("x", "relu", shape, layout, "float32", f"pixel{window}")
+    values = np.random.default_rng(seed).normal(size=(2, *shape)).astype(np.float32)
+    expected = [row for sample in values for row in windows_by_hand(tap, sample)]
+    found = reduce_to_neurons(tap, values)
+    assert found.flags.c_contiguous
+    assert found.shape == (2 * math.prod(tap.place_sizes), channels)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_strange_value_is_in_the_window_that_holds_it():
+    values = np.zeros((1, 2, 5, 5), np.float32)
+    values[0, 1, 3, 4], values[0, 0, 4, 1] = np.nan, np.inf
+    found = reduce_to_neurons(Tap("x", "relu", (2, 5, 5), "NCHW", "float32", "pixel2"), values).reshape(3, 3, 2)
+    assert np.argwhere(np.isnan(found)).tolist() == [[1, 2, 1]]
+    assert np.argwhere(np.isinf(found)).tolist() == [[2, 0, 0]]
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
 def test_codes_keep_their_order_and_begin_at_zero(dtype):
     limits = np.iinfo(dtype)
@@ -92,11 +135,17 @@ def test_codes_keep_their_order_and_begin_at_zero(dtype):
     mean = reduce_to_neurons(Tap("x", "relu", (1, 2, 2), "NCHW", dtype, "channel"), values.reshape(1, 1, 2, 2))
     assert mean.dtype == np.float32
     np.testing.assert_allclose(mean, [[values.astype(float).mean() + shift]])
+    places = reduce_to_neurons(Tap("x", "relu", (1, 4), "NCL", dtype, "pixel3"), values[:, None])
+    np.testing.assert_allclose(places, [[values[0, :3].astype(float).mean() + shift], [1 + shift]])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int8", "uint16", "int16"])
 @pytest.mark.parametrize(
-    ("layout", "way"), [*((layout, "unit") for layout in SHAPES), *((layout, "pixel") for layout in list(SHAPES)[:6])]
+    ("layout", "way"),
+    [
+        *((layout, "unit") for layout in SHAPES),
+        *((layout, way) for layout in list(SHAPES)[:6] for way in ("pixel", "pixel2")),
+    ],
 )
 def test_neurons_are_written_to_an_array_as_they_are_made(layout, way, dtype):
     shape = SHAPES[layout]
@@ -145,7 +194,7 @@ def test_nan_stays_where_it_is():
     [
         ("NC", "unit"),
         *(("NHLC", way) for way in ("unit", "channel", "channel-max", "head")),
-        *((layout, way) for layout in list(SHAPES)[:6] for way in ("unit", "channel", "channel-max", "grid2", "pixel")),
+        *((layout, way) for layout in list(SHAPES)[:6] for way in ALL),
     ],
 )
 def test_rows_are_neurons_each_for_itself_and_may_be_none(layout, neurons):

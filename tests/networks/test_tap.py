@@ -44,6 +44,7 @@ def test_only_heads_taken_by_channel_have_neurons_of_one_head_behind_the_other(l
         ("@relu", (0, 1, 3)),
         ("@relu:unit", (1, 3)),
         ("@relu:grid4", (3,)),
+        ("*:pixel16", (3,)),
         ("@output", (4,)),
         ("@output:unit", (4,)),
         ("output", (4,)),
@@ -52,6 +53,27 @@ def test_only_heads_taken_by_channel_have_neurons_of_one_head_behind_the_other(l
 )
 def test_a_selector_means_these_taps(selector, indices):
     assert TAPS.select(selector) == indices
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "neurons", "window", "places"),
+    [
+        ((3, 5, 7), "NCHW", "pixel", 1, (5, 7)),
+        ((3, 5, 7), "NCHW", "pixel2", 2, (3, 4)),
+        ((5, 7, 3), "NHWC", "pixel5", 5, (1, 2)),
+        ((5, 7, 3), "NHWC", "pixel7", 7, (1, 1)),
+        ((3, None, 7), "NCHW", "pixel10", 10, (None, 1)),
+        ((20, 3), "NLC", "pixel10", 10, (2,)),
+        ((3, 4, 6, 8), "NCDHW", "pixel4", 4, (1, 2, 2)),
+        ((3, 5, 7), "NCHW", "grid4", None, None),
+        ((3,), "NC", "unit", None, None),
+    ],
+)
+def test_windows_begin_at_multiples_of_their_size_and_cover_the_map(shape, layout, neurons, window, places):
+    tap = Tap("x", "relu", shape, layout, "float32", neurons)
+    assert (tap.window, tap.place_sizes, tap.of_places) == (window, places, window is not None)
+    if tap.of_places:
+        assert tap.size == 3
 
 
 def test_a_selector_without_a_match_names_itself_the_close_ones_and_the_taps():
@@ -125,7 +147,12 @@ def test_two_taps_of_one_id_are_refused():
         ((3,), "NCL", "unit", "got 'NCL'"),
         ((3,), "CHW", "unit", "got 'CHW'"),
         ((3,), "NC", "channel", "expected neurons 'unit' for a dense tensor, got 'channel'"),
-        ((3, 5, 7), "NCHW", "grid", r"expected neurons 'unit', .*'gridK' \(grid4\), 'head' or 'pixel', got 'grid'"),
+        (
+            (3, 5, 7),
+            "NCHW",
+            "grid",
+            r"expected neurons 'unit', .*'gridK' \(grid4\), .*'pixelK' \(pixel4, .*got 'grid'",
+        ),
         ((3, 5, 7), "NCHW", "grid0", "got 'grid0'"),
         ((3, 5, 7), "NCHW", "head", "expected a layout among NHLC, NLHC for neurons 'head', got NCHW"),
         (
@@ -135,6 +162,18 @@ def test_two_taps_of_one_id_are_refused():
             "layout among NLC, NCL, NCHW, NHWC, NCDHW, NDHWC for neurons 'grid2', got NHLC",
         ),
         ((3, 5, 7), "NLHC", "pixel", "expected a layout among NLC, .* for neurons 'pixel', got NLHC"),
+        ((3, 5, 7), "NHLC", "pixel2", "expected a layout among NLC, .* for neurons 'pixel2', got NHLC"),
+        ((3,), "NC", "pixel4", "expected neurons 'unit' for a dense tensor, got 'pixel4'"),
+        ((3, 5, 7), "NCHW", "pixel1", r"'pixelK' \(pixel4, K from 2\), got 'pixel1'"),
+        ((3, 5, 7), "NCHW", "pixel02", "got 'pixel02'"),
+        (
+            (3, 5, 7),
+            "NCHW",
+            "pixel8",
+            "a map of at least 8 values along an axis for neurons 'pixel8', got 5x7; take",
+        ),
+        ((7, 3), "NLC", "pixel10", "a map of at least 10 values along an axis for neurons 'pixel10', got 7;"),
+        ((None, 5, 7), "NCHW", "pixel2", r"expected known sizes for neurons 'pixel2', got \?x5x7"),
         ((3, None, 7), "NCHW", "unit", r"expected known sizes for neurons 'unit', got 3x\?x7; fix the input shape"),
         ((None, 5, 7), "NCHW", "channel", r"expected known sizes for neurons 'channel', got \?x5x7"),
     ],

@@ -52,7 +52,10 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="auto, first, last, stages, or tensors by name, glob or @kind; default: auto,first:unit,last:channel-max",
     )
     what.add_argument(
-        "--neurons", type=types.words, default=("channel",), help="unit, channel, channel-max, gridK, pixel; or several"
+        "--neurons",
+        type=types.words,
+        default=("channel",),
+        help="unit, channel, channel-max, gridK, pixel, pixelK; or several",
     )
     add_layout_argument(what)
     what.add_argument(

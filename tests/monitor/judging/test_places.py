@@ -311,9 +311,10 @@ def test_nearest_takes_what_lies_under_the_middle_of_each_place(shape):
 
 
 def test_a_tap_of_pixels_of_unknown_size_is_refused():
-    tap = Tap("map", "relu", (4, None, None), "NCHW", "float32", "pixel")
-    with pytest.raises(ValueError, match="expected known sizes for neurons 'pixel'"):
-        place_shape(tap)
+    for neurons in ("pixel", "pixel8"):
+        tap = Tap("map", "relu", (4, None, None), "NCHW", "float32", neurons)
+        with pytest.raises(ValueError, match=f"expected known sizes for neurons '{neurons}'"):
+            place_shape(tap)
     assert place_shape(Tap("map", "relu", (4, 2, 3), "NCHW", "float32", "channel")) is None
 
 
@@ -322,6 +323,8 @@ def test_a_tap_of_pixels_of_unknown_size_is_refused():
     [
         ((4, 2, 3), "NCHW", "pixel", 1, (2, 3), 6, (2, 3), True),
         ((7, 4), "NLC", "pixel", 1, (1, 7), 7, (1, 7), True),
+        ((4, 2, 3), "NCHW", "pixel2", 1, (1, 2), 2, (1, 2), True),
+        ((7, 4), "NLC", "pixel3", 2, (1, 3), 6, (2, 1, 3), False),
         ((4, 5, 2, 3), "NCDHW", "pixel", 1, (5, 2, 3), 30, (5, 2, 3), False),
         ((5, 2, 3, 4), "NDHWC", "pixel", 2, (5, 2, 3), 60, (2, 5, 2, 3), False),
         ((4, 2, 3), "NCHW", "pixel", 6, (2, 3), 36, (6, 2, 3), False),

@@ -23,7 +23,7 @@ def addresses(observation):
 
 
 @pytest.mark.parametrize("size", [1, 4])
-@pytest.mark.parametrize("neurons", ["channel", ("unit", "channel"), "pixel", "grid2"])
+@pytest.mark.parametrize("neurons", ["channel", ("unit", "channel"), "pixel", "pixel3", "grid2"])
 def test_buffers_hold_what_a_plain_run_returns_in_the_same_place(model, images, size, neurons):
     plain, bound = (OnnxNetwork(model(), neurons=neurons, buffers=buffers) for buffers in (None, size))
     places = None
@@ -94,7 +94,7 @@ def test_buffers_of_a_fixed_batch(model, images):
     )
 
 
-@pytest.mark.parametrize("neurons", ["channel", ("unit", "channel"), "pixel", "grid2"])
+@pytest.mark.parametrize("neurons", ["channel", ("unit", "channel"), "pixel", "pixel3", "grid2"])
 def test_arrays_of_ones_own_hold_what_a_plain_run_returns(model, images, neurons):
     network = OnnxNetwork(model(), neurons=neurons)
     one, other = network.buffered(1), network.buffered(1)
@@ -184,7 +184,7 @@ def reshaped(unread=False, cut=False):
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_taps_and_scores_of_which_the_graph_loses_sight_are_buffered(images, size):
-    taps = ("t:unit", "t:channel", "t:grid3", "t:pixel", "h:unit", "h:channel-max", "h:head")
+    taps = ("t:unit", "t:channel", "t:grid3", "t:pixel", "t:pixel2", "h:unit", "h:channel-max", "h:head")
     network = OnnxNetwork(reshaped(), taps=taps, exact=True, layouts={"t": "NLC"})
     own = network.buffered(size)
     for seed in range(2):

@@ -21,6 +21,12 @@ def by_hand(tensor, way):
         return tensor.reshape(len(tensor), -1)
     if way == "pixel":
         return np.moveaxis(tensor, 1, -1).reshape(-1, tensor.shape[1])
+    if way.startswith("pixel"):
+        k = int(way.removeprefix("pixel"))
+        windows = np.ndindex(*(-(-n // k) for n in tensor.shape[2:]))
+        cuts = [tuple(slice(i * k, i * k + k) for i in window) for window in windows]
+        means = [tensor[(slice(None), slice(None), *cut)].mean(tuple(range(2, tensor.ndim))) for cut in cuts]
+        return np.stack(means, axis=1).reshape(-1, tensor.shape[1])
     places = tuple(range(2, tensor.ndim))
     if way == "channel-max":
         return tensor.max(places)
@@ -32,7 +38,7 @@ def by_hand(tensor, way):
     return np.stack(cells, axis=-1).reshape(len(tensor), -1)
 
 
-WAYS = ["unit", "channel", "channel-max", "grid2", "grid4", "pixel"]
+WAYS = ["unit", "channel", "channel-max", "grid2", "grid4", "pixel", "pixel2", "pixel4"]
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -325,7 +325,7 @@ def test_classifiers_of_torchvision_say_what_they_say_unwatched(name):
     assert network.taps[0].kind == firsts.get(name, "relu")
 
 
-@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid2", "pixel"])
+@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid2", "pixel", "pixel2"])
 def test_gradients_flow_from_what_is_observed_to_the_batch(neurons):
     module = conv_net()
     network = TorchNetwork(module, SHAPE, neurons=neurons)

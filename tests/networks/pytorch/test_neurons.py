@@ -21,7 +21,7 @@ SHAPES = {
 WAYS = {
     (layout, neurons)
     for layout in SHAPES
-    for neurons in ("unit", "channel", "channel-max", "grid1", "grid2", "grid3", "pixel", "head")
+    for neurons in ("unit", "channel", "channel-max", "grid1", "grid2", "grid3", "pixel", "pixel2", "pixel4", "head")
     if (layout in ("NHLC", "NLHC") and neurons in ("unit", "channel", "channel-max", "head"))
     or (layout == "NC" and neurons == "unit")
     or (layout not in ("NC", "NHLC", "NLHC") and neurons != "head")
@@ -40,7 +40,16 @@ def test_neurons_are_those_of_numpy(layout, neurons, dtype):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("neurons", ["unit", "pixel", "channel"])
+def test_windows_of_one_place_and_of_a_strip_are_those_of_numpy():
+    for shape, neurons in (((3, 4, 5), "pixel5"), ((2, 1, 11), "pixel8"), ((4, 16, 3), "pixel9")):
+        tap = Tap("t", "relu", shape, "NCHW", "float32", neurons)
+        values = np.random.default_rng(1).normal(size=(2, *shape)).astype(np.float32)
+        values[0, 0, 0, 0] = np.nan
+        found = as_arrays([reader(tap, False)(torch.from_numpy(values))])[0]
+        np.testing.assert_allclose(found, reduce_to_neurons(tap, values), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("neurons", ["unit", "pixel", "pixel2", "channel"])
 def test_what_is_overwritten_later_is_kept(neurons):
     tap = Tap("t", "relu", (2, 3, 3), "NCHW", "float32", neurons)
     value = torch.rand(2, 2, 3, 3)
