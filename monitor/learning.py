@@ -17,7 +17,7 @@ from .data.digests import FrameDigests, digests_of
 from .data.shared import first_alike, sharing
 from .data.spool import FrameSpool
 from .errors import ProfileError, warn
-from .judging.places import Places, Shape, place_shape, rows_of_frames, samples_of
+from .judging.places import Axes, Places, place_axes, rows_of_frames, samples_of
 from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
 
 _LONGEST_NAME = 200
@@ -73,7 +73,7 @@ class Learner:
         self._indices = [order[tap.id] for tap in taps]
         self._samples = [samples_of(tap) for tap in taps]
         by_map = profile.trusted.per_map_class is not None
-        self._shapes = [place_shape(tap) if by_map and told_apart(tap) else None for tap in taps]
+        self._axes = [place_axes(tap) if by_map and told_apart(tap) else None for tap in taps]
 
     def learn(self, frames: Any, labels: np.ndarray | None) -> None:
         """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
@@ -107,11 +107,11 @@ class Learner:
         if labels is not None and seen.logits is not None and places is None:
             self.confusion.add(labels[finite], predictions[finite])
             chosen &= (predictions == labels) & sure_of(seen.logits, trusted.confidence, self._network.scores)
-        at_places: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
+        at_places: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}
         if places is not None:
-            for shape in filter(None, self._shapes):
-                there = places.trusted(shape, chosen, labels, trusted.confidence)
-                at_places[shape] = there, places.classes(shape)
+            for axes in filter(None, self._axes):
+                there = places.trusted(axes, chosen, labels, trusted.confidence)
+                at_places[axes] = there, places.classes(axes)
             chosen &= self._count_map_classes(trusted.per_map_class, places, at_places, n)
         self._observe(seen.activations, rows, predictions, chosen, at_places)
         digests = digests_of(frames)
@@ -124,33 +124,33 @@ class Learner:
 
     @staticmethod
     def _count_map_classes(
-        per_class: Any, places: Places, at_places: dict[Shape, tuple[np.ndarray, np.ndarray]], n: int
+        per_class: Any, places: Places, at_places: dict[Axes, tuple[np.ndarray, np.ndarray]], n: int
     ) -> np.ndarray:
         """Count the frames that have a trusted place of each class: (n,) whether a frame has any."""
         present = np.zeros((n, len(per_class)), bool)
-        for shape, (trusted, classes) in at_places.items():
-            present[places.frames(shape)[trusted], classes[trusted]] = True
+        for axes, (trusted, classes) in at_places.items():
+            present[places.frames(axes)[trusted], classes[trusted]] = True
         per_class += present.sum(axis=0)
         return np.asarray(present.any(axis=1))
 
     def _observe(
         self, activations: Sequence[np.ndarray], rows: dict[int, np.ndarray], predictions: np.ndarray,
-        chosen: np.ndarray, at_places: dict[Shape, tuple[np.ndarray, np.ndarray]],
+        chosen: np.ndarray, at_places: dict[Axes, tuple[np.ndarray, np.ndarray]],
     ) -> None:  # fmt: skip
         """Add samples to the signatures: those of the frames chosen, of their class, or those of the places."""
         profile = self._profile
-        bound = zip(profile.columns, profile.signatures, self._indices, self._shapes, self._samples, strict=True)
+        bound = zip(profile.columns, profile.signatures, self._indices, self._axes, self._samples, strict=True)
         firsts = first_alike(profile.columns)
-        for i, (column, signature, index, shape, samples) in enumerate(bound):
+        for i, (column, signature, index, axes, samples) in enumerate(bound):
             if firsts[i] != i:
                 signature.forget_tables()
                 continue
             values = activations[index]
-            if shape is None:
+            if axes is None:
                 times = rows[index] if samples is None else samples
                 trusted, classes = np.repeat(chosen, times), np.repeat(predictions, times)
             else:
-                trusted, classes = at_places[shape]
+                trusted, classes = at_places[axes]
             if not trusted.all():
                 values, classes = values[trusted], classes[trusted]
             column.criterion.observe(signature, values, classes)

@@ -12,7 +12,7 @@ from ...coverage import Joined
 from ..data.arrays import finite_rows
 from ..kernels import verdicts as kernels
 from ..profile import Profile, gives_codes, told_apart
-from .places import Shape, middles, sample_shape, samples_of
+from .places import Axes, count, middles, place_axes, sample_shape, samples_of
 
 Step = Callable[[], object]
 Activations = Sequence[np.ndarray]
@@ -28,12 +28,12 @@ class ScoreMap:
         self.frames, self.covered = frames, covered
         self._scores: np.ndarray | None = None
         self._finite: np.ndarray | None = None
-        self._classes: dict[Shape, np.ndarray] = {}
-        self._middles: dict[Shape, tuple[np.ndarray, np.ndarray]] = {}
+        self._classes: dict[Axes, np.ndarray] = {}
+        self._middles: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}
 
-    def classes(self, shape: Shape) -> np.ndarray:
+    def classes(self, axes: Axes) -> np.ndarray:
         """Where the classes of the places of a tap are written, (frames * places,) int64."""
-        return self._classes.setdefault(shape, np.empty(self.frames * shape[0] * shape[1], np.int64))
+        return self._classes.setdefault(axes, np.empty(self.frames * count(axes), np.int64))
 
     def fill(self, score_map: np.ndarray, infinite: np.ndarray) -> bool:
         """Write the classes of all places, and 1 to `infinite` (frames,) where scores are not: whether any are not.
@@ -49,10 +49,10 @@ class ScoreMap:
         if self._scores is None or self._scores.shape != score_map.shape:
             self._scores = np.empty(score_map.shape, np.float64 if score_map.dtype == np.float64 else np.float32)
             self._finite = np.empty(score_map.shape, bool)
-            self._middles = {shape: middles(shape, score_map.shape[2:]) for shape in self._classes}
+            self._middles = {axes: middles(axes, score_map.shape[2:]) for axes in self._classes}
         np.copyto(self._scores, score_map)
-        for shape, classes in self._classes.items():
-            kernels.classes_of_places(self._scores, *self._middles[shape], classes)
+        for axes, classes in self._classes.items():
+            kernels.classes_of_places(self._scores, *self._middles[axes], classes)
         if np.isfinite(self._scores, self._finite).all():
             return False
         infinite |= ~finite_rows(self._scores, self.frames)
@@ -137,8 +137,8 @@ class ColumnComparer:
         self._covered = score_map.covered if told_apart(tap) else None
         self._classes = classes
         if self.shape is not None:
-            of_map = self._covered is not None
-            self._classes = score_map.classes(self.shape) if of_map else np.empty(rows, np.int64)
+            axes = None if self._covered is None else place_axes(tap)
+            self._classes = np.empty(rows, np.int64) if axes is None else score_map.classes(axes)
 
     def steps(self, activations: Activations) -> list[Step]:
         """What `compare` does, where the activations stay where they are."""

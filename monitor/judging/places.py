@@ -9,6 +9,8 @@ import numpy as np
 from ...networks import Observation, Tap, probabilities
 
 Shape = tuple[int, ...]
+Axes = tuple[int | tuple[int, int], ...]
+"""How places lie along each axis of a map: how many, evenly; or the size of the map and that of its windows."""
 
 
 def place_shape(tap: Tap) -> Shape | None:
@@ -24,6 +26,15 @@ def place_shape(tap: Tap) -> Shape | None:
             f"tap {tap.id}: expected known sizes for neurons {tap.neurons!r}, got {tap.shape}; fix the input shape"
         )
     return (1, *sizes) if len(sizes) == 1 else sizes
+
+
+def place_axes(tap: Tap) -> Axes | None:
+    """How the places of a tap lie along the axes of `place_shape`; None where neurons are no places."""
+    shape, window = place_shape(tap), tap.window or 1
+    if shape is None or window == 1:
+        return shape
+    windows = tuple((size or 0, window) for size in tap.map_sizes)
+    return (1, *windows) if len(windows) == 1 else windows
 
 
 def sample_shape(tap: Tap) -> Shape | None:
@@ -57,54 +68,65 @@ def rows_of_frames(seen: Observation, index: int, tap: Tap, n: int) -> np.ndarra
     return rows
 
 
-def middles(shape: Shape, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def middles(axes: Axes, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The rows and columns of a map (height, width) at the middles of the places of another resolution."""
-    rows, columns = ((2 * np.arange(n) + 1) * size // (2 * n) for n, size in zip(shape, sizes, strict=True))
+    rows, columns = (_middles(axis, size) for axis, size in zip(axes, sizes, strict=True))
     return rows, columns
 
 
-def nearest(maps: np.ndarray, shape: Shape) -> np.ndarray:
-    """Maps (..., height, width) at the middles of the places of another resolution: (..., *shape)."""
-    if maps.shape[-2:] == shape:
+def _middles(axis: int | tuple[int, int], size: int) -> np.ndarray:
+    own, window = (axis, 1) if isinstance(axis, int) else axis
+    begins = np.arange(0, own, window)
+    return (begins + np.minimum(begins + window, own)) * size // (2 * own)
+
+
+def count(axes: Axes) -> int:
+    """How many places lie so."""
+    return math.prod(axis if isinstance(axis, int) else -(-axis[0] // axis[1]) for axis in axes)
+
+
+def nearest(maps: np.ndarray, axes: Axes) -> np.ndarray:
+    """Maps (..., height, width) at the middles of the places of another resolution: (..., rows, columns)."""
+    if maps.shape[-2:] == axes:
         return maps
-    rows, columns = middles(shape, maps.shape[-2:])
+    rows, columns = middles(axes, maps.shape[-2:])
     return maps[..., rows[:, None], columns]
 
 
 class Places:
     """The places of one batch at the resolution of any tap, whose classes a map of scores tells apart.
 
-    score_map: (batch, classes, height, width). scores: their kind, as of `Network.scores`. A tap of `shape` has batch *
-    rows * columns places.
+    score_map: (batch, classes, height, width). scores: their kind, as of `Network.scores`. A tap has as many places for
+    each frame as its `axes` count.
     """
 
     def __init__(self, score_map: np.ndarray, scores: str = "logits"):
         self._map, self._scores = score_map, scores
-        self._classes: dict[Shape, np.ndarray] = {}
+        self._classes: dict[Axes, np.ndarray] = {}
 
-    def frames(self, shape: Shape) -> np.ndarray:
+    def frames(self, axes: Axes) -> np.ndarray:
         """(places,) int64: the frame that each place lies in."""
-        return np.repeat(np.arange(len(self._map)), math.prod(shape))
+        return np.repeat(np.arange(len(self._map)), count(axes))
 
-    def classes(self, shape: Shape) -> np.ndarray:
+    def classes(self, axes: Axes) -> np.ndarray:
         """(places,) int64: the class of each place."""
-        if shape not in self._classes:
-            self._classes[shape] = _scores(self._map, shape).argmax(axis=1)
-        return self._classes[shape]
+        if axes not in self._classes:
+            self._classes[axes] = _scores(self._map, axes).argmax(axis=1)
+        return self._classes[axes]
 
-    def trusted(self, shape: Shape, frames: np.ndarray, labels: np.ndarray | None, confidence: float) -> np.ndarray:
+    def trusted(self, axes: Axes, frames: np.ndarray, labels: np.ndarray | None, confidence: float) -> np.ndarray:
         """(places,) bool: in one of the `frames` (batch,) and, by labels of places, right with that softmax.
 
         labels: (batch, height, width) integers of any resolution.
         """
-        trusted = np.repeat(frames, math.prod(shape))
+        trusted = np.repeat(frames, count(axes))
         if labels is not None:
-            trusted &= nearest(labels, shape).reshape(-1) == self.classes(shape)
+            trusted &= nearest(labels, axes).reshape(-1) == self.classes(axes)
             with np.errstate(invalid="ignore"):
-                trusted &= probabilities(_scores(self._map, shape), self._scores).max(axis=1) >= confidence
+                trusted &= probabilities(_scores(self._map, axes), self._scores).max(axis=1) >= confidence
         return trusted
 
 
-def _scores(score_map: np.ndarray, shape: Shape) -> np.ndarray:
+def _scores(score_map: np.ndarray, axes: Axes) -> np.ndarray:
     """(places, classes)"""
-    return np.moveaxis(nearest(score_map, shape), 1, -1).reshape(-1, score_map.shape[1])
+    return np.moveaxis(nearest(score_map, axes), 1, -1).reshape(-1, score_map.shape[1])

@@ -17,7 +17,7 @@ from outrider.monitor import (
     Status,
     describe_profile,
 )
-from outrider.monitor.judging.places import Places, nearest, place_shape, sample_shape, samples_of
+from outrider.monitor.judging.places import Places, nearest, place_axes, place_shape, sample_shape, samples_of
 from outrider.monitor.profile import told_apart
 from outrider.networks import Network, Observation, Tap, Taps
 
@@ -85,6 +85,39 @@ def learned(network, criteria=None, n=200, **options):
     monitor = Monitor(network, criteria or {"*:pixel": SingleRange()})
     monitor.profile(batches(pictures(n)), **options)
     return monitor
+
+
+class Windows(NumpySegmenter):
+    """The same with means over windows of 3 x 3 pixels, of which the last hold fewer."""
+
+    def __init__(self):
+        super().__init__()
+        self.taps = Taps([Tap("fine", "relu", (CHANNELS, SIDE, SIDE), "NCHW", "float32", "pixel3")])
+
+    def observe(self, batch):
+        fine, _, scores = self.parts(batch)
+        return Observation(scores, None, (means_of_three(fine).reshape(-1, CHANNELS),), scores)
+
+
+def means_of_three(fine):
+    windows = [[fine[:, y : y + 3, x : x + 3].mean((1, 2)) for x in (0, 3, 6)] for y in (0, 3, 6)]
+    return np.array(windows, np.float32).transpose(2, 0, 1, 3)
+
+
+def test_windows_are_held_against_the_class_under_their_middle():
+    network = Windows()
+    monitor = learned(network, SingleRange())
+    fine, scores, known, known_scores = (
+        part for data in (pictures(10, seed=1), pictures(200)) for part in network.parts(data)[::2]
+    )
+    middle = np.array([1, 4, 7])
+    classes, known_classes = (s.argmax(axis=1)[:, middle[:, None], middle] for s in (scores, known_scores))
+    values, known = means_of_three(fine), means_of_three(known)
+    expected = np.zeros((10, 3, 3))
+    for c in range(CLASSES):
+        expected[classes == c] = count_outside(values[classes == c], known[known_classes == c])
+    assert expected.any()
+    np.testing.assert_array_equal(*monitor.deviation_maps(pictures(10, seed=1)).values(), expected)
 
 
 def test_without_classes_all_places_share_one_signature_and_the_worst_counts():
@@ -308,6 +341,25 @@ def test_nearest_takes_what_lies_under_the_middle_of_each_place(shape):
         for c in range(shape[1]):
             row, column = int((r + 0.5) * 8 / shape[0]), int((c + 0.5) * 8 / shape[1])
             np.testing.assert_array_equal(got[:, r, c], maps[:, row, column])
+
+
+@pytest.mark.parametrize("window", [2, 4, 5, 9])
+def test_the_class_of_a_window_is_that_under_its_middle(window):
+    """Of a map of 5 x 9, whose last windows are smaller, on maps of another resolution."""
+    tap = Tap("map", "relu", (4, 5, 9), "NCHW", "float32", f"pixel{window}")
+    maps = np.arange(2 * 40 * 27).reshape(2, 40, 27)
+    got, (rows, columns) = nearest(maps, place_axes(tap)), place_shape(tap)
+    assert got.shape == (2, rows, columns)
+    for r in range(rows):
+        for c in range(columns):
+            y, x = (r * window + min(5, (r + 1) * window)) / 10, (c * window + min(9, (c + 1) * window)) / 18
+            np.testing.assert_array_equal(got[:, r, c], maps[:, int(y * 40), int(x * 27)])
+
+
+def test_windows_of_a_sequence_are_of_the_middle_row():
+    tap = Tap("map", "relu", (7, 4), "NLC", "float32", "pixel3")
+    assert nearest(np.arange(21).reshape(3, 7), place_axes(tap)).tolist() == [[8, 11, 13]]
+    assert place_axes(Tap("map", "relu", (7, 4), "NLC", "float32", "channel")) is None
 
 
 def test_a_tap_of_pixels_of_unknown_size_is_refused():
