@@ -18,9 +18,10 @@ def check_criterion(criterion: Criterion) -> None:
     """Check a criterion against the rules for all. Raises AssertionError that names the first rule it breaks.
 
     Its description makes it again. Merging shards equals one pass, in any order. Deviations are float32, not
-    negative, the same for a batch and for its rows, and +inf for NaN, Inf and unseen classes. Bad shapes, dtypes and
-    labels raise and change nothing. A signature survives storage, and comparing leaves it as it was. Trusted samples
-    deviate less than strange ones on average. uint8 codes count as the same numbers in float32.
+    negative, the same for a batch and for its rows, and +inf for NaN, Inf and unseen classes. Of frames of many rows
+    they are the same to the last bit for a frame alone and among others. Bad shapes, dtypes and labels raise and change
+    nothing. A signature survives storage, and comparing leaves it as it was. Trusted samples deviate less than strange
+    ones on average, unless it tells how unsure the network is. uint8 codes count as the same numbers in float32.
     """
     for rule in _RULES:
         rule(criterion, np.random.default_rng(0))
@@ -90,9 +91,28 @@ def _deviates(criterion: Criterion, rng: np.random.Generator) -> None:
     out = np.empty(len(values), np.float32)
     _expect(criterion.deviation(signature, values, labels, out) is out, "does not return the given buffer", criterion)
     _expect(_same(signature, before), "comparing changed the signature", criterion)
-    if signature.arrays:
+    if signature.arrays and not criterion.tells_confidence:
         far = criterion.deviation(signature, strange, labels)
         _expect(far.mean() > deviation.mean(), "strange samples deviate no more than trusted ones", criterion)
+
+
+def _frames_of_many_rows(criterion: Criterion, rng: np.random.Generator) -> None:
+    values, labels = _data(rng)
+    signature, frame = _learn(criterion, values, labels), _SAMPLES // 4
+    values[rng.integers(frame), 3] = np.nan
+
+    def compared(rows: slice) -> np.ndarray:
+        out = np.empty(len(labels[rows]), np.float32)
+        criterion.comparer(signature, len(out), rows_a_frame=frame)(values[rows], labels[rows], out)
+        return out
+
+    together = compared(slice(_SAMPLES))
+    frames = [compared(slice(start, start + frame)) for start in range(0, _SAMPLES, frame)]
+    same = np.array_equal(np.concatenate(frames), together)
+    _expect(same, "treats a frame of many rows alone unlike the same frame among others", criterion)
+    by_row = criterion.deviation(signature, values, labels)
+    close = np.allclose(together, by_row, rtol=1e-3, atol=1e-4 * by_row[np.isfinite(by_row)].max())
+    _expect(close, "gives rows of a frame of many another deviation than each alone", criterion)
 
 
 def _fails_safe(criterion: Criterion, rng: np.random.Generator) -> None:
@@ -156,4 +176,7 @@ def _codes_are_numbers(criterion: Criterion, rng: np.random.Generator) -> None:
             _expect(np.array_equal(got, expected), "codes deviate unlike the same numbers in float32", criterion)
 
 
-_RULES = (_made_again, _merges, _deviates, _fails_safe, _refuses_bad_batches, _stored, _codes_are_numbers)
+_RULES = (
+    _made_again, _merges, _deviates, _frames_of_many_rows, _fails_safe, _refuses_bad_batches, _stored,
+    _codes_are_numbers,
+)  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import warnings
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -58,6 +59,8 @@ CRITERIA: dict[int, list[Criterion]] = {
     OF_CLASSES: [Mahalanobis(), RelativeMahalanobis()],
     UNITS: [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8), NeuronRank()],
 }
+PLACES, OF_MAP, MAP_CLASSES = 2_700, 256, 12
+MAPS: list[Criterion] = [Mahalanobis(), RelativeMahalanobis()]
 CODED: list[Criterion] = [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8)]
 
 
@@ -104,6 +107,25 @@ def one_deviation(criterion: Criterion, neurons: int, codes: bool = False) -> di
         "times_sum": ratio(times, "loops", "sum"),
         "bytes": signature.nbytes,
     }
+
+
+def map_times() -> list[dict]:
+    """The deviations of all places of a map in one call: each by itself, and as one frame."""
+    rng = np.random.default_rng(0)
+    values, labels = sample(rng, PLACES, OF_MAP, codes=False), rng.integers(0, MAP_CLASSES, PLACES)
+    out, rows = np.empty(PLACES, np.float32), []
+    for criterion in MAPS:
+        signature = criterion.empty(OF_MAP, MAP_CLASSES)
+        criterion.observe(signature, values, labels)
+        calls = {
+            name: criterion.comparer(signature, PLACES, rows_a_frame=k) for name, k in (("rows", 1), ("map", PLACES))
+        }
+        times = paired({name: partial(call, values, labels, out) for name, call in calls.items()}, rounds=60)
+        rows.append({
+            "criterion": repr(criterion), "rows_ms": float(np.median(times["rows"]) * 1e3),
+            "map_ms": float(np.median(times["map"]) * 1e3), "ratio": ratio(times, "map", "rows"),
+        })  # fmt: skip
+    return rows
 
 
 def resnet18() -> bytes:
@@ -159,7 +181,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=300, help="paired rounds of the inference table")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    figures = {"deviation": kernel_times(), "inference": inference_times(options.rounds)}
+    figures = {"deviation": kernel_times(), "maps": map_times(), "inference": inference_times(options.rounds)}
     show(tables.speed(figures))
     keep("time", figures)
 

@@ -8,8 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..criterion import Arrays, Criterion, require
-from ..kernels.whitened import whitened_distance, whitened_distance_of_columns, whitened_parts
+from ..blocks import Compare, in_blocks, scratch, times_triangular, triangular
+from ..criterion import Arrays, Comparer, Criterion, require
+from ..kernels.whitened import (
+    from_means,
+    norms,
+    whitened_distance,
+    whitened_distance_of_columns,
+    whitened_parts,
+)
 from ..signature import Signature
 from ..stored import refuse
 from .gaussian import Count
@@ -62,6 +69,24 @@ class Mahalanobis(Criterion):
 
     def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
         return *tables, np.empty(4 * tables[0].shape[1], np.float32)
+
+    def _many_rows(self, tables: Any, n: int, rows_a_frame: int) -> Comparer:
+        mean, whitening = tables
+        neurons = mean.shape[1]
+        strips = triangular(whitening.reshape(neurons, neurons))
+
+        def bound(rows: int) -> Compare:
+            steps, whitened = scratch(rows, neurons), scratch(rows, neurons)
+            whiten = times_triangular(steps, strips, whitened)
+
+            def compare(values: np.ndarray, labels: np.ndarray, first: int, out: np.ndarray) -> None:
+                from_means(values, labels, mean, first, steps)
+                whiten()
+                norms(whitened, first, out)
+
+            return compare
+
+        return in_blocks(n, rows_a_frame, neurons, bound)
 
     def _whitening(self, signature: Signature) -> np.ndarray:
         """The lower triangular matrix that whitens what is within classes, (neurons, neurons) float64."""

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..criterion import require
+from ..blocks import Compare, in_blocks, scratch
+from ..criterion import Comparer, require
 from ..kernels import whitened
 from ..signature import Signature
 from .mahalanobis import Mahalanobis
@@ -65,6 +66,23 @@ class RelativeMahalanobis(Mahalanobis):
 
     def _with_scratch(self, tables: Any, n: int) -> tuple[np.ndarray, ...]:
         return *tables, np.empty(tables[2].shape[1], np.float32)
+
+    def _many_rows(self, tables: Any, n: int, rows_a_frame: int) -> Comparer:
+        centre, flat, targets, offsets = tables
+        directions = flat.reshape(len(centre), -1)
+
+        def bound(rows: int) -> Compare:
+            steps, along = scratch(rows, len(centre)), scratch(rows, directions.shape[1])
+            np.matmul(steps, directions, out=along)  # BLAS takes its memory at the first product
+
+            def compare(values: np.ndarray, labels: np.ndarray, first: int, out: np.ndarray) -> None:
+                whitened.from_centre(values, centre, first, steps)
+                np.matmul(steps, directions, out=along)
+                whitened.relative_distance_along(along, labels, targets, offsets, first, out)
+
+            return compare
+
+        return in_blocks(n, rows_a_frame, len(centre), bound)
 
     def joined_kernel(self) -> Callable[..., None]:
         return whitened.relative_distance_of_columns

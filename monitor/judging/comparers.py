@@ -127,10 +127,12 @@ class ColumnComparer:
         tap, n = profile.facts.taps[own.tap], len(classes)
         self.column, self._index = column, index
         self.shape = sample_shape(tap)
-        rows = n * (samples_of(tap) or 0)
+        rows_a_frame = samples_of(tap) or 0
+        rows = n * rows_a_frame
         codes = gives_codes(tap)
         self._floats = np.empty((rows, tap.size), np.float32) if codes and not own.criterion.takes_codes else None
-        self._compare = own.criterion.comparer(signature, rows, codes and own.criterion.takes_codes)
+        as_codes = codes and own.criterion.takes_codes
+        self._compare = own.criterion.comparer(signature, rows, as_codes, rows_a_frame)
         self._in_place = rows == 1 and self.shape is None
         self.of_places = deviations[0, column : column + 1] if self._in_place else np.empty(rows, np.float32)
         self._deviations, self._of_frames, self._uncovered = deviations, classes, uncovered

@@ -57,6 +57,13 @@ class _LargestValue(Criterion):
         if self.broken == "changes":
             tables["largest"] += 1
 
+    def _many_rows(self, tables, n, rows_a_frame):
+        def compare(values, labels, out):
+            self._deviation(tables, values, labels, out)
+            out += 1 if self.broken == "lots" else float(np.isfinite(values[-1]).all()) + len(values)
+
+        return compare if self.broken in ("frames", "lots") else None
+
 
 def test_a_third_party_can_run_the_suite_on_its_own_criterion():
     check_criterion(_LargestValue())
@@ -67,6 +74,8 @@ def test_a_third_party_can_run_the_suite_on_its_own_criterion():
     [
         ("merge", "merging shards differs"),
         ("order", "merging"),
+        ("frames", "treats a frame of many rows alone unlike"),
+        ("lots", "gives rows of a frame of many another deviation"),
         ("sign", "negative deviation"),
         ("changes", "comparing changed|treats a row alone"),
         ("learns codes", "codes are not learned as the same numbers"),
