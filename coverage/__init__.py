@@ -19,21 +19,22 @@ from .criteria.box import Box
 from .criteria.gaussian import Gaussian
 from .criteria.head_coverage import HeadCoverage
 from .criteria.mahalanobis import Mahalanobis
-from .criteria.margin import Margin
 from .criteria.multi_range import MultiRange
 from .criteria.nearest_neighbour import NearestNeighbour
 from .criteria.neuron_rank import NeuronRank
 from .criteria.pattern import Pattern
 from .criteria.relative_mahalanobis import RelativeMahalanobis
+from .criteria.scores.energy import Energy
+from .criteria.scores.margin import Margin
+from .criteria.scores.softmax import Softmax
 from .criteria.single_range import SingleRange
-from .criteria.softmax import Softmax
 from .criterion import Criterion
 from .joined import Joined, Parts, join, neuron_parts
 from .signature import Signature
 
 __all__ = [
-    "Box", "CoverageBitmap", "Criterion", "Gaussian", "HeadCoverage", "Joined", "Mahalanobis", "Margin", "MultiRange",
-    "NearestNeighbour", "NeuronRank", "Parts", "Pattern", "RelativeMahalanobis", "Signature", "SingleRange",
-    "Softmax", "check_criterion", "criterion_names", "describe_criterion", "join", "make_criterion", "neuron_parts",
-    "parse_criterion",
+    "Box", "CoverageBitmap", "Criterion", "Energy", "Gaussian", "HeadCoverage", "Joined", "Mahalanobis", "Margin",
+    "MultiRange", "NearestNeighbour", "NeuronRank", "Parts", "Pattern", "RelativeMahalanobis", "Signature",
+    "SingleRange", "Softmax", "check_criterion", "criterion_names", "describe_criterion", "join",
+    "make_criterion", "neuron_parts", "parse_criterion",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ Criteria = OneOrSeveral | Mapping[str, OneOrSeveral]
 
 ATTENTION = "@attention:channel"
 _SCORES = "@output"
-_HOMES = {"softmax": _SCORES, "margin": _SCORES, "head": ATTENTION}
+_HOMES = {"softmax": _SCORES, "margin": _SCORES, "energy": _SCORES, "head": ATTENTION}
 
 
 def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Column, ...], tuple[Tap, ...]]:

@@ -23,6 +23,7 @@ from outrider.coverage import (
     Box,
     CoverageBitmap,
     Criterion,
+    Energy,
     Gaussian,
     Mahalanobis,
     Margin,
@@ -53,6 +54,7 @@ CRITERIA: dict[str, Criterion] = {
     "pattern, 1024 kept": Pattern(),
     "box, 128 cells": Box(),
     "margin": Margin(),
+    "energy": Energy(),
 }
 COUNTS = (5_000, 50_000)
 BATCH = 250

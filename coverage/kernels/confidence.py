@@ -6,7 +6,38 @@ import math
 
 from numba import float32, float64
 
-from .compiling import OUT, VALUES, compiled, inlined
+from .compiling import LABELS, OUT, VALUES, compiled, inlined, read
+
+
+@inlined
+def _highest_of(row):
+    highest = row[0]
+    for j in range(row.shape[0]):
+        highest = max(highest, row[j])
+    return float64(highest)
+
+
+@inlined
+def _energy(row):
+    highest, total = _highest_of(row), 0.0
+    for j in range(row.shape[0]):
+        total += math.exp(row[j] - highest)
+    return highest + math.log(total)
+
+
+@compiled(VALUES, LABELS, float64[::1])
+def highest_energy(values, labels, highest):
+    """Raise `highest` (classes,) to the highest log-sum-exp of rows of each class. Rows are finite."""
+    for i in range(values.shape[0]):
+        c = labels[i]
+        highest[c] = max(highest[c], _energy(values[i]))
+
+
+@compiled(VALUES, LABELS, read(float64, 1), OUT)
+def below_highest_energy(values, labels, highest, out):
+    """By how much the log-sum-exp of each row is below that of its class, or 0."""
+    for i in range(values.shape[0]):
+        out[i] = max(highest[labels[i]] - _energy(values[i]), 0.0)
 
 
 @compiled(VALUES, OUT)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .coverage import (
         Box,
         CoverageBitmap,
+        Energy,
         Gaussian,
         HeadCoverage,
         Mahalanobis,
@@ -35,15 +36,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Box", "ChatGuard", "CoverageBitmap", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard", "Mahalanobis",
-    "Margin", "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "Pattern", "Preprocessing",
-    "RelativeMahalanobis", "SingleRange", "Softmax", "Status", "TorchNetwork", "TransformerNetwork", "Verdict",
-    "Verdicts", "__version__", "export", "guarded_generate", "open_decoder", "picture_of", "read_picture",
+    "Box", "ChatGuard", "CoverageBitmap", "Energy", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard",
+    "Mahalanobis", "Margin", "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "Pattern",
+    "Preprocessing", "RelativeMahalanobis", "SingleRange", "Softmax", "Status", "TorchNetwork", "TransformerNetwork",
+    "Verdict", "Verdicts", "__version__", "export", "guarded_generate", "open_decoder", "picture_of", "read_picture",
 ]  # fmt: skip
 
 _ROOMS = {
     "coverage": (
-        "Box", "CoverageBitmap", "Gaussian", "HeadCoverage", "Mahalanobis", "Margin", "MultiRange",
+        "Box", "CoverageBitmap", "Energy", "Gaussian", "HeadCoverage", "Mahalanobis", "Margin", "MultiRange",
         "NearestNeighbour", "NeuronRank", "Pattern", "RelativeMahalanobis", "SingleRange", "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),

@@ -15,6 +15,7 @@ from ...coverage import (
     Box,
     CoverageBitmap,
     Criterion,
+    Energy,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
@@ -280,6 +281,17 @@ def _surprise(ops: Operators, group: Group) -> Add:
     return add
 
 
+def _energies(ops: Operators, group: Group) -> Add:
+    highest = [table[:, None] for (table,) in group.tables()]
+    of_class = row(ops, np.concatenate(in_order(highest, group.order), axis=1).astype(np.float32), group.prediction)
+
+    def add(values: str) -> str:
+        energies = [ops.reduce("ReduceLogSumExp", part) for part in _parts(ops, values, group.sizes)]
+        return ops("Relu", ops("Sub", of_class, ops.join(in_order(energies, group.order))))
+
+    return add
+
+
 def _parts(ops: Operators, values: str, sizes: Sequence[int]) -> list[str]:
     if len(sizes) == 1:
         return [values]
@@ -316,5 +328,6 @@ BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     Box: _boxes,
     Softmax: _surprise,
     Margin: _margins,
+    Energy: _energies,
 }
 """The criteria for which there are nodes, and what adds them."""

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from outrider.coverage import (
     Box,
     CoverageBitmap,
+    Energy,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
@@ -47,6 +48,7 @@ CRITERIA = [
     Box(improvement=0.01, capacity=20),
     Softmax(),
     Margin(),
+    Energy(),
 ]
 CLASSES, NEURONS = 2, 5
 finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.coverage import HeadCoverage, Margin, MultiRange, SingleRange, Softmax
+from outrider.coverage import Energy, HeadCoverage, Margin, MultiRange, SingleRange, Softmax
 from outrider.monitor import (
     Monitor,
 )
@@ -40,6 +40,12 @@ def test_softmax_goes_to_the_class_scores_and_the_rest_to_the_taps(network):
         f"hidden:unit {SingleRange()!r}",
         f"logits:unit {Softmax()!r}",
     ]
+
+
+def test_energy_goes_to_logits_and_nowhere_else(network):
+    assert names(network, "energy") == names(network, {"@output": "energy"}) == [f"logits:unit {Energy()!r}"]
+    with pytest.raises(ValueError, match="expected energy on the class scores, '@output', got 'hidden:unit'"):
+        names(network, {"hidden": "energy"})
 
 
 def test_margin_goes_to_the_class_scores_and_nowhere_else(network):

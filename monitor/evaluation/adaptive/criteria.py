@@ -272,6 +272,12 @@ def _margin(criterion: Any, tables: Any, device: torch.device) -> Twinned:
     return inverse
 
 
+@twin_of_criterion("energy")
+def _energy(criterion: Any, tables: Any, device: torch.device) -> Twinned:
+    (highest,) = _put(tables, device)
+    return lambda values, labels: functional.relu(highest[labels] - torch.logsumexp(values.double(), 1)).float()
+
+
 def _logs(criterion: Any, values: Tensor) -> Tensor:
     if criterion.scores == "logits":
         return values

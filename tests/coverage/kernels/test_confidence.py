@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from outrider.coverage.kernels import confidence
 
-from .made_up import quarters, values
+from .made_up import labels, quarters, values
 
 
 @given(values(st.floats(-80, 80, width=32)))
@@ -44,6 +44,22 @@ def test_margins_are_those_of_the_two_highest(scores):
     confidence.inverse_margin_of_shares(shares, out)
     ordered = np.log(np.sort(shares.astype(np.float64), axis=1))
     np.testing.assert_allclose(out, 1 / np.maximum(ordered[:, -1] - ordered[:, -2], 1e-6), rtol=1e-6)
+
+
+@given(values(quarters | st.floats(-(2.0**100), 2.0**100, width=32)))
+@settings(deadline=None)
+def test_energies_below_the_highest_of_a_class(scores):
+    c = labels(len(scores))
+    energies = np.logaddexp.reduce(scores.astype(np.float64), axis=1)
+    highest = np.array([-np.inf, 2.0, 0.0])
+    expected = [max([start, *energies[c == k]]) for k, start in enumerate(highest)]
+    confidence.highest_energy(scores, c, highest)
+    np.testing.assert_allclose(highest, expected, rtol=1e-12)
+    out = np.empty(len(scores), np.float32)
+    confidence.below_highest_energy(scores, c, highest - 1, out)
+    np.testing.assert_allclose(out, np.maximum(highest[c] - 1 - energies, 0), rtol=1e-6, atol=1e-12)
+    confidence.below_highest_energy(scores, c, highest, out)
+    assert all((out[c == k] == 0).any() for k in np.unique(c) if highest[k] not in (0, 2))
 
 
 def test_margins_on_their_bound_and_of_one_score():

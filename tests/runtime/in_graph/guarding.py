@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from outrider.coverage import (
     Box,
     CoverageBitmap,
+    Energy,
     Gaussian,
     Mahalanobis,
     Margin,
@@ -131,7 +132,7 @@ CASES = {
     "votes": ({"r1:channel": SingleRange(), "*": [Gaussian(), CoverageBitmap()]}, Votes(k=2), {}),
     "default": (None, None, {}),
     "unsorted": ({"r2:channel": Mahalanobis(), "@relu": CoverageBitmap(), "r1:channel": Mahalanobis()}, None, {}),
-    "scores": ({"@output": [Softmax(), Mahalanobis()]}, SmallestP(), {}),
+    "scores": ({"@output": [Softmax(), Energy(), Mahalanobis()]}, SmallestP(), {}),
     "relative": (
         {"@relu:channel": [RelativeMahalanobis(), Box(capacity=32)], "@output": [Margin(), RelativeMahalanobis()]},
         None,

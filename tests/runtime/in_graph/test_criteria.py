@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from outrider.coverage import (
     Box,
     CoverageBitmap,
+    Energy,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
@@ -168,3 +169,19 @@ def test_margins_are_those_of_the_kernel(opset):
         one = criterion.empty(1, 1)
         got = deviations(criterion, [one], np.float32([[0.25], [1]]), np.zeros(2, np.int64), opset)
         assert got.tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 18])
+@pytest.mark.parametrize("by_class", [True, False])
+def test_energies_are_those_of_the_kernel(opset, by_class):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(15, 8)).astype(np.float32) * np.logspace(-1, 2.5, 15)[:, None].astype(np.float32)
+    scores[11:, 3] = [3e38, -3e38, np.nan, np.inf]
+    scores[10] = -3e38
+    usual = rng.normal(3, 2, size=(12, 8)).astype(np.float32)
+    labels, predicted = np.arange(12) % CLASSES * by_class, np.arange(15) % CLASSES * by_class
+    signatures = learned(Energy(), usual, labels, (6, 2))
+    expected = outside(Energy(), signatures, scores, predicted)
+    got = deviations(Energy(), signatures, scores, predicted, opset, by_class, order=[1, 0])[:, ::-1]
+    assert_alike(got, expected, scores, rtol=1e-5)
+    assert len(np.unique(expected)) > 8

@@ -16,7 +16,7 @@ CLASSES, NEURONS = 3, 8
 CASES = (
     "single_range", "single_range(quantile=0.05)", "single_range(magnitude=True)", "multi_range(sections=6)",
     "multi_range(sections=1)", "multi_range(sections=6, cost=log)", "neuron_rank(top=2)", "nearest_neighbour(k=3)",
-    "pattern", "box", "gaussian", "bitmap", "mahalanobis", "relative_mahalanobis", "softmax", "margin",
+    "pattern", "box", "gaussian", "bitmap", "mahalanobis", "relative_mahalanobis", "softmax", "margin", "energy",
     "head(channels=4)",
 )  # fmt: skip
 

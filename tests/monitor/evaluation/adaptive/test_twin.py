@@ -45,7 +45,7 @@ def agrees(monitor, images):
 
 @pytest.mark.parametrize(("name", "logic"), PAIRS)
 def test_the_score_of_every_criterion_and_logic_is_the_judges(network, name, logic):
-    home = {"softmax": "@output", "margin": "@output", "head": "7"}.get(name, "*")
+    home = {"softmax": "@output", "margin": "@output", "energy": "@output", "head": "7"}.get(name, "*")
     criterion = make_criterion(name, **({"channels": 4} if name == "head" else {}))
     assert home_of(criterion) in (home, "@attention:channel")
     verdicts = agrees(calibrated(network, {home: criterion}, logic, n=200), strange())

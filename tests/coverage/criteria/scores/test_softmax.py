@@ -7,7 +7,7 @@ import pytest
 
 from outrider.coverage import SingleRange, Softmax, check_criterion, describe_criterion, parse_criterion
 
-from ..samples import learn
+from ...samples import learn
 
 
 def test_softmax_reads_logits_and_probabilities_alike():

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from ..criterion import Arrays, Criterion, require
-from ..kernels.confidence import softmax_surprise, surprise
-from ..signature import Signature
+from ...criterion import Arrays, Criterion, require
+from ...kernels.confidence import softmax_surprise, surprise
+from ...signature import Signature
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
 _Of = TypeVar("_Of", bound="OfScores")

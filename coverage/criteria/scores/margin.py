@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..criterion import Criterion
-from ..kernels.confidence import inverse_margin, inverse_margin_of_shares
+from ...criterion import Criterion
+from ...kernels.confidence import inverse_margin, inverse_margin_of_shares
 from .softmax import LOGITS, OfScores
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from outrider.coverage import Margin, Softmax, check_criterion, describe_criterion, parse_criterion
 
-from ..samples import learn
+from ...samples import learn
 
 
 def deviation(criterion, scores):

@@ -1,0 +1,1 @@
+"""Criteria that read the class scores, a file each."""
