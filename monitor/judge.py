@@ -13,6 +13,7 @@ from ..networks.inputs import each, parts_of, together
 from ..networks.network import Buffered, fits
 from .calibration import Calibration
 from .data.arrays import all_finite, finite_frames
+from .facts.network import gives_codes
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
 from .judging.groups import groups_of
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
@@ -20,7 +21,7 @@ from .judging.places import samples_of
 from .judging.varying import VaryingComparer
 from .kernels import verdicts as kernels
 from .logic import Logic
-from .profile import Profile, gives_codes
+from .profile import Profile
 from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, thresholds_and_warnings, why
 
 _COLUMNS_NAMED = 4

@@ -17,8 +17,9 @@ from .data.digests import FrameDigests, digests_of
 from .data.shared import first_alike, sharing
 from .data.spool import FrameSpool
 from .errors import ProfileError, warn
+from .facts.network import NetworkFacts, gives_codes, told_apart
 from .judging.places import Axes, Places, place_axes, rows_of_frames, samples_of
-from .profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
+from .profile import Column, Profile, TrustedSet
 
 _LONGEST_NAME = 200
 _MANY_CLASSES = 10

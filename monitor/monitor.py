@@ -23,11 +23,12 @@ from .data.digests import MOST as MOST_DIGESTS
 from .data.spool import FrameSpool
 from .describe import describe
 from .errors import MismatchError, ProfileError, warn
+from .facts.network import NetworkFacts
 from .files import read_contents, read_profile, unpacked_profile, write_profile
 from .judge import FrameJudge, Judge
 from .learning import Learner, complete, fresh_profile, names_of_classes, to_extend
 from .logic import HarmonicP, Logic, Sum, make_logic
-from .profile import NetworkFacts, Profile
+from .profile import Profile
 from .thresholds.calibrated import Calibrated, Progress
 
 if TYPE_CHECKING:

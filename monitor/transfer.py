@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ..networks import Binding, Network, Tap
 from .errors import MismatchError
+from .facts.network import NetworkFacts
 from .monitor import Monitor
-from .profile import NetworkFacts
 
 
 def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, str]) -> Monitor:
@@ -18,9 +18,9 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
     taps do show the same is the caller's to know, from the differences of the binding: the threshold was set on the
     scores of the first network, and its false-alarm rate holds here as far as the scores agree; `calibrate` on
     held-out data sets it anew.
-    Raises MismatchError naming what differs: classes, the kind of their scores, input shape, a tap's neurons,
-    their number or dtype, and taps that are not bound; NotReadyError for a monitor without a profile. The preprocessing
-    comes along; an OutriderWarning says where the network had another.
+    Raises MismatchError naming what differs: classes, the kind of their scores, the decoder of detections, input
+    shape, a tap's neurons, their number or dtype, and taps that are not bound; NotReadyError for a monitor without a
+    profile. The preprocessing comes along; an OutriderWarning says where the network had another.
     """
     profile = monitor.learned
     if isinstance(taps, Binding):
@@ -45,6 +45,7 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
     ):
         if mine != theirs:
             differences.append(f"{name}: expected {mine}, got {theirs}")
+    differences += profile.facts.other_decoder(facts)
     ids = [tap.id for tap in moved]
     differences += [
         f"tap {name}: expected it to be bound once, got it twice"
@@ -55,7 +56,8 @@ def transfer(monitor: Monitor, network: Network, taps: Binding | Mapping[str, st
             "expected a network with the same taps under other names, got\n  " + "\n  ".join(differences)
         )
     profile.facts.prepare(network)
-    facts = replace(facts, preprocessing=profile.facts.preprocessing or facts.preprocessing)
+    learned = profile.facts
+    facts = replace(facts, preprocessing=learned.preprocessing or facts.preprocessing, detections=learned.detections)
     return Monitor.of(network, replace(profile, facts=facts), monitor.logic, monitor.calibration)
 
 

@@ -13,6 +13,8 @@ from .packages import install_hint
 if TYPE_CHECKING:
     from .binding import Binding, BoundTap, UnboundTap, bind, random_frames
     from .conformance.rules import check_network
+    from .detections.decoder import ArrayDecoder, BoxDecoder, as_decoder, make_decoder
+    from .detections.found import Detections
     from .inputs import Input
     from .network import Network, NetworkWarning, Observation
     from .onnx.files import onnx_fingerprint
@@ -34,12 +36,12 @@ if TYPE_CHECKING:
     from .zoo.train import HELD_OUT, fit
 
 __all__ = [
-    "DEFAULT_TAPS", "HELD_OUT", "Binding", "BoundTap", "ImageSet", "Input", "LeNet", "Network", "NetworkWarning",
-    "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet", "Tap", "Taps", "TorchNetwork",
-    "TransformerNetwork", "UnboundTap", "bind", "cache_folder", "check_network", "dataset_names", "decode_picture",
-    "drive_model", "fit", "fit_robust", "import_torchvision", "load_dataset", "onnx_fingerprint", "picture_of",
-    "probabilities", "random_frames", "read_idx", "read_image", "read_picture", "torchvision_classifier", "trained",
-    "trained_names", "untrained",
+    "DEFAULT_TAPS", "HELD_OUT", "ArrayDecoder", "Binding", "BoundTap", "BoxDecoder", "Detections", "ImageSet", "Input",
+    "LeNet", "Network", "NetworkWarning", "Observation", "OnnxNetwork", "Preprocessing", "Recurrent", "SmallResNet",
+    "Tap", "Taps", "TorchNetwork", "TransformerNetwork", "UnboundTap", "as_decoder", "bind", "cache_folder",
+    "check_network", "dataset_names", "decode_picture", "drive_model", "fit", "fit_robust", "import_torchvision",
+    "load_dataset", "make_decoder", "onnx_fingerprint", "picture_of", "probabilities", "random_frames", "read_idx",
+    "read_image", "read_picture", "torchvision_classifier", "trained", "trained_names", "untrained",
 ]  # fmt: skip
 
 _MODULES = {
@@ -48,6 +50,8 @@ _MODULES = {
     "binding": ("Binding", "BoundTap", "UnboundTap", "bind", "random_frames"),
     "zoo.datasets": ("ImageSet", "cache_folder", "dataset_names", "load_dataset", "read_idx", "read_image"),
     "network": ("Network", "NetworkWarning", "Observation"),
+    "detections.decoder": ("ArrayDecoder", "BoxDecoder", "as_decoder", "make_decoder"),
+    "detections.found": ("Detections",),
     "inputs": ("Input",),
     "onnx.files": ("onnx_fingerprint",),
     "onnx.network": ("OnnxNetwork",),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .detections.decoder import as_decoder
+from .detections.found import Decode
 from .inputs import Input
 from .preprocessing import Preprocessing
 from .tap import Taps
@@ -58,7 +60,8 @@ class Network(Protocol):
     they raise RuntimeError until `learn_shape`.
     inputs: what a frame is made of. A batch of a network with several is a tuple of arrays in their order, or a mapping
     by their names; its input_shape and dtype are those of the first. scores: whether the class scores are ``logits`` or
-    ``probabilities``, the same for every frame. memory: what the network carries from frame to frame, None for most;
+    ``probabilities``, the same for every frame. detections: of an object detector, what makes boxes of its output, see
+    `as_decoder`; may be set, by name too. memory: what the network carries from frame to frame, None for most;
     what was read here may be set again, so that several streams share one network.
     """
 
@@ -86,6 +89,16 @@ class Network(Protocol):
     @preprocessing.setter
     def preprocessing(self, told: Preprocessing | None) -> None:
         self.__dict__["_preprocessing"] = told
+
+    @property
+    def detections(self) -> Decode | None:
+        """What decodes the output for a batch into the detections of each frame; None for what is no detector."""
+        found: Decode | None = self.__dict__.get("_detections")
+        return found
+
+    @detections.setter
+    def detections(self, told: Any) -> None:
+        self.__dict__["_detections"] = as_decoder(told)
 
     @property
     def inputs(self) -> tuple[Input, ...]:

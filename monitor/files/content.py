@@ -12,9 +12,10 @@ import numpy as np
 
 from ..calibration import Calibration, check_rate, clopper_pearson, rate_seen, thresholds_by_class
 from ..data.changes import Change, thresholds_of
+from ..facts.network import told_apart
 from ..judging.places import samples_of
 from ..logic import Scales
-from ..profile import Profile, told_apart
+from ..profile import Profile
 
 _ROUNDING = 1e-9
 

@@ -20,10 +20,11 @@ from ..data.digests import FrameDigests
 from ..data.shared import first_alike
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
+from ..facts.network import NetworkFacts, gives_codes, told_apart
 from ..judging.groups import Groups, groups_of
 from ..learning import names_of_classes
 from ..logic import Logic, describe_logic, make_logic
-from ..profile import Column, NetworkFacts, Profile, TrustedSet, gives_codes, told_apart
+from ..profile import Column, Profile, TrustedSet
 from .container import FORMAT, Contents, checked_contents, packed, read_contents
 from .content import check_calibration, check_trusted, checked_array, scales_fit
 from .whole import write_whole

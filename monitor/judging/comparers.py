@@ -10,8 +10,9 @@ import numpy as np
 
 from ...coverage import Joined
 from ..data.arrays import finite_rows
+from ..facts.network import gives_codes, told_apart
 from ..kernels import verdicts as kernels
-from ..profile import Profile, gives_codes, told_apart
+from ..profile import Profile
 from .places import Axes, count, middles, place_axes, sample_shape, samples_of
 
 Step = Callable[[], object]

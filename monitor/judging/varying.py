@@ -8,8 +8,9 @@ import numpy as np
 
 from ...coverage.criterion import Comparer
 from ...networks import Observation
+from ..facts.network import gives_codes
 from ..kernels import verdicts as kernels
-from ..profile import Profile, gives_codes
+from ..profile import Profile
 from .comparers import Activations
 from .places import place_shape, rows_of_frames
 

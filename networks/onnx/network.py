@@ -66,6 +66,8 @@ class OnnxNetwork(Network):
     `Tap`. Such a tensor of two axes a frame cannot be tapped without, and ``auto`` leaves it out with a NetworkWarning.
     One of three counts as NCHW.
 
+    detections: of an object detector, what decodes its output: a decoder or its name, see `as_decoder`.
+
     exact: tap what is asked. Otherwise a tap moves from a tensor that ONNX Runtime fuses away to the next one that it
     computes; `moved` and a NetworkWarning say so.
 
@@ -99,6 +101,7 @@ class OnnxNetwork(Network):
         feeds: Mapping[str, Any] | None = None,
         buffers: int | None = None,
         layouts: Mapping[str, str] | None = None,
+        detections: Any = None,
     ) -> None:
         check_kind(scores, "auto")
         runtime = Runtime(providers, threads)
@@ -110,7 +113,7 @@ class OnnxNetwork(Network):
         if folder is not None:
             check_external(graph.external_tensors, folder)
         self.fingerprint = fingerprint(data, graph.external_tensors, folder, feeds)
-        self.preprocessing = preprocessing
+        self.preprocessing, self.detections = preprocessing, detections
         self._outputs = list(graph.outputs)
         self.output_names = tuple(graph.outputs)
 

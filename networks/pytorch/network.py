@@ -62,7 +62,8 @@ class TorchNetwork(Network):
     (batch, 2 or more), 2 also for an output (batch, 1), None for a network without classes, or ``pixel`` where the
     scores are a map (batch, classes, height, width). scores_output: index or name of the output with the class scores;
     of several outputs, ``logits`` has them, and otherwise none unless one is named. scores: ``logits``,
-    ``probabilities``, or ``auto`` to see whether a softmax makes them.
+    ``probabilities``, or ``auto`` to see whether a softmax makes them. detections: of an object detector, what decodes
+    its output: a decoder or its name, see `as_decoder`.
 
     A compiled module, and one that takes another way while it is watched (the fused path of `TransformerEncoder`), runs
     twice for an observation, once as it is and once as written; a NetworkWarning says so. Others warn of a module that
@@ -95,6 +96,7 @@ class TorchNetwork(Network):
         scores_output: int | str | None = None,
         scores: str = "auto",
         preprocessing: Preprocessing | None = None,
+        detections: Any = None,
     ) -> None:
         refuse_other_programs(module)
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
@@ -106,7 +108,7 @@ class TorchNetwork(Network):
         self._scores_asked = check_kind(scores, "auto")
         self.scores = LOGITS if scores == "auto" else scores
         self.scores_output = scores_output
-        self.preprocessing = preprocessing
+        self.preprocessing, self.detections = preprocessing, detections
         self._closed = False
         self._lock = threading.Lock()
         self.shaped = False

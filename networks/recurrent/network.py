@@ -49,7 +49,7 @@ class Recurrent(Network):
         self.taps, self.classes, self.engine = network.taps, network.classes, network.engine
         self.preprocessing, self.map_classes = network.preprocessing, network.map_classes
         self.scores_output, self.scores = network.scores_output, network.scores
-        self.takes_tensors = network.takes_tensors
+        self.takes_tensors, self.detections = network.takes_tensors, network.detections
         self._initial = _initial([one for one in network.inputs if one.name in self.states], dict(initial or {}))
         self.fingerprint = network.fingerprint if initial is None else _fingerprint(network, self._initial)
         self._memory: dict[str, Any] = dict(self._initial)

@@ -10,6 +10,7 @@ from typing import Any
 from ...monitor import Monitor, NotReadyError
 from ...monitor.files import read_network
 from ...networks import Preprocessing
+from ..inputs.detectors import decoder_of
 from ..inputs.networks import reopen_network
 
 
@@ -48,7 +49,8 @@ def open_monitor(options: argparse.Namespace, *, calibrated: bool = False) -> Mo
     """
     key = getattr(options, "key", None)
     facts = read_network(options.profile, key=key)
-    network = reopen_network(options.network, options.profile, facts, options.weights)
+    decode = decoder_of(options.detections)
+    network = reopen_network(options.network, options.profile, facts, options.weights, decode)
     try:
         monitor = Monitor.load(options.profile, network, key=key)
         if calibrated and monitor.calibration is None:

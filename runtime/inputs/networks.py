@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from ... import networks as room
 from ...monitor import MismatchError
-from ...monitor.profile import NetworkFacts
+from ...monitor.facts.network import NetworkFacts
 from ...networks import Network, Preprocessing, onnx_fingerprint
 from ...networks.adapting import as_network, with_states
 from ...networks.inputs import Input
@@ -43,7 +43,7 @@ def open_network(
     network: `model.onnx`, `zoo:NAME`, `torchvision:NAME` or `file.py:factory`. weights: a state dict in safetensors.
     exact: as `OnnxNetwork` takes it. states: as `as_network` takes them. shapes: of states that the model leaves
     open, by name. layouts: names with the layouts that are told.
-    options: taps, neurons, classes, scores_output, scores, as both network classes take them.
+    options: taps, neurons, classes, scores_output, scores, detections, as both network classes take them.
     pictures: fields of `Preprocessing`. The others are chosen: pictures become values in [0, 1], in the size and layout
     that an ONNX model states, or in their own size.
     Raises ValueError, FileNotFoundError or ImportError that say what was expected.
@@ -125,12 +125,16 @@ def _shapes(
     return {names[0]: source.sample(source.first(), preprocessing, takers[names[0]]).shape}
 
 
-def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None) -> Network:
+def reopen_network(
+    network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None, detections: Any = None
+) -> Network:
     """Open the network of a profile, tapped as the profile says.
 
     Where `network` is None, it is the .onnx file beside the profile or in the working folder whose SHA-256 the profile
-    holds: a profile cannot name a program to run. Raises ValueError where there is none, MismatchError for another.
+    holds: a profile cannot name a program to run. detections: the decoder, where it is a callable, which no profile
+    holds. Raises ValueError where there is none, MismatchError for another.
     """
+    told = {} if detections is None else {"detections": detections}
     if network is None:
         network = str(_onnx_of(profile, facts.fingerprint))
     elif facts.engine in ("onnx", "torch") and is_onnx(network) != (facts.engine == "onnx"):
@@ -139,12 +143,12 @@ def reopen_network(network: str | None, profile: Path, facts: NetworkFacts, weig
         # asked first: what follows opens it in a way that only fits the right model
         if facts.engine == "onnx" and Path(network).is_file():
             refuse_another_model(profile, facts, onnx_fingerprint(network), network)
-        options = facts.options()
+        options = facts.options() | told
         states = options.pop("states", None)
         return with_states(_onnx_network(network, **options), states)
     module = _module(network, weights)
     try:
-        return as_network(module, **facts.options())
+        return as_network(module, **(facts.options() | told))
     except ValueError as error:
         raise _another(profile, f"{network}: {error}") from error
 

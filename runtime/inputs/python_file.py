@@ -18,6 +18,19 @@ def made_by(path: Path, factory: str) -> Any:
     end with the call: the path is as it was, and what was imported from there is forgotten, so that another file finds
     its own neighbours, of the same names too.
     """
+    with _run(path) as module:
+        return getattr(module, factory)()
+
+
+def named_in(path: Path, name: str) -> Any:
+    """What has a name in a Python file, such as a function, which is not called. See `made_by`."""
+    with _run(path) as module:
+        return getattr(module, name)
+
+
+@contextmanager
+def _run(path: Path) -> Iterator[ModuleType]:
+    """The module of a file, whose neighbours are found until the block ends."""
     path = path.resolve()
     root, names = path.parent, [path.stem]
     while (root / "__init__.py").is_file() and root.name.isidentifier():
@@ -30,7 +43,7 @@ def made_by(path: Path, factory: str) -> Any:
     module = module_from_spec(spec)
     with _beside(dict.fromkeys((path.parent, root)), name, module):
         spec.loader.exec_module(module)
-        return getattr(module, factory)()
+        yield module
 
 
 @contextmanager

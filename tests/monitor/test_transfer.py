@@ -10,7 +10,8 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import CalibrationError, MismatchError, Monitor, NotReadyError, OutriderWarning, transfer
-from outrider.networks import Preprocessing, Tap, Taps, bind
+from outrider.networks import Preprocessing, Tap, Taps, bind, make_decoder
+from outrider.networks.detections.decoder import decoder_facts
 
 from .conftest import HIDDEN, NumpyNetwork, batches, frames
 
@@ -136,3 +137,16 @@ def test_other_networks_are_refused(monitor):
 def test_a_monitor_without_a_profile_cannot_be_moved(network):
     with pytest.raises(NotReadyError, match="expected a profiled monitor"):
         transfer(Monitor(network, SingleRange()), renamed(), BOUND)
+
+
+def test_detections_are_decoded_as_before(monitor):
+    decoder = make_decoder("yolo", most=7)
+    monitor.learned.facts = replace(monitor.learned.facts, detections=decoder_facts(decoder))
+    moved = transfer(monitor, renamed(), BOUND)
+    assert moved.network.detections == decoder
+    assert moved.learned.facts.detections == decoder_facts(decoder)
+    with pytest.raises(MismatchError, match=r"detections: expected yolo\(.*, got rows"):
+        transfer(monitor, renamed(detections="rows"), BOUND)
+    monitor.learned.facts = replace(monitor.learned.facts, detections=decoder_facts(len))
+    with pytest.raises(MismatchError, match=r"expected builtins.len, a program.*, got none"):
+        transfer(monitor, renamed(), BOUND)

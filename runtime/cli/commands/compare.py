@@ -12,8 +12,8 @@ from rich.table import Column
 from rich.text import Text
 
 from ....monitor import Monitor
+from ....monitor.facts.network import NetworkFacts
 from ....monitor.files import read_network
-from ....monitor.profile import NetworkFacts
 from ....networks import DEFAULT_TAPS, Network, bind, random_frames
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.networks import inputs_of, is_onnx, open_network, picture_defaults, reopen_network

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from ....monitor import describe_profile
 from ....monitor.data.changes import Change, thresholds_in_words
-from ....monitor.profile import input_words
+from ....monitor.facts.network import input_words
 from ....networks import Preprocessing
+from ....networks.detections.decoder import in_words
 from ....networks.inputs import Input
 from ....networks.pictures.facts import PictureFacts
 from ...in_graph.guarded_model import guard_facts
@@ -137,6 +138,8 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
         summary.add_row("file", checked(facts["digest"]))
     summary.add_row("network", f"{network['engine']}, {_network(network)}")
     _add_pictures(summary, network)
+    if network.get("detections"):
+        summary.add_row("detections", Text(printable(in_words(network["detections"]))))
     rule = f"right with softmax of at least {trusted['confidence']:g}" if trusted["labelled"] else "no labels: all"
     summary.add_row("trusted", f"{trusted['trusted']:,} of {trusted['frames']:,} frames ({rule})")
     if trusted["pictures"]:

@@ -13,6 +13,7 @@ from ....monitor.criteria import ATTENTION, home_of
 from ....monitor.files import read_network
 from ....networks import DEFAULT_TAPS, Network
 from ...inputs.class_numbers import numbered_as, with_labels_for
+from ...inputs.detectors import decoder_of
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.learned_pictures import comparing, remembering
 from ...inputs.networks import inputs_of, open_network, reopen_network
@@ -37,9 +38,10 @@ def run(options: argparse.Namespace) -> int:
     partial = options.output.with_name(options.output.name + ".partial")
     if partial.exists() and not options.resume:
         raise ValueError(f"{partial} holds an interrupted run; go on with --resume, or delete it to begin anew")
+    decode = decoder_of(options.detections)
     old = None if options.extend is None else read_network(options.extend)
     network = (
-        reopen_network(options.network, options.extend, old, options.weights)
+        reopen_network(options.network, options.extend, old, options.weights, decode)
         if old
         else open_network(
             options.network,
@@ -54,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
             states=carried,
             shapes=_state_shapes(options, carried),
             layouts=options.layouts,
+            detections=decode,
         )
     )
     with closing(network):

@@ -9,6 +9,7 @@ from .. import argument_types as types
 from .shared import (
     NETWORK,
     add_batch_arguments,
+    add_detections_argument,
     add_key_argument,
     add_layout_argument,
     add_network_arguments,
@@ -65,6 +66,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="how many; auto: as the output has; none; pixel: class scores of every place, as segmentation has",
     )
     add_scores_arguments(what)
+    add_detections_argument(what)
     what.add_argument(
         "--trusted-confidence",
         type=float,

@@ -26,6 +26,16 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """`--network` and `--weights`, as for `outrider profile`."""
     parser.add_argument("--network", help="as for `outrider profile`; default: the profile's .onnx file beside it")
     add_weights_argument(parser)
+    add_detections_argument(parser, "; needed here where it is a file.py:function")
+
+
+def add_detections_argument(parser: argparse._ActionsContainer, more: str = "") -> None:
+    parser.add_argument(
+        "--detections",
+        metavar="DECODER",
+        help="of an object detector, what makes boxes of its output: fastestdet, yolo, torchvision or rows, with"
+        f" settings as 'yolo(score=0.4)', or file.py:function{more}",
+    )
 
 
 def add_weights_argument(parser: argparse._ActionsContainer) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from outrider.coverage import CoverageBitmap, Mahalanobis, NearestNeighbour, SingleRange, join
+from outrider.monitor.facts.network import NetworkFacts
 from outrider.monitor.judging.comparers import ColumnComparer, ScoreMap, TogetherComparer
 from outrider.monitor.judging.places import nearest
-from outrider.monitor.profile import Column, NetworkFacts, Profile, TrustedSet
+from outrider.monitor.profile import Column, Profile, TrustedSet
 from outrider.networks import Tap
 
 CLASSES = 3

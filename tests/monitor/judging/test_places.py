@@ -17,8 +17,8 @@ from outrider.monitor import (
     Status,
     describe_profile,
 )
+from outrider.monitor.facts.network import told_apart
 from outrider.monitor.judging.places import Places, nearest, place_axes, place_shape, sample_shape, samples_of
-from outrider.monitor.profile import told_apart
 from outrider.networks import Network, Observation, Tap, Taps
 
 from ..conftest import NumpyNetwork, batches

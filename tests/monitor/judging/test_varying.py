@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from outrider.coverage import CoverageBitmap, NearestNeighbour, SingleRange
+from outrider.monitor.facts.network import NetworkFacts
 from outrider.monitor.judging.varying import VaryingComparer
-from outrider.monitor.profile import Column, NetworkFacts, Profile, TrustedSet
+from outrider.monitor.profile import Column, Profile, TrustedSet
 from outrider.networks import Observation, Tap
 
 CLASSES = 3

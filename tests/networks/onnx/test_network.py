@@ -14,7 +14,10 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import helper  # noqa: E402
 
 from outrider.networks import LeNet, OnnxNetwork, TorchNetwork, probabilities  # noqa: E402
+from outrider.networks.detections.found import detected  # noqa: E402
 from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
+
+from ...detectors import DECODER, onnx_detector, scene  # noqa: E402
 
 SHAPE = (3, 16, 16)
 
@@ -544,3 +547,13 @@ def test_scores_that_are_no_tensor_are_refused_where_they_are_named(graph):
     assert OnnxNetwork(made.SerializeToString(), taps="r").classes is None
     with pytest.raises(ValueError, match="scores_output 'y': expected a tensor, got list; name a tensor, or classes="):
         OnnxNetwork(made.SerializeToString(), taps="r", scores_output="y")
+
+
+def test_detections_are_decoded_of_the_output():
+    frames = np.stack([scene((1, 2, 0, 0.3), (5, 4, 1, 0.3)), scene()])
+    with OnnxNetwork(onnx_detector(), taps="features", detections=DECODER) as network:
+        assert network.classes is None
+        both, none = detected(network.detections, network.observe(frames).output, 2)
+    boxes = dict(zip(both.classes.tolist(), both.boxes.round().tolist(), strict=True))
+    assert boxes == {0: [4, 8, 12, 16], 1: [20, 16, 28, 24]}
+    assert not len(none.boxes)

@@ -13,7 +13,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from outrider.networks import LeNet, SmallResNet, TorchNetwork, torchvision_classifier  # noqa: E402
+from outrider.networks.detections.found import detected  # noqa: E402
 
+from ...detectors import DECODER, scene, torch_detector  # noqa: E402
 from .modules import SHAPE, built, chain, conv_net, images, seen_by_hooks  # noqa: E402
 
 
@@ -356,3 +358,11 @@ def test_gradients_are_refused_where_there_is_no_class_or_no_float():
         TorchNetwork(module, SHAPE, classes=None).with_gradients(torch.from_numpy(images()))
     with pytest.raises(ValueError, match="expected a batch of shape"):
         TorchNetwork(module, SHAPE).with_gradients(torch.zeros(1, 1, 2, 2))
+
+
+def test_detections_are_decoded_of_the_output():
+    frames = np.stack([scene((1, 2, 0, 0.3)), scene((5, 4, 1, 0.3))])
+    network = TorchNetwork(torch_detector(), (3, 32, 32), taps="relu", detections=DECODER)
+    red, green = detected(network.detections, network.observe(frames).output, 2)
+    assert (red.classes.tolist(), red.boxes.round().tolist()) == ([0], [[4, 8, 12, 16]])
+    assert (green.classes.tolist(), green.boxes.round().tolist()) == ([1], [[20, 16, 28, 24]])

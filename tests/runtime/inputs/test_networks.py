@@ -13,7 +13,7 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import MismatchError, Monitor, read_facts
-from outrider.monitor.profile import NetworkFacts
+from outrider.monitor.facts.network import NetworkFacts
 from outrider.networks import Input, Preprocessing, TorchNetwork
 from outrider.runtime.cli.comparing import empty_source
 from outrider.runtime.inputs.joint import JointSource

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from outrider.networks import load_dataset
 from outrider.runtime.inputs import samples as sources
 
+from ....detectors import DECODER, onnx_detector, scenes
 from ..outcomes import PROFILE, error_of, profile_of
 
 
@@ -296,4 +297,20 @@ def test_a_profile_is_extended_with_its_own_criteria_and_names(outrider, model, 
     assert new["history"][-1]["what"] == "extended"
     assert "expected --extend without --taps, --resume, got both" in error_of(
         outrider(*more, "--taps", "auto", "--resume")
+    )
+
+
+def test_a_detector_is_opened_again_with_its_decoder(outrider, tmp_path):
+    (tmp_path / "squares.onnx").write_bytes(onnx_detector())
+    np.save(tmp_path / "frames.npy", scenes(60))
+    told = ("squares.onnx", "frames.npy", "-o", "m.outrider", "--taps", "features", "--criterion", "single_range")
+    result = outrider("profile", *told, "--detections", DECODER)
+    assert (result.code, result.err) == (0, "")
+    shown = outrider("inspect", "m.outrider").out
+    assert "fastestdet(score=0.5, iou=0.45, most=100, output=0, stride=4)" in " ".join(shown.split())
+    held_out = ("calibrate", "m.outrider", "frames.npy", "--accept-rate", "1", "--false-alarm-rate", "0.2")
+    assert "expected held-out frames that the profile has not seen" in outrider(*held_out).err  # it was opened
+    (tmp_path / "own.py").write_text("def own(output):\n    return [([], [], [])] * len(output)\n")
+    assert "expected fastestdet(score=0.5, iou=0.45, most=100, output=0, stride=4), got own.own" in " ".join(
+        outrider(*held_out, "--detections", "own.py:own").err.split()
     )

@@ -1,0 +1,1 @@
+"""What a profile says of what it was learned from."""
