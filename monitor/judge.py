@@ -13,14 +13,16 @@ from ..networks.inputs import each, parts_of, together
 from ..networks.network import Buffered, fits
 from .calibration import Calibration
 from .data.arrays import all_finite, finite_frames
+from .data.groups import groups_of
 from .facts.network import gives_codes
 from .judging.comparers import ColumnComparer, ScoreMap, Step, TogetherComparer
-from .judging.groups import groups_of
+from .judging.grid import Grid
 from .judging.neurons import Namer, Naming, Neurons, namer, naming
 from .judging.places import samples_of
 from .judging.varying import VaryingComparer
 from .kernels import verdicts as kernels
 from .logic import Logic
+from .places import PlaceLogic
 from .profile import Profile
 from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, thresholds_and_warnings, why
 
@@ -41,8 +43,8 @@ class Judge:
     __slots__ = (
         "__weakref__", "_alone", "_classes", "_compare", "_covered", "_expected", "_first_is_covered", "_indices",
         "_infinite", "_limits", "_map", "_network", "_observe", "_profile", "_several", "_thresholds", "_varying",
-        "bound_to", "calibration", "classify", "deviations", "n", "predictions", "rate", "score", "seen", "steps",
-        "uncovered",
+        "bound_to", "calibration", "classify", "deviations", "grid", "n", "predictions", "rate", "score", "seen",
+        "steps", "uncovered",
     )  # fmt: skip
 
     def __init__(
@@ -72,11 +74,14 @@ class Judge:
         order = {tap.id: i for i, tap in enumerate(network.taps)}
         self._indices = [order[profile.facts.taps[column.tap].id] for column in profile.columns]
         own = self.predictions, self.deviations
+        self.grid = Grid(profile, n) if isinstance(logic, PlaceLogic) else None
+        """The deviations of places, for a logic of places."""
         together = [TogetherComparer(*group, self._indices, *own) for group in profile.together]
         varying = {i for i, column in enumerate(profile.columns) if profile.facts.taps[column.tap].rows is None}
         rest = set(range(len(profile.columns))) - {i for _, columns in profile.together for i in columns} - varying
         self._alone = [
-            ColumnComparer(profile, i, self._indices[i], *own, self._map, self.uncovered) for i in sorted(rest)
+            ColumnComparer(profile, i, self._indices[i], *own, self._map, self.uncovered, self.grid)
+            for i in sorted(rest)
         ]
         self._varying = [VaryingComparer(profile, i, self._indices[i], *own) for i in sorted(varying)]
         self._several: list[ColumnComparer | VaryingComparer] = [
@@ -99,8 +104,12 @@ class Judge:
         self.score = np.empty(n)
         if logic is not None and calibration is not None:
             groups = groups_of(profile.columns)
-            self.rate: Step = logic.scorer(calibration.scales, groups, self.deviations, self.score)
+            self.rate: Step
             """The compiled call that writes the scores."""
+            if isinstance(logic, PlaceLogic) and self.grid is not None:
+                self.rate = self.grid.scorer(logic, calibration.scales, groups, self._infinite, self.score)
+            else:
+                self.rate = logic.scorer(calibration.scales, groups, self.deviations, self.score)
             self._limits = Columns(profile.names, calibration.limits)
             self._thresholds = thresholds_and_warnings(calibration)
 
@@ -112,6 +121,8 @@ class Judge:
         self.seen = None
         self.seen = seen = self._observe(batch)
         infinite = False
+        if self.grid is not None:
+            self.grid.broken.fill(0)
         if not self.steps:
             self._refuse_other_forms(seen)
         if self.classify is not None:
@@ -153,7 +164,9 @@ class Judge:
             status[broken] = Status.FAULT
         classes = np.full(self.n, -1) if self._network.classes is None else self.predictions.copy()
         deviations = self.deviations.copy()
-        return output, Verdicts(status, score, threshold, confidence, classes, deviations, self._limits, reasons)
+        places = None if self.grid is None else [self.grid.places(i) for i in range(self.n)]
+        said = status, score, threshold, confidence, classes, deviations
+        return output, Verdicts(*said, self._limits, reasons, places)
 
     def maps(self) -> dict[str, np.ndarray]:
         """The deviations of the samples of the last batch, of columns that have several a frame: {column: (n, ...)}."""
@@ -251,17 +264,20 @@ class FrameJudge(Judge):
         if not self._has_classes:
             prediction = -1
         output, deviation = self._take(), self._deviation.copy()
+        places = None if self.grid is None else self.grid.places(0)
         if level == 0 and not broken:
-            return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), ""))
+            return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), "", places, ""))
         status = Status.FAULT if broken else _LEVELS[level]
         layers = tuple([self._names[i] for i in self._above[:loud].tolist()])
         if broken:
             reason = BROKEN_INPUT
         elif score < np.inf:
-            reason = why(status, score, threshold, layers)
+            reason = why(status, score, threshold, layers, places)
         else:
             reason = self._why_infinite(0)
-        return output, _verdict((status, score, threshold, confidence, prediction, deviation, layers, reason))
+        return output, _verdict(
+            (status, score, threshold, confidence, prediction, deviation, layers, reason, places, "")
+        )
 
     def _batch_of(self, frame: Any) -> Any:
         """A batch of one of a frame that is no array: a tensor, or the arrays of several inputs."""

@@ -18,7 +18,7 @@ from .data.shared import first_alike, sharing
 from .data.spool import FrameSpool
 from .errors import ProfileError, warn
 from .facts.network import NetworkFacts, gives_codes, told_apart
-from .judging.places import Axes, Places, place_axes, rows_of_frames, samples_of
+from .judging.places import Axes, PlaceClasses, place_axes, rows_of_frames, samples_of
 from .profile import Column, Profile, TrustedSet
 
 _LONGEST_NAME = 200
@@ -103,7 +103,7 @@ class Learner:
                 finite[np.repeat(np.arange(n), rows[index])[~finite_rows(values, len(values))]] = False
             else:
                 finite &= finite_rows(values, n)
-        places = None if trusted.per_map_class is None else Places(_the_map(seen), self._network.scores)
+        places = None if trusted.per_map_class is None else PlaceClasses(_the_map(seen), self._network.scores)
         chosen = finite.copy()
         if labels is not None and seen.logits is not None and places is None:
             self.confusion.add(labels[finite], predictions[finite])
@@ -125,7 +125,7 @@ class Learner:
 
     @staticmethod
     def _count_map_classes(
-        per_class: Any, places: Places, at_places: dict[Axes, tuple[np.ndarray, np.ndarray]], n: int
+        per_class: Any, places: PlaceClasses, at_places: dict[Axes, tuple[np.ndarray, np.ndarray]], n: int
     ) -> np.ndarray:
         """Count the frames that have a trusted place of each class: (n,) whether a frame has any."""
         present = np.zeros((n, len(per_class)), bool)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from .judging.groups import Groups, as_groups
+from .data.groups import Groups, as_groups
 from .kernels import scores
 
 Scales = dict[str, np.ndarray]
@@ -31,9 +31,14 @@ _CURVE = "value", "surprise", "excess"
 
 
 class Logic(ABC):
-    """Turns deviations (n, columns) into scores (n,); `groups` says which are of one group: `Groups`, or (columns,)."""
+    """Turns deviations (n, columns) into scores (n,); `groups` says which are of one group: `Groups`, or (columns,).
+
+    A logic of places takes grids in their stead, (n, columns, height, width); see `PlaceLogic`.
+    """
 
     name: ClassVar[str]
+    of_places: ClassVar[bool] = False
+    """Whether it judges the places of maps."""
     learns: ClassVar[bool] = True
     """Whether `fit` looks at the deviations, so that the threshold wants data of its own."""
 
@@ -217,7 +222,7 @@ class HarmonicP(Logic):
 
 def make_logic(name: str, **settings: Any) -> Logic:
     """The logic of that name. Raises ValueError for an unknown name or setting."""
-    logics = {cls.name: cls for cls in Logic.__subclasses__()}
+    logics = {cls.name: cls for cls in _kinds_of(Logic)}
     if name not in logics:
         raise ValueError(f"expected a logic among {', '.join(sorted(logics))}, got {name!r}")
     fields = {field.name: type(field.default) for field in dataclasses.fields(logics[name])}  # type: ignore[arg-type]
@@ -225,6 +230,11 @@ def make_logic(name: str, **settings: Any) -> Logic:
         if key not in fields or type(value) is not fields[key]:
             raise ValueError(f"expected settings of {name} to be {fields}, got {key}={value!r}")
     return logics[name](**settings)
+
+
+def _kinds_of(base: type[Logic]) -> list[type[Logic]]:
+    """The logics that a name may mean, those of places too."""
+    return [kind for own in base.__subclasses__() for kind in ([own] if hasattr(own, "name") else _kinds_of(own))]
 
 
 def describe_logic(logic: Logic) -> dict[str, Any]:

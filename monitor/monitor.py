@@ -26,8 +26,10 @@ from .errors import MismatchError, ProfileError, warn
 from .facts.network import NetworkFacts
 from .files import read_contents, read_profile, unpacked_profile, write_profile
 from .judge import FrameJudge, Judge
+from .judging.grid import place_columns
 from .learning import Learner, complete, fresh_profile, names_of_classes, to_extend
 from .logic import HarmonicP, Logic, Sum, make_logic
+from .places import LargestArea
 from .profile import Profile
 from .thresholds.calibrated import Calibrated, Progress
 
@@ -95,7 +97,14 @@ class Monitor(Calibrated):
         criteria, logic = self._wanted
         columns, taps = columns_of(self.network, criteria)
         profile = fresh_profile(NetworkFacts.of(self.network, taps), columns, 0.0, 0)
-        self._assemble(self.network, profile, logic or (HarmonicP() if len(columns) > 1 else Sum()), None)
+        if logic is None:
+            several = HarmonicP() if len(columns) > 1 else Sum()
+            logic = LargestArea() if place_columns(profile) else several
+        elif logic.of_places and not place_columns(profile):
+            raise ValueError(
+                f"expected a tap with neurons 'pixel' for {logic!r}, got none; tap the network with neurons='pixel'"
+            )
+        self._assemble(self.network, profile, logic, None)
 
     def _assemble(self, network: Network, profile: Profile, logic: Logic, calibration: Calibration | None) -> None:
         self.network, self.logic, self.calibration = network, logic, calibration

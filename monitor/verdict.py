@@ -11,6 +11,8 @@ import numpy as np
 
 from .calibration import Calibration
 from .kernels import verdicts as kernels
+from .places.regions import Region
+from .places.seen import Places
 
 BROKEN_INPUT = "the input holds NaN or Inf"
 
@@ -40,6 +42,8 @@ class Verdict(NamedTuple):
     confidence: exp(-score ln 2 / threshold) in [0, 1]; 1/2 at the threshold (Rossolini et al., IEEE TSE 2022).
     prediction: the class predicted, -1 for a network without classes. deviation: (columns,) float32, η per
     criterion and tap. layers: the columns that spoke, strongest first. reason: why, in words, where not OK.
+    places: where in the frame, of a monitor that judges places, otherwise None. kind: what kind of alarm it is, where
+    that was learned: ``sensor``, ``adversarial``, ``unfamiliar``, ``unsure`` or ``unknown``; empty where OK.
     """
 
     status: Status
@@ -50,11 +54,28 @@ class Verdict(NamedTuple):
     deviation: np.ndarray
     layers: tuple[str, ...] = ()
     reason: str = ""
+    places: Places | None = None
+    kind: str = ""
 
     @property
     def alarm(self) -> bool:
         """Whether to act: ALARM, FAULT or STALE."""
         return self.status >= Status.ALARM
+
+    @property
+    def map(self) -> np.ndarray | None:
+        """(height, width) float32, larger = less covered; None of a monitor that judges no places. See `Places`."""
+        return None if self.places is None else self.places.map
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The connected parts of the map above its level, the largest first."""
+        return () if self.places is None else self.places.regions
+
+    @property
+    def missed(self) -> tuple[Region, ...]:
+        """The regions of which the network's detections cover less than half."""
+        return () if self.places is None else self.places.missed
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,7 @@ class Verdicts(Sequence[Verdict]):
     def __init__(
         self, status: np.ndarray, score: np.ndarray, threshold: np.ndarray, confidence: np.ndarray,
         prediction: np.ndarray, deviation: np.ndarray, columns: Columns, reasons: dict[int, str],
+        places: Sequence[Places] | None = None,
     ) -> None:  # fmt: skip
         self.status = status
         self.score = score
@@ -93,11 +115,19 @@ class Verdicts(Sequence[Verdict]):
         self.deviation = deviation
         self.columns = columns
         self._reasons = reasons
+        self._places = places
 
     @property
     def alarm(self) -> np.ndarray:
         """Whether to act, (n,) bool."""
         return self.status >= Status.ALARM
+
+    @property
+    def maps(self) -> np.ndarray | None:
+        """The maps of all frames, (n, height, width) float32; None of a monitor that judges no places."""
+        if not self._places or self._places[0].map is None:
+            return None
+        return np.stack([one.map for one in self._places if one.map is not None])
 
     def to_dict(self) -> dict[str, list[Any]]:
         """The verdicts as columns of a table, in JSON types but for numbers that are not finite: a list per field."""
@@ -140,9 +170,9 @@ class Verdicts(Sequence[Verdict]):
         deviation = self.deviation[index]
         layers = () if status == Status.OK else self.columns.speaking(deviation)
         score, threshold = float(self.score[index]), float(self.threshold[index])
-        reason = ""
+        reason, places = "", self._places[index] if self._places is not None else None
         if status != Status.OK:
-            reason = self._reasons.get(index) or why(status, score, threshold, layers)
+            reason = self._reasons.get(index) or why(status, score, threshold, layers, places)
         return Verdict(
             status,
             score,
@@ -152,12 +182,17 @@ class Verdicts(Sequence[Verdict]):
             deviation,
             layers,
             reason,
+            places,
         )
 
 
-def why(status: Status, score: float, threshold: float, layers: Sequence[str]) -> str:
+def why(
+    status: Status, score: float, threshold: float, layers: Sequence[str], places: Places | None = None
+) -> str:  # fmt: skip
     """The reason of a WARN or ALARM in words."""
     where = f"; most in {layers[0]}" if layers else ""
+    if places is not None and places.regions:
+        where = f"; the largest region is {places.regions[0]}"
     if status == Status.WARN:
         return f"score {score:.4g} is above the warning level{where}"
     return f"score {score:.4g} is above the threshold {threshold:.4g}{where}"

@@ -17,11 +17,12 @@ from ..calibration import Calibration
 from ..data.changes import Change
 from ..data.digests import MOST as MOST_DIGESTS
 from ..data.digests import FrameDigests
+from ..data.groups import Groups, groups_of
 from ..data.shared import first_alike
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
 from ..facts.network import NetworkFacts, gives_codes, told_apart
-from ..judging.groups import Groups, groups_of
+from ..judging.grid import place_columns
 from ..learning import names_of_classes
 from ..logic import Logic, describe_logic, make_logic
 from ..profile import Column, Profile, TrustedSet
@@ -207,7 +208,10 @@ def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Ca
     )  # fmt: skip
     check_trusted(profile)
     logic = make_logic(**facts["logic"])
-    calibration = _calibration(facts["calibration"], tensors, classes, groups_of(columns), logic)
+    judged = len(place_columns(profile)) if logic.of_places else len(columns)
+    if not judged:
+        raise ValueError(f"expected a column on places for the logic {logic.name}, got none")
+    calibration = _calibration(facts["calibration"], tensors, classes, groups_of(columns), logic, judged)
     if calibration is not None:
         check_calibration(calibration, profile.history)
     if unread := sorted(tensors.keys() - tensors.read):
@@ -258,12 +262,14 @@ def _signature(
 
 
 def _calibration(
-    facts: dict[str, Any] | None, tensors: dict[str, np.ndarray], classes: int, groups: Groups, logic: Logic
-) -> Calibration | None:
+    facts: dict[str, Any] | None, tensors: dict[str, np.ndarray], classes: int, groups: Groups, logic: Logic,
+    judged: int,
+) -> Calibration | None:  # fmt: skip
+    """judged: how many columns the logic takes."""
     if facts is None:
         return None
     scales = {name[6:]: tensors[name] for name in tensors if name.startswith("scale.")}
-    example = logic.fit(np.zeros((2, len(groups.of)), np.float32), groups)
+    example = logic.fit(np.zeros((2, judged, *([1, 1] if logic.of_places else [])), np.float32), groups)
     if not scales_fit(scales, example):
         raise ValueError(f"the scales are not those of {logic!r}")
     warning = None

@@ -13,6 +13,7 @@ from ..data.arrays import finite_rows
 from ..facts.network import gives_codes, told_apart
 from ..kernels import verdicts as kernels
 from ..profile import Profile
+from .grid import Grid
 from .places import Axes, count, middles, place_axes, sample_shape, samples_of
 
 Step = Callable[[], object]
@@ -118,11 +119,12 @@ class ColumnComparer:
 
     shape: in which the samples of a frame lie, `sample_shape`; None for one a frame. of_places: (n * samples,) float32,
     the deviations written last. uncovered: (n,) int64, where the class of a place that is not covered is written.
+    grid: of a logic of places, to which the deviations of its columns go; no place makes their frame infinite there.
     """
 
     def __init__(
         self, profile: Profile, column: int, index: int, classes: np.ndarray, deviations: np.ndarray,
-        score_map: ScoreMap, uncovered: np.ndarray,
+        score_map: ScoreMap, uncovered: np.ndarray, grid: Grid | None = None,
     ) -> None:  # fmt: skip
         own, signature = profile.columns[column], profile.signatures[column]
         tap, n = profile.facts.taps[own.tap], len(classes)
@@ -142,6 +144,9 @@ class ColumnComparer:
         if self.shape is not None:
             axes = None if self._covered is None else place_axes(tap)
             self._classes = np.empty(rows, np.int64) if axes is None else score_map.classes(axes)
+        self._take: Step | None = None
+        if grid is not None and self.shape is not None and column in grid.columns:
+            self._take = grid.taker(profile, column, self.shape, self.of_places, self._classes, deviations)
 
     def steps(self, activations: Activations) -> list[Step]:
         """What `compare` does, where the activations stay where they are."""
@@ -165,6 +170,9 @@ class ColumnComparer:
         if self.shape is None:
             if not self._in_place:
                 self._deviations[:, self.column] = self.of_places
+            return
+        if self._take is not None:
+            self._take()
             return
         if self._covered is not None:
             kernels.alarm_uncovered_places(self._classes, self._covered, self.of_places, self._uncovered)

@@ -93,7 +93,7 @@ def nearest(maps: np.ndarray, axes: Axes) -> np.ndarray:
     return maps[..., rows[:, None], columns]
 
 
-class Places:
+class PlaceClasses:
     """The places of one batch at the resolution of any tap, whose classes a map of scores tells apart.
 
     score_map: (batch, classes, height, width). scores: their kind, as of `Network.scores`. A tap has as many places for

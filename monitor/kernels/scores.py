@@ -52,7 +52,7 @@ def scaled_highest(deviations, scale, shift, log, out):
 
 
 @compiled(float64, _CURVE, _CURVE, _SCALE, int64, returns=float64, division="numpy")
-def _surprise(value, knots, surprise, excess, j):
+def surprise_of(value, knots, surprise, excess, j):
     """Column j of a curve at a value: linear between its knots as numpy.interp, and along `excess` behind the last."""
     low, high = 0, knots.shape[0] - 1
     if not (value < knots[high, j]):
@@ -80,7 +80,7 @@ def kth_surprise(deviations, knots, surprise, excess, highest, out):
         for j in range(deviations.shape[1]):
             deviation = float64(deviations[i, j])
             finite &= abs(deviation) < np.inf
-            found = _surprise(deviation, knots, surprise, excess, j)
+            found = surprise_of(deviation, knots, surprise, excess, j)
             finite &= abs(found) < np.inf
             place = k
             while place > 0 and found > highest[place - 1]:
@@ -127,7 +127,7 @@ def highest_surprise(deviations, scale, centre, ends, log, knots, surprise, exce
         for j in range(deviations.shape[1]):
             finite &= abs(float64(deviations[i, j])) < np.inf
         for j in range(parts.shape[1]):
-            found = _surprise(parts[i, j], knots, surprise, excess, j)
+            found = surprise_of(parts[i, j], knots, surprise, excess, j)
             finite &= abs(found) < np.inf
             highest = max(highest, found)
         out[i] = _or_infinite(highest, finite)
@@ -201,7 +201,7 @@ def harmonic_surprise(deviations, votes, knots, surprise, excess, parts, out):
         for j in range(deviations.shape[1]):
             finite &= abs(float64(deviations[i, j])) < np.inf
         for j in range(several):
-            found = _surprise(parts[i, j], knots, surprise, excess, j)
+            found = surprise_of(parts[i, j], knots, surprise, excess, j)
             finite &= abs(found) < np.inf
             parts[i, j] = found
             highest = max(highest, found)

@@ -172,6 +172,7 @@ class Calibrated(Watcher):
                     (
                         judge.deviations.copy(), judge.predictions.copy(), sure, judge.uncovered.copy(),
                         digests_of(batch), np.broadcast_to(judge.with_rows, judge.n),
+                        *([] if judge.grid is None else [judge.grid.values.copy()]),
                     )
                 )  # fmt: skip
             done += judge.n
@@ -179,4 +180,6 @@ class Calibrated(Watcher):
                 progress(done)
         if not parts:
             raise CalibrationError("expected held-out frames, got none")
-        return HeldOut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        found = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        held_out = HeldOut(*found[:6])
+        return held_out if len(found) == 6 else held_out._replace(grids=found[6])

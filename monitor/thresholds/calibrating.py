@@ -21,8 +21,8 @@ from ..calibration import (
     thresholds_by_class,
 )
 from ..data.digests import digests_of
+from ..data.groups import groups_of
 from ..errors import CalibrationError, warn
-from ..judging.groups import groups_of
 from ..logic import Logic
 from ..profile import Profile
 
@@ -45,6 +45,7 @@ class HeldOut(NamedTuple):
     trusted frames. uncovered: (n,) int64, the class of the frame or of one of its places that is not covered, or -1.
     digests: (n,) uint64, see `digests_of`. with_rows: (n,) bool, whether there were rows at every tap, and trusted ones
     of the class. drives: (n,) int64, the drive of each frame, counted from 0 as they come; None where each counts.
+    grids: (n, columns, height, width) float32, what a logic of places judges in place of the deviations.
     """
 
     deviations: np.ndarray
@@ -54,6 +55,7 @@ class HeldOut(NamedTuple):
     digests: np.ndarray
     with_rows: np.ndarray
     drives: np.ndarray | None = None
+    grids: np.ndarray | None = None
 
     def where(self, mask: np.ndarray) -> HeldOut:
         """Those of a mask (n,) bool."""
@@ -85,7 +87,7 @@ def calibrate(
     held_out = held_out.where(fresh)
     again = _again(held_out)
     held_out = held_out.where(~again)
-    deviations, predictions, sure, uncovered, digests, with_rows, drives = held_out
+    deviations, predictions, sure, uncovered, digests, with_rows, drives, grids = held_out
     covered = uncovered < 0
     finite = np.isfinite(deviations).all(axis=1)
     covered &= finite | (profile.trusted.per_class[predictions] > 0)  # nothing to compare with is no NaN
@@ -112,8 +114,9 @@ def calibrate(
     if n_again:
         excluded[_AGAIN] = n_again
         warn(f"{n_again} of {len(fresh)} held-out frames were left out: {_AGAIN}")
-    scales = logic.fit(deviations[learning], groups)
-    scores = logic.score(scales, deviations[~learning], groups)
+    judged = deviations if grids is None else grids[kept]
+    scales = logic.fit(judged[learning], groups)
+    scores = logic.score(scales, judged[~learning], groups)
     if n > 1 and scores.min() == scores.max():
         raise CalibrationError(
             f"expected held-out frames with different scores, got {scores[0]:.4g} for each of {n}: a threshold there"
@@ -122,7 +125,7 @@ def calibrate(
         )
     by_class, raised = (predictions[~learning], len(profile.trusted.covered)), None
     if per_class:  # nothing is raised where no frames but those of the threshold tell by how much
-        of_scales = logic.score(scales, deviations[learning], groups)
+        of_scales = logic.score(scales, judged[learning], groups)
         raised = raised_where_few(of_scales, predictions[learning], profile.trusted.per_class)
     thresholds, own = thresholds_by_class(scores, *by_class, rate, per_class, drives, raised)
     warning = None
@@ -137,7 +140,7 @@ def calibrate(
         seen = f"{realised:.4g} on {judged:,} held-out frames (95 % interval {interval[0]:.4g} to {interval[1]:.4g})"
         raise CalibrationError(_far(profile, held_out.where(~covered), excluded, rate, seen, realised))
     leak = None
-    if profile.trusted.probe is not None:
+    if profile.trusted.probe is not None and grids is None:  # no grids of profiled frames are kept
         probes = logic.score(scales, profile.trusted.probe, groups)
         leak = _leak(profile, probes[np.isfinite(probes)], scores[sure[~learning]])
     found = Calibration(

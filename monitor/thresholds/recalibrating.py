@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..calibration import Calibration, check_rate, clopper_pearson, conformal_threshold, needed_samples
+from ..data.groups import groups_of
 from ..errors import CalibrationError, MismatchError
-from ..judging.groups import groups_of
 from ..logic import Logic
 from ..profile import Profile
 
@@ -133,7 +133,8 @@ def _refuse_others(profile: Profile, logic: Logic, calibration: Calibration, kep
             " kept; calibrate on held-out frames with per_class=True"
         )
     groups = groups_of(profile.columns)
-    again = logic.score(calibration.scales, kept.deviations, groups)
+    # A log holds no maps, so that the scores of a logic of places cannot be had again.
+    again = kept.scores if logic.of_places else logic.score(calibration.scales, kept.deviations, groups)
     if (kept.thresholds != calibration.thresholds[0]).any():
         raise MismatchError("expected frames judged by the threshold of this profile, got others")
     if not np.allclose(again, kept.scores, rtol=_ROUNDING, atol=_ROUNDING):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...monitor import Calibration, Logic
-from ...monitor.judging.groups import groups_of
+from ...monitor.data.groups import groups_of
 from ...monitor.profile import Profile
 from ...networks import Tap
 from ...networks.onnx.pooling import add_neurons, join_neurons, rows_alike

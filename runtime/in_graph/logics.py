@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...monitor.judging.groups import Groups
+from ...monitor.data.groups import Groups
 from ...monitor.logic import HarmonicP, Logic, MaxZ, Normalised, Scales, SmallestP, Sum, Votes, ZScore
 from .operators import Operators
 

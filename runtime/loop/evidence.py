@@ -70,7 +70,7 @@ class Evidence:
 
     def _clean_frame(self, own: Verdict) -> Clean:
         """What is kept of a frame that was believed clean; its deviation is the caller's, so it is copied."""
-        _, score, threshold, _, prediction, deviation, _, _ = own
+        _, score, threshold, _, prediction, deviation, *_ = own
         counters = self.metrics.counters
         return Clean(
             time.time_ns(), time.monotonic_ns(), counters.frames, prediction, score, threshold, deviation.copy(),
@@ -90,7 +90,7 @@ class Evidence:
         stamp_ns, elapsed_ns = self.metrics.stamp_ns, self.metrics.elapsed_ns
         if since_frame and stamp_ns is not None and elapsed_ns is not None:
             stamp_ns, elapsed_ns = stamp_ns + round(since_frame * 1e9), elapsed_ns + round(since_frame * 1e9)
-        status, score, threshold, confidence, prediction, _, layers, _ = verdict
+        status, score, threshold, confidence, prediction, _, layers, *_ = verdict
         event = _event((
             kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
             confidence, prediction, layers, reason, microseconds, neurons, stamp_ns, elapsed_ns,

@@ -366,7 +366,7 @@ class Histories:
 
 def restated(verdict: Verdict, status: Status, reason: str) -> Verdict:
     """The same verdict with another status and reason."""
-    return _verdict((status, *verdict[1:-1], reason))
+    return _verdict((status, *verdict[1:7], reason, *verdict[8:]))
 
 
 def words(error: Exception) -> str:

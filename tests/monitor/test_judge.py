@@ -38,7 +38,7 @@ from outrider.monitor import (
     Votes,
     ZScore,
 )
-from outrider.monitor.judging.groups import groups_of
+from outrider.monitor.data.groups import groups_of
 from outrider.monitor.judging.places import nearest, place_shape
 from outrider.networks import Network, Observation, Tap, Taps
 

@@ -15,7 +15,7 @@ from outrider.monitor import (
     describe_logic,
     make_logic,
 )
-from outrider.monitor.judging.groups import Groups
+from outrider.monitor.data.groups import Groups
 from outrider.monitor.kernels import scores
 
 LOGICS = [
@@ -290,7 +290,7 @@ def test_a_logic_is_made_again_from_its_description(logic):
 
 
 def test_every_logic_is_in_the_table_above():
-    assert {type(logic) for logic in LOGICS} == set(Logic.__subclasses__())
+    assert {type(logic) for logic in LOGICS} == {kind for kind in Logic.__subclasses__() if not kind.of_places}
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_every_logic_is_in_the_table_above():
     [
         (
             lambda: make_logic("median"),
-            "expected a logic among harmonic_p, max_z, normalised, smallest_p, sum, votes, z, got 'median'",
+            "expected a logic among .*, largest_area, .*, z, got 'median'",
         ),
         (lambda: make_logic("z", log=1), "expected settings of z to be"),
         (lambda: make_logic("votes", n=1), "expected settings of votes to be"),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...judging.groups import Groups, as_groups
+from ...data.groups import Groups, as_groups
 from ...logic import Logic, Scales
 
 Joining = Callable[[Tensor], tuple[Tensor, Tensor]]

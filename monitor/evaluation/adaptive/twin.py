@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ....networks import TorchNetwork
+from ...data.groups import groups_of
 from ...errors import NotReadyError
-from ...judging.groups import groups_of
 from .criteria import Twinned, criterion_twin
 from .logics import logic_twin
 

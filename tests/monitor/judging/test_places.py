@@ -10,6 +10,7 @@ import pytest
 
 from outrider.coverage import Gaussian, Mahalanobis, MultiRange, SingleRange
 from outrider.monitor import (
+    HarmonicP,
     MismatchError,
     Monitor,
     OutriderWarning,
@@ -18,7 +19,7 @@ from outrider.monitor import (
     describe_profile,
 )
 from outrider.monitor.facts.network import told_apart
-from outrider.monitor.judging.places import Places, nearest, place_axes, place_shape, sample_shape, samples_of
+from outrider.monitor.judging.places import PlaceClasses, nearest, place_axes, place_shape, sample_shape, samples_of
 from outrider.networks import Network, Observation, Tap, Taps
 
 from ..conftest import NumpyNetwork, batches
@@ -82,7 +83,7 @@ def count_outside(values, trusted):
 
 
 def learned(network, criteria=None, n=200, **options):
-    monitor = Monitor(network, criteria or {"*:pixel": SingleRange()})
+    monitor = Monitor(network, criteria or {"*:pixel": SingleRange()}, logic=HarmonicP())
     monitor.profile(batches(pictures(n)), **options)
     return monitor
 
@@ -200,7 +201,7 @@ def test_maps_of_probabilities_are_taken_as_they_are():
     rng = np.random.default_rng(0)
     shares = rng.dirichlet([0.3] * CLASSES, (2, SIDE, SIDE)).astype(np.float32).transpose(0, 3, 1, 2)
     labels = shares.argmax(axis=1)
-    places = Places(shares, "probabilities")
+    places = PlaceClasses(shares, "probabilities")
     found = places.trusted((SIDE, SIDE), np.ones(2, bool), labels, 0.8)
     np.testing.assert_array_equal(found, (shares.max(axis=1) >= 0.8).ravel())
     assert 0 < found.sum() < found.size

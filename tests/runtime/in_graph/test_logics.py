@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from outrider.monitor import HarmonicP, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore
-from outrider.monitor.judging.groups import Groups, as_groups
+from outrider.monitor.data.groups import Groups, as_groups
 from outrider.runtime.in_graph import logics
 
 from .fragments import session

@@ -195,7 +195,7 @@ def test_nothing_is_left_behind_and_little_is_held(watching):
         tracemalloc.stop()
     grown = sum(difference.size_diff for difference in after.compare_to(before, "filename"))
     assert grown < 512, "more than the numbers of the guard's state, which changed their place"
-    assert np.quantile(peaks, 0.9) <= PEAK
+    assert np.quantile(peaks, 0.9) <= PEAK + told_of_places(guard, clean[0])
 
 
 MAPS = ("unit", "channel", "channel-max", "grid2", "grid3", "pixel")
@@ -213,6 +213,12 @@ KINDS = [
         for dtype in ("float64", "uint8", "int8", "int16")
     ),
 ]
+
+
+def told_of_places(guard, frame):
+    """The bytes of the arrays of a verdict on places, which are the caller's own as its output is."""
+    places = guard.monitor(frame)[1].places
+    return 0 if places is None else sum(part.nbytes for part in (places.map, places.classes) if part is not None)
 
 
 def peak_of(guard, clean):
@@ -250,7 +256,7 @@ def test_every_kind_of_tap_is_read_into_arrays_that_are_there(form, dtype):
         monitor.calibrate([frames(100, 1)], 0.05)
     clean = [frame for frame in frames(40, 2) if monitor(frame)[1].status == Status.OK]
     with Guard(monitor) as guard:
-        assert peak_of(guard, clean) <= PEAK
+        assert peak_of(guard, clean) <= PEAK + told_of_places(guard, clean[0])
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1)])
@@ -262,7 +268,7 @@ def test_of_a_map_of_scores_no_more_is_held_than_its_output(dtype, axes):
     monitor.calibrate([frames(100, 1)], 0.05)
     clean = [frame for frame in frames(40, 2) if monitor(frame)[1].status == Status.OK]
     with Guard(monitor) as guard:
-        assert peak_of(guard, clean) <= PEAK + network.run(frames(1)).nbytes
+        assert peak_of(guard, clean) <= PEAK + network.run(frames(1)).nbytes + told_of_places(guard, clean[0])
 
 
 def kernels():

@@ -20,7 +20,7 @@ from outrider.networks import TorchNetwork  # noqa: E402
 
 from .conftest import CLASSES, NEURONS, SHAPE, calibrated, convolutional, pictures  # noqa: E402
 
-LOGICS = sorted(cls.name for cls in Logic.__subclasses__())
+LOGICS = sorted(cls.name for cls in Logic.__subclasses__() if not cls.of_places)
 PAIRS = list(itertools.product(sorted(set(criterion_names()) & set(CRITERIA)), LOGICS))
 
 

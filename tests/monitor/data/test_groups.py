@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from outrider.coverage import Mahalanobis, Margin, RelativeMahalanobis, SingleRange, Softmax
-from outrider.monitor.judging.groups import Groups, as_groups, groups_of
+from outrider.monitor.data.groups import Groups, as_groups, groups_of
 from outrider.monitor.profile import Column
 
 RELATIVE = RelativeMahalanobis()
