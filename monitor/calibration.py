@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .data.changes import CALIBRATED, SCALES_KEPT, SET_BY_HAND
+from .data.promises import promise_in_words
 from .errors import CalibrationError
 from .logic import Scales
 
@@ -17,8 +19,6 @@ LEAST_FOR_LEAK = 20
 """The fewest frames of either kind for which that AUROC is given."""
 _CHANCE = 0.05
 _OFTEN = 2.0
-_HIGH = 0.8  # of the quantiles that are compared; chosen on held-out training images
-_LEAST_POOL = 6  # the fewest scores of which one that is far off leaves that quantile alone
 
 
 class ClassRate(NamedTuple):
@@ -49,6 +49,9 @@ class Calibration:
     Both are None in files of older versions. drives: (m,) int64, the drive of each, counted from 0; None where each
     frame counted. raised: (classes,) float64, by how much the shared threshold is higher for a class of which less
     was profiled, see `raised_where_few`; None where all classes have one threshold, and in files of older versions.
+    group_confidence: the chance that the rate holds over a whole new drive, see `threshold_of_groups`; None where it is
+    that of a frame. The scores then have +inf for frames that always alarm. set_by: what set the thresholds, in the
+    words of `Change.what`.
     """
 
     false_alarm_rate: float
@@ -68,6 +71,17 @@ class Calibration:
     predictions: np.ndarray | None = None
     drives: np.ndarray | None = None
     raised: np.ndarray | None = None
+    group_confidence: float | None = None
+    set_by: str = CALIBRATED
+
+    @property
+    def promise(self) -> str:
+        """What may be relied on, in words: on which frames the rate holds, and on which it does not."""
+        frames = self.n if self.scores is None else len(self.scores)
+        drives = None if self.drives is None else count_drives(self.drives)
+        return promise_in_words(
+            self.false_alarm_rate, frames, self.n - frames, drives, self.group_confidence, self.set_by
+        )
 
     def by_class(self, level: float = 0.95) -> tuple[ClassRate, ...]:
         """The rate of false alarms in each class, (classes,), as the thresholds now are.
@@ -79,7 +93,7 @@ class Calibration:
         above = scores > self.thresholds[predictions]
         found = []
         for index in range(len(self.thresholds)):
-            of_class = predictions == index
+            of_class = (predictions == index) & np.isfinite(scores)
             own, drives = above[of_class], None if self.drives is None else self.drives[of_class]
             rate = rate_seen(own, len(own), drives, level) if len(own) else (math.nan, (0.0, 1.0))
             found.append(ClassRate(index, len(own), int(own.sum()), *rate))
@@ -127,6 +141,7 @@ class Calibration:
             interval=interval,
             warning_thresholds=None if warning is None else np.minimum(warning, thresholds),
             raised=None,
+            set_by=SET_BY_HAND,
         )
 
     def __str__(self) -> str:
@@ -138,6 +153,7 @@ class Calibration:
                 f" held-out frames{self._of_drives} (95 % interval {low:.4g} to {high:.4g})"
             ),
             f"threshold {_span(self.thresholds)}, {self._whose}",
+            f"promised: {self.promise}",
         ]
         if self.leak is not None:
             lines.append(f"profiled against held-out frames: AUROC {self.leak:.3f} (0.5 is ideal)")
@@ -150,6 +166,8 @@ class Calibration:
         if not self.n_scales:
             return f"{self.n:,} held-out frames{self._of_drives} set the threshold"
         both, scales = f"{self.n + self.n_scales:,} held-out frames", f"{self.n_scales:,} set the scales"
+        if self.set_by == SCALES_KEPT:
+            return f"{self.n:,} held-out frames{self._of_drives} set the threshold; {scales} before"
         return f"{both}: {scales}, {self.n:,}{self._of_drives} the threshold"
 
     @property
@@ -219,6 +237,38 @@ def conformal_threshold(scores: np.ndarray, rate: float, drives: np.ndarray | No
     return float(scores[order[min(int(np.searchsorted(passed, wanted)), len(order) - 1)]])
 
 
+def threshold_of_groups(scores: np.ndarray, drives: np.ndarray, rate: float, confidence: float) -> float:
+    """The lowest threshold at which a whole new drive has at most a share α of alarms, with a chance of at least c.
+
+    Each of K drives has a threshold of its own: the lowest above which at most α of its frames lie. These K numbers are
+    conformal scores of drives: the ⌈(K+1)c⌉-th smallest is not exceeded by that of a new drive, drawn like them, with a
+    chance of at least c. How the frames of a drive depend on each other does not matter. scores: (n,), +inf for frames
+    that always alarm. drives: (n,), which drive each is of. Raises ValueError for a confidence outside 0 to 1 and
+    CalibrationError naming the K needed, or where more drives than may have too many frames that always alarm.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"expected a confidence between 0 and 1, such as 0.9, got {confidence!r}")
+    check_rate(rate)
+    _, number = np.unique(drives, return_inverse=True)
+    order = np.lexsort((-scores, number))
+    sizes = np.bincount(number)
+    first = np.cumsum(sizes) - sizes
+    own = scores[order][first + np.floor(rate * sizes + 1e-9).astype(np.int64)]
+    if len(own) < needed_samples(1 - confidence):
+        raise CalibrationError(
+            f"expected at least {needed_samples(1 - confidence)} held-out drives for a chance of {confidence:g} that"
+            f" the rate holds over a whole new one, got {len(own)}; give more drives, or ask for a lower"
+            " group_confidence"
+        )
+    found = conformal_threshold(own, 1 - confidence)
+    if not np.isfinite(found):
+        raise CalibrationError(
+            f"expected at most {rate:g} of the frames of a drive left out, got more in {int(np.isinf(own).sum())} of"
+            f" {len(own)} drives: these frames always alarm; a warning says why they were left out"
+        )
+    return found
+
+
 def count_drives(drives: np.ndarray) -> int:
     """How many there are among the drives of frames, (n,)."""
     return len(np.unique(drives))
@@ -232,7 +282,7 @@ def check_rate(rate: float) -> None:
 
 def thresholds_by_class(
     scores: np.ndarray, predictions: np.ndarray, classes: int, rate: float, per_class: bool,
-    drives: np.ndarray | None = None, raised: np.ndarray | None = None,
+    drives: np.ndarray | None = None, raised: np.ndarray | None = None, confidence: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(classes,) thresholds, and whether each is the class's own; classes with too little share one.
 
@@ -240,8 +290,11 @@ def thresholds_by_class(
     there are enough of them, and is that much higher. Without it, it is set on the frames of all classes.
     Which classes share is known from the predictions alone, before a score is (Mondrian conformal prediction, Vovk et
     al., 2005). So the rate holds in each class with its own threshold, and over those that share as they come.
+    confidence: as for `threshold_of_groups`, which then sets one threshold for all.
     """
     own = np.zeros(classes, bool)
+    if confidence is not None and drives is not None:
+        return np.full(classes, threshold_of_groups(scores, drives, rate, confidence)), own
     for c in range(classes if per_class else 0):
         own[c] = _draws(predictions == c, drives) >= needed_samples(rate)
     setting, lower = np.ones(len(scores), bool), np.zeros(classes) if raised is None else raised
@@ -260,44 +313,6 @@ def sharing(predictions: np.ndarray, own: np.ndarray, rate: float, drives: np.nd
     """Which frames set the threshold that classes share, (n,) bool: those of these classes, all where they are few."""
     of_theirs: np.ndarray = ~own[predictions]
     return of_theirs if _draws(of_theirs, drives) >= needed_samples(rate) else np.ones(len(predictions), bool)
-
-
-def raised_where_few(scores: np.ndarray, predictions: np.ndarray, profiled: np.ndarray) -> np.ndarray:
-    """By how much a threshold should be higher for classes of which little was profiled, (classes,) float64, from 0 on.
-
-    Ranges of few frames are narrow and their means rough, so new frames of these classes score higher. The 0.8 quantile
-    of the scores is taken as a function of the number of profiled frames that never rises with it: isotonic regression
-    by pooling adjacent violators (Barlow et al., 1972). Between numbers it is interpolated. The class with the most
-    counts as 0. Numbers with fewer than six scores are taken together with the next: one frame that is far off would
-    raise a threshold beyond all that is unsafe. The idea to raise thresholds so is our own.
-    scores, predictions: (n,), of frames that set no threshold, so that the promise of the threshold holds. profiled:
-    (classes,) counts.
-    """
-    pools: list[tuple[float, np.ndarray, list[int]]] = []
-    for mine, counts in _enough_together(scores, profiled[predictions]):
-        level = float(np.quantile(mine, _HIGH))
-        while pools and pools[-1][0] < level:
-            _, theirs, others = pools.pop()
-            mine, counts = np.concatenate([theirs, mine]), others + counts  # noqa: PLW2901 (a pool grows)
-            level = float(np.quantile(mine, _HIGH))
-        pools.append((level, mine, counts))
-    if not pools:
-        return np.zeros(len(profiled))
-    counts = [count for _, _, several in pools for count in several]
-    levels = [level for level, _, several in pools for _ in several]
-    found: np.ndarray = np.interp(profiled, counts, levels) - levels[-1]
-    return found
-
-
-def _enough_together(scores: np.ndarray, counts: np.ndarray) -> list[tuple[np.ndarray, list[int]]]:
-    """The scores (n,) of each count, the lowest first; counts with too few scores for a quantile are one group."""
-    found: list[tuple[np.ndarray, list[int]]] = []
-    for count in np.unique(counts).tolist():
-        mine = scores[counts == count]
-        few = bool(found) and (len(found[-1][0]) < _LEAST_POOL or (counts >= count).sum() < _LEAST_POOL)
-        before, others = found.pop() if few else (mine[:0], [])
-        found.append((np.concatenate([before, mine]), [*others, count]))
-    return found
 
 
 def _draws(mask: np.ndarray, drives: np.ndarray | None) -> int:

@@ -70,6 +70,8 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
         "leak": calibration.leak,
         "excluded": calibration.excluded,
         "drives": None if calibration.drives is None else count_drives(calibration.drives),
+        "group_confidence": calibration.group_confidence,
+        "promise": calibration.promise,
         "by_class": None if calibration.scores is None else _by_class(calibration),
     }
 

@@ -13,6 +13,10 @@ import numpy as np
 
 MOST = 64
 """The changes that a profile keeps; of more, the oldest go."""
+CALIBRATED, SCALES_KEPT, SET_BY_HAND, RECALIBRATED = (
+    "calibrated", "calibrated, scales kept", "threshold set", "recalibrated",
+)  # fmt: skip
+"""What sets a threshold: held-out frames, these with the scales of before, a hand, or the log of a guard."""
 _TEXT = 400
 _CLOCK = "SOURCE_DATE_EPOCH"
 
@@ -24,7 +28,7 @@ Thresholds = float | tuple[float, ...] | None
 class Change:
     """A change of the thresholds of a profile.
 
-    when: ISO 8601, UTC, to the second. what: "calibrated", "threshold set", "extended", "recalibrated". by: the
+    when: ISO 8601, UTC, to the second. what: one of the words above, or "extended". by: the
     program and its version; no name of a person is looked up. before, after: the thresholds, one for all classes or
     one for each, None without. rate: the false-alarm rate asked for, None where a threshold was given. reason: in the
     user's words, or what was accepted; may be empty.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..calibration import Calibration, check_rate, clopper_pearson, rate_seen, thresholds_by_class
-from ..data.changes import Change, thresholds_of
+from ..data.changes import CALIBRATED, SCALES_KEPT, Change, thresholds_of
 from ..facts.network import told_apart
 from ..judging.places import samples_of
 from ..logic import Scales
@@ -79,6 +79,9 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
     raised = calibration.raised
     if raised is not None and (calibration.scores is None or not (np.isfinite(raised) & (raised >= 0)).all()):
         raise ValueError("calibration.raised: expected finite numbers from 0 on, beside scores, got others")
+    whole = calibration.group_confidence
+    if whole is not None and (not 0 < whole < 1 or calibration.drives is None):
+        raise ValueError(f"expected a confidence between 0 and 1, of drives, got {whole!r}")
     pooled = calibration.thresholds[~calibration.own] if raised is None else calibration.thresholds[:0]
     if len(pooled) and (pooled != pooled[0]).any():
         raise ValueError("expected one threshold for all classes without their own, got several")
@@ -93,19 +96,25 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
         return
     if not history:
         raise ValueError("expected a history that says how the thresholds were set, got none")
-    if history[-1].what == "calibrated":
-        seen = calibration.scores, calibration.predictions, len(calibration.thresholds)
-        if history[-1].rate != rate:
-            raise ValueError(f"expected the rate of the last change in the history, {history[-1].rate}, got {rate:g}")
-        per_class, rest = raised is not None or bool(calibration.own.any()), (calibration.drives, raised)
-        wanted, own = thresholds_by_class(*seen, rate, per_class, *rest)
-        right = np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)
-        warning = calibration.warning_thresholds
-        if warning_rate is not None and warning is not None:  # whether they are per class is not kept
-            either = (thresholds_by_class(*seen, warning_rate, one, *rest)[0] for one in (per_class, True))
-            right = right and any(np.array_equal(one, warning) for one in either)
-        if not right:
-            raise ValueError("expected the thresholds that the calibration's own scores give, got others")
+    if history[-1].what in (CALIBRATED, SCALES_KEPT):
+        _check_thresholds(calibration, calibration.scores, calibration.predictions, history[-1].rate)
+
+
+def _check_thresholds(calibration: Calibration, scores: np.ndarray, seen: np.ndarray, asked: float | None) -> None:
+    """The thresholds are those that the scores give. seen: the classes. asked: the rate that the history has."""
+    rate, warning_rate, raised = calibration.false_alarm_rate, calibration.warning_rate, calibration.raised
+    if asked != rate:
+        raise ValueError(f"expected the rate of the last change in the history, {asked}, got {rate:g}")
+    per_class = raised is not None or bool(calibration.own.any())
+    of, rest = (scores, seen, len(calibration.thresholds)), (calibration.drives, raised, calibration.group_confidence)
+    wanted, own = thresholds_by_class(*of, rate, per_class, *rest)
+    right = np.array_equal(wanted, calibration.thresholds) and np.array_equal(own, calibration.own)
+    warning = calibration.warning_thresholds
+    if warning_rate is not None and warning is not None:  # whether they are per class is not kept
+        either = (thresholds_by_class(*of, warning_rate, one, *rest)[0] for one in (per_class, True))
+        right = right and any(np.array_equal(one, warning) for one in either)
+    if not right:
+        raise ValueError("expected the thresholds that the calibration's own scores give, got others")
 
 
 def _check_realised(calibration: Calibration) -> None:

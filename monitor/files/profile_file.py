@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,8 @@ def write_profile(
             "excluded": calibration.excluded,
             "warning_rate": calibration.warning_rate,
         }
+        if calibration.group_confidence is not None:
+            facts["calibration"]["group_confidence"] = calibration.group_confidence
     write_whole(Path(path), packed(facts, tensors), mode=0o644 if held is None else 0o600)
 
 
@@ -213,6 +216,7 @@ def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Ca
         raise ValueError(f"expected a column on places for the logic {logic.name}, got none")
     calibration = _calibration(facts["calibration"], tensors, classes, groups_of(columns), logic, judged)
     if calibration is not None:
+        calibration = replace(calibration, set_by=profile.history[-1].what) if profile.history else calibration
         check_calibration(calibration, profile.history)
     if unread := sorted(tensors.keys() - tensors.read):
         raise ValueError(f"expected no other arrays, got {', '.join(unread[:5])}")
@@ -298,6 +302,7 @@ def _calibration(
         checked_array(tensors, "calibration.raised", (classes,), np.float64)
         if "calibration.raised" in tensors
         else None,
+        float(facts["group_confidence"]) if "group_confidence" in facts else None,
     )
 
 

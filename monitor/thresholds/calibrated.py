@@ -11,12 +11,13 @@ import numpy as np
 
 from ..calibration import Calibration
 from ..data.batches import Batches, batches_of
-from ..data.changes import Change, thresholds_in_words, with_change
+from ..data.changes import RECALIBRATED, SET_BY_HAND, Change, thresholds_in_words, with_change
 from ..data.digests import digests_of
 from ..errors import CalibrationError
 from ..learning import sure_of
 from ..online import Watcher
-from .calibrating import FAR, HeldOut, calibrate, check_rates, numbered
+from .calibrating import FAR, calibrate, check_groups, check_rates
+from .held_out import HeldOut, numbered
 from .recalibrating import KeptFrames, Recalibration, recalibrate
 
 Progress = Callable[[int], None]
@@ -39,6 +40,9 @@ class Calibrated(Watcher):
         warning_rate: float | None = None,
         accept_rate: float | None = None,
         drives: Any = None,
+        groups: Any = None,
+        group_confidence: float = 0.9,
+        keep_scales: bool = False,
         reason: str = "",
         progress: Progress | None = None,
     ) -> Calibration:
@@ -56,9 +60,15 @@ class Calibrated(Watcher):
         drives: which drive each frame is of, (n,) or (n, any) numbers or names, read after the last batch. Frames of
         one drive, or one track of an object, resemble each other. With drives each drive counts as one: every other
         one goes to the scales, and the rate holds for a frame drawn from a new drive (`conformal_threshold`).
+        groups: the same, for a promise about each drive: the rate holds over the frames of one whole new drive, with a
+        chance of `group_confidence` (`threshold_of_groups`). At 0.9 it takes 9 drives, 18 where the logic learns
+        scales. keep_scales: whether the scales of the calibration before stay, so that every frame sets the threshold:
+        for a new drive or place, of which few frames are known to be clean. `Calibration.promise` says in words on
+        which frames the rate then holds.
 
-        Raises NotReadyError before `profile`, ValueError for other than a drive a frame, and CalibrationError that says
-        what to do: naming the number of frames or drives needed; where fewer frames differ, as with a frozen camera;
+        Raises NotReadyError before `profile`, and with keep_scales before the first calibration. Raises ValueError for
+        other than a drive a frame, and for groups beside drives or per_class. Raises CalibrationError that says what to
+        do: naming the number of frames or drives needed; where fewer frames differ, as with a frozen camera;
         where all have one score; where more than a tenth were profiled; where the rate seen is far from the one asked
         for, twice as high even at the lower end of its interval; and where so many share the highest score that none is
         above it, as nothing might ever be. Warns when profiled and held-out frames are told apart (AUROC above 0.6),
@@ -66,7 +76,11 @@ class Calibrated(Watcher):
         """
         profile, rate = self.learned, float(false_alarm_rate)
         check_rates(rate, warning_rate, accept_rate)
+        confidence = None if groups is None else float(group_confidence)
+        check_groups(confidence, drives=drives is not None, per_class=per_class)
+        before = self._calibrated() if keep_scales else None
         held_out = self._held_out(batches, progress)
+        drives = drives if groups is None else groups
         if drives is not None:
             given = np.asarray(drives)
             if given.ndim not in (1, 2) or len(given) != len(held_out.predictions):
@@ -76,12 +90,13 @@ class Calibrated(Watcher):
             held_out = held_out._replace(drives=numbered(given))
         warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
         found = calibrate(
-            profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate
-        )
+            profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate,
+            confidence=confidence, before=before,
+        )  # fmt: skip
         low, high = found.interval
         if accept_rate is not None and (low > FAR * rate or high * FAR < rate):
             reason = f"accepted a rate of {found.realised:.4g}{f': {reason}' if reason else ''}"
-        self._take(found, "calibrated", rate, reason)
+        self._take(found, found.set_by, rate, reason)
         return found
 
     def recalibrate(
@@ -103,7 +118,7 @@ class Calibrated(Watcher):
             old = self._calibrated()
             rate = old.false_alarm_rate if false_alarm_rate is None else float(false_alarm_rate)
             found = recalibrate(self.learned, self.logic, old, kept, rate, self.profile_sha256)
-            self._take(found.calibration, "recalibrated", rate, f"{f'{reason}: ' if reason else ''}{found.said}")
+            self._take(found.calibration, RECALIBRATED, rate, f"{f'{reason}: ' if reason else ''}{found.said}")
         return found
 
     def _take(self, calibration: Calibration | None, what: str, rate: float | None, reason: str) -> None:
@@ -156,7 +171,7 @@ class Calibrated(Watcher):
             if values.shape not in ((), (classes,)):
                 raise ValueError(f"expected one threshold, or {classes}, one for each class, got shape {values.shape}")
             found = calibration.with_thresholds(np.array(np.broadcast_to(values, classes)))
-            self._take(found, "threshold set", None, reason)
+            self._take(found, SET_BY_HAND, None, reason)
         return found
 
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..calibration import Calibration, check_rate, clopper_pearson, conformal_threshold, needed_samples
+from ..data.changes import RECALIBRATED
 from ..data.groups import groups_of
 from ..errors import CalibrationError, MismatchError
 from ..logic import Logic
@@ -106,6 +107,8 @@ def recalibrate(
         predictions=np.maximum(kept.predictions, 0),
         drives=None,
         raised=None,
+        group_confidence=None,
+        set_by=RECALIBRATED,
     )
     return Recalibration(found, changed=True, said=f"{seen}, where {rate:g} was asked for")
 

@@ -16,7 +16,7 @@ from outrider.monitor import (
     false_alarm_rate,
     needed_samples,
 )
-from outrider.monitor.calibration import raised_where_few, rate_seen, sharing, thresholds_by_class
+from outrider.monitor.calibration import rate_seen, sharing, threshold_of_groups, thresholds_by_class
 
 
 @given(st.integers(1, 300), st.sampled_from([0.5, 0.2, 0.1, 0.05, 0.01, 0.003]))
@@ -228,58 +228,41 @@ def test_the_shared_threshold_is_raised_by_what_was_given():
     assert thresholds.tolist() == [conformal_threshold(scores[:250], 0.05), base + 0.5, base + 0.25, base]
 
 
-def test_what_is_raised_falls_with_the_profiled_frames_and_is_the_quantile_of_each_pool():
+def test_the_threshold_of_whole_drives_is_an_order_statistic_of_those_of_each():
+    rng = np.random.default_rng(4)
+    for rate, confidence in ((0.05, 0.9), (0.2, 0.8), (0.3, 0.5)):
+        drives = rng.permutation(np.repeat(np.arange(23), rng.integers(1, 40, 23)))
+        scores = rng.integers(0, 30, len(drives)).astype(float)
+        own = []
+        for drive in range(23):
+            mine = scores[drives == drive]
+            own.append(min(t for t in mine if (mine > t).mean() <= rate + 1e-12))
+        expected = sorted(own)[math.ceil(24 * confidence - 1e-9) - 1]
+        assert threshold_of_groups(scores, drives, rate, confidence) == expected
+
+
+@pytest.mark.parametrize("tail", [False, True])
+def test_a_whole_new_drive_keeps_the_rate_as_often_as_asked(tail):
+    """By frame or by drive on average, many drives have more than the rate."""
     rng = np.random.default_rng(1)
-    several = 0
-    for _ in range(30):
-        profiled, predictions = rng.integers(1, 9, 12), rng.integers(0, 12, 60)
-        scores = rng.exponential(size=60) * 3 + 8 / profiled[predictions]
-        raised = raised_where_few(scores, predictions, profiled)
-        assert (np.diff(raised[np.argsort(profiled)]) <= 1e-12).all()
-        levels = np.unique(raised[predictions])
-        several += len(levels) > 1
-        of_pools = [np.quantile(scores[raised[predictions] == level], 0.8) for level in levels]
-        np.testing.assert_allclose(levels - levels[0], np.array(of_pools) - of_pools[0], atol=1e-12)
-    assert several > 20
+    which, kept, average = np.repeat(np.arange(19), 40), [], []
+    for _ in range(400):
+        scores, (new,) = drawn(rng, 19, 40, tail).ravel(), drawn(rng, 1, 40, tail)
+        kept.append((new > threshold_of_groups(scores, which, 0.1, 0.9)).mean() <= 0.1)
+        average.append((new > conformal_threshold(scores, 0.1, which)).mean() <= 0.1)
+    assert 0.9 - 0.03 < np.mean(kept) < 0.9 + 0.04, "18 of 20 exactly, as there are no ties"
+    assert np.mean(average) < 0.87
 
 
-def test_what_is_raised_by_hand():
-    profiled = np.array([40, 10, 20, 15, 5])  # 15 lies between, and 5 below all that are seen
-    predictions, scores = np.repeat([0, 1, 2], 6), np.array([1.0] * 6 + [3] * 6 + [2] * 6)
-    assert raised_where_few(scores, predictions, profiled).tolist() == [0, 2, 1, 1.5, 2]
-    pooled = raised_where_few(np.array([1.0] * 6 + [2] * 6 + [3] * 6), predictions, profiled)
-    assert pooled.tolist() == [0, 2, 2, 2, 2], "10 and 20 frames score in the wrong order: one pool, of 2s and 3s"
-    assert raised_where_few(np.zeros(0), np.zeros(0, int), profiled).tolist() == [0] * 5
-    rising = raised_where_few(np.array([3.0] * 6 + [1] * 6 + [2] * 6), predictions, profiled)
-    assert rising.tolist() == [0] * 5, "what was profiled most scores highest: that is no lack of frames"
-
-
-def test_one_frame_that_is_far_off_raises_no_threshold_beyond_all_scores():
-    profiled, rest = np.array([5, 20, 40]), [1.0] * 6
-    raised = raised_where_few(np.array([500.0, *rest, *rest]), np.repeat([0, 1, 2], [1, 6, 6]), profiled)
-    assert raised.tolist() == [0, 0, 0], "the one frame of the thinnest class"
-    raised = raised_where_few(np.array([*rest, *rest, 0.0]), np.repeat([0, 1, 2], [6, 6, 1]), profiled)
-    assert raised.tolist() == [0, 0, 0], "one low score of the class with the most is no measure of all others"
-
-
-def test_classes_of_few_frames_alarm_as_asked_where_the_threshold_is_raised():
-    rng = np.random.default_rng(5)
-    profiled = np.repeat([10, 40, 200], 10)
-    higher = np.repeat([3.0, 1.0, 0.0], 10)
-
-    def draw(n):
-        predictions = rng.choice(30, n, p=profiled / profiled.sum())
-        return rng.exponential(size=n) + higher[predictions], predictions
-
-    rates = {False: [], True: []}
-    for _ in range(60):
-        raised = raised_where_few(*draw(400), profiled)
-        known, new = draw(400), draw(4000)
-        for raises, found in rates.items():
-            thresholds, _ = thresholds_by_class(*known, 30, 0.05, raises, raised=raised if raises else None)
-            above, few = new[0] > thresholds[new[1]], profiled[new[1]] == 10
-            found.append((above.mean(), above[few].mean()))
-    (pooled, thin), (shared, raised_thin) = np.mean(rates[False], axis=0), np.mean(rates[True], axis=0)
-    assert max(pooled, shared) < 0.054, "the rate holds over all either way"
-    assert thin > 0.5
-    assert raised_thin < 0.1
+def test_whole_drives_that_are_few_or_mostly_left_out_set_no_threshold():
+    scores, drives = np.arange(90.0), np.arange(90) // 10
+    assert threshold_of_groups(scores, drives, 0.1, 0.9) == 88, "the highest of 8, 18, ... 88"
+    with pytest.raises(CalibrationError, match=r"at least 9 held-out drives for a chance of 0\.9 .* got 8; give more"):
+        threshold_of_groups(scores[:80], drives[:80], 0.1, 0.9)
+    scores[85:87] = np.inf
+    with pytest.raises(CalibrationError, match=r"at most 0\.1 of the frames of a drive left out, got more in 1 of 9"):
+        threshold_of_groups(scores, drives, 0.1, 0.9)
+    assert threshold_of_groups(scores, drives, 0.1, 0.8) == 78
+    for wrong in (0, 1, math.nan):
+        with pytest.raises(ValueError, match="expected a confidence between 0 and 1"):
+            threshold_of_groups(scores, drives, 0.1, wrong)

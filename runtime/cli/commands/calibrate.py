@@ -29,14 +29,18 @@ def run(options: argparse.Namespace) -> int:
         return _without_data(options)
     if options.data is None:
         raise ValueError("expected DATA, --threshold X or --from LOG, got none of them")
+    if options.group_confidence is not None and not options.groups:
+        raise ValueError("expected --group-confidence with --groups, got it alone")
+    if options.by_drive and options.groups:
+        raise ValueError("expected --by-drive or --groups, got both")
     rate = _rate(options)
     source = with_policy(
         open_frames(options.data, options.rows, learned_inputs(options.profile, options.key)), options.on_error
     )
-    monitor = open_monitor(options)
+    monitor = open_monitor(options, calibrated=options.keep_scales)
     network = monitor.network
     with closing(network):
-        of = drives_of(source, monitor.learned.class_names) if options.by_drive else None
+        of = drives_of(source, monitor.learned.class_names) if options.by_drive or options.groups else None
         drives: list[Any] = []
 
         def batches() -> Iterator[Any]:
@@ -48,7 +52,10 @@ def run(options: argparse.Namespace) -> int:
             calibration = monitor.calibrate(
                 batches(),
                 rate,
-                drives=None if of is None else drives,
+                drives=drives if options.by_drive else None,
+                groups=drives if options.groups else None,
+                group_confidence=0.9 if options.group_confidence is None else options.group_confidence,
+                keep_scales=options.keep_scales,
                 per_class=options.per_class,
                 warning_rate=options.warning_rate,
                 accept_rate=options.accept_rate,
@@ -74,6 +81,8 @@ def _without_data(options: argparse.Namespace) -> int:
         "--warning-rate": options.warning_rate,
         "--accept-rate": options.accept_rate,
         "--by-drive": options.by_drive,
+        "--groups": options.groups,
+        "--keep-scales": options.keep_scales,
         "--threshold and --from": options.threshold is not None and options.logs,
         "--false-alarm-rate": options.threshold is not None and (options.false_alarm_rate or options.fps),
     }

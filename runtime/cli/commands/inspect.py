@@ -152,6 +152,8 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
         summary.add_row("with class", _per_class(trusted["per_map_class"], trusted["minimum_per_class"], names))
     summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(calibration))
+    if calibration is not None:
+        summary.add_row("promised", calibration["promise"])
     console.print(summary)
     columns = bare_table("tap", "criterion", Column("neurons", justify="right"), Column("bytes", justify="right"))
     for column in facts["columns"]:

@@ -132,6 +132,22 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="each drive counts as one: a folder of pictures, a .npz file of a folder, or as its array `drives` says",
     )
+    parser.add_argument(
+        "--groups",
+        action="store_true",
+        help="a rate that holds over each whole new drive, where --by-drive keeps it on average; drives as there",
+    )
+    parser.add_argument(
+        "--group-confidence",
+        type=float,
+        metavar="P",
+        help="with --groups: the chance that the rate holds over a new drive; default: 0.9",
+    )
+    parser.add_argument(
+        "--keep-scales",
+        action="store_true",
+        help="for a new drive or place: the scales of before stay, and every frame sets the threshold",
+    )
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
     parser.add_argument(
         "--accept-rate",

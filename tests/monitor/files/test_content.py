@@ -94,6 +94,25 @@ def test_drives_without_the_scores_of_their_frames_are_refused(load, of_drives):
         load(of_frames)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"group_confidence": 0.5}, "that the calibration's own scores give, got others"),
+        ({"group_confidence": None}, "that the calibration's own scores give, got others"),
+        ({"group_confidence": 1.5}, "expected a confidence between 0 and 1, of drives, got 1.5"),
+        (
+            {"drives": None},
+            "expected a confidence between 0 and 1, of drives, got 0.9|as realised|expected the in",
+        ),
+    ],
+)
+def test_the_chance_for_whole_drives_must_fit_the_threshold(load, monitor, change, message):
+    found = monitor.calibrate([frames(4000, seed=1)], 0.05, groups=np.arange(4000) // 50)
+    assert load(found).calibration.promise == found.promise
+    with pytest.raises(ProfileError, match=message):
+        load(replace(found, **change))
+
+
 @pytest.fixture
 def by_class(monitor):
     """Of 120 frames at 5 %, 60 of which set thresholds, for three classes; a warning threshold too."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 
@@ -9,7 +10,9 @@ import pytest
 from outrider.coverage import Mahalanobis, MultiRange, SingleRange, Softmax
 from outrider.monitor import (
     CalibrationError,
+    HarmonicP,
     Monitor,
+    NotReadyError,
     OutriderWarning,
     SmallestP,
     Status,
@@ -17,8 +20,8 @@ from outrider.monitor import (
     clopper_pearson,
     conformal_threshold,
 )
-from outrider.monitor.calibration import raised_where_few
 from outrider.monitor.data.digests import FrameDigests
+from outrider.monitor.thresholds.raising import raised_where_few
 from outrider.networks import Taps
 
 from ..conftest import batches, frames
@@ -345,7 +348,7 @@ def test_too_few_frames_are_not_asked_for_where_enough_were_left_out(network):
     monitor.profile(batches(frames(500)))
     held_out = frames(120, seed=1)
     held_out[:60, 0] = np.nan
-    said = r"0\.01, got 60; with the 60 that were left out there would be enough: a warning says why they were$"
+    said = r"0\.01, got 60 that count; left out were 60 NaN or Inf; with these there would be enough: look at"
     with pytest.warns(OutriderWarning, match="60 of 120"), pytest.raises(CalibrationError, match=said):
         monitor.calibrate([held_out], 0.01)
     with pytest.warns(OutriderWarning), pytest.raises(CalibrationError, match=r"give more, or ask for a higher rate$"):
@@ -408,7 +411,8 @@ def test_few_drives_and_drives_of_other_frames_are_refused(network):
     monitor = profiled(network, logic=SmallestP())
     data = tracks(37, 20, 3)
     with pytest.raises(
-        CalibrationError, match=r"at least 38 held-out drives for a .* of 0.05, got 37; half of them go to the scales"
+        CalibrationError,
+        match=r"at least 38 held-out drives for a .* of 0.05, got 37; half of the drives go to the scales",
     ):
         monitor.calibrate([data], 0.05, drives=np.repeat(np.arange(37), 20))
     for wrong in (np.arange(739), 3, np.zeros((740, 1, 1))):
@@ -437,3 +441,92 @@ def test_the_fewest_drives_set_a_threshold_that_no_frame_of_theirs_exceeds(netwo
     found = monitor.calibrate([data], 0.05, drives=drives)
     assert found.thresholds[0] == found.scores.max()
     assert (found.realised, found.interval) == (0, clopper_pearson(0, 19))
+
+
+def test_groups_set_a_threshold_for_whole_drives_and_frames_left_out_count_in_theirs(network, tmp_path):
+    monitor = profiled(network, logic=SmallestP())
+    data, drives = tracks(40, 25, 3), np.repeat(np.arange(40), 25)
+    data[drives == 7, 0] = np.nan  # the fourth of those that set the threshold
+    with pytest.warns(OutriderWarning, match="25 of 1000 held-out frames were left out: NaN or Inf"):
+        found = monitor.calibrate([data], 0.08, groups=drives, warning_rate=0.3, group_confidence=0.8)
+    # Drive 7 is counted behind the others, so that those from 8 on are one number lower.
+    setting = np.isin(drives, [1, 3, 5, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 7])
+    scores = np.where(drives[setting] == 7, np.inf, monitor.scores(data[setting]))
+    assert sorted(found.scores) == sorted(scores)
+    for thresholds, rate in ((found.thresholds, 0.08), (found.warning_thresholds, 0.3)):
+        own = [np.sort(scores[drives[setting] == d])[::-1][int(rate * 25)] for d in np.unique(drives[setting])]
+        assert thresholds.tolist() == [sorted(own)[math.ceil(21 * 0.8) - 1]] * 3
+    assert found.n == len(found.scores) == 500
+    assert (found.group_confidence, found.own.any()) == (0.8, False)
+    assert sum(one.frames for one in found.by_class()) == 475, "frames without a score are in no class"
+    monitor.save(tmp_path / "m.outrider")
+    assert str(Monitor.load(tmp_path / "m.outrider", network).calibration) == str(found)
+    by_hand = monitor.set_threshold(found.thresholds)
+    assert by_hand.realised == pytest.approx(np.mean([(scores[drives[setting] == d] > by_hand.thresholds[0]).mean()
+                                                      for d in np.unique(drives[setting])]))  # fmt: skip
+
+
+def test_few_groups_are_refused_with_the_number_and_groups_stand_alone(network):
+    monitor = profiled(network, logic=SmallestP())
+    data, drives = tracks(17, 40, 3), np.repeat(np.arange(17), 40)
+    said = r"at least 18 held-out drives for a chance of 0\.9 .* got 17; half of the drives .*\(--group-confidence\)"
+    with pytest.raises(CalibrationError, match=said):
+        monitor.calibrate([data], 0.05, groups=drives)
+    for how, wrong in (
+        ({"drives": drives}, "expected groups alone, got drives too"),
+        ({"per_class": True}, "expected groups alone, got per_class too"),
+        ({"group_confidence": 1.0}, "expected a group_confidence between 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            monitor.calibrate([data], 0.05, groups=drives, **how)
+    assert monitor.calibration is None
+
+
+def shifted(n, seed):
+    """Frames of another drive: farther out than those that were profiled."""
+    return frames(n, seed=seed) * np.float32(1.6)
+
+
+@pytest.mark.parametrize("logic", [SmallestP(), HarmonicP(), Sum()])
+def test_a_new_drive_sets_the_threshold_on_the_scales_of_before(network, logic, tmp_path):
+    monitor = Monitor(network, {"hidden": [SingleRange(), Mahalanobis()], "@output": Softmax()}, logic=logic)
+    monitor.profile(batches(frames(2000)))
+    with pytest.raises(NotReadyError):
+        monitor.calibrate([shifted(30, 1)], 0.1, keep_scales=True)
+    before = monitor.calibrate([frames(1000, seed=1)], 0.1)
+    new, later = shifted(30, 2), shifted(4000, 3)
+    assert monitor.check(later)[1].alarm.mean() > 0.2
+    scores = monitor.scores(new)
+    found = monitor.calibrate([new], 0.1, keep_scales=True, reason="the new lens")
+    assert found.thresholds.tolist() == [conformal_threshold(scores, 0.1)] * 3
+    assert all(np.array_equal(found.scales[name], before.scales[name]) for name in before.scales)
+    assert (found.n, found.n_scales, found.leak) == (30, before.n_scales, None)
+    assert monitor.check(later)[1].alarm.mean() < 0.15
+    assert "30 held-out frames set the threshold" in str(found)
+    monitor.save(tmp_path / "m.outrider")
+    again = Monitor.load(tmp_path / "m.outrider", network)
+    assert str(again.calibration) == str(found)
+    change = again.learned.history[-1]
+    assert (change.what, change.rate, change.reason) == ("calibrated, scales kept", 0.1, "the new lens")
+    with pytest.raises(
+        CalibrationError, match=r"expected at least 19 held-out frames for .* of 0\.05, got 18; give more"
+    ):
+        monitor.calibrate([new[:18]], 0.05, keep_scales=True)
+    drives = np.arange(900) // 90
+    of_drives = monitor.calibrate([shifted(900, 5)], 0.1, keep_scales=True, groups=drives)
+    assert len(np.unique(of_drives.drives)) == 10, "no drive goes to the scales"
+
+
+def test_classes_keep_what_they_are_raised_by_with_the_scales(network):
+    monitor = Monitor(network, Mahalanobis(), logic=SmallestP())
+    data = frames(2000)
+    few = network.run(data).argmax(axis=1) == 1
+    monitor.profile(batches(np.concatenate([data[~few], data[few][:9]])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)
+        before = monitor.calibrate([frames(400, seed=1)], 0.02, per_class=True)
+        found = monitor.calibrate([frames(200, seed=2)], 0.02, per_class=True, keep_scales=True)
+        anew = monitor.calibrate([frames(200, seed=2)], 0.02, keep_scales=True)
+    assert before.raised.max() > 0
+    np.testing.assert_array_equal(found.raised, before.raised)
+    assert anew.raised is None

@@ -68,6 +68,34 @@ def test_each_drive_counts_as_one(outrider, model, profiled, tmp_path):
     )
 
 
+def test_whole_drives_and_a_new_place_are_said_to_promise_what_they_do(outrider, model, profiled, tmp_path):
+    images = load_dataset("digits", "train").images[1000:]
+    np.savez(tmp_path / "drives.npz", images=images, drives=np.arange(len(images)) % 20)
+    np.savez(tmp_path / "place.npz", images=images[:40] * np.float32(0.9))
+    options = "--network", model, "--false-alarm-rate", "0.1"
+    result = outrider("calibrate", profiled, "drives.npz", *options, "-o", "other.outrider", "--groups")
+    assert "promised: of the frames of one whole new drive drawn like the 10 held-out ones at most 0.1" in result.out
+    shown = " ".join(outrider("inspect", "other.outrider").out.split())
+    assert "promised of the frames of one whole new drive drawn like the 10 held-out ones" in shown
+    told = json.loads(outrider("inspect", "other.outrider", "--json").out)["calibration"]
+    assert (told["group_confidence"], "whole new drive" in told["promise"]) == (0.9, True)
+    few = outrider("calibrate", profiled, "drives.npz", *options, "--groups", "--group-confidence", "0.95")
+    assert "expected frames of at least 38 held-out drives for a chance of 0.95" in error_of(few)
+    result = outrider("calibrate", "other.outrider", "place.npz", *options, "--keep-scales")
+    assert result.out.startswith("40 held-out frames set the threshold; ")
+    facts = json.loads(outrider("inspect", "other.outrider", "--json").out)
+    assert [change["what"] for change in facts["history"]] == ["calibrated", "calibrated, scales kept"]
+    assert "drawn like the 40 held-out ones" in facts["calibration"]["promise"]
+    for wrong, said in (
+        (("--groups", "--by-drive"), "expected --by-drive or --groups, got both"),
+        (("--group-confidence", "0.8"), "expected --group-confidence with --groups, got it alone"),
+        (("--groups", "--per-class"), "expected groups alone, got per_class too"),
+    ):
+        assert said in error_of(outrider("calibrate", "other.outrider", "drives.npz", *options, *wrong))
+    never = error_of(outrider("calibrate", profiled, "place.npz", *options, "-o", "new.outrider", "--keep-scales"))
+    assert "expected a calibrated profile, got one without a threshold" in never
+
+
 def test_a_threshold_by_hand_needs_neither_data_nor_network(outrider, calibrated, tmp_path):
     shutil.copy(calibrated, tmp_path / "mine.outrider")
     result = outrider("calibrate", "mine.outrider", "--threshold", "7.25", "--reason", "rain on the lens")
@@ -99,6 +127,8 @@ def test_a_threshold_by_hand_needs_neither_data_nor_network(outrider, calibrated
         (("--threshold", "-3"), "expected a threshold that is finite and not negative"),
         (("--threshold", "1,2"), "expected one threshold, or 10, one for each class"),
         (("--from", "none.jsonl", "--per-class"), "expected --from LOG alone, got --per-class too"),
+        (("--from", "none.jsonl", "--groups"), "expected --from LOG alone, got --groups too"),
+        (("--threshold", "3", "--keep-scales"), "expected --threshold X alone, got --keep-scales too"),
         (("--from", "none.jsonl"), "none.jsonl"),
     ],
 )
