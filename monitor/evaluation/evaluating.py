@@ -16,7 +16,7 @@ from .cost import cost_of
 from .intervals import LEVEL, RESAMPLES, Estimate, selective_risk, separation
 from .judged import ADAPTIVE, ATTACK, CLEAN, GIVEN, JudgedSet, Progress, judge_set
 from .metrics import auroc_of, ranks, risk_coverage, roc_curve
-from .results import Cost, Curve, ErrorsSeen, Evaluation, OfClass, OfColumn, SetResult, Share
+from .results import Cost, Curve, ErrorsSeen, Evaluation, OfClass, OfColumn, OfDrive, SetResult, Share
 
 if TYPE_CHECKING:
     from ..monitor import Monitor
@@ -137,6 +137,7 @@ def evaluate_sets(
             "columns": list(monitor.columns),
             "thresholds": calibration.thresholds.tolist(),
             "held_out": calibration.n,
+            "promise": calibration.promise,
         },
     )
 
@@ -158,7 +159,7 @@ def _result(
         drives=None if one.drives is None else count_drives(one.drives),
         auroc=told and told.auroc, aupr=told and told.aupr, fpr95=told and told.fpr95,
         errors=_errors(one, margin, how), by_class=_by_class(one, clean, class_name, level),
-        by_column=_by_column(one, clean, columns), roc=roc,
+        by_drive=_by_drive(one, level), by_column=_by_column(one, clean, columns), roc=roc,
     )  # fmt: skip
 
 
@@ -195,6 +196,16 @@ def _by_column(one: JudgedSet, clean: JudgedSet | None, columns: Sequence[str]) 
         return ()
     parts = zip(columns, clean.deviation.T, one.deviation.T, strict=True)
     return tuple(OfColumn(name, auroc_of(*ranks(low, high).counts())) for name, low, high in parts)
+
+
+def _by_drive(one: JudgedSet, level: float) -> tuple[OfDrive, ...]:
+    """Of each drive, in the order of their numbers; its interval is that of frames drawn one by one."""
+    if one.drives is None:
+        return ()
+    of = [one.alarm[one.drives == number] for number in range(len(one.drive_names))]
+    return tuple(
+        OfDrive(name, len(alarm), Share.of(alarm, level=level)) for name, alarm in zip(one.drive_names, of, strict=True)
+    )
 
 
 def _by_class(one: JudgedSet, clean: JudgedSet | None, class_name: Any, level: float) -> tuple[OfClass, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.batches import Batches, batches_of, check_labels
 from ..data.digests import digests_of
-from ..thresholds.calibrating import numbered
+from ..thresholds.held_out import numbered
 from ..verdict import Status
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class JudgedSet:
     the drive of each, None where each frame counts alone. name, kind: what it is, see `KINDS`. severity: of a
     corruption, 1 to 5. unread: frames that could not be read and are not among the n. tried: frames that were attacked;
     the n are those with which the attack deceived the network. profiled: frames that the profile was learned from.
-    deviation: (n, columns) float32, as of `Verdicts`; None where it was not kept.
+    deviation: (n, columns) float32, as of `Verdicts`; None where it was not kept. drive_names: of the drives by number.
     """
 
     status: np.ndarray
@@ -48,6 +48,7 @@ class JudgedSet:
     tried: int | None = None
     profiled: int = 0
     deviation: np.ndarray | None = None
+    drive_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.status)
@@ -97,6 +98,7 @@ class JudgedSet:
             if self.deviation is None
             else np.pad(self.deviation, ((0, count), (0, 0)), constant_values=np.inf),
             drives=None,
+            drive_names=(),
         )
 
 
@@ -141,16 +143,19 @@ def judge_set(
         none = np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
         parts = [(*none, np.empty((0, len(monitor.columns)), np.float32))]
     status, score, threshold, prediction, label, deviation = (np.concatenate(part) for part in zip(*parts, strict=True))
+    of_drives = {} if drives is None else named_drives(drives, done)
     return JudgedSet(
-        status, score, threshold, prediction, None if (label < 0).all() else label, _drives(drives, done),
-        profiled=profiled, deviation=deviation, **facts,
+        status, score, threshold, prediction, None if (label < 0).all() else label, profiled=profiled,
+        deviation=deviation, **of_drives, **facts,
     )  # fmt: skip
 
 
-def _drives(drives: Any, n: int) -> np.ndarray | None:
-    if drives is None:
-        return None
+def named_drives(drives: Any, n: int) -> dict[str, Any]:
+    """The fields `drives` and `drive_names` of a set of n frames. Raises ValueError for other than a drive a frame."""
     given = np.asarray(drives)
     if given.ndim not in (1, 2) or len(given) != n:
         raise ValueError(f"expected the drive of each of {n:,} frames, got shape {given.shape}")
-    return numbered(given)
+    numbers = numbered(given)
+    _, first = np.unique(numbers, return_index=True)
+    names = [" ".join(map(str, np.atleast_1d(given[i]).tolist())) for i in first]
+    return {"drives": numbers, "drive_names": tuple(names)}

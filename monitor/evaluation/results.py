@@ -88,6 +88,15 @@ class OfClass:
 
 
 @dataclass(frozen=True)
+class OfDrive:
+    """What was seen of the frames of a drive. frames: a count. flagged: those that alarm."""
+
+    name: str
+    frames: int
+    flagged: Share
+
+
+@dataclass(frozen=True)
 class OfColumn:
     """How well one column of the monitor tells a set from the clean one. auroc: of its deviation alone."""
 
@@ -102,7 +111,8 @@ class SetResult:
     frames: that were judged. unread: that could not be read and are in none of the figures. faults: of the frames.
     flagged: ALARM, FAULT or STALE. warned: WARN alone, which is no alarm. auroc, aupr, fpr95, roc: against the clean
     frames; None for these, and where there is no frame. errors: None without labels. by_class: of each class that the
-    network saw. by_column: of each column of the monitor; none of the clean set. severity, tried, profiled: as of
+    network saw. by_drive: of each drive, where they are known. by_column: of each column of the monitor; none of the
+    clean set. severity, tried, profiled: as of
     `JudgedSet`. evaded: of an attack, the share of all attempts that deceived the network without an alarm.
     """
 
@@ -123,6 +133,7 @@ class SetResult:
     fpr95: Estimate | None = None
     errors: ErrorsSeen | None = None
     by_class: tuple[OfClass, ...] = ()
+    by_drive: tuple[OfDrive, ...] = ()
     by_column: tuple[OfColumn, ...] = ()
     roc: Curve | None = None
 
@@ -148,7 +159,7 @@ class Evaluation:
 
     false_alarm_rate: what the calibration asked for. false_alarms_per_hour: at `rate_fps` frames a second, with the
     interval of the share flagged. cost: None where it was not measured. resamples, level: of the intervals. monitor:
-    criteria, logic and threshold in words.
+    criteria, logic, threshold and what the calibration promises, in words.
     """
 
     clean: SetResult

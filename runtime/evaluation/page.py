@@ -50,6 +50,8 @@ def render_evaluation(found: Evaluation, facts: Mapping[str, Any] | None = None)
         hidden=max(sum(bool(sets) for _, sets in drawn) - _PANELS, 0),
         with_errors=[one for one in (found.clean, *others) if one.errors is not None],
         attacks=[one for one in found.unsafe if one.evaded is not None],
+        above=sum(one.flagged.share > found.false_alarm_rate for one in found.clean.by_drive),
+        worst=max(found.clean.by_drive, key=lambda one: one.flagged.share, default=None),
         flagged=[one.flagged.share for one in found.unsafe if one.frames],
     )
 

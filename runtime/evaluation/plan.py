@@ -12,8 +12,7 @@ from ...monitor import Monitor
 from ...monitor.evaluation import Evaluation, JudgedSet, cost_of, evaluate_sets, judge_set
 from ...monitor.evaluation.evaluating import RATE_FPS
 from ...monitor.evaluation.intervals import RESAMPLES
-from ...monitor.evaluation.judged import ADAPTIVE, ATTACK, CLEAN, CORRUPTION, FAULT, GIVEN
-from ...monitor.thresholds.calibrating import numbered
+from ...monitor.evaluation.judged import ADAPTIVE, ATTACK, CLEAN, CORRUPTION, FAULT, GIVEN, named_drives
 from ...networks import Preprocessing
 from ...networks.packages import require
 from ..inputs.class_numbers import numbered_as, with_labels_for
@@ -187,7 +186,7 @@ class EvaluationPlan:
             found, seen = found.with_faults(len(unread)), [*seen, *unread]
         else:
             found = replace(found, unread=len(unread))
-        return found if of is None else replace(found, drives=numbered(of[seen]))
+        return found if of is None else replace(found, **named_drives(of[seen], len(found)))
 
     def _attacked(self, attack: AttackRun | AdaptiveRun, progress: Callable[[int], object]) -> JudgedSet:
         source = self.clean.source
@@ -204,8 +203,8 @@ class EvaluationPlan:
 
         kind = ADAPTIVE if isinstance(attack, AdaptiveRun) else ATTACK
         found = judge_set(self.monitor, batches(), may_be_empty=True, name=attack.name, kind=kind)
-        drives = None if of is None else numbered(of[attack.rows])
-        return replace(found, tried=attack.tried, drives=drives)
+        drives = {} if of is None else named_drives(of[attack.rows], len(found))
+        return replace(found, tried=attack.tried, **drives)
 
     def _rows(
         self, source: Source | JointSource, preprocessing: Preprocessing | None

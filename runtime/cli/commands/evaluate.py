@@ -131,6 +131,8 @@ def _words(found: Evaluation, facts: dict[str, Any]) -> list[str]:
             f" asked for; {hour.value:,.0f} an hour at {found.rate_fps:g} frames a second ({low:,.0f} to {high:,.0f})"
         )
     ]
+    lines += _by_drive(clean, found.false_alarm_rate)
+    lines.append(f"promised: {found.monitor['promise']}")
     if clean.errors is not None:
         errors, n = clean.errors, clean.errors.accuracy.n
         lines.append(
@@ -165,6 +167,16 @@ def _words(found: Evaluation, facts: dict[str, Any]) -> list[str]:
         " AUROC, AUPR and FPR rank frames by score less the threshold of their class"
     )
     return lines
+
+
+def _by_drive(clean: SetResult, rate: float) -> list[str]:
+    """How many drives have more alarms than were asked for, and which has most."""
+    if not clean.by_drive:
+        return []
+    above = sum(one.flagged.share > rate for one in clean.by_drive)
+    worst = max(clean.by_drive, key=lambda one: one.flagged.share)
+    of = f"{above} of {counted(len(clean.by_drive), 'drive')} alarm in more than {100 * rate:.3g} % of their frames"
+    return [f"by drive: {of}; the most in {worst.name}, {100 * worst.flagged.share:.3g} % of {worst.frames:,}"]
 
 
 def _share(one: Share | None) -> str:

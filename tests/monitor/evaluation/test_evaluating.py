@@ -123,6 +123,13 @@ def test_drives_widen_the_intervals(monitor):
     drives = {"clean": np.repeat(np.arange(6), 50), "far": np.repeat(["a", "b"], 100)}
     frame, drive = (evaluate(monitor, data, {"far": far}, drives=d, resamples=60) for d in (None, drives))
     assert (frame["far"].drives, drive["far"].drives) == (None, 2)
+    assert frame["far"].by_drive == ()
+    assert [(one.name, one.frames) for one in drive["far"].by_drive] == [("a", 100), ("b", 100)]
+    shares = [one.flagged.share for one in drive.clean.by_drive]
+    assert len(shares) == 6
+    assert np.mean(shares) == pytest.approx(drive.clean.flagged.share)
+    assert drive.to_dict()["clean"]["by_drive"][5]["flagged"]["n"] == 50
+    assert drive.monitor["promise"] == monitor.calibration.promise
     narrow, wide = (one["far"].auroc.interval for one in (frame, drive))
     assert wide[1] - wide[0] > narrow[1] - narrow[0]
     assert drive["far"].flagged.interval[0] < frame["far"].flagged.interval[0]

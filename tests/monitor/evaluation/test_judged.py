@@ -97,7 +97,9 @@ def test_frames_that_cannot_be_read_can_be_faults():
 
 def test_drives_are_numbered_and_one_a_frame(monitor):
     data = frames(4)
-    assert judge_set(monitor, data, drives=["b", "a", "b", "c"]).drives.tolist() == [0, 1, 0, 2]
+    found = judge_set(monitor, data, drives=["b", "a", "b", "c"])
+    assert (found.drives.tolist(), found.drive_names) == ([0, 1, 0, 2], ("b", "a", "c"))
+    assert judge_set(monitor, data, drives=[[1, 2], [1, 2], [0, 7], [1, 2]]).drive_names == ("1 2", "0 7")
     with pytest.raises(ValueError, match="drive of each of 4 frames"):
         judge_set(monitor, data, drives=[1, 2])
 

@@ -35,7 +35,10 @@ def found(monitor) -> Evaluation:  # noqa: F811
         made([], [], [], name="cw", kind="attack", tried=9),
     ]
     cost = Cost(30.0, 20.0, 10.0, 64, 1234)
-    clean = some(100, 0, label=np.zeros(100, np.int64), unread=2, deviation=rng.random((100, 3), np.float32))
+    of_drives = {"drives": np.arange(100) // 25, "drive_names": ("north", "east", HOSTILE, "west")}
+    clean = some(
+        100, 0, label=np.zeros(100, np.int64), unread=2, deviation=rng.random((100, 3), np.float32), **of_drives
+    )
     return evaluate_sets(monitor, clean, sets, resamples=5, cost=cost)
 
 
@@ -52,6 +55,9 @@ def test_the_page_is_whole_and_has_every_set(found):
         "net.outrider, 99 bytes",
         "AURC",
         "1 set, 3 columns",
+        "clean drives alarm in more than the 5 % asked for; the most in",
+        "4 drives",
+        "The calibration promises: of new frames drawn like the ",
     ):
         assert expected in said
     assert page.names().count("svg") == 5  # given, fault, attack and corruption, and the errors of the clean set

@@ -108,3 +108,14 @@ def test_errors(outrider, calibrated, profiled, model, noise):
     assert "got noise more than once" in error_of(outrider(*arguments(calibrated, "--unsafe", noise, noise)))
     assert "--labelled" in error_of(outrider(*arguments(calibrated, "--labelled", "x")))
     assert "the following arguments are required: --clean" in error_of(outrider("evaluate", calibrated))
+
+
+def test_drives_stand_beside_the_rate_that_was_asked_for(outrider, calibrated, tmp_path):
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (12, 8, 8), np.uint8)  # no digits: all of them alarm
+    np.savez(tmp_path / "drives.npz", images=images, drives=np.repeat(["dawn", "noon", "dusk"], 4))
+    result = outrider("evaluate", calibrated, "--clean", "drives.npz", "--by-drive", "--resamples", "0")
+    assert "by drive: 3 of 3 drives alarm in more than " in result.out
+    assert "; the most in dawn, 100 % of 4" in result.out
+    assert "promised: of new frames drawn like the " in result.out
+    assert "by drive" not in outrider("evaluate", calibrated, "--clean", "drives.npz", "--resamples", "0").out
