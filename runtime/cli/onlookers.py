@@ -31,14 +31,19 @@ def onlookers(
     if options.record:
         from ..outlets.recording import Recording
 
-        views.append(stack.enter_context(Recording(options.record, title, streams)))
+        recording = Recording(
+            options.record, title, streams, preprocessing=guard.monitor.network.preprocessing,
+            places=guard.monitor.logic.of_places,
+        )  # fmt: skip
+        views.append(stack.enter_context(recording))
     if options.ros2:
         from ..outlets.ros2 import Ros2Publisher
 
         monitor = guard.monitor
         publisher = Ros2Publisher(
-            guard, options.ros2, network=monitor.network.fingerprint, profile=monitor.profile_sha256
-        )
+            guard, options.ros2, network=monitor.network.fingerprint, profile=monitor.profile_sha256,
+            maps="outrider/map" if monitor.logic.of_places else "",
+        )  # fmt: skip
         views.append(_Ros2(stack.enter_context(closing(publisher))))
     if options.metrics:
         from ..outlets.prometheus import serve_metrics

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...monitor import Status
+from ...monitor.places import Places
 from .events import Clean, Event, Header, Summary
 
 _PICTURES = 16
@@ -37,7 +38,7 @@ class Intake:
         self._capacity, self._told = capacity, told
         self.queue: deque[Event | Summary | LogRun | Clean] = deque()
         self._asked: deque[Mark] = deque()
-        self._frames: deque[tuple[str, int, np.ndarray]] = deque()
+        self._frames: deque[tuple[str, int, np.ndarray, Places | None]] = deque()
         self.dropped = self._failures = 0
         self.error = ""
         self._ended = False
@@ -96,9 +97,9 @@ class Intake:
         """Whether there is room for one more."""
         return not self.closing.is_set() and len(self._frames) < _PICTURES
 
-    def picture(self, run: str, frame: int, image: np.ndarray) -> None:
-        """Hand over a small picture."""
-        self._frames.append((run, frame, image))
+    def picture(self, run: str, frame: int, image: np.ndarray, places: Places | None = None) -> None:
+        """Hand over a small picture, and what its verdict says of places."""
+        self._frames.append((run, frame, image, places))
         self.wake.set()
         if 2 * len(self._frames) >= _PICTURES:
             self._soon.set()

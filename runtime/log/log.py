@@ -16,6 +16,7 @@ import numpy as np
 
 from ...monitor.attributes import strict
 from ...monitor.calibration import check_rate
+from ...monitor.places import Places
 from .events import Clean, Event, Header, Summary
 from .file import LogFile
 from .intake import LogRun, clocks
@@ -106,12 +107,14 @@ class EventLog:
         return False
 
     def thumbnail(
-        self, frame_id: int, array: Any, stamp_ns: int | None = None, always: bool = False, stream: str = ""
-    ) -> bool:
+        self, frame_id: int, array: Any, stamp_ns: int | None = None, always: bool = False, stream: str = "",
+        places: Places | None = None,
+    ) -> bool:  # fmt: skip
         """Keep a small picture of a frame: whether it was taken. At most one every `thumbnail_seconds`, but `always`.
 
         array: see `shrink`. Every n-th pixel is copied here; the writer does the rest. stamp_ns: when a frame of a
         recording was taken; the seconds are then those of the recording. stream: which of several it is of.
+        places: what its verdict says of places, which the writer draws over it.
         """
         now = time.monotonic_ns() if stamp_ns is None else stamp_ns
         if not always and 0 <= now - self._last_picture < self._picture_ns:
@@ -120,7 +123,7 @@ class EventLog:
             return False
         self._last_picture = now
         with self._writer.noting():
-            self._writer.picture(picture_run(self.run, stream), frame_id, shrink(np.asarray(array)))
+            self._writer.picture(picture_run(self.run, stream), frame_id, shrink(np.asarray(array)), places)
             return True
         return False
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...monitor.places import Places
+from ..pages.maps import overlaid
+from ..pages.pictures import viewable
+
 SIDE = 192
 """Pixels that the longer side of a picture has at most."""
 _CHANNELS = (1, 3, 4)
@@ -48,28 +52,6 @@ def _image(frame: np.ndarray) -> np.ndarray | None:
     return image if image.ndim == 3 and image.shape[2] in _CHANNELS and image.size else None
 
 
-def viewable(image: np.ndarray) -> np.ndarray:
-    """A picture as uint8 pixels. image: (h, w, c) of any number type.
-
-    Bytes stay as they are. Floats in [0, 1] are multiplied by 255. Other numbers are stretched: the least becomes 0,
-    the greatest 255. NaN and Inf become black.
-    """
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype.kind == "f" and 0 <= image.min() <= image.max() <= 1:  # the usual case, in few passes
-        return np.rint(image * 255).astype(np.uint8)
-    values = image.astype(np.float64)
-    finite = np.isfinite(values)
-    values[~finite] = 0
-    low, high = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
-    if image.dtype.kind == "f" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    scaled[~finite] = 0
-    return np.round(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8)
-
-
 class Thumbnails:
     """The newest `keep` pictures in a folder: PNG or JPEG with Pillow, otherwise .npy.
 
@@ -83,13 +65,15 @@ class Thumbnails:
             with suppress(Exception):  # `save` says which picture cannot be encoded
                 _encoded(np.zeros((side, side, 3), np.uint8))
 
-    def save(self, run: str, frame: int, image: np.ndarray) -> Path:
+    def save(self, run: str, frame: int, image: np.ndarray, places: Places | None = None) -> Path:
         """Write one picture, (h, w, c), once the oldest beyond `keep` are removed.
 
-        Raises OSError where none can be removed or the picture cannot be written, ValueError for what is no picture.
+        places: what its verdict says of places, which is drawn over it. Raises OSError where none can be removed or the
+        picture cannot be written, ValueError for what is no picture.
         """
         self.folder.mkdir(exist_ok=True)
-        kind, content = _encoded(viewable(image))
+        pixels = viewable(image)
+        kind, content = _encoded(pixels if places is None or pixels.shape[2] > 3 else overlaid(pixels, places))
         path = self._make_room(f"{run}-{frame:010d}.{kind}")
         path.write_bytes(content)
         return path

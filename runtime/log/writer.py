@@ -146,9 +146,9 @@ class Writer(Intake):
             return wrote
         self.failing, self._retry = False, _RETRY_SECONDS[0]
         while self._frames and self._pictures is not None:
-            run, frame, image = self._frames.popleft()
+            run, frame, image, places = self._frames.popleft()
             with self.noting():  # a picture less; the events are written
-                self._pictures.save(run, max(frame, 0), image)
+                self._pictures.save(run, max(frame, 0), image, places)
         return wrote
 
     def _rest(self, closing: bool) -> None:

@@ -126,7 +126,8 @@ class Evidence:
         self.put(kind, verdict, before, verdict.reason, microseconds, neurons)
         if own >= _ALARM and self.log is not None and (frame := _picture(frame)) is not None:
             always = verdict.status >= _ALARM > before
-            self.log.thumbnail(self.metrics.counters.frames, frame, self.metrics.stamp_ns, always, self.stream)
+            picture = self.metrics.counters.frames, frame, self.metrics.stamp_ns, always, self.stream
+            self.log.thumbnail(*picture, verdict.places)
 
 
 def _picture(frame: Any) -> np.ndarray | None:

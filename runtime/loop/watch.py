@@ -27,7 +27,7 @@ class WatchedFrame:
     number: as in the event log. seconds: since the first frame of its stream, by the clock of the source. latency:
     seconds from the picture to the verdict, preprocessing included. drift: the message of the drift test at the frame
     that makes it reject the calibration, else empty. stream: its name where there are several. dropped: how many frames
-    of the stream were left out so far for a newer one.
+    of the stream were left out so far for a newer one. sample: what the network was given, None where nothing was.
     """
 
     number: int
@@ -38,6 +38,7 @@ class WatchedFrame:
     drift: str = ""
     stream: str = DEFAULT
     dropped: int = 0
+    sample: np.ndarray | None = None
 
 
 class View(Protocol):
@@ -91,7 +92,7 @@ class Watch:
         for name, frame in frames.items():
             samples[name], problems[name] = self._prepared(name, frame)
         for name, verdict in self._judged(frames, samples, began).items():
-            self._tell(name, frames[name], verdict, problems[name], time.monotonic() - began)
+            self._tell(name, frames[name], verdict, problems[name], time.monotonic() - began, samples[name])
         for name, status in self._guard.statuses.items():
             if name not in frames and not (frames and status is self._statuses.get(name, Status.OK)):
                 self.alarmed |= status >= Status.ALARM
@@ -121,7 +122,9 @@ class Watch:
             return {name: verdict for name, (_, verdict) in self._guard.many(samples, captured, stamps).items()}
         return {name: self._guard(samples[name], captured[name], stamps[name], name)[1] for name in frames}
 
-    def _tell(self, name: str, frame: Frame, verdict: Verdict, problem: str, latency: float) -> None:
+    def _tell(
+        self, name: str, frame: Frame, verdict: Verdict, problem: str, latency: float, sample: np.ndarray | None
+    ) -> None:
         evidence = self._guard.history(name).evidence
         if problem:
             verdict = verdict._replace(reason=problem)
@@ -139,7 +142,7 @@ class Watch:
         seconds = frame.time - self._starts.setdefault(name, frame.time)
         drift = self._new_drift(name, evidence)
         seen = WatchedFrame(
-            counters.frames, seconds, frame, verdict, latency, drift, name, dropped=counters.frames_dropped
+            counters.frames, seconds, frame, verdict, latency, drift, name, counters.frames_dropped, sample
         )
         for view in self._views:
             view.seen(seen)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import Status
+from ...networks import Preprocessing
 from ...networks.packages import require
-from ..log.thumbnails import viewable
+from ..pages.maps import overlaid, seen_by_network
+from ..pages.pictures import viewable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,21 +26,26 @@ _QUALITY = 80
 
 class Recording:
     """A view that writes `path`, an .rrd file for Rerun's viewer, as the frames come. streams: names of several.
+    preprocessing: of the network. places: whether its monitor judges places.
 
     Timelines: `frame`, its number, and `seconds`, from the first frame on by the clock of the source. Entities:
     `camera`, the picture as JPEG; `monitor/score` and `monitor/threshold`, where they are numbers; `monitor/status`, 0
-    to 4 as in `Status`; `monitor/events`, a text for every change of status and for a calibration that no longer
+    to 4 as in `Status`; `monitor/places`, of a monitor that judges places what the network saw with the map and its
+    regions over it; `monitor/events`, a text for every change of status and for a calibration that no longer
     holds. Entities of a stream that has a name stand below it, such as `left/camera`.
     Raises ImportError naming the extra `rerun`, FileNotFoundError where the folder is not there.
     """
 
-    def __init__(self, path: Path, title: str, streams: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: Path, title: str, streams: Sequence[str] = (), *, preprocessing: Preprocessing | None = None,
+        places: bool = False,
+    ) -> None:  # fmt: skip
         self._rerun = require("rerun", "recordings for Rerun need one more package", "rerun")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: expected a folder to write to, got no such folder")
         from PIL import Image
 
-        self._image = Image
+        self._image, self._preprocessing, self._places = Image, preprocessing, places
         self._stream = self._rerun.RecordingStream("outrider")
         self._stream.save(path, default_blueprint=self._blueprint([f"{_entity(name)}/" for name in streams] or [""]))
         self._stream.send_recording_name(title)
@@ -52,6 +59,8 @@ class Recording:
         if seen.frame.picture is not None:
             picture = rerun.EncodedImage(contents=self._jpeg(seen.frame.picture), media_type="image/jpeg")
             stream.log(f"{at}camera", picture)
+        if (drawn := self._drawn(seen)) is not None:
+            stream.log(f"{at}monitor/places", rerun.EncodedImage(contents=drawn, media_type="image/jpeg"))
         for name in ("score", "threshold"):
             value = getattr(verdict, name)
             if np.isfinite(value):
@@ -77,9 +86,19 @@ class Recording:
         self._stream.log(f"{at}monitor/events", self._rerun.TextLog(text, level=level.get(status, levels.CRITICAL)))
         self._statuses[at] = status
 
+    def _drawn(self, seen: WatchedFrame) -> bytes | None:
+        """What the network saw with what its verdict says of places; None where either is missing."""
+        places = seen.verdict.places
+        if places is None or places.map is None or seen.sample is None:
+            return None
+        pixels = seen_by_network(seen.sample, self._preprocessing)
+        return None if pixels is None else self._encoded(overlaid(pixels, places))
+
     def _jpeg(self, picture: np.ndarray) -> bytes:
         pixels = viewable(picture.transpose(1, 2, 0))
-        pixels = pixels[..., 0] if len(picture) == 1 else pixels
+        return self._encoded(pixels[..., 0] if len(picture) == 1 else pixels)
+
+    def _encoded(self, pixels: np.ndarray) -> bytes:
         file = io.BytesIO()
         self._image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=_QUALITY)
         return file.getvalue()
@@ -91,12 +110,13 @@ class Recording:
         each = [
             blueprint.Vertical(
                 blueprint.Spatial2DView(origin=f"{one}camera", name=f"{one}camera"),
+                *([blueprint.Spatial2DView(origin=f"{one}monitor/places", name="places")] if self._places else []),
                 blueprint.TimeSeriesView(
                     contents=[f"{one}monitor/score", f"{one}monitor/threshold"], name="score and threshold"
                 ),
                 blueprint.TimeSeriesView(contents=[f"{one}monitor/status"], name="status"),
                 blueprint.TextLogView(origin=f"{one}monitor/events", name="events"),
-                row_shares=[4, 2, 1, 1],
+                row_shares=[4, *([4] if self._places else []), 2, 1, 1],
             )
             for one in at
         ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...monitor.places import Places, Region
 from ...networks import Preprocessing
-from ..log.thumbnails import viewable
+from .pictures import viewable
 
 # Yellow to dark red: it rises in darkness too, so that it can be read without colours.
 _HEAT = np.array([[255, 237, 160], [254, 178, 76], [240, 59, 32], [128, 0, 38]], np.float64)

@@ -15,8 +15,8 @@ import numpy as np
 
 from ...monitor import Status
 from ..log.events import Event, iso
-from ..log.thumbnails import viewable
 from ..pages import Card, fill, inline, inline_picture
+from ..pages.pictures import viewable
 from ..printable import counted
 from . import figures
 from .drive import Drive, Run

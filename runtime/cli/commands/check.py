@@ -15,9 +15,11 @@ from rich.table import Column
 from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
+from ....monitor.places import Region
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.learned_pictures import comparing
 from ...inputs.sources import Source
+from ...outlets.map_folder import MapFolder
 from ...printable import counted, printable
 from ..opening import learned_inputs, open_monitor
 from ..printing import bare_table, finite, wide_console
@@ -35,13 +37,17 @@ def run(options: argparse.Namespace) -> int:
     seen = _Seen(options.json, sum(map(len, sources)))
     monitor = open_monitor(options, calibrated=True)
     try:
+        maps = None if options.maps is None else MapFolder(options.maps, monitor)
         with (
             closing(monitor.network),
             advised(),
             progress_bar("checking", seen.total, quiet=options.quiet) as progress,
         ):
-            for name, verdict in _verdicts(monitor, sources, options.batch_size, faults=options.on_error == "alarm"):
+            faults = options.on_error == "alarm"
+            for name, verdict, sample in _verdicts(monitor, sources, options.batch_size, faults=faults):
                 seen.add(name, verdict)
+                if maps is not None:
+                    maps.add(name, verdict, sample)
                 progress(seen.frames)
     except BaseException:
         seen.print_table()  # of those before
@@ -50,30 +56,33 @@ def run(options: argparse.Namespace) -> int:
         for source in sources:
             refuse_unread(source)
     seen.finish(reading_facts(sources))
+    if maps is not None and not options.json:
+        wide_console().print(str(maps), markup=False)
     return int(seen.alarms > 0)
 
 
 def _verdicts(
     monitor: Monitor, sources: list[Source | JointSource], batch_size: int, *, faults: bool
-) -> Iterator[tuple[str, Verdict]]:
-    """Every frame's name and verdict, in order. faults: whether one that cannot be read has one too."""
+) -> Iterator[tuple[str, Verdict, Any]]:
+    """Every frame's name, verdict and sample, in order. faults: whether one that cannot be read has one too."""
     network, preprocessing = monitor.network, comparing(monitor)
     for source in sources:
         unread = source.problems if faults and source.problems is not None else {}
         done = 0
         for rows, batch in source.rows(preprocessing, batch_size, network.inputs, network.reset):
             _, verdicts = monitor.check(batch)
-            for row, verdict in zip(rows, verdicts, strict=True):
+            for i, (row, verdict) in enumerate(zip(rows, verdicts, strict=True)):
                 yield from _faults(source.names[done:row], unread)
-                yield source.names[row], verdict
+                yield source.names[row], verdict, batch[i] if isinstance(batch, np.ndarray) else None
                 done = row + 1
         yield from _faults(source.names[done:], unread)
 
 
-def _faults(names: Sequence[str], unread: Mapping[str, str]) -> Iterator[tuple[str, Verdict]]:
+def _faults(names: Sequence[str], unread: Mapping[str, str]) -> Iterator[tuple[str, Verdict, None]]:
     for name in names:
         if name in unread:
-            yield name, Verdict(Status.FAULT, math.nan, math.nan, 0.0, -1, np.empty(0, np.float32), (), unread[name])
+            nothing = np.empty(0, np.float32)
+            yield name, Verdict(Status.FAULT, math.nan, math.nan, 0.0, -1, nothing, (), unread[name]), None
 
 
 class _Seen:
@@ -127,7 +136,13 @@ def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
         "prediction": verdict.prediction,
         "layers": list(verdict.layers),
         "reason": verdict.reason,
+        **({} if verdict.map is None else {"regions": [region_json(region) for region in verdict.regions]}),
     }
+
+
+def region_json(region: Region) -> dict[str, Any]:
+    """A region in JSON types."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in region._asdict().items()}
 
 
 def _print(shown: Sequence[tuple[str, Verdict]]) -> None:

@@ -18,6 +18,12 @@ def check(parser: argparse.ArgumentParser) -> None:
     add_batch_arguments(parser, 64, "each")
     add_on_error_argument(parser, alarm=True)
     parser.add_argument("--json", action="store_true", help="one line of JSON per frame, as they are checked")
+    parser.add_argument(
+        "--maps",
+        type=Path,
+        metavar="FOLDER",
+        help="write there what the network saw of each frame as PNG, with its map of places and regions drawn over it",
+    )
 
 
 def watch(parser: argparse.ArgumentParser) -> None:

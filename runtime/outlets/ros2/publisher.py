@@ -18,6 +18,7 @@ from ...forks import forked, left_by_forks
 from .statements import Heard, Loop, Statement, Watched, ended, of_loop, of_streams, of_verdict, text
 
 if TYPE_CHECKING:
+    import numpy as np
     from typing_extensions import Self
 
 _NS = 1_000_000_000
@@ -30,13 +31,15 @@ class Ros2Publisher:
     On /diagnostics: a `diagnostic_msgs/msg/DiagnosticArray` every `period` seconds, with the worst status of the loop
     since the message before and what `guard.metrics` counts. On <namespace>/outrider/verdict: one for every verdict
     handed to `verdict`, with the frame's stamp in its header. Its values are status, score, threshold, confidence,
-    prediction and layers. Every ROS 2 has this type, and no other with a header, named values and a level. Where the
+    prediction and layers. Every ROS 2 has this type, and no other with a header, named values and a level. On
+    the topic `maps`, where one is named: the map of every verdict that has one, as a `sensor_msgs/msg/Image` of
+    encoding 32FC1 with the same header. Where the
     guard has several streams, the message on /diagnostics has the worst of them first and then a status of each,
     "outrider: name/stream", and a verdict has the name of its stream.
 
     name: of the component, e.g. "front camera"; in the messages it is "outrider: front camera". namespace, diagnostics,
-    verdicts: ROS names; a topic that begins with "/" stands outside the namespace. frame_id: of the camera. domain:
-    None for ROS_DOMAIN_ID, or 0. hardware_id: this machine's name if None. network, profile: their SHA-256
+    verdicts, maps: ROS names; a topic that begins with "/" stands outside the namespace. frame_id: of the camera.
+    domain: None for ROS_DOMAIN_ID, or 0. hardware_id: this machine's name if None. network, profile: their SHA-256
     (`Monitor.profile_sha256`). CYCLONEDDS_URI configures the network, as in every program of Cyclone DDS.
 
     `verdict` never waits: a thread writes. Where it does not keep up, the oldest of `capacity` verdicts is dropped.
@@ -56,6 +59,7 @@ class Ros2Publisher:
         domain: int | None = None,
         diagnostics: str = "/diagnostics",
         verdicts: str = "outrider/verdict",
+        maps: str = "",
         hardware_id: str | None = None,
         network: str = "",
         profile: str = "",
@@ -67,8 +71,8 @@ class Ros2Publisher:
         if not (capacity >= 1 and period > 0):
             raise ValueError(f"expected capacity >= 1 and period > 0 seconds, got {capacity} and {period}")
         self.domain = domain_id(domain)
-        topics = topic_name(verdicts, namespace), topic_name(diagnostics, namespace)
-        self.guard, self.name = guard, name
+        topics = [topic_name(topic, namespace) for topic in (verdicts, diagnostics, maps) if topic]
+        self.guard, self.name, self._maps = guard, name, bool(maps)
         self.published = self.dropped = self.failures = 0
         self.error: Exception | None = None
         self._hardware = text(platform.node() if hardware_id is None else hardware_id)
@@ -175,6 +179,8 @@ class Ros2Publisher:
     def _publish(self, heard: Heard) -> None:
         try:
             self._write(0, heard.wall_ns, text(heard.frame_id), heard.stream, of_verdict(heard))
+            if self._maps and heard.verdict.map is not None and self._writers is not None:
+                self._writers.write_map(heard.wall_ns, text(heard.frame_id), heard.verdict.map)
             self.published += 1
         except Exception as error:  # noqa: BLE001 (a verdict less, and counted)
             self._note(error)
@@ -234,12 +240,14 @@ class _Writers:
 
         self._messages = messages
         policy = qos.Policy
+        diagnostics = messages.DiagnosticArray, messages.TYPE_HASH
+        kinds = diagnostics, diagnostics, (messages.MapImage, messages.IMAGE_HASH)
         try:
             participant = dds_domain.DomainParticipant(domain)
             self._writers = [
                 pub.DataWriter(
                     participant,
-                    dds_topic.Topic(participant, topic, messages.DiagnosticArray),
+                    dds_topic.Topic(participant, topic, kind),
                     qos=qos.Qos(
                         # rclcpp's defaults, but that a write never waits: cyclonedds holds Python's lock meanwhile.
                         policy.Reliability.Reliable(0),
@@ -248,10 +256,10 @@ class _Writers:
                         # What rmw_cyclonedds_cpp sets as well.
                         policy.WriterDataLifecycle(autodispose=False),
                         policy.DataRepresentation(use_cdrv0_representation=True),
-                        policy.Userdata(f"typehash={messages.TYPE_HASH};".encode()),
+                        policy.Userdata(f"typehash={type_hash};".encode()),
                     ),
                 )
-                for topic in topics
+                for topic, (kind, type_hash) in zip(topics, kinds, strict=False)
             ]
             for entity in (participant, *self._writers):  # to take one apart in a child would wait for threads of DDS
                 left_by_forks(entity, _of_parents.append)
@@ -276,3 +284,7 @@ class _Writers:
                 ],
             )
         )
+
+    def write_map(self, wall_ns: int, frame_id: str, values: np.ndarray) -> None:
+        header = self._messages.RosHeader(self._messages.Time(*divmod(wall_ns, _NS)), frame_id)
+        self._writers[2].write(self._messages.MapImage.of(header, values))

@@ -81,7 +81,8 @@ def test_ros_gets_the_stamp_of_the_camera(monkeypatch):
             pass
 
     monkeypatch.setattr("outrider.runtime.outlets.ros2.Ros2Publisher", Publisher)
-    guard = SimpleNamespace(monitor=SimpleNamespace(network=SimpleNamespace(fingerprint="ab"), profile_sha256="cd"))
+    network, logic = SimpleNamespace(fingerprint="ab"), SimpleNamespace(of_places=False)
+    guard = SimpleNamespace(monitor=SimpleNamespace(network=network, logic=logic, profile_sha256="cd"))
     options = Namespace(record=None, ros2="front", metrics=None, json=False, quiet=True)
     with ExitStack() as stack:
         (view,) = onlookers(options, guard, "a title", ["left"], stack)
@@ -89,5 +90,5 @@ def test_ros_gets_the_stamp_of_the_camera(monkeypatch):
         before = time.time_ns()
         view.seen(seen(captured=time.monotonic() - 100))
         view.idle(Status.OK, "left")
-    assert heard[:2] == [("front", {"network": "ab", "profile": "cd"}), (1_700_000_000_123_456_789, "left")]
+    assert heard[:2] == [("front", {"network": "ab", "profile": "cd", "maps": ""}), (1_700_000_000_123_456_789, "left")]
     assert before - 101e9 < heard[2][0] <= time.time_ns() - 100e9

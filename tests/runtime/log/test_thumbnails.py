@@ -8,11 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from outrider.runtime.log.thumbnails import SIDE, Thumbnails, list_thumbnails, shows, shrink, viewable
+from outrider.monitor.places import Places
+from outrider.runtime.log.thumbnails import SIDE, Thumbnails, list_thumbnails, shows, shrink
 
 RUN = "a" * 32
 
@@ -62,24 +60,6 @@ def test_of_several_pictures_the_last_is_kept(shape, kept):
     np.testing.assert_array_equal(shrink(frame), kept(frame))
 
 
-def test_bytes_stay_shares_are_spread_and_the_rest_is_stretched():
-    image = np.array([[[0], [128], [255]]], np.uint8)
-    assert viewable(image) is image
-    assert viewable(np.array([0, 0.5, 1], np.float32)).tolist() == [0, 128, 255]
-    assert viewable(np.array([0.25, 0.25], np.float64)).tolist() == [64, 64]
-    assert viewable(np.array([-2.0, 0, 2])).tolist() == [0, 128, 255]
-    assert viewable(np.array([-5, 0, 5], np.int8)).tolist() == [0, 128, 255]
-    assert viewable(np.array([7.0, 7])).tolist() == [0, 0]
-    assert viewable(np.array([np.nan, np.inf, 0, 1])).tolist() == [0, 0, 0, 255]
-    assert viewable(np.array([np.nan])).tolist() == [0]
-    assert viewable(np.array([False, True])).tolist() == [0, 255]
-
-
-@given(hnp.arrays(st.sampled_from([np.float16, np.float32, np.float64, np.int16, np.uint8]), (2, 3, 1)))
-def test_any_numbers_are_viewable(image):
-    assert viewable(image).dtype == np.uint8
-
-
 @pytest.mark.parametrize(("shape", "suffix"), [((20, 30, 3), "png"), ((20, 30, 1), "png"), ((100, 150, 3), "jpg")])
 def test_a_picture_can_be_opened(tmp_path, shape, suffix):
     image = pytest.importorskip("PIL.Image")
@@ -95,6 +75,19 @@ def test_without_pillow_arrays_are_kept(tmp_path, monkeypatch):
     path = Thumbnails(tmp_path, 3).save(RUN, 0, np.full((4, 5, 3), 0.5))
     assert path.suffix == ".npy"
     assert np.load(path, allow_pickle=False).tolist() == np.full((4, 5, 3), 128).tolist()
+
+
+def test_what_a_verdict_says_of_places_is_drawn_over_the_picture(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    values = np.zeros((4, 6), np.float32)
+    values[1:3, 2:5] = 8
+    image = np.full((40, 60, 1), 100, np.uint8)
+    path = Thumbnails(tmp_path / "frames", 3).save("0" * 32, 1, image, Places(values, 1.0, (40, 60)))
+    pixels = np.asarray(pillow.open(path)).astype(int)
+    assert pixels.shape == (40, 60, 3)
+    assert pixels[20, 35, 0] > pixels[20, 35, 2] + 50
+    path = Thumbnails(tmp_path / "frames", 3).save("0" * 32, 2, image)
+    assert np.asarray(pillow.open(path)).ndim == 2
 
 
 def test_the_newest_are_kept_whatever_the_clock_says(tmp_path):

@@ -68,6 +68,7 @@ def test_frames_are_prepared_judged_and_shown():
     assert [seen.verdict.status for seen in view.frames] == [Status.OK, Status.WARN]
     assert all(seen.latency > 0 for seen in view.frames)
     assert guard.asked[0][0].tolist() == [1, 1]
+    assert all(seen.sample.tolist() == [1, 1] for seen in view.frames)
     assert [stamp for *_, stamp in guard.asked] == [100.0, 100.5]
     assert (watch.frames, watch.alarmed) == (2, False)
 

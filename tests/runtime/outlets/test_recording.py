@@ -13,6 +13,8 @@ chunk = pytest.importorskip("rerun.chunk")  # newer than what a recording needs
 pillow = pytest.importorskip("PIL.Image")
 
 from outrider.monitor import Status, Verdict  # noqa: E402
+from outrider.monitor.places import Places  # noqa: E402
+from outrider.networks import Preprocessing  # noqa: E402
 from outrider.runtime.inputs.streams import Frame  # noqa: E402
 from outrider.runtime.loop.watch import WatchedFrame  # noqa: E402
 from outrider.runtime.outlets.recording import Recording  # noqa: E402
@@ -36,6 +38,24 @@ def rows(path, entity):
             values = [value[0] for value in batch.column(component).to_pylist()]
             found += zip(batch.column("frame").to_pylist(), (s / 1e9 for s in seconds), values, strict=True)
     return found
+
+
+def test_what_the_network_saw_is_there_with_its_map(path):
+    values = np.zeros((4, 6), np.float32)
+    values[1:3, 2:5] = 8
+    sample = smooth((3, 40, 60), 100).astype(np.float32) / 255
+    plain = seen(1, smooth((3, 80, 80), 100))
+    of_places = plain.verdict._replace(places=Places(values, 1.0, (40, 60)))
+    with Recording(path, "a title", preprocessing=Preprocessing(scale=1 / 255), places=True) as recording:
+        recording.seen(replace(plain, sample=sample))
+        recording.seen(replace(plain, number=2, sample=sample, verdict=of_places))
+        recording.seen(replace(plain, number=3, verdict=of_places))
+    ((frame, _, drawn),) = rows(path, "monitor/places")
+    assert frame == 2
+    pixels = np.asarray(pillow.open(io.BytesIO(bytes(drawn)))).astype(int)
+    assert pixels.shape == (40, 60, 3)
+    assert pixels[20, 35, 0] > pixels[20, 35, 2] + 50
+    assert abs(pixels[35, 5] - 100).max() < 5
 
 
 @pytest.fixture

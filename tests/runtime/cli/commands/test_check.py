@@ -135,3 +135,30 @@ def test_no_terminal_obeys_the_name_of_a_picture(outrider, calibrated, tmp_path)
     assert result.code == 1
     assert "[red]\\x1b[2J.png" in result.out
     assert "\x1b" not in result.out
+
+
+@pytest.fixture
+def of_places(outrider, model, tmp_path):
+    """A profile of the digits' network by the places of its map."""
+    path = tmp_path / "places.outrider"
+    rows = "--rows", ":600"
+    taps = "--taps", "relu", "--neurons", "pixel", "--criterion", "mahalanobis"
+    assert outrider("profile", model, "digits:train", *rows, *taps, "-o", path, "--quiet").code == 0
+    held_out = "--rows", "600:1000", "--false-alarm-rate", "0.05", "--quiet"
+    assert outrider("calibrate", path, "digits:train", *held_out, "--network", model).code == 0
+    return path, "--network", model
+
+
+def test_maps_are_drawn_and_regions_told(outrider, of_places, noise, tmp_path):
+    result = outrider("check", *of_places, noise.name, "--maps", "maps")
+    assert result.code == 1
+    assert "20 maps in maps" in result.out
+    assert "the largest region is " in result.out
+    assert min(path.name for path in (tmp_path / "maps").iterdir()).startswith("000001-noise.npy_0_-")
+    lines = map(json.loads, outrider("check", *of_places, noise, "--json").out.splitlines())
+    first = next(line for line in lines if line["alarm"])
+    assert first["regions"][0].keys() >= {"box", "area", "peak", "places", "at", "class_index", "covered"}
+
+
+def test_maps_want_places(outrider, calibrated, noise):
+    assert "expected a profile of places for --maps" in error_of(outrider("check", calibrated, noise, "--maps", "maps"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,30 @@ def test_the_bytes_are_those_of_cyclonedds(sec, nanosec, frame_id, statuses):
     )
     assert array.serialize(use_version_2=False) == IdlStruct.serialize(array, use_version_2=False)
     assert array.serialize(use_version_2=True) == IdlStruct.serialize(array, use_version_2=True)
+
+
+@given(st.integers(0, (1 << 31) - 1), texts, st.integers(1, 5), st.integers(1, 7))
+def test_the_bytes_of_a_map_are_those_of_cyclonedds(sec, frame_id, height, width):
+    from cyclonedds.idl import IdlStruct
+
+    from outrider.runtime.outlets.ros2 import messages as m
+
+    values = np.random.default_rng(sec).random((height, width), np.float32)
+    image = m.MapImage.of(m.RosHeader(m.Time(sec, 7), frame_id), values)
+    assert (image.height, image.width, image.encoding, image.step) == (height, width, "32FC1", 4 * width)
+    whole = replace(image, data=list(image.data))
+    assert image.serialize(use_version_2=False) == IdlStruct.serialize(whole, use_version_2=False)
+    assert image.serialize() == IdlStruct.serialize(whole, use_version_2=False)
+    read = np.frombuffer(bytes(m.MapImage.deserialize(image.serialize()).data), np.float32)
+    np.testing.assert_array_equal(read.reshape(values.shape), values)
+
+
+def test_the_hash_of_images_is_that_of_another_implementation():
+    typesys = pytest.importorskip("rosbags.typesys")
+    from outrider.runtime.outlets.ros2.messages import IMAGE_HASH
+
+    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+    assert store.hash_rihs01("sensor_msgs/msg/Image") == IMAGE_HASH
 
 
 def test_the_hash_is_that_of_the_type():

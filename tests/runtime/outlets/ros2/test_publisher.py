@@ -14,6 +14,7 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, Status
+from outrider.monitor.places import Places
 from outrider.networks import Network, Observation, Tap, Taps
 from outrider.networks.packages import install_hint
 from outrider.runtime import Guard
@@ -59,6 +60,9 @@ class Written:
             raise self.broken
         (name, statement), *more = statements
         self.messages.append((place, wall_ns, frame_id, name, hardware_id, more, statement))
+
+    def write_map(self, wall_ns, frame_id, values):
+        self.messages.append(("map", wall_ns, frame_id, values))
 
     def of(self, place):
         return [message[-1] for message in tuple(self.messages) if message[0] == place]
@@ -108,6 +112,24 @@ def test_every_stream_is_published_and_the_worst_stands_first(written):
     assert dict(whole.values)["streams"] == "2"
     assert wait(lambda: dict(diagnostics()[-1][-1].values)["streams_ok"] == "1"), "and is well in the next message"
     assert publisher.error is None
+
+
+def test_the_map_of_a_verdict_goes_beside_it_where_a_topic_is_named(written):
+    seen = np.arange(6, dtype=np.float32).reshape(2, 3)
+    of_places = verdict()._replace(places=Places(seen, 4.0, (20, 30)))
+    named, writers = written(maps="outrider/map", namespace="/left")
+    assert writers.topics[-1] == "rt/left/outrider/map"
+    for one in (verdict(), of_places):
+        assert named.verdict(one, 5, "cam")
+    assert wait(lambda: named.published == 2)
+    (told,) = [message for message in tuple(writers.messages) if message[0] == "map"]
+    assert told[1:3] == (5, "cam")
+    np.testing.assert_array_equal(told[3], seen)
+    silent, writers = written()
+    assert len(writers.topics) == 2
+    assert silent.verdict(of_places)
+    assert wait(lambda: silent.published == 1)
+    assert not [message for message in tuple(writers.messages) if message[0] == "map"]
 
 
 def test_another_process_hears_every_verdict_and_the_diagnostics(subscribe):
