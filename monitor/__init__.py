@@ -30,18 +30,20 @@ from .files import new_key, read_facts, sign_file, verify_file
 from .judge import FrameJudge
 from .logic import HarmonicP, Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZScore, describe_logic, make_logic
 from .monitor import Monitor
+from .places import LargestArea, PlaceLogic, Places, Region, WorstPlace
 from .profile import Profile
 from .thresholds.recalibrating import KeptFrames, Recalibration
 from .transfer import transfer
 from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
-    "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "HarmonicP", "KeptFrames", "Logic",
-    "MaxZ", "MismatchError", "Monitor", "Normalised", "NotReadyError", "OutriderError", "OutriderWarning", "Profile",
-    "ProfileError", "Recalibration", "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes",
-    "ZScore", "auroc", "clopper_pearson", "conformal_threshold", "default_criteria", "describe_logic",
-    "describe_profile", "false_alarm_rate", "make_logic", "needed_samples", "new_key", "read_facts", "sign_file",
-    "transfer", "verify_file",
+    "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "HarmonicP", "KeptFrames",
+    "LargestArea", "Logic", "MaxZ", "MismatchError", "Monitor", "Normalised", "NotReadyError", "OutriderError",
+    "OutriderWarning", "PlaceLogic", "Places", "Profile", "ProfileError", "Recalibration", "Region",
+    "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes", "WorstPlace", "ZScore", "auroc",
+    "clopper_pearson", "conformal_threshold", "default_criteria", "describe_logic", "describe_profile",
+    "false_alarm_rate", "make_logic", "needed_samples", "new_key", "read_facts", "sign_file", "transfer",
+    "verify_file",
 ]  # fmt: skip
 
 
