@@ -37,8 +37,9 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
         raise ValueError("expected at least one criterion, got none")
     for criterion, indices in pairs.items():
         for tap in (network.taps[index] for index in indices if home_of(criterion) == _SCORES):
-            if tap.kind != OUTPUT:
-                raise ValueError(f"expected {criterion.name} on the class scores, {_SCORES!r}, got {tap.id!r}")
+            if not tap.of_scores:
+                hint = f"; take {tap.name}:pixel8" if tap.kind == OUTPUT else ""
+                raise ValueError(f"expected {criterion.name} on the class scores, {_SCORES!r}, got {tap.id!r}{hint}")
     used = sorted({index for indices in pairs.values() for index in indices})
     groups = [(criterion, kind) for criterion, indices in pairs.items() for kind in _by_kind(indices, network.taps)]
     columns = tuple(
@@ -94,13 +95,15 @@ def _at_home(network: Network, criterion: Criterion) -> tuple[int, ...]:
         return network.taps.select(home)
     except ValueError as error:
         hint = " (give the network taps='@attention')" if home == ATTENTION else ""
+        if home == _SCORES and network.map_classes is not None:
+            hint = " (give the network '@output:pixel8' among its taps, the class scores of places)"
         raise ValueError(f"{criterion.name} goes on {home}{hint}: {error}") from None
 
 
 def _fitted(criterion: Criterion, tap: Tap, network: Network) -> Criterion:
     try:
         fitted = criterion.for_heads(tap.head_channels)
-        return fitted.for_scores(network.scores) if tap.kind == OUTPUT else fitted
+        return fitted.for_scores(network.scores) if tap.of_scores else fitted
     except ValueError as error:
         raise ValueError(f"{criterion.name} on tap {tap.id!r}: {error}") from None
 
@@ -113,7 +116,7 @@ def fit_to_scores(profile: Profile, scores: str) -> Profile:
     columns, signatures = list(profile.columns), list(profile.signatures)
     for i, (column, signature) in enumerate(zip(profile.columns, profile.signatures, strict=True)):
         tap = profile.facts.taps[column.tap]
-        criterion = column.criterion.for_scores(scores) if tap.kind == OUTPUT else column.criterion
+        criterion = column.criterion.for_scores(scores) if tap.of_scores else column.criterion
         if criterion != column.criterion:
             columns[i] = Column(criterion, column.tap, column.group)
             signatures[i] = criterion.restore(signature.neurons, signature.counts, signature.arrays)

@@ -83,7 +83,9 @@ class Matching:
         scores = [[i for i, tap in enumerate(taps) if tap.kind == OUTPUT] for taps in self._taps]
         self._free = [{i for i, tap in enumerate(taps) if tap.kind != OUTPUT} for taps in self._taps]
         self._pairs: dict[tuple[int, int], str] = {}
-        self._scores = dict.fromkeys(zip(*scores, strict=False), "position")
+        self._scores = {
+            (i, j): "position" for i in scores[0] for j in scores[1] if a.taps[i].neurons == b.taps[j].neurons
+        }
 
     def result(self) -> tuple[dict[tuple[int, int], str], list[tuple[str, Tap, str]]]:
         """How each pair is bound, and the taps that are left: ``a`` or ``b``, the tap, and why."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from .neurons import NEURONS, check_neurons, map_sizes
+from .neurons import NEURONS, check_neurons, map_sizes, window_of
 
 if TYPE_CHECKING:
     from .tap import Candidate, Tap
@@ -35,7 +35,8 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
     """The taps that a user asks of an adapter, in the order of the candidates.
 
     selectors: one or several. neurons: how a tensor becomes neurons where its selector does not say it; several ways
-    give several taps. A glob, a kind and a word pass over tensors that cannot be tapped; a name does not.
+    give several taps. A map of class scores takes those of them that are of places, or else ``pixel``. A glob, a kind
+    and a word pass over tensors that cannot be tapped; a name does not.
     Raises ValueError for a selector that means none of the candidates.
     """
     ways = [neurons] if isinstance(neurons, str) else list(neurons)
@@ -54,9 +55,18 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
             refused = candidates[found[0]]
             raise ValueError(f"{refused.name!r} cannot be tapped: {refused.obstacle}")
         for index in usable:
-            for tap in map(candidates[index].tap, [own] if own else ways):
+            found_ways = _ways_of_scores(ways) if _is_score_map(candidates[index]) else ways
+            for tap in map(candidates[index].tap, [own] if own else found_ways):
                 chosen.setdefault(index, {})[tap.id] = tap
     return [tap for index in sorted(chosen) for tap in chosen[index].values()]
+
+
+def _is_score_map(tensor: Candidate) -> bool:
+    return tensor.kind == OUTPUT and tensor.layout != "NC"
+
+
+def _ways_of_scores(ways: Sequence[str]) -> Sequence[str]:
+    return [way for way in ways if window_of(way) is not None] or ["pixel"]
 
 
 def meant(tensors: Sequence[Candidate | Tap], pattern: str, ids: Sequence[str] = ()) -> list[int]:
@@ -137,6 +147,8 @@ def matches(pattern: str, name: str, kind: str) -> bool:
 
 def selector_of(tap: Tap) -> str:
     """A selector that means this tap among all candidates, also where its name is a word."""
+    if tap.kind == OUTPUT:
+        return f"@{OUTPUT}:{tap.neurons}"
     name = tap.name if tap.name not in _WORDS else f"[{tap.name[0]}]{tap.name[1:]}"
     return f"{name}:{tap.neurons}"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from .neurons import FIRST, HEADS, MAPS, check_neurons, map_sizes, window_of
 from .renamed import warn_of_name
-from .selectors import meant, nothing_meant, shown, split_selector
+from .selectors import OUTPUT, meant, nothing_meant, shown, split_selector
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,7 +27,8 @@ _SHIFTS = {"int8": 128, "int16": 32768}
 class Tap:
     """One observed tensor and how it becomes neurons.
 
-    name: of the module or tensor. kind: lower-case operator, ``output`` for the class scores.
+    name: of the module or tensor. kind: lower-case operator, ``output`` for the class scores, also for a map of those
+    of every place.
     shape: of one sample, None where a size is left open. layout: ``NCHW``, ``NHWC``, ``NCL`` (signals), ``NLC``
     (tokens), ``NCDHW`` and ``NDHWC`` (video and volumes), ``NHLC`` (attention heads x tokens x channels, also where the
     tensor's first axis is batch * heads), ``NLHC`` (also where its last axis is heads * channels) or ``NC``. dtype: of
@@ -126,6 +127,11 @@ class Tap:
         return map_sizes(self.layout, self.shape)
 
     @property
+    def of_scores(self) -> bool:
+        """Whether the neurons are class scores, those of a frame or of every place of a map."""
+        return self.kind == OUTPUT and (self.layout == "NC" or self.of_places)
+
+    @property
     def window(self) -> int | None:
         """How many values of the map along each axis make a place: K of ``pixelK``, 1 of ``pixel``; None for others."""
         return window_of(self.neurons)
@@ -150,6 +156,16 @@ class Tap:
     def grid(self) -> int:
         """K of ``gridK``. Raises ValueError for other neurons."""
         return int(self.neurons.removeprefix("grid"))
+
+    def differences(self, other: Tap) -> list[str]:
+        """A part of a sentence for each fact in which another tap of this id differs.
+
+        A map of class scores is of kind ``output`` since it can be tapped as such; before, it was of its operator's.
+        """
+        if other.kind == OUTPUT and other.layout != "NC":
+            other = replace(other, kind=self.kind)
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
+        return [f"expected {name} {expected}, got {got}" for name, expected, got in pairs if expected != got]
 
     def matches(self, selector: str) -> bool:
         """The old way to ask whether a selector means this tap."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...networks import Network, Preprocessing, Tap
@@ -81,7 +81,7 @@ class NetworkFacts:
     def options(self) -> dict[str, Any]:
         """What the network's class is to be told, so that it observes what the profile was learned from."""
         options: dict[str, Any] = {
-            "taps": [selector_of(tap) for tap in self.taps if tap.kind != "output"],
+            "taps": [selector_of(tap) for tap in self.taps if tap.kind != "output" or tap.layout != "NC"],
             "classes": "pixel" if self.map_classes else self.classes,
             "preprocessing": None if self.preprocessing is None else Preprocessing.from_dict(self.preprocessing),
             "scores_output": self.scores_output or 0,
@@ -100,7 +100,8 @@ class NetworkFacts:
             outputs = [tap.name for tap in self.taps if tap.kind == "output"]
             options |= {"exact": True, "scores_output": outputs[0] if outputs else options["scores_output"]}
             options |= {} if self.batch_axis is None else {"batch_axis": self.batch_axis}
-        layouts = {tap.name: tap.layout for tap in self.taps if tap.layout not in ("NC", *HEADS)}
+        told = (tap for tap in self.taps if tap.layout not in ("NC", *HEADS) and tap.kind != "output")
+        layouts = {tap.name: tap.layout for tap in told}
         return options | ({"layouts": layouts} if layouts else {})
 
     def refuse_another(self, path: str | os.PathLike, other: NetworkFacts) -> None:
@@ -158,7 +159,7 @@ class NetworkFacts:
                 others = ", ".join(t.neurons for t in other.taps if t.name == tap.name)
                 lines.append(f"tap {tap.id}: expected {tap.shape}, got {others or 'no such tap'}")
             else:
-                lines += [f"tap {tap.id}: {difference}" for difference in _differences(tap, there[tap.id])]
+                lines += [f"tap {tap.id}: {difference}" for difference in tap.differences(there[tap.id])]
         return lines
 
     def other_decoder(self, other: NetworkFacts) -> list[str]:
@@ -241,11 +242,6 @@ def _states(states: dict[str, int | str] | None) -> str:
 
 def _shape(sizes: list[Any]) -> tuple[int | None, ...]:
     return tuple(None if size is None else int(size) for size in sizes)
-
-
-def _differences(mine: Tap, theirs: Tap) -> list[str]:
-    pairs = ((f.name, getattr(mine, f.name), getattr(theirs, f.name)) for f in fields(mine) if f.compare)
-    return [f"expected {name} {expected}, got {got}" for name, expected, got in pairs if expected != got]
 
 
 def _short(fact: Any) -> Any:

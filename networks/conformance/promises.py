@@ -82,7 +82,10 @@ def _fits_scores(checked: Checked, seen: Observation, n: int) -> None:
     classes, logits, of_map = network.classes, seen.logits, seen.score_map
     if classes is None:
         expect(logits is None, "has no classes and yet logits")
-        expect(OUTPUT not in [tap.kind for tap in network.taps], f"has no classes and yet a tap of kind {OUTPUT!r}")
+        wrong = [
+            tap.id for tap in network.taps if tap.kind == OUTPUT and (tap.layout == "NC" or network.map_classes is None)
+        ]
+        expect(not wrong, f"has no classes and yet a tap of kind {OUTPUT!r}, {', '.join(wrong)}")
     else:
         got = "none" if logits is None else f"{logits.shape} {logits.dtype}"
         fitting = logits is not None and logits.shape == (n, classes) and logits.dtype == np.float32

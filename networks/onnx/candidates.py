@@ -42,9 +42,15 @@ def candidate_of(graph: OnnxGraph, name: str, trial: TrialRun) -> Candidate:
     return replace(found, paths=paths)
 
 
-def candidates_of(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int | None) -> list[Candidate]:
-    """The tensors of a graph, also those that cannot be tapped; the class scores, where there are some, come last."""
-    found = [candidate_of(graph, name, trial) for name in graph.kinds if name != scores or classes is None]
+def candidates_of(
+    graph: OnnxGraph, trial: TrialRun, scores: str, classes: int | None, map_axis: int | None = None
+) -> list[Candidate]:
+    """The tensors of a graph, also those that cannot be tapped; the class scores, where there are some, come last.
+
+    map_axis: the axis of the classes in a map of scores, with the batch, where the scores are one.
+    """
+    apart = classes is not None or map_axis is not None
+    found = [candidate_of(graph, name, trial) for name in graph.kinds if name != scores or not apart]
     found += [
         Candidate(name, kind, obstacle=f"it lies inside {owner}, and only tensors of the main graph can be fetched")
         for name, (kind, owner) in graph.inner.items()
@@ -53,7 +59,15 @@ def candidates_of(graph: OnnxGraph, trial: TrialRun, scores: str, classes: int |
     if classes is not None:
         dtype, paths = trial.tensors[scores].dtype, graph.paths.get(scores, ())
         found.append(Candidate(scores, OUTPUT, (classes,), "NC", dtype, paths=paths))
+    elif map_axis is not None:
+        found.append(_score_map(candidate_of(graph, scores, trial), map_axis))
     return found
+
+
+def _score_map(found: Candidate, axis: int) -> Candidate:
+    layout = {1: "NCHW", 3: "NHWC"}.get(axis % 4, "")
+    obstacle = found.obstacle or ("" if layout else "expected the classes of a map behind the batch or last")
+    return replace(found, kind=OUTPUT, layout="" if obstacle else layout, obstacle=obstacle)
 
 
 def usable_moves(

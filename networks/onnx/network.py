@@ -44,6 +44,9 @@ class OnnxNetwork(Network):
     Channels of NCHW maps are pooled in the graph, so that a few numbers leave it instead of the map. The outputs of the
     model stay the same bit for bit.
 
+    The class scores of a network with classes are its last tap. Those of a map are tapped where they are asked for, as
+    in ``@output:pixel8``.
+
     classes: how many, ``auto`` to take it from an output (batch, 2 or more) or (batch, 2 or more, 1, 1), None for a
     network without classes, 2 also for an output of one number a frame, or ``pixel`` where the scores are a map (batch,
     classes, height, width), also with its axes in another order that the graph tells. scores_output: index or name of
@@ -146,11 +149,14 @@ class OnnxNetwork(Network):
         self.score_shape = trial.tensors[name].shape[1:]
         """The shape of the class scores of a frame, as the graph has them."""
         self.scores = self._kind_of_scores(runtime, graph, folder, trial, name) if scores == "auto" else scores
-        candidates = with_layouts(candidates_of(graph, trial, name, self.classes), layouts)
+        axis = None if self.map_classes is None else self._map_axis
+        candidates = with_layouts(candidates_of(graph, trial, name, self.classes, axis), layouts)
         warn_of_undecided(candidates, selectors)
         if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
             selectors.remove("first:unit")
-        chosen = [tap for tap in choose(candidates, selectors, neurons) if tap.kind != OUTPUT]
+        chosen = choose(candidates, selectors, neurons)
+        if self.classes is not None:
+            chosen = [tap for tap in chosen if tap.kind != OUTPUT]
         chosen, self.moved = where_kept(chosen, candidates, usable_moves(moves, candidates, graph))
         if self.classes is not None:
             chosen.append(candidates[-1].tap("unit"))

@@ -81,7 +81,7 @@ def neurons_out(
             fetched.append(name)
             fragment.output(name)
         columns = None if whole else slice(0, tap.size)
-        kind = scores if tap.kind == OUTPUT else ""
+        kind = scores if tap.kind == OUTPUT and tap.layout == "NC" else ""
         reads[tap.id] = Read(tap, fetched.index(name), columns, whole and tap.name in bare, kind)
     for group in rows_alike(pooled):
         together, parts = join_neurons(fragment, [_with_batch(fragment, tap, bare) for tap in group])

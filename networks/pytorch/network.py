@@ -22,7 +22,7 @@ from ..selectors import DEFAULT_TAPS, OUTPUT, choose, some
 from ..tap import Candidate, Tap, Taps
 from .arguments import Dtypes, Shapes, shapes_in, ways_to_call
 from .fingerprint import module_fingerprint
-from .neurons import as_arrays
+from .neurons import as_arrays, reader
 from .outputs import batch_axes, class_scores_of, kind_of_scores, pick, scores_of, usual_key, without_axes
 from .recorder import Recorder
 from .refusals import programs_in, refuse_other_programs
@@ -60,10 +60,11 @@ class TorchNetwork(Network):
     float32, uint8 and int64; float32 is fed in the dtype of the weights. taps, neurons: as `choose` says. layouts: of
     tensors whose channel axis the module does not tell, by name. classes: how many, ``auto`` to take it from an output
     (batch, 2 or more), 2 also for an output (batch, 1), None for a network without classes, or ``pixel`` where the
-    scores are a map (batch, classes, height, width). scores_output: index or name of the output with the class scores;
-    of several outputs, ``logits`` has them, and otherwise none unless one is named. scores: ``logits``,
-    ``probabilities``, or ``auto`` to see whether a softmax makes them. detections: of an object detector, what decodes
-    its output: a decoder or its name, see `as_decoder`.
+    scores are a map (batch, classes, height, width). Rows of scores are the last tap. A map of them is tapped where it
+    is asked for, as in ``@output:pixel8``. scores_output: index or name of the output with the class scores; of several
+    outputs, ``logits`` has them, and otherwise none unless one is named. scores: ``logits``, ``probabilities``, or
+    ``auto`` to see whether a softmax makes them. detections: of an object detector, what decodes its output: a decoder
+    or its name, see `as_decoder`.
 
     A compiled module, and one that takes another way while it is watched (the fused path of `TransformerEncoder`), runs
     twice for an observation, once as it is and once as written; a NetworkWarning says so. Others warn of a module that
@@ -148,12 +149,17 @@ class TorchNetwork(Network):
         key = usual_key(trial.output) if self.scores_output is None else self.scores_output
         classes, map_classes = _counted(trial.output, key, told)
         scores = []
-        if classes is not None and key is not None:
+        if (classes or map_classes) is not None and key is not None:
             name = OUTPUT if all(c.name != OUTPUT for c in trial.candidates) else f"{OUTPUT}#logits"
-            dtype = str(pick(trial.output, key).dtype).removeprefix("torch.")
-            scores.append(Candidate(name, OUTPUT, (classes,), "NC", dtype))
+            values = pick(trial.output, key)
+            shape, layout = ((classes,), "NC") if classes is not None else (tuple(values.shape[1:]), "NCHW")
+            scores.append(Candidate(name, OUTPUT, shape, layout, str(values.dtype).removeprefix("torch.")))
         self.candidates = (*trial.candidates, *scores)
-        chosen = [tap for tap in _chosen(self.candidates, taps, neurons) if tap.kind != OUTPUT]
+        asked = _chosen(self.candidates, taps, neurons)
+        chosen = [tap for tap in asked if tap.kind != OUTPUT]
+        of_scores = [tap for tap in asked if tap.kind == OUTPUT]  # of a map
+        if classes is not None:
+            of_scores = [score.tap("unit") for score in scores]
         warn_of_undecided(trial.candidates, taps)
         if unseen := programs_in(self._module):
             _warn(f"the insides of {some(unseen)} cannot be seen, as TorchScript runs them; give Python modules")
@@ -172,7 +178,8 @@ class TorchNetwork(Network):
         if trial.moving:
             kept = some(list(trial.moving.values()))
             _warn(f"the module keeps something from frame to frame, {kept}; show it frames in the order of time")
-        self.taps = Taps([*chosen, *(score.tap("unit") for score in scores)])
+        self.taps = Taps([*chosen, *of_scores])
+        self._of_map = [reader(tap, overwritten=False) for tap in of_scores if classes is None]
         self._forms = [(tap, tap.rows and tap.rows * _places(tap), tap.size) for tap in self.taps]
         self.inputs = trial.arguments.inputs
         self.input_shape, self.dtype = self.inputs[0].shape, self.inputs[0].dtype
@@ -211,7 +218,9 @@ class TorchNetwork(Network):
             activations = as_arrays(neurons)
             logits = score_map = None
             if self.map_classes is not None:
-                score_map = as_arrays([pick(output, self.scores_output)])[0]
+                scores = pick(output, self.scores_output)
+                score_map = as_arrays([scores])[0]
+                activations += as_arrays([read(scores) for read in self._of_map])
             elif self.classes is not None:
                 logits = class_scores(as_arrays([pick(output, self.scores_output)])[0], self.scores)
                 activations.append(logits)

@@ -98,7 +98,9 @@ def selectors_of(taps: Iterable[Tap]) -> list[str]:
     for tap in taps:
         if tap.kind in ACTIVATIONS | GATES:
             ways[f"auto:{tap.neurons}"] = None
-        elif tap.kind != OUTPUT:
+        elif tap.kind == OUTPUT:
+            ways |= {f"@{OUTPUT}:{tap.neurons}": None} if tap.layout != "NC" else {}
+        else:
             ways[f"{(*tap.paths, tap.name)[0]}:{tap.neurons}"] = None
     return list(ways)
 

@@ -185,7 +185,9 @@ class _Neurons:
         self._fragment = ops.fragment
         self._ops = ops
         taps = [
-            replace(tap, name=scores, dtype="float32") if scores is not None and tap.kind == OUTPUT else tap
+            replace(tap, name=scores, dtype="float32")
+            if scores is not None and tap.kind == OUTPUT and tap.layout == "NC"
+            else tap
             for tap in profile.facts.taps
         ]
         self._taps = [taps[column.tap] for column in profile.columns]

@@ -197,7 +197,7 @@ def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     fed = tuple(builder.Fed(value.name, one.dtype, 1 + len(one.shape)) for value, one in pairs)
     sizes = values[0].type.tensor_type.shape.dim
     batch = (sizes[0].dim_value or sizes[0].dim_param) if sizes else ""
-    scores = next((tap for tap in network.taps if tap.kind == "output"), None)
+    scores = next((tap for tap in network.taps if tap.kind == "output" and tap.layout == "NC"), None)
     says = scores, network.scores_output, network.score_shape, network.scores
     return builder.Model(fed, batch or "outrider_batch", *says)
 

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from outrider.coverage import Mahalanobis
+from outrider.coverage import Mahalanobis, Margin, SingleRange, Softmax
 from outrider.monitor import Monitor
 from outrider.networks import OnnxNetwork, TorchNetwork
 
@@ -106,6 +106,50 @@ def test_what_is_usual_elsewhere_is_strange_where_another_class_is_seen(engine):
         low, high = (monitor.learned.signatures[0].arrays["mean"][c] for c in (0, 1))
         assert not np.allclose(low, high)
         assert monitor.learned.signatures[0].counts.tolist() == [150 * SIDE * SIDE // 2] * 2
+
+
+def test_criteria_on_class_scores_work_at_places(engine, tmp_path):
+    """Places that are neither bright nor dark are seen by the margin and the softmax of their scores."""
+    taps = ("relu2:pixel2", "@output:pixel4") if engine == "torch" else ("last:pixel2", "@output:pixel4")
+    with opened(engine, Segmenter(), taps=taps, classes="pixel") as network:
+        criteria = [Margin(), Softmax(), SingleRange()]
+        monitor = calibrated(network, criteria)
+        (scores,) = [tap for tap in network.taps if tap.kind == "output"]
+        assert [name.partition(" ")[0] for name in monitor.columns[:2]] == [scores.id] * 2
+        strange = scenes(6, seed=2)
+        strange[:, :, 4:8, 8:12] = 0
+        maps = monitor.deviation_maps(strange)
+        logits = np.asarray(network.run(strange)).reshape(6, 2, 4, 4, 4, 4).mean((3, 5))
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        surprise = -np.log((powers / powers.sum(1, keepdims=True)).max(1))
+        np.testing.assert_allclose(maps[f"{scores.id} softmax"], surprise, rtol=1e-3, atol=1e-5)
+        for name in monitor.columns[:2]:
+            assert maps[name].reshape(6, -1).argmax(axis=1).tolist() == [6] * 6
+        verdicts = monitor.check(strange)[1]
+        assert verdicts.alarm.all()
+        monitor.save(tmp_path / "m.outrider")
+        again = Monitor.load(tmp_path / "m.outrider", network)
+        np.testing.assert_array_equal(again.check(strange)[1].score, verdicts.score)
+        module = network.module if engine == "torch" else None
+        if module is not None:
+            with pytest.raises(ValueError, match=r"expected margin on the class scores, '@output', got 'relu2:pixel2'"):
+                Monitor(network, {"relu2": Margin()})
+            opened_by_file = Monitor.load(tmp_path / "m.outrider", module)
+            assert opened_by_file.network.taps == network.taps
+            np.testing.assert_array_equal(opened_by_file.check(strange)[1].score, verdicts.score)
+
+
+def test_criteria_on_class_scores_say_how_they_are_tapped(engine):
+    with (
+        opened(engine, Segmenter(), taps="first:pixel", classes="pixel") as network,
+        pytest.raises(ValueError, match=r"margin goes on @output \(give the network '@output:pixel8' among its taps"),
+    ):
+        Monitor(network, Margin())
+    with (
+        opened(engine, Segmenter(), taps=("first", "@output:channel"), classes="pixel") as network,
+        pytest.raises(ValueError, match=r"expected softmax on the class scores, '@output', got '.*:channel'; take"),
+    ):
+        Monitor(network, Softmax())
 
 
 def test_a_detector_with_several_outputs_is_watched_without_classes(engine):

@@ -130,6 +130,25 @@ def test_the_old_question_still_has_its_answer():
         assert not MAP.matches("layer1*:unit")
 
 
+def test_class_scores_are_those_of_a_frame_or_of_places():
+    scores = [
+        Tap("y", "output", (4, 6, 6), "NCHW", "float32", neurons) for neurons in ("pixel", "pixel4", "channel", "unit")
+    ]
+    assert [tap.of_scores for tap in (SCORES, DENSE, MAP, *scores)] == [True, False, False, True, True, False, False]
+
+
+def test_taps_of_one_id_may_differ():
+    other = Tap("layer1.relu", "relu6", (3, 5, 8), "NHWC", "float32", "channel", paths=("layer1",))
+    assert MAP.differences(other) == [
+        "expected kind relu, got relu6", "expected shape (3, 5, 7), got (3, 5, 8)", "expected layout NCHW, got NHWC"
+    ]  # fmt: skip
+    before = Tap("y", "resize", (4, 6, 6), "NCHW", "float32", "pixel")
+    assert before.differences(Tap("y", "output", (4, 6, 6), "NCHW", "float32", "pixel")) == []
+    assert DENSE.differences(Tap("dense", "output", (8,), "NC", "float32", "unit")) == [
+        "expected kind relu, got output"
+    ]
+
+
 def test_two_taps_of_one_id_are_refused():
     with pytest.raises(ValueError, match=r"expected taps that differ, got dense:unit"):
         Taps([DENSE, DENSE])

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from outrider.networks import Tap, TorchNetwork  # noqa: E402
+from outrider.networks import Tap, TorchNetwork, check_network  # noqa: E402
 from outrider.networks.neurons import reduce_to_neurons  # noqa: E402
 
 
@@ -91,3 +91,42 @@ def test_maps_of_probabilities_are_known_for_such(says, scores):
     torch.manual_seed(0)
     with TorchNetwork(Saying().eval(), (3, 8, 8), taps="relu", classes="pixel") as network:
         assert (network.scores, network.map_classes) == (scores, 4)
+
+
+class Other(Segmenter):
+    """A part of it bears the name that the class scores have elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.ReLU()
+
+    def forward(self, x):
+        found = super().forward(x)
+        return {"aux": found["aux"], "out": self.output(found["out"])}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_class_scores_of_places_are_a_tap(batch, named):
+    module, name = Segmenter().eval(), "output"
+    if named:
+        module, name = Other().eval(), "output#logits"
+    options = {"classes": "pixel", "scores_output": "out"}
+    taps = ("relu:pixel2", f"{name}:pixel", "@output:pixel3")
+    with TorchNetwork(module, (3, 8, 8), taps=taps, **options) as network:
+        own = [Tap(name, "output", (4, 8, 8), "NCHW", "float32", neurons) for neurons in ("pixel", "pixel3")]
+        assert network.taps[1:] == tuple(own)
+        seen = network.observe(batch)
+        for tap, values in zip(own, seen.activations[1:], strict=True):
+            expected = reduce_to_neurons(tap, seen.output["out"].numpy())
+            np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+    check_network(TorchNetwork(module, (3, 8, 8), taps=taps, **options))
+
+
+def test_class_scores_of_a_map_are_tapped_where_they_are_asked_for(batch):
+    module, options = Segmenter().eval(), {"classes": "pixel", "scores_output": "out"}
+    with TorchNetwork(module, (3, 8, 8), taps=("*", "auto"), **options) as network:
+        assert "output" not in {tap.kind for tap in network.taps}
+    for neurons, expected in (("channel", ["pixel"]), (("unit", "pixel4"), ["pixel4"])):
+        with TorchNetwork(module, (3, 8, 8), taps="@output", neurons=neurons, **options) as network:
+            assert [tap.neurons for tap in network.taps] == expected
+            assert network.observe(batch).activations[0].shape == (3 * (64 if expected == ["pixel"] else 4), 4)
