@@ -14,7 +14,7 @@ from ..facts.network import NetworkFacts, told_apart
 from ..kernels import places as kernels
 from ..places.seen import Places
 from ..profile import Profile
-from .places import Axes, Shape, count, middles, place_axes, samples_of
+from .places import Axes, Shape, count, place_axes, places_under, samples_of
 
 if TYPE_CHECKING:
     from ..logic import Scales, Scorer
@@ -77,7 +77,8 @@ class Grid:
         """
         covered = profile.trusted.covered if self._covered is None else self._covered
         known = (covered & (profile.signatures[column].counts > 0)).astype(np.uint8)
-        rows, across = middles(self._axes, (shape[0], shape[1]))
+        own = place_axes(profile.facts.taps[profile.columns[column].tap]) or ()
+        rows, across = places_under(self._axes, own)
         if self._covered is not None and shape == self.shape:
             self._classes = classes.reshape(len(self.values), *shape)
         to = self.columns.index(column)

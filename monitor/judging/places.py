@@ -80,6 +80,13 @@ def _middles(axis: int | tuple[int, int], size: int) -> np.ndarray:
     return (begins + np.minimum(begins + window, own)) * size // (2 * own)
 
 
+def places_under(axes: Axes, below: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of the places of `below` that hold the middles of the places of another resolution."""
+    sizes = [(axis, 1) if isinstance(axis, int) else axis for axis in below]
+    rows, columns = middles(axes, tuple(size for size, _ in sizes))
+    return rows // sizes[0][1], columns // sizes[1][1]
+
+
 def count(axes: Axes) -> int:
     """How many places lie so."""
     return math.prod(axis if isinstance(axis, int) else -(-axis[0] // axis[1]) for axis in axes)

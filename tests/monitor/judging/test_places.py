@@ -19,7 +19,15 @@ from outrider.monitor import (
     describe_profile,
 )
 from outrider.monitor.facts.network import told_apart
-from outrider.monitor.judging.places import PlaceClasses, nearest, place_axes, place_shape, sample_shape, samples_of
+from outrider.monitor.judging.places import (
+    PlaceClasses,
+    nearest,
+    place_axes,
+    place_shape,
+    places_under,
+    sample_shape,
+    samples_of,
+)
 from outrider.networks import Network, Observation, Tap, Taps
 
 from ..conftest import NumpyNetwork, batches
@@ -404,3 +412,21 @@ def test_no_frames_are_no_verdicts(map_classes):
     assert (len(output), len(verdicts)) == (0, 0)
     assert monitor.deviations(data[:0]).shape == (0, len(monitor.columns))
     assert {values.shape[0] for values in monitor.deviation_maps(data[:0]).values()} == {0}
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "below"), [(45, 4, 4), (9, 4, 4), (10, 1, 3), (13, 2, 5), (8, 4, 1), (7, 1, 1)]
+)
+def test_a_place_stands_on_the_window_that_holds_its_middle(size, window, below):
+    own, other = (
+        Tap("t", "r", (2, size, 6), "NCHW", "float32", f"pixel{k}" if k > 1 else "pixel") for k in (window, below)
+    )
+    rows, columns = places_under(place_axes(own), place_axes(other))
+    held = [
+        next(k for k in range(size) if k * below <= (min(i + window, size) + i) // 2 < (k + 1) * below)
+        for i in range(0, size, window)
+    ]
+    assert rows.tolist() == held
+    if window == below:
+        assert rows.tolist() == list(range(len(rows)))
+        assert columns.tolist() == list(range(len(columns)))
