@@ -5,7 +5,7 @@ numbers the lines of a run from 0 without a gap, and `type`:
 
 header   the first line of a file and of every run. A guard that knows what the log was not told has it written once
          more; the last one holds. Keys: format, outrider, run, part, network, profile (SHA-256), false_alarm_rate,
-         started_wall_ns, started_monotonic_ns, repaired_bytes, aside, source
+         started_wall_ns, started_monotonic_ns, repaired_bytes, aside, source, promise
 event    an `Event`. Keys: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, frame, status, before, score,
          threshold, confidence, prediction, layers, reason, latency_us, neurons, stamp_ns, elapsed_ns, network,
          profile; and stream, where that has a name
@@ -88,7 +88,8 @@ class Header:
 
     network, profile: SHA-256 in hexadecimal, or empty. repaired_bytes: of a line that a crash cut off, removed.
     aside: the name that the file gets when it is full, by which it is known as an older file of its log.
-    source: where frames come from, in the user's words.
+    source: where frames come from, in the user's words. promise: on which frames the rate holds, in the words of the
+    calibration; empty in logs of older versions.
     """
 
     outrider: str
@@ -102,6 +103,7 @@ class Header:
     repaired_bytes: Integer = 0
     aside: str = ""
     source: str = ""
+    promise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,7 @@ def encode(record: Record, network: str = "", profile: str = "") -> bytes:
         body = _event_line(record, network, profile)
     elif isinstance(record, Header):
         body = {"type": "header", "format": FORMAT} | asdict(record)
+        body |= {"promise": record.promise[:_TEXT]} if body.pop("promise") else {}
     elif isinstance(record, Summary):
         clocks = {"time": iso(record.wall_ns), "wall_ns": record.wall_ns, "monotonic_ns": record.monotonic_ns}
         body = {"type": "summary"} | clocks | _finite(record.values)

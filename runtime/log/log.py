@@ -131,13 +131,14 @@ class EventLog:
 
     def attach(
         self, metrics: Metrics, seconds: float = 10.0, *, network: str = "", profile: str = "",
-        false_alarm_rate: float | None = None,
+        false_alarm_rate: float | None = None, promise: str = "",
     ) -> None:  # fmt: skip
         """Have the writer add a summary of these counters after a second, every `seconds`, and when the log is closed.
 
         network, profile, false_alarm_rate: for the events from here on, where the constructor was not given them; the
-        header is then written once more. The same metrics may be attached again to restate them. Other ones, after
-        `detach`, begin a run of their own. Raises ValueError while others are attached, and for a setting out of range.
+        header is then written once more. promise: see `Header`. The same metrics may be attached again to restate them.
+        Other ones, after `detach`, begin a run of their own. Raises ValueError while others are attached, and for a
+        setting out of range.
         """
         if not seconds > 0:
             raise ValueError(f"expected seconds above 0, got {seconds}")
@@ -160,7 +161,7 @@ class EventLog:
             own_network, own_profile, own_rate = self._given
             header = replace(
                 run.header, network=own_network or str(network), profile=own_profile or str(profile),
-                false_alarm_rate=false_alarm_rate if own_rate is None else own_rate,
+                false_alarm_rate=false_alarm_rate if own_rate is None else own_rate, promise=promise,
             )  # fmt: skip
             run = LogRun(header, run.dropped)
             if run != self._run:

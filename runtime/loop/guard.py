@@ -396,5 +396,5 @@ class Guard:
         if self._log is not None:
             self._log.attach(
                 self.metrics, network=self.monitor.network.fingerprint, profile=self.monitor.profile_sha256,
-                false_alarm_rate=calibration.false_alarm_rate,
+                false_alarm_rate=calibration.false_alarm_rate, promise=calibration.promise,
             )  # fmt: skip

@@ -144,6 +144,7 @@ def _run(run: Run, counters: Counters) -> dict[str, Any]:
         "network": header.network,
         "profile": header.profile,
         "false_alarm_rate": header.false_alarm_rate,
+        "promise": header.promise,
         "frames": counters.frames if run.summaries else None,
         "alarms": _rate(counters.alarms, counters.judged, hours),
     }

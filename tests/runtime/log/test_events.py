@@ -33,6 +33,7 @@ HEADER = Header(
     0,
     "e.1.jsonl",
     "drive.mcap",
+    "of frames like the held-out ones at most 0.01 alarm",
 )
 SUMMARY = Summary(8, 9, {"counters": {"frames": 3}, "latency_us": [[8.0, 3]], "drift": None})
 DROPPED = Dropped(8, 9, 2, 5)

@@ -103,7 +103,7 @@ def test_a_second_guard_waits_for_the_first_to_leave(path):
     second.record(Status.OK, 0.5, 1.0, 100.0)
     with EventLog(path) as log:
         run = log.run
-        log.attach(first, network="n", profile="p", false_alarm_rate=0.01)
+        log.attach(first, network="n", profile="p", false_alarm_rate=0.01, promise="of frames like these")
         with pytest.raises(ValueError, match="expected a log of its own for each guard, got one that another guard"):
             log.attach(second, network="m", profile="q", false_alarm_rate=0.02)
         log.detach(second)
@@ -116,6 +116,7 @@ def test_a_second_guard_waits_for_the_first_to_leave(path):
         assert log.run != run
         log.put(event(3))
     headers = records(path, Header)
+    assert [head.promise for head in headers[-2:]] == ["of frames like these", ""]
     assert [(head.run, head.network, head.profile, head.false_alarm_rate) for head in headers[-2:]] == [
         (run, "n", "p", 0.01),
         (log.run, "m", "q", 0.02),

@@ -181,7 +181,9 @@ def test_a_log_is_of_one_guard_at_a_time(monitor, tmp_path):
         second(STRANGE)
         assert log.flush(SOON)
         second.close()
-    assert drive_statistics(read_drive([log.path]))["counts"]["alarms"] == 1
+    drive = read_drive([log.path])
+    assert drive_statistics(drive)["counts"]["alarms"] == 1
+    assert {run.header.promise for run in drive.runs} == {monitor.calibration.promise}
 
 
 def test_a_guard_that_cannot_be_made_or_warmed_up_leaves_the_log(monitor, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,15 @@ def test_a_hostile_header_stays_text(tmp_path):
     head = Header(HOSTILE, HOSTILE, 0, HOSTILE, HOSTILE, None, WALL, START)
     page = whole(page_of(write(tmp_path / "events.jsonl", [head, event(1, Status.ALARM, kind=HOSTILE)])))
     assert not any("onerror" in attributes for _, attributes in page.tags)
+
+
+def test_what_the_calibration_promises_is_said_once(tmp_path):
+    heads = [replace(header("ab"[i] * 32, start=WALL + i), promise="of new frames <at most> 0.01") for i in range(2)]
+    for i, head in enumerate(heads):
+        write(tmp_path / f"{i}.jsonl", [head, event(1, Status.ALARM)])
+    text = page_of(tmp_path / "0.jsonl", tmp_path / "1.jsonl")
+    assert text.count("The calibration promises: of new frames &lt;at most&gt; 0.01.") == 1
+    assert "promises" not in page_of(write(tmp_path / "old.jsonl", [header(), event(1, Status.ALARM)]))
 
 
 def test_a_run_without_an_end_is_named(outrider, tmp_path):
