@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...monitor.kinds import sensors
+
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """A picture of floats from 0 for black to 1 for white, and another in return."""
 FROZEN = "frozen"
@@ -32,31 +34,6 @@ class SensorFault:
     """Whether there is such a fault of colour cameras alone."""
 
 
-def some_of(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Which of `count` are hit, (count,) bool: the share of them, rounded down, chosen at random."""
-    return rng.permutation(np.arange(count) < int(count * share))
-
-
-def _dead_rows(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.where(_at_least_one(x.shape[1], _LOST, rng)[:, None], np.float32(0), x)
-
-
-def _dead_columns(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.where(_at_least_one(x.shape[2], _LOST, rng), np.float32(0), x)
-
-
-def _dead_pixels(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    dead = _at_least_one(x[0].size, _DEAD, rng).reshape(x.shape[1:])
-    return np.where(dead, (rng.random(x.shape[1:]) < 0.5).astype(np.float32), x)
-
-
-def _noise_bands(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    made, height = x.copy(), max(x.shape[1] // 16, 1)
-    for top in rng.integers(0, x.shape[1] - height + 1, 3):
-        made[:, top : top + height] = rng.random(made[:, top : top + height].shape, np.float32)
-    return made
-
-
 def _shifted_rows(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Synchronisation is lost: from a row on, all are shifted; three times."""
     made = x.copy()
@@ -70,35 +47,21 @@ def _shifted_bits(x: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     return (np.rint(x * _BITS) * 2 % (_BITS + 1) / _BITS).astype(np.float32)
 
 
-def _channel_lost(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    made = x.copy()
-    made[rng.integers(len(x))] = 0
-    return made
-
-
-def _low_exposure(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return x / 8 + rng.normal(0, 0.01, x.shape).astype(np.float32)
-
-
-def _at_least_one(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    return some_of(count, max(share, 1 / count), rng)
-
-
 FAULTS = {
     one.name: one
     for one in (
         SensorFault("black", lambda x, _rng: np.zeros_like(x)),
         SensorFault("white", lambda x, _rng: np.ones_like(x)),
         SensorFault(FROZEN, lambda x, _rng: x),
-        SensorFault("dead-rows", _dead_rows, fixed=True),
-        SensorFault("dead-columns", _dead_columns, fixed=True),
-        SensorFault("dead-pixels", _dead_pixels, fixed=True),
-        SensorFault("noise-bands", _noise_bands),
-        SensorFault("channel-lost", _channel_lost, fixed=True, coloured=True),
+        SensorFault("dead-rows", lambda x, rng: sensors.dead_rows(x, _LOST, rng), fixed=True),
+        SensorFault("dead-columns", lambda x, rng: sensors.dead_columns(x, _LOST, rng), fixed=True),
+        SensorFault("dead-pixels", lambda x, rng: sensors.dead_pixels(x, _DEAD, rng), fixed=True),
+        SensorFault("noise-bands", lambda x, rng: sensors.noise_bands(x, 3, 1 / 16, rng)),
+        SensorFault("channel-lost", sensors.channel_lost, fixed=True, coloured=True),
         SensorFault("rows-shifted", _shifted_rows),
         SensorFault("bits-shifted", _shifted_bits),
         SensorFault("over-exposed", lambda x, _rng: x * 4),
-        SensorFault("under-exposed", _low_exposure),
+        SensorFault("under-exposed", lambda x, rng: sensors.exposed(x, 1 / 8, 0.01, rng)),
     )
 }
 """By name. An eighth of the rows or columns is dead, or a fiftieth of the pixels. Three bands of noise have a sixteenth

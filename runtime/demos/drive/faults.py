@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from ....monitor.kinds.sensors import some_of
 from ....networks.zoo.steering import STEERING, WEIGHTS
-from ...evaluation.faults import some_of
 from .world import HEIGHT, READ_NOISE, WIDTH, World
 
 Fault = Callable[[np.ndarray], np.ndarray]

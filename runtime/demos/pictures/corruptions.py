@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ...evaluation.faults import some_of
+from ....monitor.kinds.sensors import some_of
 
 
 def fog(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

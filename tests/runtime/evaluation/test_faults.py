@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.runtime.evaluation.faults import FAULTS, FROZEN, faulty, some_of
+from outrider.runtime.evaluation.faults import FAULTS, FROZEN, faulty
 
 RNG = np.random.default_rng(1)
 PICTURE = RNG.integers(1, 120, (3, 32, 40), np.uint8)
@@ -82,12 +82,6 @@ def test_a_channel_is_lost_of_colours_alone():
     assert sorted((found == 0).all((1, 2)).tolist()) == [False, False, True]
     with pytest.raises(ValueError, match="expected a coloured picture for channel-lost, got 1 channel"):
         faulty(PICTURE[:1], "channel-lost")
-
-
-def test_some_are_hit_and_no_more():
-    hit = some_of(30, 0.25, np.random.default_rng(0))
-    assert hit.sum() == 7
-    assert not hit[:7].all()
 
 
 def test_unknown_faults_and_an_unknown_white_are_refused():

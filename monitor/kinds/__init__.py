@@ -1,0 +1,1 @@
+"""The kind of an alarm: sensor, adversarial, unfamiliar, unsure, or unknown."""
