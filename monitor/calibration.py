@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from .data.changes import CALIBRATED, SCALES_KEPT, SET_BY_HAND
 from .data.promises import promise_in_words
 from .errors import CalibrationError
 from .logic import Scales
+
+if TYPE_CHECKING:
+    from .kinds import Kinds
 
 LEAK = 0.6
 """The AUROC of profiled against held-out frames above which a profile knows its own data."""
@@ -52,6 +55,7 @@ class Calibration:
     group_confidence: the chance that the rate holds over a whole new drive, see `threshold_of_groups`; None where it is
     that of a frame. The scores then have +inf for frames that always alarm. set_by: what set the thresholds, in the
     words of `Change.what`.
+    kinds: what names the kind of an alarm, None where none were learned.
     """
 
     false_alarm_rate: float
@@ -73,6 +77,7 @@ class Calibration:
     raised: np.ndarray | None = None
     group_confidence: float | None = None
     set_by: str = CALIBRATED
+    kinds: Kinds | None = None
 
     @property
     def promise(self) -> str:

@@ -72,6 +72,7 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
         "drives": None if calibration.drives is None else count_drives(calibration.drives),
         "group_confidence": calibration.group_confidence,
         "promise": calibration.promise,
+        "kinds": None if calibration.kinds is None else calibration.kinds.to_dict(),
         "by_class": None if calibration.scores is None else _by_class(calibration),
     }
 

@@ -42,7 +42,8 @@ class Judge:
 
     __slots__ = (
         "__weakref__", "_alone", "_classes", "_compare", "_covered", "_expected", "_first_is_covered", "_indices",
-        "_infinite", "_limits", "_map", "_network", "_observe", "_profile", "_several", "_thresholds", "_varying",
+        "_infinite", "_kind_of", "_limits", "_map", "_network", "_observe", "_profile", "_several", "_thresholds",
+        "_varying",
         "bound_to", "calibration", "classify", "deviations", "grid", "n", "predictions", "rate", "score", "seen",
         "steps", "uncovered",
     )  # fmt: skip
@@ -112,6 +113,8 @@ class Judge:
                 self.rate = logic.scorer(calibration.scales, groups, self.deviations, self.score)
             self._limits = Columns(profile.names, calibration.limits)
             self._thresholds = thresholds_and_warnings(calibration)
+        kinds = None if calibration is None else calibration.kinds
+        self._kind_of = None if kinds is None else kinds.bind(profile, self._indices, self.by_place)
 
     def observe(self, batch: Any) -> Observation:
         """Run a batch as the network takes it, of n frames, and write its deviations.
@@ -166,7 +169,14 @@ class Judge:
         deviations = self.deviations.copy()
         places = None if self.grid is None else [self.grid.places(i) for i in range(self.n)]
         said = status, score, threshold, confidence, classes, deviations
-        return output, Verdicts(*said, self._limits, reasons, places)
+        kinds = {int(i): self.kind(int(i), float(score[i])) for i in np.flatnonzero(status)}
+        return output, Verdicts(*said, self._limits, reasons, places, kinds)
+
+    def kind(self, i: int, score: float) -> str:
+        """What kind of alarm a frame of the last batch is; "" where no kinds were learned."""
+        if self._kind_of is None or self.seen is None:
+            return ""
+        return self._kind_of(score, self.deviations[i], i, self.seen.activations, int(self.predictions[i]))
 
     def maps(self) -> dict[str, np.ndarray]:
         """The deviations of the samples of the last batch, of columns that have several a frame: {column: (n, ...)}."""
@@ -188,6 +198,23 @@ class Judge:
         self.uncovered.fill(-1 if self._first_is_covered else 0)
         self._infinite.fill(not self._first_is_covered)
         return not self._first_is_covered
+
+    @property
+    def indices(self) -> list[int]:
+        """Of each column's tap among the activations, (columns,)."""
+        return self._indices
+
+    @property
+    def by_place(self) -> dict[int, ColumnComparer]:
+        """The columns that are compared place by place."""
+        return {one.column: one for one in self._alone if one.shape is not None}
+
+    @property
+    def above(self) -> np.ndarray:
+        """(n,) bool: whether the scores, once they are rated, are above the threshold of their class."""
+        thresholds, _ = self._thresholds
+        found: np.ndarray = ~(self.score <= thresholds[self.predictions])
+        return found
 
     @property
     def with_rows(self) -> np.ndarray:
@@ -275,8 +302,9 @@ class FrameJudge(Judge):
             reason = why(status, score, threshold, layers, places)
         else:
             reason = self._why_infinite(0)
+        kind = self.kind(0, score)
         return output, _verdict(
-            (status, score, threshold, confidence, prediction, deviation, layers, reason, places, "")
+            (status, score, threshold, confidence, prediction, deviation, layers, reason, places, kind)
         )
 
     def _batch_of(self, frame: Any) -> Any:

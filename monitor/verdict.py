@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple, overload
@@ -43,7 +43,8 @@ class Verdict(NamedTuple):
     prediction: the class predicted, -1 for a network without classes. deviation: (columns,) float32, η per
     criterion and tap. layers: the columns that spoke, strongest first. reason: why, in words, where not OK.
     places: where in the frame, of a monitor that judges places, otherwise None. kind: what kind of alarm it is, where
-    that was learned: ``sensor``, ``adversarial``, ``unfamiliar``, ``unsure`` or ``unknown``; empty where OK.
+    that was learned (`Monitor.learn_kinds`): ``sensor``, ``adversarial``, ``unfamiliar``, ``unsure`` or ``unknown``;
+    empty where OK, and of a frame that was not judged.
     """
 
     status: Status
@@ -105,7 +106,7 @@ class Verdicts(Sequence[Verdict]):
     def __init__(
         self, status: np.ndarray, score: np.ndarray, threshold: np.ndarray, confidence: np.ndarray,
         prediction: np.ndarray, deviation: np.ndarray, columns: Columns, reasons: dict[int, str],
-        places: Sequence[Places] | None = None,
+        places: Sequence[Places] | None = None, kinds: Mapping[int, str] | None = None,
     ) -> None:  # fmt: skip
         self.status = status
         self.score = score
@@ -116,6 +117,7 @@ class Verdicts(Sequence[Verdict]):
         self.columns = columns
         self._reasons = reasons
         self._places = places
+        self._kinds = kinds or {}
 
     @property
     def alarm(self) -> np.ndarray:
@@ -137,6 +139,7 @@ class Verdicts(Sequence[Verdict]):
             **{name: getattr(self, name).tolist() for name in ("score", "threshold", "confidence", "prediction")},
             "layers": [list(verdict.layers) for verdict in self],
             "reason": [verdict.reason for verdict in self],
+            "kind": [verdict.kind for verdict in self],
         }
 
     def to_pandas(self) -> Any:
@@ -183,6 +186,7 @@ class Verdicts(Sequence[Verdict]):
             layers,
             reason,
             places,
+            self._kinds.get(index, ""),
         )
 
 

@@ -24,6 +24,7 @@ from ..data.spool import FrameSpool
 from ..errors import ProfileError
 from ..facts.network import NetworkFacts, gives_codes, told_apart
 from ..judging.grid import place_columns
+from ..kinds.stored import packed_kinds, unpacked_kinds
 from ..learning import names_of_classes
 from ..logic import Logic, describe_logic, make_logic
 from ..profile import Column, Profile, TrustedSet
@@ -86,23 +87,33 @@ def write_profile(
     if profile.history:
         facts["history"] = [change.to_dict() for change in profile.history]
     if calibration is not None:
-        tensors |= {f"scale.{name}": array for name, array in calibration.scales.items()}
-        for name in _CALIBRATION_ARRAYS:
-            if (array := getattr(calibration, name)) is not None:
-                tensors[f"calibration.{name}"] = array
-        facts["calibration"] = {
-            "false_alarm_rate": calibration.false_alarm_rate,
-            "n": calibration.n,
-            "n_scales": calibration.n_scales,
-            "realised": calibration.realised,
-            "interval": list(calibration.interval),
-            "leak": calibration.leak,
-            "excluded": calibration.excluded,
-            "warning_rate": calibration.warning_rate,
-        }
-        if calibration.group_confidence is not None:
-            facts["calibration"]["group_confidence"] = calibration.group_confidence
+        facts["calibration"], arrays = _packed_calibration(calibration)
+        tensors |= arrays
     write_whole(Path(path), packed(facts, tensors), mode=0o644 if held is None else 0o600)
+
+
+def _packed_calibration(calibration: Calibration) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Facts and arrays by name."""
+    tensors = {f"scale.{name}": array for name, array in calibration.scales.items()}
+    for name in _CALIBRATION_ARRAYS:
+        if (array := getattr(calibration, name)) is not None:
+            tensors[f"calibration.{name}"] = array
+    facts: dict[str, Any] = {
+        "false_alarm_rate": calibration.false_alarm_rate,
+        "n": calibration.n,
+        "n_scales": calibration.n_scales,
+        "realised": calibration.realised,
+        "interval": list(calibration.interval),
+        "leak": calibration.leak,
+        "excluded": calibration.excluded,
+        "warning_rate": calibration.warning_rate,
+    }
+    if calibration.group_confidence is not None:
+        facts["group_confidence"] = calibration.group_confidence
+    if calibration.kinds is not None:
+        facts["kinds"], arrays = packed_kinds(calibration.kinds)
+        tensors |= arrays
+    return facts, tensors
 
 
 def read_profile(
@@ -218,6 +229,9 @@ def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Ca
     if calibration is not None:
         calibration = replace(calibration, set_by=profile.history[-1].what) if profile.history else calibration
         check_calibration(calibration, profile.history)
+        if "kinds" in facts["calibration"]:
+            kinds = unpacked_kinds(facts["calibration"]["kinds"], tensors, profile)
+            calibration = replace(calibration, kinds=kinds)
     if unread := sorted(tensors.keys() - tensors.read):
         raise ValueError(f"expected no other arrays, got {', '.join(unread[:5])}")
     return profile, logic, calibration

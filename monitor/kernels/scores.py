@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float64, int64, types
+from numba import float32, float64, int64, types
 
 from ...coverage.kernels.compiling import VALUES, compiled, read
 
@@ -208,3 +208,11 @@ def harmonic_surprise(deviations, votes, knots, surprise, excess, parts, out):
         for j in range(several):
             total += votes[j] * math.exp(parts[i, j] - highest)
         out[i] = _or_infinite(max(highest + math.log(total), 0.0), finite)
+
+
+@compiled(read(float32, 1), _CURVE, _CURVE, _SCALE, float64, _SCORES, division="numpy")
+def surprises(deviation, knots, surprise, excess, most, out):
+    """The surprise of each column of one frame, (columns,), at most `most`, which NaN is too."""
+    for j in range(deviation.shape[0]):
+        found = surprise_of(float64(deviation[j]), knots, surprise, excess, j)
+        out[j] = found if abs(found) <= most else most  # not min(): a NaN would come through

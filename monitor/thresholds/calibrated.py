@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from ..data.batches import Batches, batches_of
 from ..data.changes import RECALIBRATED, SET_BY_HAND, Change, thresholds_in_words, with_change
 from ..data.digests import digests_of
 from ..errors import CalibrationError
+from ..judge import Judge
+from ..kinds import Kinds
+from ..kinds.learning import Lesson
 from ..learning import sure_of
 from ..online import Watcher
 from .calibrating import FAR, calibrate, check_groups, check_rates
@@ -93,11 +97,48 @@ class Calibrated(Watcher):
             profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate,
             confidence=confidence, before=before,
         )  # fmt: skip
+        if self.calibration is not None:
+            found = replace(found, kinds=self.calibration.kinds)
         low, high = found.interval
         if accept_rate is not None and (low > FAR * rate or high * FAR < rate):
             reason = f"accepted a rate of {found.realised:.4g}{f': {reason}' if reason else ''}"
         self._take(found, found.set_by, rate, reason)
         return found
+
+    def learn_kinds(
+        self, batches: Batches, *, examples: int = 60, sure: float = 0.7, seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Kinds:  # fmt: skip
+        """Learn to name the kind of an alarm (`Verdict.kind`), from held-out data and changes made to them.
+
+        batches: as for `calibrate`; the same frames will do. Of a random 256 of them, 64 MiB at most, examples are
+        made of 26 causes: of a broken or dirty sensor, of fine noise as of an attack, of other content, and of pictures
+        between two classes (`kinds.EXAMPLES`). No unsafe data and no gradient is used. The pattern of an example that
+        alarms is how surprising each column is and how what deviates lies in the picture. A rule of a mean pattern for
+        each cause names the kind of an alarm; "unknown" where the kind's probability is below `sure`, and where the
+        pattern lies further from every cause than nearly all examples. It never changes whether there is an alarm.
+        examples: how many of each cause should alarm; four times as many are tried. Causes of which fewer than 10 alarm
+        are not learned. seed: of all that is drawn. progress: called with the number of frames run, changed ones too.
+        What was learned is kept by `save`; `calibrate` and `recalibrate` leave it, `profile` and `extend` drop it.
+
+        Raises NotReadyError before `calibrate`. Raises ValueError for a network that takes no single picture, for a
+        recurrent one, and for settings out of range. Raises CalibrationError for fewer than 20 held-out frames, and
+        where no two kinds have a cause of which enough examples alarm.
+        """
+        calibration, profile = self._calibrated(), self.learned
+        if not examples >= 1 or not 0 < sure < 1:
+            raise ValueError(f"expected examples of 1 or more and sure between 0 and 1, got {examples} and {sure}")
+        with self._lock:
+            lesson = Lesson(
+                self.network, profile, lambda network, n: Judge(network, profile, n, self.logic, calibration),
+                examples=examples, sure=sure, seed=seed, progress=progress,
+            )  # fmt: skip
+            for frames, _ in batches_of(batches, self.network):
+                lesson.add(frames)
+            kinds = lesson.learned()
+            self.calibration = replace(calibration, kinds=kinds)  # another one, so that guards bind it
+            self.profile_sha256, self.profile_digest = "", None
+        return kinds
 
     def recalibrate(
         self, kept: KeptFrames, false_alarm_rate: float | None = None, *, reason: str = ""

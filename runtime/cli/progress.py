@@ -13,11 +13,11 @@ from .signals import Stop
 
 
 @contextmanager
-def progress_bar(title: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def progress_bar(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
     """Show a bar on stderr while the block runs; the block calls what it is given with the number done so far.
 
-    Ctrl-C raises KeyboardInterrupt out of that call, between two batches, so that a checkpoint holds whole batches.
-    A second Ctrl-C raises it at once.
+    total: None where it is not known. Ctrl-C raises KeyboardInterrupt out of that call, between two batches, so that a
+    checkpoint holds whole batches. A second Ctrl-C raises it at once.
     """
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         drives: list[Any] = []
 
         def batches() -> Iterator[Any]:
+            drives.clear()
             for rows, batch in source.rows(comparing(monitor), options.batch_size, network.inputs, network.reset):
                 drives.extend(() if of is None else of[rows])
                 yield batch
@@ -62,11 +63,16 @@ def run(options: argparse.Namespace) -> int:
                 reason=options.reason,
                 progress=progress,
             )
+        if options.kinds:
+            with advised(), progress_bar("learning kinds", None, quiet=options.quiet) as progress:
+                kinds = monitor.learn_kinds(batches(), progress=progress)
         monitor.save(options.output or options.profile)
         facts = monitor.describe()["calibration"] | {"data": reading_facts([source])}
 
     def show() -> None:
         sys.stdout.write(f"{calibration}\n")
+        if options.kinds:
+            sys.stdout.write(f"kinds of alarms: {', '.join(kinds.rule.kinds)}, of {len(kinds.rule.causes)} causes\n")
         write_reading(facts["data"])
 
     answer(facts, show, as_json=options.json)
@@ -83,6 +89,7 @@ def _without_data(options: argparse.Namespace) -> int:
         "--by-drive": options.by_drive,
         "--groups": options.groups,
         "--keep-scales": options.keep_scales,
+        "--kinds": options.kinds,
         "--threshold and --from": options.threshold is not None and options.logs,
         "--false-alarm-rate": options.threshold is not None and (options.false_alarm_rate or options.fps),
     }

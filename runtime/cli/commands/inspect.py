@@ -171,6 +171,8 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     loud = [one for one in (calibration or {}).get("by_class") or () if one["too_often"]]
     if loud and network["classes"] is not None:
         _print_rates(console, loud, names)
+    if (calibration or {}).get("kinds"):
+        _print_kinds(console, calibration["kinds"])
     if facts["history"]:
         _print_history(console, facts["history"])
 
@@ -199,6 +201,18 @@ def _print_rates(console: Console, classes: list[dict[str, Any]], names: list[st
         table.add_row(name, f"{one['rate']:.4g}", f"{one['frames']:,}", f"{low:.4g} to {high:.4g}")
     if len(classes) > _CLASSES:
         table.add_row(f"… {len(classes):,} in all; --json has them", "", "", "")
+    console.print()
+    console.print(table)
+
+
+def _print_kinds(console: Console, facts: dict[str, Any]) -> None:
+    """A row for each kind that can be named: what it was learned from, and what was said of causes left out."""
+    table = bare_table("kind of alarm", "learned from", "named, where its cause was left out of learning")
+    for kind in facts["kinds"]:
+        causes = [one["cause"] for one in facts["causes"] if one["kind"] == kind]
+        said = facts["left_out"][kind] or {}
+        shares = ", ".join(f"{share:.0%} {name}" for name, share in said.items() if share >= 0.005)
+        table.add_row(kind, printable(", ".join(causes)), shares or "it has one cause")
     console.print()
     console.print(table)
 

@@ -156,6 +156,11 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         help="take a rate seen up to this, though far from that asked for",
     )
     parser.add_argument(
+        "--kinds",
+        action="store_true",
+        help="also learn to name the kind of an alarm, from DATA and changes made to them; for pictures",
+    )
+    parser.add_argument(
         "--threshold",
         type=types.numbers,
         metavar="X",
