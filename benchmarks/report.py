@@ -84,7 +84,7 @@ SECTIONS = (
         "Fewer taps: MobileNetV2",
         "stages-mobilenet",
         "python -m benchmarks.detection.stages mobilenet",
-        '`taps="stages"` observes the last activation of each size of map and leaves out the others. The rows compare'
+        '`taps="stages"` observes of each size of map the last of the widest activations. The rows compare'
         " it with the default taps, and with every activation (`auto`); all else is equal. `first:unit` adds the first"
         " activation unit by unit. These rows were measured with the default configuration of before.",
         detection.stages,

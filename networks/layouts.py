@@ -12,7 +12,7 @@ from .selectors import ACTIVATIONS, GATES, OUTPUT, did_you_mean, matches, shown,
 from .tap import RANKS, Candidate
 
 _WAYS = {2: ("NCL", "NLC"), 4: ("NCDHW", "NDHWC")}
-_WORDS = frozenset(("auto", "first", "stages"))
+_WORDS = frozenset(("auto", "first", "stages", "widest"))
 
 
 def undecided(candidate: Candidate) -> Candidate:

@@ -2,18 +2,20 @@
 
 A selector is a word, a name, the path of a module, a glob (``layer1*``) or a kind (``@relu``), each with ``:neurons``
 behind it or without. The words are ``auto`` (every activation), ``first`` (the first of them), ``last`` (the last that
-is a map, where one is) and ``stages`` (the last of each size of map). A word comes before a name, and a name before a
-path. Globs leave out the class scores: name them or say ``@output``.
+is a map, where one is), ``stages`` (of each size of map the last of those with the most channels) and ``widest`` (that
+of the smallest maps of more than one place). A word comes before a name, and a name before a path. Globs leave out the
+class scores: name them or say ``@output``.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from .neurons import NEURONS, check_neurons, map_sizes, window_of
+from .neurons import FIRST, NEURONS, check_neurons, map_sizes, window_of
 
 if TYPE_CHECKING:
     from .tap import Candidate, Tap
@@ -73,7 +75,7 @@ def meant(tensors: Sequence[Candidate | Tap], pattern: str, ids: Sequence[str] =
     """The positions of the tensors that a selector without its neurons means; none where it names nothing.
 
     Several taps on one tensor are meant together. ids: of the tensors; only globs with a colon are held against them.
-    Raises ValueError for a word where there is no activation, and for ``stages`` where sizes are open.
+    Raises ValueError for a word where there is no activation, and for ``stages`` and ``widest`` where sizes are open.
     """
     if pattern in _WORDS:
         for kinds in (ACTIVATIONS, GATES):
@@ -104,17 +106,38 @@ def nothing_meant(selector: str, tensors: Sequence[Candidate | Tap], ids: Sequen
     return ValueError(f"expected {words}, the name of a tensor, a glob or a kind ({known}), got {selector!r}{hint}")
 
 
-def _last_of_each_size(activations: Sequence[Candidate | Tap]) -> set[str]:
-    """Maps of one pixel are of one size with dense tensors. Raises ValueError for sizes left open."""
-    last = {}
+def _stages(activations: Sequence[Candidate | Tap]) -> set[str]:
+    """Of each size the last of the widest maps; of dense tensors and maps of one place, which are one size, the last.
+
+    Raises ValueError for sizes left open.
+    """
+    sizes: dict[tuple[int, ...], list[Candidate | Tap]] = {}
     for tensor in activations:
-        if None in tensor.shape:
-            raise ValueError(
-                f"expected known sizes to tell the stages of the network apart, got {shown(tensor.shape)} at"
-                f" {tensor.name!r}; fix the input shape, or name the taps"
-            )
-        last[tuple(size for size in map_sizes(tensor.layout, tensor.shape) if size != 1)] = tensor.name
-    return set(last.values())
+        sizes.setdefault(_known_sizes(tensor), []).append(tensor)
+    return {(_last_of_widest(tensors) if size else tensors[-1]).name for size, tensors in sizes.items()}
+
+
+def _widest(activations: Sequence[Candidate | Tap]) -> set[str]:
+    """Of the maps of fewest places, but more than one, the last of the widest; without maps, of all."""
+    places = {tensor.name: math.prod(_known_sizes(tensor)) for tensor in activations}
+    fewest = min((count for count in places.values() if count > 1), default=1)
+    return {_last_of_widest([tensor for tensor in activations if places[tensor.name] == fewest]).name}
+
+
+def _known_sizes(tensor: Candidate | Tap) -> tuple[int, ...]:
+    """The sizes of a map without those of 1, in which dense tensors and maps of one place are alike."""
+    if None in tensor.shape:
+        raise ValueError(
+            f"expected known sizes to tell the stages of the network apart, got {shown(tensor.shape)} at"
+            f" {tensor.name!r}; fix the input shape, or name the taps"
+        )
+    return tuple(size for size in map_sizes(tensor.layout, tensor.shape) if size is not None and size != 1)
+
+
+def _last_of_widest(tensors: Sequence[Candidate | Tap]) -> Candidate | Tap:
+    channels = [tensor.shape[0 if tensor.layout in FIRST else -1] or 0 for tensor in tensors]
+    most = max(channels)
+    return [tensor for tensor, width in zip(tensors, channels, strict=True) if width == most][-1]
 
 
 def _last_map(activations: Sequence[Candidate | Tap]) -> set[str]:
@@ -126,7 +149,8 @@ _WORDS: dict[str, Callable[[Sequence[Candidate | Tap]], set[str]]] = {
     "auto": lambda activations: {tensor.name for tensor in activations},
     "first": lambda activations: {activations[0].name},
     "last": _last_map,
-    "stages": _last_of_each_size,
+    "stages": _stages,
+    "widest": _widest,
 }
 
 

@@ -1,6 +1,6 @@
 """Fewer taps: `python -m benchmarks.detection.stages mobilenet` (or another network of the detection tables).
 
-`taps="stages"` observes the last activation of each size of map. The rows compare the default criteria on these taps
+`taps="stages"` observes of each size of map the last of the widest. The rows compare the default criteria on these taps
 and on the default taps, each with and without the first activation unit by unit; all else is equal. Splits and columns
 are those of `benchmarks.detection.detectors`. `mobilenet` runs in ONNX Runtime, as in `benchmarks.cost.onnx`, and has
 two rows more for that benchmark's criterion `bitmap`. Nothing was chosen by these figures.

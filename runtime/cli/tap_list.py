@@ -14,7 +14,7 @@ from ...networks.tap import Candidate
 from ..printable import counted
 from .printing import bare_table, wide_console
 
-_WORDS = ("auto", "first", "stages")
+_WORDS = ("auto", "first", "stages", "widest")
 _WAYS = ("channel", "unit", "head")
 
 

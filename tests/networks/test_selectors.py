@@ -27,6 +27,7 @@ TAPS = Taps(choose(NETWORK, ("*", "@output"), WAYS))
         ("first", ["t1"]),
         ("last", ["t2"]),
         ("stages", ["t2", "layer1"]),
+        ("widest", ["t2"]),
         ("conv", ["conv"]),
         ("layer1.relu", ["t1"]),
         ("layer1", ["layer1"]),
@@ -52,7 +53,9 @@ def test_a_selector_means_the_same_of_candidates_and_of_taps(pattern, names, neu
 def test_what_means_nothing_is_refused_in_the_same_words(selector):
     messages = []
     for ask in (lambda: choose(NETWORK, selector, WAYS), lambda: TAPS.select(selector)):
-        with pytest.raises(ValueError, match="expected auto, first, last, stages, the name of a tensor") as error:
+        with pytest.raises(
+            ValueError, match="expected auto, first, last, stages, widest, the name of a tensor"
+        ) as error:
             ask()
         messages.append(str(error.value))
     assert messages[0].partition(", got ")[0] == messages[1].partition(", got ")[0]
@@ -114,20 +117,39 @@ def test_choose(selectors, neurons, ids):
     assert [tap.id for tap in choose(CANDIDATES, selectors, neurons)] == ids
 
 
-def test_stages_are_the_last_activations_of_each_size():
+def test_stages_are_the_last_of_the_widest_activations_of_each_size():
     maps = [
         Candidate("a", "relu", (8, 32, 32), "NCHW", "float32"),
-        Candidate("b", "relu", (4, 32, 32), "NCHW", "float32"),
+        Candidate("b", "relu", (32, 32, 8), "NHWC", "float32"),
+        Candidate("narrow", "relu", (4, 32, 32), "NCHW", "float32"),
         Candidate("c", "relu", (32, 16, 8), "NHWC", "float32"),
         Candidate("d", "relu", (16, 16, 32), "NHWC", "float32"),
         Candidate("squeeze", "relu", (4, 1, 1), "NCHW", "float32"),
         Candidate("tokens", "gelu", (16, 64), "NLC", "float32"),
         Candidate("dense", "relu", (9,), "NC", "float32"),
         Candidate("e", "relu", (64, 16, 16), "NCHW", "float32"),
+        Candidate("less", "relu", (8,), "NC", "float32"),
     ]
     chosen = choose(maps, "stages", "channel")
-    assert [tap.name for tap in chosen] == ["b", "c", "tokens", "dense", "e"]
-    assert [tap.name for tap in choose([maps[4]], "stages", "channel")] == ["squeeze"]
+    assert [tap.name for tap in chosen] == ["b", "c", "tokens", "e", "less"]
+    assert [tap.name for tap in choose([maps[5]], "stages", "channel")] == ["squeeze"]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "widest"),
+    [
+        ([("NCHW", (8, 4, 6)), ("NHWC", (6, 4, 9)), ("NCHW", (9, 4, 6)), ("NCHW", (5, 4, 6))], 2),
+        ([("NCHW", (8, 4, 4)), ("NCHW", (16, 8, 8)), ("NCHW", (4, 4, 4)), ("NCHW", (99, 1, 1)), ("NC", (99,))], 0),
+        ([("NCHW", (8, 4, 1)), ("NCHW", (16, 2, 3)), ("NCHW", (16, 8, 8))], 0),
+        ([("NLC", (16, 64)), ("NCHW", (64, 4, 4)), ("NCL", (64, 17))], 1),
+        ([("NCHW", (8, 1, 1)), ("NC", (9,)), ("NC", (7,))], 1),
+        ([("NC", (9,)), ("NC", (9,))], 1),
+    ],
+)
+def test_the_widest_is_the_last_of_the_smallest_maps_with_most_channels(shapes, widest):
+    layers = [Candidate(str(i), "relu", shape, layout, "float32") for i, (layout, shape) in enumerate(shapes)]
+    (tap,) = choose([*layers, Candidate("gate", "sigmoid", (999, 2, 2), "NCHW", "float32")], "widest", "channel")
+    assert tap.name == str(widest)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +180,7 @@ def test_a_dense_network_has_each_layer_once_by_default():
     assert ids == ["a:channel", "a:unit", "b:channel", "b:channel-max"]
 
 
-@pytest.mark.parametrize("name", ["last", "first", "auto", "stages", "relu[0]", "a:b", "conv"])
+@pytest.mark.parametrize("name", ["last", "first", "auto", "stages", "widest", "relu[0]", "a:b", "conv"])
 def test_a_tensor_is_meant_whatever_its_name(name):
     others = [Candidate(other, "relu", (9, 3, 3), "NCHW", "float32") for other in ("before", "behind", "relu0", "xast")]
     own = Candidate(name, "conv2d", (9, 3, 3), "NCHW", "float32")
@@ -173,6 +195,21 @@ def test_stages_need_known_sizes():
     maps = [Candidate("a", "relu", (8, None, 32), "NCHW", "float32")]
     with pytest.raises(ValueError, match=r"expected known sizes to tell the stages .* apart, got 8x\?x32 at 'a'"):
         choose(maps, "stages", "channel")
+    with pytest.raises(ValueError, match=r"expected known sizes .*, got 8x\?x32 at 'a'; fix the input shape"):
+        choose(maps, "widest", "channel")
+
+
+def test_a_map_of_class_scores_takes_the_ways_of_places():
+    layers = [
+        Candidate("r", "relu", (8, 6, 6), "NCHW", "float32"),
+        Candidate("y", "output", (3, 6, 6), "NCHW", "float32"),
+    ]
+    for ways, expected in (("channel", ["pixel"]), (("unit", "pixel2", "pixel3"), ["pixel2", "pixel3"])):
+        assert [tap.neurons for tap in choose(layers, "@output", ways)] == expected
+    assert [tap.id for tap in choose(layers, ("@output:channel", "*", "y:pixel4"), "pixel")] == [
+        "r:pixel", "y:channel", "y:pixel4"
+    ]  # fmt: skip
+    assert selector_of(layers[1].tap("pixel4")) == "@output:pixel4"
 
 
 def test_gates_are_tapped_where_there_is_nothing_else():

@@ -50,7 +50,8 @@ def profile(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--taps",
         type=types.words,
-        help="auto, first, last, stages, or tensors by name, glob or @kind; default: auto,first:unit,last:channel-max",
+        help="auto, first, last, stages, widest, or tensors by name, glob or @kind; default:"
+        " auto,first:unit,last:channel-max",
     )
     what.add_argument(
         "--neurons",

@@ -62,7 +62,7 @@ def test_every_tensor_of_a_model_is_offered_or_has_an_obstacle(model):
     assert {c.name: c.obstacle for c in offer.candidates if c.obstacle} == {"t": obstacle, "s": obstacle}
 
 
-@pytest.mark.parametrize("selector", ["auto", "first", "stages", "*", "@conv", "c"])
+@pytest.mark.parametrize("selector", ["auto", "first", "stages", "widest", "*", "@conv", "c"])
 def test_the_taps_stand_where_a_network_has_them(model, selector):
     path = model(8)
     with warnings.catch_warnings():

@@ -44,7 +44,7 @@ def test_the_parts_of_a_module_are_offered_or_have_an_obstacle():
     assert hooks == {name: len(part._forward_hooks) for name, part in module.named_modules()}
 
 
-@pytest.mark.parametrize("selector", ["auto", "first", "stages", "*", "@conv2d", "relu"])
+@pytest.mark.parametrize("selector", ["auto", "first", "stages", "widest", "*", "@conv2d", "relu"])
 def test_the_taps_of_a_module_are_those_of_its_network(selector):
     module = Net().eval()
     with TorchNetwork(module, (1, 8, 8), taps=selector) as network:

@@ -33,8 +33,8 @@ def test_the_taps_of_a_model_as_json(outrider, model):
     assert list(taps) == ["conv", "relu", "flat", "logits"]
     assert taps["relu"] == {
         "name": "relu", "kind": "relu", "shape": [6, 8, 8], "rows": 1, "layout": "NCHW", "dtype": "float32",
-        "neurons": {"channel": 6, "unit": 384}, "chosen_by": ["auto", "first", "stages"], "modules": [], "moved": None,
-        "obstacle": None,
+        "neurons": {"channel": 6, "unit": 384}, "chosen_by": ["auto", "first", "stages", "widest"],
+        "modules": [], "moved": None, "obstacle": None,
     }  # fmt: skip
     assert taps["conv"]["moved"] == {"to": "relu", "why": "ONNX Runtime fuses the conv with the relu that reads it"}
     assert taps["logits"]["neurons"] == {"unit": 10}
@@ -66,7 +66,7 @@ def test_a_table_for_a_reader(outrider, model):
     assert lines[0] == f"{model}: onnx, input 1x8x8"
     assert lines[1] == "4 taps; a profile takes auto,first:unit,last:channel-max unless --taps says otherwise"
     rows = {line.split()[0]: line for line in lines[3:]}
-    assert "6x8x8 NCHW  float32  6 channels, 384 units  auto, first, stages" in rows["relu"]
+    assert "6x8x8 NCHW  float32  6 channels, 384 units  auto, first, stages, widest" in rows["relu"]
     assert rows["conv"].rstrip().endswith("tapped at relu")
 
 
@@ -83,7 +83,7 @@ def test_a_module_needs_its_input_shape(outrider, factory):
     assert "expected --input-shape C,H,W" in error_of(outrider("inspect", factory))
     facts = json.loads(outrider("inspect", factory, "--input-shape", "1,8,8", "--json").out)
     assert [(tap["name"], tap["chosen_by"]) for tap in facts["taps"]] == [
-        ("0", []), ("1", ["auto", "first", "stages"]), ("2", []), ("3", []), ("output", []),
+        ("0", []), ("1", ["auto", "first", "stages", "widest"]), ("2", []), ("3", []), ("output", []),
     ]  # fmt: skip
 
 
