@@ -4,7 +4,7 @@ A selector is a word, a name, the path of a module, a glob (``layer1*``) or a ki
 behind it or without. The words are ``auto`` (every activation), ``first`` (the first of them), ``last`` (the last that
 is a map, where one is), ``stages`` (of each size of map the last of those with the most channels) and ``widest`` (that
 of the smallest maps of more than one place). A word comes before a name, and a name before a path. Globs leave out the
-class scores: name them or say ``@output``.
+class scores: name them or say ``@output``. ``places`` means taps with their own neurons, see `place_taps`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
 """Kinds that ``auto`` taps only where a network has none of `ACTIVATIONS`: most often they gate other values."""
 
 OUTPUT = "output"
+PLACES = "places"
+"""The word for the taps that show where in a picture; see `place_taps`."""
+_LEAST_PLACES, _MOST_PLACES, _MOST_WIDE = 64, 4096, 512
 DEFAULT_TAPS = ("auto", "first:unit", "last:channel-max")
 """Every activation as the adapter's `neurons` says; the first of them unit by unit, where small noise is seen; and the
 largest value of each channel of the last, where a small strange object is."""
@@ -48,6 +51,10 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
         check_neurons(way)
     chosen: dict[int, dict[str, Tap]] = {}
     for selector in [selectors] if isinstance(selectors, str) else selectors:
+        if selector == PLACES:
+            for index, tap in place_taps(candidates):
+                chosen.setdefault(index, {})[tap.id] = tap
+            continue
         pattern, own = split_selector(selector)
         found = meant(candidates, pattern)
         usable = [i for i in found if not candidates[i].obstacle]
@@ -61,6 +68,21 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
             for tap in map(candidates[index].tap, [own] if own else found_ways):
                 chosen.setdefault(index, {})[tap.id] = tap
     return [tap for index in sorted(chosen) for tap in chosen[index].values()]
+
+
+def default_taps(candidates: Sequence[Candidate], ways: str | Sequence[str], told: object = None) -> tuple[str, ...]:
+    """The selectors of an adapter that was not told any: `PLACES` where the network has places, else `DEFAULT_TAPS`.
+
+    ways: how tensors become neurons. told: the classes of a map or what decodes detections, None for neither. Places
+    are also asked for where all ways are of them. Maps of open sizes have none, and no units.
+    """
+    several = [ways] if isinstance(ways, str) else list(ways)
+    of_places = told is not None or all(window_of(way) is not None for way in several)
+    maps = [one for one in candidates if one.kind in ACTIVATIONS | GATES and not one.obstacle]
+    if of_places and any(math.prod(_map_of(one) or (0,)) > 1 and one.rows == 1 for one in maps):
+        return (PLACES,)
+    units_open = bool(maps) and None in maps[0].shape
+    return tuple(selector for selector in DEFAULT_TAPS if not (units_open and selector.endswith(":unit")))
 
 
 def _is_score_map(tensor: Candidate) -> bool:
@@ -77,6 +99,8 @@ def meant(tensors: Sequence[Candidate | Tap], pattern: str, ids: Sequence[str] =
     Several taps on one tensor are meant together. ids: of the tensors; only globs with a colon are held against them.
     Raises ValueError for a word where there is no activation, and for ``stages`` and ``widest`` where sizes are open.
     """
+    if pattern == PLACES:
+        return [i for i, tensor in enumerate(tensors) if getattr(tensor, "of_places", False)]
     if pattern in _WORDS:
         for kinds in (ACTIVATIONS, GATES):
             found = [tensor for tensor in tensors if tensor.kind in kinds and not tensor.obstacle]
@@ -102,7 +126,7 @@ def nothing_meant(selector: str, tensors: Sequence[Candidate | Tap], ids: Sequen
     """The error for a selector that means none of the tensors, with the names closest to it."""
     known = ", ".join(sorted({f"@{tensor.kind}" for tensor in tensors if not tensor.obstacle}))
     hint = did_you_mean(selector, [*ids, *{name: 0 for tensor in tensors for name in (tensor.name, *tensor.paths)}])
-    words = ", ".join(_WORDS)
+    words = ", ".join((*_WORDS, PLACES))
     return ValueError(f"expected {words}, the name of a tensor, a glob or a kind ({known}), got {selector!r}{hint}")
 
 
@@ -135,9 +159,13 @@ def _known_sizes(tensor: Candidate | Tap) -> tuple[int, ...]:
 
 
 def _last_of_widest(tensors: Sequence[Candidate | Tap]) -> Candidate | Tap:
-    channels = [tensor.shape[0 if tensor.layout in FIRST else -1] or 0 for tensor in tensors]
+    channels = [_width(tensor) for tensor in tensors]
     most = max(channels)
     return [tensor for tensor, width in zip(tensors, channels, strict=True) if width == most][-1]
+
+
+def _width(tensor: Candidate | Tap) -> int:
+    return tensor.shape[0 if tensor.layout in FIRST else -1] or 0
 
 
 def _last_map(activations: Sequence[Candidate | Tap]) -> set[str]:
@@ -157,7 +185,7 @@ _WORDS: dict[str, Callable[[Sequence[Candidate | Tap]], set[str]]] = {
 def stands_for(selector: str, name: str, kind: str, paths: Sequence[str] = ()) -> bool:
     """Whether a selector could mean a tensor, whatever its shape."""
     pattern, _ = split_selector(selector)
-    if pattern in _WORDS:
+    if pattern in _WORDS or pattern == PLACES:
         return kind in ACTIVATIONS | GATES
     return any(matches(pattern, own, kind) for own in (name, *paths))
 
@@ -197,3 +225,51 @@ def shown(shape: Sequence[int | None]) -> str:
 def some(names: Sequence[str]) -> str:
     """The first three names, and how many there are more."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
+    """What the word ``places`` means: the taps of a map of places, each with its position among the candidates.
+
+    They are the deepest map, the widest of the next finer size, and the class scores where these are a map. The deepest
+    is the widest of the smallest maps that have at least 64 places. Channels above 512 do not count, and of equal ones
+    the last is taken. Windows are so large that either map has at most 4,096 places, and the scores as many as the
+    finer of the two.
+    Raises ValueError where no activation is a map of known size.
+    """
+    maps: dict[int, list[int]] = {}
+    for i, one in enumerate(candidates):
+        places = math.prod(_map_of(one) or (0,))
+        if one.kind in ACTIVATIONS | GATES and not one.obstacle and one.rows == 1 and places > 1:
+            maps.setdefault(places, []).append(i)
+    if not maps:
+        raise ValueError("expected an activation that is a map of known size, got none; name the taps")
+    smallest = min((places for places in maps if places >= _LEAST_PLACES), default=max(maps))
+    finer = sorted(places for places in maps if places > smallest)[:1]
+    found = [
+        max(maps[places], key=lambda i: (min(_width(candidates[i]), _MOST_WIDE), i)) for places in (smallest, *finer)
+    ]
+    chosen = [(i, candidates[i].tap(_windows(_map_of(candidates[i]) or ()))) for i in found]
+    grid = max((_grid_of(tap) for _, tap in chosen), key=math.prod)
+    for i, one in enumerate(candidates):
+        sizes = _map_of(one)
+        if _is_score_map(one) and not one.obstacle and sizes is not None:
+            window = max(1, *(round(size / own) for size, own in zip(sizes, grid, strict=True)))
+            chosen.append((i, one.tap("pixel" if window == 1 else f"pixel{window}")))
+    return chosen
+
+
+def _windows(sizes: tuple[int, ...]) -> str:
+    """The places of a map, as fine as they may be."""
+    window = next(k for k in range(1, max(sizes) + 1) if math.prod(-(-size // k) for size in sizes) <= _MOST_PLACES)
+    return "pixel" if window == 1 else f"pixel{window}"
+
+
+def _grid_of(tap: Tap) -> tuple[int, ...]:
+    return tuple(size or 1 for size in tap.place_sizes or ())
+
+
+def _map_of(tensor: Candidate | Tap) -> tuple[int, ...] | None:
+    """The sizes of a map of two axes; None for what is none, or leaves some open."""
+    sizes = map_sizes(tensor.layout, tensor.shape) if len(tensor.shape) == 3 else ()
+    known = tuple(size for size in sizes if size is not None)
+    return known if len(known) == len(sizes) == 2 else None

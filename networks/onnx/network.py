@@ -16,7 +16,7 @@ from ..network import Network, Observation, without_batch
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
 from ..scores import LOGITS, PROBABILITIES, check_kind
-from ..selectors import DEFAULT_TAPS, OUTPUT, choose, stands_for
+from ..selectors import DEFAULT_TAPS, OUTPUT, choose, default_taps, stands_for
 from ..tap import Taps
 from .axes import settle_axes
 from .buffers import BufferedNetwork, Buffers, shapes_are_fixed
@@ -152,8 +152,8 @@ class OnnxNetwork(Network):
         axis = None if self.map_classes is None else self._map_axis
         candidates = with_layouts(candidates_of(graph, trial, name, self.classes, axis), layouts)
         warn_of_undecided(candidates, selectors)
-        if tuple(selectors) == DEFAULT_TAPS and None in choose(candidates, "first", "channel")[0].shape:
-            selectors.remove("first:unit")
+        if tuple(selectors) == DEFAULT_TAPS:
+            selectors = list(default_taps(candidates, neurons, self.map_classes or self.detections))
         chosen = choose(candidates, selectors, neurons)
         if self.classes is not None:
             chosen = [tap for tap in chosen if tap.kind != OUTPUT]

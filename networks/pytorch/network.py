@@ -18,7 +18,7 @@ from ..network import Network, NetworkWarning, Observation
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
 from ..scores import LOGITS, check_kind, class_scores, count_classes
-from ..selectors import DEFAULT_TAPS, OUTPUT, choose, some
+from ..selectors import DEFAULT_TAPS, OUTPUT, choose, default_taps, some
 from ..tap import Candidate, Tap, Taps
 from .arguments import Dtypes, Shapes, shapes_in, ways_to_call
 from .fingerprint import module_fingerprint
@@ -155,6 +155,8 @@ class TorchNetwork(Network):
             shape, layout = ((classes,), "NC") if classes is not None else (tuple(values.shape[1:]), "NCHW")
             scores.append(Candidate(name, OUTPUT, shape, layout, str(values.dtype).removeprefix("torch.")))
         self.candidates = (*trial.candidates, *scores)
+        if isinstance(taps, tuple) and taps == DEFAULT_TAPS:
+            taps = default_taps(self.candidates, neurons, map_classes or self.detections)
         asked = _chosen(self.candidates, taps, neurons)
         chosen = [tap for tap in asked if tap.kind != OUTPUT]
         of_scores = [tap for tap in asked if tap.kind == OUTPUT]  # of a map

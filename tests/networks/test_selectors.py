@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from outrider.networks import Taps
-from outrider.networks.selectors import DEFAULT_TAPS, choose, did_you_mean, selector_of, split_selector, stands_for
+from outrider.networks.selectors import (
+    DEFAULT_TAPS,
+    choose,
+    default_taps,
+    did_you_mean,
+    selector_of,
+    split_selector,
+    stands_for,
+)
 from outrider.networks.tap import Candidate
 
 NETWORK = [
@@ -54,7 +62,7 @@ def test_what_means_nothing_is_refused_in_the_same_words(selector):
     messages = []
     for ask in (lambda: choose(NETWORK, selector, WAYS), lambda: TAPS.select(selector)):
         with pytest.raises(
-            ValueError, match="expected auto, first, last, stages, widest, the name of a tensor"
+            ValueError, match="expected auto, first, last, stages, widest, places, the name of a tensor"
         ) as error:
             ask()
         messages.append(str(error.value))
@@ -239,3 +247,66 @@ def test_activations_that_cannot_be_tapped_say_why():
 def test_a_network_without_activations_lists_what_can_be_named():
     with pytest.raises(ValueError, match="expected activations to tap, got none; name tensors among: conv"):
         choose(CANDIDATES[:1], "auto", "unit")
+
+
+def mapped(name, shape, kind="relu", **more):
+    return Candidate(name, kind, shape, "NCHW", "float32", **more)
+
+
+SCORES = mapped("y", (12, 360, 480), "output")
+
+
+@pytest.mark.parametrize(
+    ("maps", "ids"),
+    [
+        # The widest of the two smallest sizes, of equal ones the last; at most 4,096 places, and the scores as many.
+        (
+            [
+                (16, 180, 240),
+                (131, 90, 120),
+                (131, 90, 120),
+                (9, 90, 120),
+                (256, 45, 60),
+                (12, 45, 60),
+                (9, 180, 240),
+            ],
+            ["2:pixel2", "4:pixel", "y:pixel8"],
+        ),
+        ([(96, 22, 22), (192, 11, 11), (64, 22, 22)], ["0:pixel", "1:pixel", "y:pixel22"]),
+        # Maps of fewer than 64 places are passed over; so is what lies above 512 channels.
+        ([(32, 45, 60), (64, 6, 6), (64, 1, 1), (1280, 12, 15), (600, 12, 15)], ["0:pixel", "4:pixel", "y:pixel8"]),
+        ([(8, 4, 4)], ["0:pixel", "y:pixel120"]),
+        ([(8, 128, 128)], ["0:pixel2", "y:pixel8"]),
+    ],
+)
+def test_places_are_the_deepest_map_the_next_finer_one_and_the_scores(maps, ids):
+    candidates = [mapped(str(i), shape) for i, shape in enumerate(maps)]
+    assert [tap.id for tap in choose([*candidates, SCORES], "places", "channel")] == ids
+    assert [tap.id for tap in choose(candidates, "places", "channel")] == ids[:-1]
+
+
+def test_places_want_maps_of_known_size():
+    for shape in ((3, None, 5), (3, 1, 1)):
+        with pytest.raises(ValueError, match="expected an activation that is a map of known size, got none"):
+            choose([mapped("m", shape)], "places", "channel")
+
+
+def test_places_mean_the_taps_of_places():
+    taps = Taps(choose([mapped("a", (8, 16, 16)), mapped("b", (4, 32, 32)), SCORES], ("places", "auto"), "channel"))
+    assert [taps[i].id for i in taps.select("places")] == ["a:pixel", "b:pixel", "y:pixel15"]
+    assert stands_for("places", "a", "relu")
+
+
+@pytest.mark.parametrize(
+    ("shape", "ways", "told", "expected"),
+    [
+        ((3, 16, 16), "channel", None, DEFAULT_TAPS),
+        ((3, 16, 16), "channel", 12, ("places",)),
+        ((3, 16, 16), ("pixel", "pixel4"), None, ("places",)),
+        ((3, 16, 16), ("pixel", "unit"), None, DEFAULT_TAPS),
+        ((3, None, 16), "channel", 12, ("auto", "last:channel-max")),
+        ((3, None, 16), "channel", None, ("auto", "last:channel-max")),
+    ],
+)
+def test_a_network_with_places_is_tapped_there_by_default(shape, ways, told, expected):
+    assert default_taps([mapped("m", shape)], ways, told) == expected

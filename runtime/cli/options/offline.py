@@ -50,8 +50,8 @@ def profile(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--taps",
         type=types.words,
-        help="auto, first, last, stages, widest, or tensors by name, glob or @kind; default:"
-        " auto,first:unit,last:channel-max",
+        help="auto, first, last, stages, widest, places, or tensors by name, glob or @kind; default:"
+        " auto,first:unit,last:channel-max; places for maps of class scores, detections and --neurons pixel",
     )
     what.add_argument(
         "--neurons",
