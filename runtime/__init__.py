@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .loop.drift import DriftTest
     from .loop.fallback import Fallback, hand_over, hold_last_safe, scale_down, stop
     from .loop.guard import Guard
-    from .loop.temporal import Cusum, KOfN
+    from .loop.temporal import Cusum, KOfN, RegionsKOfN
     from .loop.watchdog import Heartbeat, Watchdog
     from .outlets.prometheus import metrics_text, serve_metrics
     from .report.kept import read_kept
@@ -43,7 +43,7 @@ _NAMES = {
     "loop.drift": ("DriftTest",),
     "loop.fallback": ("Fallback", "hand_over", "hold_last_safe", "scale_down", "stop"),
     "loop.guard": ("Guard",),
-    "loop.temporal": ("Cusum", "KOfN"),
+    "loop.temporal": ("Cusum", "KOfN", "RegionsKOfN"),
     "loop.watchdog": ("Heartbeat", "Watchdog"),
     "outlets.prometheus": ("metrics_text", "serve_metrics"),
     "report.kept": ("read_kept",),
@@ -52,10 +52,10 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
     "RULES", "ChatGuard", "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "GuardProcessor", "GuardedAnswer",
-    "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "Reply", "Watchdog", "export", "export_heads",
-    "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe", "metrics_text", "precheck",
-    "read_events", "read_kept", "recalibrate_guarded", "refusal_prefix", "scale_down", "serve_metrics",
-    "set_threshold", "stop",
+    "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "RegionsKOfN", "Reply", "Watchdog", "export",
+    "export_heads", "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe",
+    "metrics_text", "precheck", "read_events", "read_kept", "recalibrate_guarded", "refusal_prefix", "scale_down",
+    "serve_metrics", "set_threshold", "stop",
 ]  # fmt: skip
 
 

@@ -67,6 +67,7 @@ class Grid:
         self._classes: np.ndarray | None = None
         self._mapper: MapScorer | None = None
         self._level = np.inf
+        self._logic: PlaceLogic | None = None
 
     def taker(
         self, profile: Profile, column: int, shape: Shape, of_places: np.ndarray, classes: np.ndarray, out: np.ndarray
@@ -92,7 +93,7 @@ class Grid:
     ) -> Scorer:
         """What writes the maps and the scores (n,). infinite: (n,) uint8, frames whose score is infinite anyway."""
         mapper = self._mapper = logic.scorer(scales, groups, self.values, score)
-        self._level = logic.level_of(scales)
+        self._level, self._logic = logic.level_of(scales), logic
         alarm = partial(kernels.alarm_broken, infinite, self.broken, score)
 
         def score_frames() -> None:
@@ -105,4 +106,4 @@ class Grid:
         """What is to be said of the places of a frame of the last batch."""
         values = None if self._mapper is None else self._mapper.maps[i].copy()
         classes = None if self._classes is None else self._classes[i].astype(np.int16)
-        return Places(values, self._level, self.extent, classes)
+        return Places(values, self._level, self.extent, classes, logic=self._logic)

@@ -15,6 +15,7 @@ from ..logic import Logic, Scales
 
 if TYPE_CHECKING:
     from ..data.groups import Groups
+    from .regions import Region
 
 _KNOTS = 64
 _MOST = 2**20
@@ -88,6 +89,10 @@ class PlaceLogic(Logic):
         """What writes the maps alone."""
         return MapScorer(grids, scales, self.smooth)
 
+    @abstractmethod
+    def score_of(self, region: Region, highest: float) -> float:
+        """The score of a frame that had this region alone. highest: the highest value of its map."""
+
     @staticmethod
     def level_of(scales: Scales) -> float:
         """The value of a map above which a place deviates."""
@@ -107,6 +112,9 @@ class LargestArea(PlaceLogic):
         labels, sizes = (np.empty(deviations.shape[2] * deviations.shape[3], np.int32) for _ in range(2))
         return self.mapper(scales, deviations).then(kernels.largest_area, self.level_of(scales), labels, sizes, out)
 
+    def score_of(self, region: Region, highest: float) -> float:
+        return region.places + (highest / (1 + highest) if highest < np.inf else 1.0)
+
 
 @dataclass(frozen=True)
 class WorstPlace(PlaceLogic):
@@ -116,6 +124,9 @@ class WorstPlace(PlaceLogic):
 
     def scorer(self, scales: Scales, groups: Groups, deviations: np.ndarray, out: np.ndarray) -> MapScorer:
         return self.mapper(scales, deviations).then(kernels.highest_place, out)
+
+    def score_of(self, region: Region, highest: float) -> float:
+        return region.peak
 
 
 def _fit_places(grids: np.ndarray) -> Scales:

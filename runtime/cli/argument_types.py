@@ -147,6 +147,18 @@ def k_of_n(text: str) -> tuple[int, int]:
     return int(k), int(n)
 
 
+def overlap(text: str) -> tuple[float, str]:
+    """``0.3`` or ``union:0.3`` -> (0.3, "smaller" or "union")."""
+    of, _, share = text.rpartition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if of not in ("", "smaller", "union") or not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share above 0, up to 1, such as 0.3 or union:0.3, got {text!r}")
+    return value, of or "smaller"
+
+
 def classes(text: str) -> int | str | None:
     """``auto``, ``pixel``, ``none`` or a number from 2, as the networks take it."""
     if text in ("auto", "pixel"):

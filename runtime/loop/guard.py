@@ -40,7 +40,7 @@ class Guard:
     their names. The verdict's status is that of the loop. It is ALARM once k of the last n frames exceed their
     threshold, `alarm` = (k, n); a single one before that gives WARN. It stays until k' of the last n' frames do not,
     `clear` = (k', n'); with `latch`, also until `acknowledge`. Until it is clear, after a FAULT or a STALE frame too, a
-    single frame above its threshold is ALARM. `temporal`, a `Cusum` for one, replaces the three.
+    single frame above its threshold is ALARM. `temporal` replaces the three: a `Cusum`, or `RegionsKOfN`.
     FAULT and STALE act at once:
     - FAULT: the frame holds NaN or Inf, has another shape or dtype or is of one colour; `captured` is of another clock
       or `stamp` is no time; the network or the monitor raised.

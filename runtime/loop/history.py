@@ -69,6 +69,7 @@ class History:
         self.refusal = ""
         self.watching = self.was_silent = False
         self._deadline, self._nothing, self._tell = deadline, nothing, tell
+        self._see: Callable[[Verdict], object] | None = getattr(temporal, "see", None)
 
     def conclude(
         self, output: Any, own: Verdict, began: int, stamp: float | None, stamped: int | None, frame: Any,
@@ -131,6 +132,8 @@ class History:
                 self._held = status
                 temporal.force()
                 return verdict
+            if self._see is not None:
+                self._see(verdict)
             active = bool(temporal.update(status is _ALARM, verdict.confidence))
         except Exception as error:  # noqa: BLE001 (a logic of the user's own)
             self._tell(error)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from ...monitor import Status, Verdict
+
+Box = tuple[float, float, float, float]
+EVERYWHERE: Box = (float("-inf"), float("-inf"), float("inf"), float("inf"))
+"""The box of an alarm that has no region."""
+_MOST_REGIONS, _MOST_TRACKS = 16, 32
 
 
 class TemporalLogic(Protocol):
     """Decides from frame to frame whether the loop alarms. active: whether it did at the last `update`.
 
-    latched: whether it stays active until `acknowledge`.
+    latched: whether it stays active until `acknowledge`. Where it has a method `see(verdict)` too, that is called
+    before `update`, with the verdict on the frame alone: for what looks at more than whether it alarmed.
     """
 
     __slots__ = ()
@@ -77,10 +86,14 @@ class KOfN(_Latched):
             if alarmed or self.latched or self._clean.bit_count() < self._clear:
                 return True
             self.reset()
-        self._alarms = ((self._alarms << 1) | alarmed) & self._alarm_window
-        if self._alarms.bit_count() >= self._alarm:
+        if self._often(alarmed):
             self.force()
         return self.active
+
+    def _often(self, alarmed: bool) -> bool:
+        """Take a frame in that may begin an alarm: whether there were enough of late."""
+        self._alarms = ((self._alarms << 1) | alarmed) & self._alarm_window
+        return self._alarms.bit_count() >= self._alarm
 
     def force(self) -> None:
         self._clean = 0
@@ -147,3 +160,113 @@ class Cusum(_Latched):
 
     def __repr__(self) -> str:
         return f"Cusum(reference={self._reference}, limit={self._limit}, latch={self._latch})"
+
+
+class RegionsKOfN(KOfN):
+    """Alarms when one region was there in k of the last n frames, of a monitor that judges places.
+
+    A region counts in a frame that alarms, where it alone would make it alarm (`Places.above`). It is the same as one
+    of a frame before where their boxes overlap: `overlap` is the least share, `of` the "smaller" box or of the "union"
+    of both (intersection over union). A region is followed from box to box, so that it may move and grow; pairs with
+    more overlap go first. Alarms at other places do not add up. A frame that alarms without a region, as one that
+    deviates beyond all numbers, counts for every region.
+    alarm, clear, latch: as for `KOfN`; an alarm ends when k' of n' frames have none, wherever it was.
+    box: (left, top, right, bottom) of the region that began the alarm, in pixels of the network's input; None without
+    an alarm, and where no region or a fault began it. At most 16 regions of a frame count, and 32 are followed.
+    Raises ValueError as `KOfN` does, and unless 0 < overlap <= 1 and `of` is one of the two.
+    """
+
+    box: Box | None
+    _tracks: list[_Track]
+    _seen: Sequence[Box]
+    __slots__ = "_of_union", "_overlap", "_seen", "_tracks", "box"
+
+    def __init__(
+        self, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1), overlap: float = 0.3,
+        latch: bool = False, of: str = "smaller",
+    ) -> None:  # fmt: skip
+        if not 0 < overlap <= 1:
+            raise ValueError(f"expected an overlap above 0, up to 1, got {overlap!r}")
+        if of not in ("smaller", "union"):
+            raise ValueError(f"expected the overlap of 'smaller' or 'union', got {of!r}")
+        self._overlap, self._of_union = float(overlap), of == "union"
+        super().__init__(alarm, clear, latch)
+        self._text = f"RegionsKOfN(alarm={alarm}, clear={clear}, overlap={overlap}, latch={latch}, of={of!r})"
+
+    def see(self, verdict: Verdict) -> None:
+        """Take the regions of a frame that alarms."""
+        places = verdict.places
+        regions = () if places is None or verdict.status is not Status.ALARM else places.above(verdict.threshold)
+        self._seen = [region.box for region in regions[:_MOST_REGIONS]]
+
+    def update(self, alarmed: bool, confidence: float) -> bool:
+        begins = not self.active
+        active = super().update(alarmed, confidence)
+        if active and begins and self._tracks[0].box != EVERYWHERE:
+            self.box = self._tracks[0].box
+        self._seen = ()
+        return active
+
+    def _often(self, alarmed: bool) -> bool:
+        for track in self._tracks:
+            track.times = (track.times << 1) & self._alarm_window
+        if alarmed:
+            self._follow(self._seen or (EVERYWHERE,))
+        self._tracks = sorted((one for one in self._tracks if one.times), key=_Track.count, reverse=True)[:_MOST_TRACKS]
+        self._alarms = len(self._tracks)
+        return bool(self._tracks) and self._tracks[0].count() >= self._alarm
+
+    def _follow(self, boxes: Sequence[Box]) -> None:
+        """Tell which of the regions followed each of these is; the others are new."""
+        if boxes == (EVERYWHERE,) and self._tracks:
+            for track in self._tracks:
+                track.times |= 1
+            return
+        pairs = [
+            (share, t, b)
+            for b, box in enumerate(boxes)
+            for t, track in enumerate(self._tracks)
+            if (share := overlap(track.box, box, of_union=self._of_union)) >= self._overlap
+        ]
+        taken: set[int] = set()
+        for _, t, b in sorted(pairs, key=lambda pair: -pair[0]):
+            track = self._tracks[t]
+            if b not in taken and not track.times & 1:
+                track.box, track.times = boxes[b], track.times | 1
+                taken.add(b)
+        self._tracks += [_Track(box) for b, box in enumerate(boxes) if b not in taken]
+
+    def reset(self) -> None:
+        super().reset()
+        self._tracks, self._seen, self.box = [], (), None
+
+    def force(self) -> None:
+        self.box = None
+        super().force()
+
+
+class _Track:
+    """A region that is followed: where it was last, and in which of the last frames, a bit each."""
+
+    __slots__ = "box", "times"
+
+    def __init__(self, box: Box) -> None:
+        self.box, self.times = box, 1
+
+    def count(self) -> int:
+        """In how many frames it was."""
+        return self.times.bit_count()
+
+
+def overlap(a: Box, b: Box, *, of_union: bool = False) -> float:
+    """The share that two boxes (left, top, right, bottom) have in common: of the smaller, or of their union.
+
+    What is `EVERYWHERE` overlaps with all by 1. A box without an area overlaps with none.
+    """
+    if EVERYWHERE in (a, b):
+        return 1.0
+    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if not (wide > 0 and tall > 0):
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return wide * tall / (sum(areas) - wide * tall if of_union else min(areas))

@@ -22,6 +22,7 @@ from ...log.reader import read_records
 from ...loop.guard import Guard
 from ...loop.history import DEFAULT
 from ...loop.metrics import Counters, Metrics
+from ...loop.temporal import KOfN, RegionsKOfN
 from ...loop.watch import Watch
 from ...printable import counted, printable, without_credentials
 from ..cameras import CameraSettings, cameras_of, opened
@@ -57,7 +58,7 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
         names = [name for name in cameras if name != DEFAULT]
         guard = Guard(
             monitor, deadline={name: one.deadline for name, one in cameras.items()}, frozen=options.frozen,
-            alarm=options.alarm, clear=options.clear, latch=options.latch, log=log, log_failure=options.log_failure,
+            temporal=_over_time(options, monitor), log=log, log_failure=options.log_failure,
             silence={name: one.silence_of(streams[name]) for name, one in cameras.items()}, streams=names,
         )  # fmt: skip
         stack.enter_context(guard)
@@ -89,6 +90,19 @@ def _watch(options: argparse.Namespace, stop: Stop) -> int:
     if log is not None and not log.health().ok:
         raise OSError(f"{options.log}: expected a whole log, got one that lacks events: {log.health().error}")
     return int(watch.alarmed)
+
+
+def _over_time(options: argparse.Namespace, monitor: Monitor) -> KOfN:
+    """The logic over time. Raises ValueError for regions of a monitor that has none."""
+    if options.same_region is None:
+        return KOfN(options.alarm, options.clear, options.latch)
+    if not monitor.logic.of_places:
+        raise ValueError(
+            f"{options.profile}: expected a monitor of places for --same-region, got the logic {monitor.logic.name};"
+            " profile with neurons pixel (--neurons pixel)"
+        )
+    share, of = options.same_region
+    return RegionsKOfN(options.alarm, options.clear, share, options.latch, of)
 
 
 def _preprocessing(profile: Path, monitor: Monitor, streams: Sequence[str]) -> dict[str, Preprocessing]:

@@ -65,6 +65,15 @@ def watch(parser: argparse.ArgumentParser) -> None:
     )
     guard.add_argument("--alarm", type=types.k_of_n, default=(1, 1), metavar="K/N", help="K of N frames make an alarm")
     guard.add_argument("--clear", type=types.k_of_n, default=(1, 1), metavar="K/N", help="K of N clean ones end it")
+    guard.add_argument(
+        "--same-region",
+        type=types.overlap,
+        nargs="?",
+        const=(0.3, "smaller"),
+        metavar="SHARE",
+        help="of a monitor of places: K of N frames of --alarm show one region; its boxes overlap by this share of the"
+        " smaller one (default: 0.3), or with union:SHARE of both",
+    )
     guard.add_argument("--latch", action="store_true", help="an alarm stays to the end")
 
     parser.add_argument("--ros2", metavar="NAME", help="publish status and verdicts to ROS 2 under this name")

@@ -72,6 +72,8 @@ def test_a_monitor_of_places_says_where():
     assert "the largest region is" in verdict.reason
     assert verdict.regions[0].class_index == -1
     assert verdict.regions[0].places == int(verdict.score)
+    assert verdict.places.above(verdict.threshold) == verdict.regions[:1]
+    assert verdict.places.logic.score_of(verdict.regions[0], verdict.map.max()) == pytest.approx(verdict.score)
 
 
 def test_a_frame_alone_has_the_map_that_it_has_in_a_batch():

@@ -34,6 +34,8 @@ from outrider.runtime.cli import argument_types as types
         (types.address, "0.0.0.0:0", ("0.0.0.0", 0)),  # noqa: S104
         (types.classes, "auto", "auto"),
         (types.classes, "pixel", "pixel"),
+        (types.overlap, "0.5", (0.5, "smaller")),
+        (types.overlap, "union:1", (1.0, "union")),
         (types.classes, "none", None),
         (types.classes, "2", 2),
         (types.criterion, "multi_range(sections=8, cost=log)", (None, "multi_range(sections=8, cost=log)")),
@@ -70,6 +72,8 @@ def test_a_text_is_read(kind, text, value):
         (types.address, "65536", "expected [ADDRESS:]PORT, such as 9464 or 0.0.0.0:9464, got '65536'"),
         (types.output_file, "none/a", "none/a: expected a folder to write to, got no such folder"),
         (types.output_file, "/", "/: expected the name of a file to write, got a folder"),
+        (types.overlap, "0", "expected a share above 0, up to 1, such as 0.3 or union:0.3, got '0'"),
+        (types.overlap, "both:0.3", "expected a share above 0, up to 1, such as 0.3 or union:0.3, got 'both:0.3'"),
         (types.classes, "1", "expected auto, pixel, none or a number from 2, got '1'"),
     ],
 )

@@ -216,9 +216,10 @@ KINDS = [
 
 
 def told_of_places(guard, frame):
-    """The bytes of the arrays of a verdict on places, which are the caller's own as its output is."""
+    """The bytes of a verdict on places and of its arrays, which are the caller's own as its output is."""
     places = guard.monitor(frame)[1].places
-    return 0 if places is None else sum(part.nbytes for part in (places.map, places.classes) if part is not None)
+    arrays = () if places is None else (one for one in (places.map, places.classes) if one is not None)
+    return sum(one.nbytes for one in arrays) + 2 * sys.getsizeof(places)
 
 
 def peak_of(guard, clean):
