@@ -6,7 +6,7 @@ from held-out frames and changes made to them, see `Monitor.learn_kinds`. It nev
 
 from __future__ import annotations
 
-from .examples import EXAMPLES, TOLD, UNKNOWN, Example
+from .examples import EXAMPLES, KINDS, TOLD, UNKNOWN, Example
 from .kinds import Kinds
 
-__all__ = ["EXAMPLES", "TOLD", "UNKNOWN", "Example", "Kinds"]
+__all__ = ["EXAMPLES", "KINDS", "TOLD", "UNKNOWN", "Example", "Kinds"]

@@ -19,6 +19,8 @@ SENSOR, ADVERSARIAL, UNFAMILIAR, UNSURE = "sensor", "adversarial", "unfamiliar",
 TOLD = SENSOR, ADVERSARIAL, UNFAMILIAR, UNSURE
 """The kinds that are told apart."""
 UNKNOWN = "unknown"
+KINDS = *TOLD, UNKNOWN
+"""All that a verdict may say."""
 
 Rng = np.random.Generator
 Change = Callable[[np.ndarray, np.ndarray, Rng], np.ndarray]

@@ -8,7 +8,7 @@ header   the first line of a file and of every run. A guard that knows what the 
          started_wall_ns, started_monotonic_ns, repaired_bytes, aside, source, promise
 event    an `Event`. Keys: kind, time (ISO 8601 UTC of wall_ns), wall_ns, monotonic_ns, frame, status, before, score,
          threshold, confidence, prediction, layers, reason, latency_us, neurons, stamp_ns, elapsed_ns, network,
-         profile; and stream, where that has a name
+         profile; stream, where that has a name; and alarm_kind, where the alarm has a kind
 summary  counters since the run began (see `Metrics.snapshot`), with time, wall_ns, monotonic_ns, and ended: whether
          the guard was closed there, null where that is not known; with several streams, streams: those of each by name
 clean    one of many frames that the loop believed clean, where the log was asked for them: what a threshold may be
@@ -60,7 +60,7 @@ class Event(NamedTuple):
     as in a `Verdict`. latency_us: from frame to verdict. neurons: those that spoke, where known: "relu1:unit[17]".
     stamp_ns: when the frame was taken, by the clock of its recording. elapsed_ns: of recordings so far, see
     `Metrics.stamped`. Both are None live. stream: which of several streams of frames it is of; frames are numbered in
-    each.
+    each. alarm_kind: `Verdict.kind`.
     """
 
     kind: str
@@ -80,6 +80,7 @@ class Event(NamedTuple):
     stamp_ns: int | None = None
     elapsed_ns: int | None = None
     stream: str = ""
+    alarm_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,12 @@ class _StreamLine(_EventLine, tag_field="type", tag="event"):
     stream: str = ""
 
 
+class _KindLine(_StreamLine, tag_field="type", tag="event"):
+    """An event with the kind of its alarm."""
+
+    alarm_kind: str = ""
+
+
 class _CleanLine(Struct):
     """A clean frame as its line has it."""
 
@@ -218,7 +225,7 @@ def _plain(value: Any) -> Any:
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 _TYPES: dict[str, Any] = {
-    "envelope": _Envelope, "event": _StreamLine, "header": Header, "summary": _Clocks, "dropped": Dropped,
+    "envelope": _Envelope, "event": _KindLine, "header": Header, "summary": _Clocks, "dropped": Dropped,
     "values": dict[str, Any], "clean": _CleanLine,
 }  # fmt: skip
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(of) for kind, of in _TYPES.items()}
@@ -313,7 +320,7 @@ def _second(seconds: int) -> str | None:
 def _event_line(event: Event, network: str, profile: str) -> _EventLine:
     (
         kind, frame, wall_ns, monotonic_ns, status, before, score, threshold, confidence, prediction, layers, reason,
-        latency_us, neurons, stamp_ns, elapsed_ns, stream,
+        latency_us, neurons, stamp_ns, elapsed_ns, stream, alarm_kind,
     ) = event  # fmt: skip
     if status not in _WORDS or before not in _WORDS:
         raise ValueError(f"expected statuses, got {status!r} and {before!r}")
@@ -321,21 +328,22 @@ def _event_line(event: Event, network: str, profile: str) -> _EventLine:
     if not math.isfinite(sum(figures)):
         figures = _finite(figures)
     score, threshold, confidence, latency_us = figures
-    line = _StreamLine if stream else _EventLine
+    line = _KindLine if alarm_kind else _StreamLine if stream else _EventLine
+    rest = [stream[:_NAME], alarm_kind[:_NAME]] if alarm_kind else [stream[:_NAME]] if stream else []
     return line(
         kind[:_NAME], iso(wall_ns), int(wall_ns), int(monotonic_ns), int(frame), _WORDS[status], _WORDS[before], score,
         threshold, confidence, int(prediction), _names(layers), reason[:_TEXT], latency_us, _names(neurons),
         stamp_ns if stamp_ns is None else int(stamp_ns), elapsed_ns if elapsed_ns is None else int(elapsed_ns),
-        network, profile, *([stream[:_NAME]] if stream else []),
+        network, profile, *rest,
     )  # fmt: skip
 
 
-def _event(line: _StreamLine) -> Event:
+def _event(line: _KindLine) -> Event:
     return Event(
         line.kind, line.frame, line.wall_ns, line.monotonic_ns, _STATUSES[line.status], _STATUSES[line.before],
         float(line.score), float(line.threshold), float(line.confidence), line.prediction, tuple(line.layers),
         line.reason, float(line.latency_us), tuple(line.neurons), line.stamp_ns, line.elapsed_ns,
-        line.stream,
+        line.stream, line.alarm_kind,
     )  # fmt: skip
 
 

@@ -57,6 +57,8 @@ class Evidence:
         metrics, status = self.metrics, own.status
         metrics.count(int(status), own.score, own.threshold, microseconds)
         metrics.status = verdict.status
+        if own.kind:
+            metrics.record_kind(own.kind)
         calm = before < _ALARM
         if calm and verdict.status >= _ALARM:
             metrics.counters.episodes += 1
@@ -90,11 +92,11 @@ class Evidence:
         stamp_ns, elapsed_ns = self.metrics.stamp_ns, self.metrics.elapsed_ns
         if since_frame and stamp_ns is not None and elapsed_ns is not None:
             stamp_ns, elapsed_ns = stamp_ns + round(since_frame * 1e9), elapsed_ns + round(since_frame * 1e9)
-        status, score, threshold, confidence, prediction, _, layers, *_ = verdict
+        status, score, threshold, confidence, prediction, _, layers, _, _, alarm_kind = verdict
         event = _event((
             kind, self.metrics.counters.frames, time.time_ns(), time.monotonic_ns(), status, before, score, threshold,
             confidence, prediction, layers, reason, microseconds, neurons, stamp_ns, elapsed_ns,
-            self.stream,
+            self.stream, alarm_kind,
         ))  # fmt: skip
         try:
             taken = self.log.put(event)

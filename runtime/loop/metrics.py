@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ...monitor.kinds import KINDS
 from .drift import DriftTest
 from .kernels import count_frame
 from .moments import Sight
 
 _LONGEST_STEP_NS = 60 * 10**9
+_PLACES = {kind: place for place, kind in enumerate(KINDS)}
 
 
 class _Count:
@@ -111,7 +113,8 @@ class Metrics:
     clock of its recording; None for a live one. elapsed_ns: how much was recorded so far, see `stamped`. streams: the
     metrics of the other streams of the same guard, by name. sight: how much of the time frames came; patience: seconds
     without one that are allowed. scores: (3,) float64, score and threshold of the last frame, NaN before the first, and
-    the sum of score / threshold of those that were judged.
+    the sum of score / threshold of those that were judged. kinds: (5,) int64, the frames of each kind of alarm before
+    `alarm` and `clear`, in the order of `monitor.kinds.KINDS`.
     """
 
     def __init__(
@@ -130,6 +133,7 @@ class Metrics:
         self.elapsed_ns: int | None = None
         self.streams: Mapping[str, Metrics] = {}
         self.sight = Sight(patience)
+        self.kinds = np.zeros(len(KINDS), np.int64)
         self.scores = np.array([np.nan, np.nan, 0.0])
         self.started_ns = time.monotonic_ns()
         allowed = float("inf") if deadline_us is None else deadline_us
@@ -140,6 +144,15 @@ class Metrics:
     def record(self, status: int, score: float, threshold: float, latency_us: float) -> None:
         """Count one frame: its own status, before hysteresis, its score and threshold, and its latency."""
         self.count(int(status), score, threshold, latency_us)
+
+    def record_kind(self, kind: str) -> None:
+        """Count the kind of a frame that is not OK."""
+        self.kinds[_PLACES[kind]] += 1
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """The frames of each kind of alarm; empty where none was named."""
+        return dict(zip(KINDS, self.kinds.tolist(), strict=True)) if self.kinds.any() else {}
 
     def stamped(self, stamp_ns: int | None) -> int:
         """Take in when the next frame was taken, by the clock of its recording; None for a live one.
@@ -221,7 +234,8 @@ class Metrics:
 
         counters; latency_us and margin: pairs (upper end, count) of the buckets in use; latency_sum_us,
         latency_largest_us, deadline_us; drift: `DriftTest.snapshot`, or None; elapsed_ns, see `stamped`; watched_ns and
-        blind_ns, see `Sight`. With `streams` also these, a snapshot of each.
+        blind_ns, see `Sight`. Where alarms have kinds also these, frames of each. With `streams` also these, a snapshot
+        of each.
         """
         own = {
             "counters": self.counters.snapshot(),
@@ -234,5 +248,6 @@ class Metrics:
             "elapsed_ns": self.elapsed_ns,
             "watched_ns": round(self.seconds_watched * 1e9),
             "blind_ns": round(self.seconds_blind * 1e9),
+            **({"kinds": self.by_kind} if self.by_kind else {}),
         }
         return own | {"streams": {name: one.snapshot() for name, one in self.streams.items()}} if self.streams else own

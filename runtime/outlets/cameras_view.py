@@ -18,6 +18,7 @@ from ...monitor import Status
 from ..printable import printable
 from .live_view import ARRIVALS, LATENCIES, LINE, REFRESHES, STYLES, clock, per_second, ratio
 from .moving_line import moving_line
+from .words import reason_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -99,7 +100,7 @@ class _Row:
     def draw(self, table: Table, name: str, status: Status, metrics: Metrics, width: int) -> None:
         """Add a row to the table. width: of the moving line, in characters."""
         counters, last = metrics.counters, self.last
-        reason = "no frame yet" if last is None else printable(last.verdict.reason)
+        reason = "no frame yet" if last is None else printable(reason_of(last.verdict))
         if status is Status.STALE and last is not None and last.verdict.status is not Status.STALE:
             reason = "no frame"
         if metrics.drift is not None and metrics.drift.rejected:

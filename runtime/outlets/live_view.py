@@ -17,6 +17,7 @@ from rich.text import Text
 from ...monitor import Status, Verdict
 from ..printable import counted, printable
 from .moving_line import moving_line
+from .words import reason_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -143,7 +144,7 @@ class StatusLines:
         self._last: dict[str, tuple[Status, int, float]] = {}
 
     def seen(self, seen: WatchedFrame) -> None:
-        self._change(seen.stream, seen.verdict.status, seen.verdict.reason, seen.number, seen.seconds)
+        self._change(seen.stream, seen.verdict.status, reason_of(seen.verdict), seen.number, seen.seconds)
         if seen.drift:
             self._print(seen.stream, seen.drift)
 
@@ -181,7 +182,8 @@ def ratio(verdict: Verdict) -> float:
 
 
 def _words(verdict: Verdict) -> str:
-    return printable(", ".join(verdict.layers[:3]) or verdict.reason)
+    kind = f"{verdict.kind}: " if verdict.kind else ""
+    return printable(kind + (", ".join(verdict.layers[:3]) or verdict.reason))
 
 
 def per_second(arrivals: tuple[float, ...]) -> float:
@@ -197,7 +199,7 @@ def _now(verdict: Verdict | None) -> tuple[Text, Text]:
     figures = (
         f"score {verdict.score:.4g}   threshold {verdict.threshold:.4g}   monitor's confidence {verdict.confidence:.3f}"
     )
-    return Text(figures + predicted), Text(printable(verdict.reason), no_wrap=True, overflow="ellipsis")
+    return Text(figures + predicted), Text(printable(reason_of(verdict)), no_wrap=True, overflow="ellipsis")
 
 
 def _plot(ratios: tuple[float, ...], width: int) -> list[Text]:

@@ -88,6 +88,11 @@ class _Collector:
             for values, metrics in loops:
                 family.add_metric(values, getattr(metrics.counters, name))
             yield family
+        kinds = CounterMetricFamily("outrider_frames_of_kind", "Frames of each kind of alarm", labels=[*labels, "kind"])
+        for values, metrics in loops:
+            for kind, count in metrics.by_kind.items():
+                kinds.add_metric([*values, kind], count)
+        yield kinds
         latency = HistogramMetricFamily("outrider_frame_seconds", "From frame to verdict", labels=labels)
         for values, metrics in loops:
             latency.add_metric(values, _octaves(metrics.latency), metrics.latency.sum / 1e6)

@@ -15,6 +15,7 @@ from ...networks import Preprocessing
 from ...networks.packages import require
 from ..pages.maps import overlaid, seen_by_network
 from ..pages.pictures import viewable
+from .words import reason_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -66,7 +67,7 @@ class Recording:
             if np.isfinite(value):
                 stream.log(f"{at}monitor/{name}", rerun.Scalars(value))
         stream.log(f"{at}monitor/status", rerun.Scalars(int(verdict.status)))
-        self._tell(at, verdict.status, verdict.reason)
+        self._tell(at, verdict.status, reason_of(verdict))
         if seen.drift:
             stream.log(f"{at}monitor/events", rerun.TextLog(seen.drift, level=rerun.TextLogLevel.ERROR))
 

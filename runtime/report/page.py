@@ -157,7 +157,8 @@ def _cards(drive: Drive) -> list[FrameCard]:
     for (run_id, frame), path in reversed(wanted.items()):
         note, ratio, status = "no line in the log", math.inf, None
         if alarm := said.get((run_id, frame)):
-            note, ratio, status = alarm.reason[:200], figures.margin(alarm), alarm.status
+            kind = f"{alarm.alarm_kind}: " if alarm.alarm_kind else ""
+            note, ratio, status = (kind + alarm.reason)[:200], figures.margin(alarm), alarm.status
         if picture := _picture(path):
             of_stream = f" of {alarm.stream[:100]}" if alarm and alarm.stream else ""
             found.append(FrameCard(picture, f"Frame {frame}{of_stream}", note, ratio, frame, run_id, status))

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ...monitor import Status, clopper_pearson
+from ...monitor.kinds import KINDS
 from ..log.events import Event, Summary, iso
 from ..loop.drift import confidence_sequence, could_reject
 from ..loop.metrics import Counters, quantile
@@ -56,6 +57,7 @@ def drive_statistics(drive: Drive) -> dict[str, Any]:
         "latency_us": _latency(drive, latency),
         "seconds_by_status": _seconds_by_status(drive),
         "reasons": _reasons(drive),
+        "kinds": _kinds(drive),
         "columns": _columns(events),
         "drift": _drift(drive),
         "log": {
@@ -206,6 +208,16 @@ def _reasons(drive: Drive) -> list[dict[str, Any]]:
                 entry |= {"run": run.header.run, "first": event.frame}
                 found.setdefault(key, entry)["events"] += 1
     return sorted(found.values(), key=lambda entry: -entry["events"])
+
+
+def _kinds(drive: Drive) -> dict[str, int]:
+    """The frames of each kind of alarm up to the last summaries; empty where no kinds were learned."""
+    total: Counter[str] = Counter()
+    for run in drive.runs:
+        found = run.last.values.get("kinds")
+        if isinstance(found, dict):
+            total.update({kind: count for kind in KINDS if is_count(count := found.get(kind))})
+    return dict(total) if any(total.values()) else {}
 
 
 def _columns(events: list[Event]) -> dict[str, int]:

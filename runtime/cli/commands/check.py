@@ -136,6 +136,7 @@ def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
         "prediction": verdict.prediction,
         "layers": list(verdict.layers),
         "reason": verdict.reason,
+        "kind": verdict.kind,
         **({} if verdict.map is None else {"regions": [region_json(region) for region in verdict.regions]}),
     }
 
@@ -148,7 +149,8 @@ def region_json(region: Region) -> dict[str, Any]:
 def _print(shown: Sequence[tuple[str, Verdict]]) -> None:
     words = Column("frame", overflow="fold"), Column("status", no_wrap=True)
     numbers = (Column(of, no_wrap=True, justify="right") for of in ("score", "threshold", "confidence*", "class"))
-    table = bare_table(*words, *numbers, "why", gap=2)
+    kinds = any(verdict.kind for _, verdict in shown)
+    table = bare_table(*words, *numbers, *(["kind"] if kinds else []), "why", gap=2)
     for name, verdict in shown:
         table.add_row(
             Text(printable(name)),
@@ -157,6 +159,7 @@ def _print(shown: Sequence[tuple[str, Verdict]]) -> None:
             f"{verdict.threshold:.4g}",
             f"{verdict.confidence:.3f}",
             str(verdict.prediction) if verdict.prediction >= 0 else "",
+            *([verdict.kind] if kinds else []),
             Text(printable(verdict.reason)),
         )
     console = wide_console()

@@ -73,6 +73,7 @@ def of_verdict(heard: Heard) -> Statement:
         *((name, number(getattr(verdict, name))) for name in ("score", "threshold", "confidence")),
         ("prediction", str(int(verdict.prediction))),
         ("layers", text(", ".join(verdict.layers))),
+        *((("kind", verdict.kind),) if verdict.kind else ()),
         *((("stream", text(heard.stream)),) if heard.stream else ()),
     )
     return Statement(LEVELS[verdict.status], _named(verdict.status, verdict.reason), values)

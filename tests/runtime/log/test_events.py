@@ -44,7 +44,7 @@ numbers = st.floats() | st.floats(width=32)
 event_strategy = st.builds(
     Event, texts, integers, integers, integers, st.sampled_from(Status), st.sampled_from(Status), numbers, numbers,
     numbers, integers, st.lists(texts, max_size=3).map(tuple), texts, numbers, st.lists(texts, max_size=3).map(tuple),
-    st.none() | integers, st.none() | integers,
+    st.none() | integers, st.none() | integers, texts, st.sampled_from(["", "sensor", "unknown"]),
 )  # fmt: skip
 
 
@@ -219,3 +219,14 @@ def test_a_clean_frame_of_other_numbers_is_refused(wrong):
     line = number(encode(Clean(1, 2, 3, 0, 0.5, 1.0, np.ones(2, np.float32), 4, 0)), 0)
     with pytest.raises(ValueError, match=r"deviation|score|clean"):
         decode(json.dumps(json.loads(line) | wrong).encode() + b"\n")
+
+
+def test_only_events_with_a_stream_or_a_kind_say_so():
+    for stream, kind in (("", ""), ("left", ""), ("", "sensor"), ("left", "unsure")):
+        line = number(encode(EVENT._replace(stream=stream, alarm_kind=kind)), 0)
+        fields = json.loads(line)
+        assert fields.get("stream", "") == stream
+        assert fields.get("alarm_kind", "") == kind
+        assert ("stream" in fields) == bool(stream or kind)
+        assert ("alarm_kind" in fields) == bool(kind)
+        assert decode(line)[1][-2:] == (stream, kind)

@@ -94,3 +94,16 @@ def test_a_log_that_takes_nothing_is_told():
     with pytest.raises(OSError, match="the event log takes nothing: its queue is full, or it is closed"):
         evidence.put("mine", verdict(OK), OK, "", 1.0)
     Evidence(Metrics(), None).put("mine", verdict(OK), OK, "", 1.0)
+
+
+def test_kinds_of_alarms_are_counted_and_written_down():
+    evidence, log = remembering()
+    for kind in ("sensor", "unknown", "sensor", ""):
+        own = verdict(ALARM)._replace(kind=kind)
+        evidence.count(own, own, OK, 10.0)
+        evidence.put("alarm", own, OK, "high", 10.0)
+    assert evidence.metrics.by_kind == {"sensor": 2, "adversarial": 0, "unfamiliar": 0, "unsure": 0, "unknown": 1}
+    assert evidence.metrics.snapshot()["kinds"]["sensor"] == 2
+    assert [event.alarm_kind for event in log.events] == ["sensor", "unknown", "sensor", ""]
+    assert Metrics().by_kind == {}
+    assert "kinds" not in Metrics().snapshot()

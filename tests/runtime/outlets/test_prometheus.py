@@ -125,3 +125,14 @@ def test_a_fork_leaves_the_port_to_its_parent():
             assert b"outrider_frames_total" in page.read()
     finally:
         server.close()
+
+
+def test_kinds_of_alarms_are_counted_where_there_are_any():
+    pytest.importorskip("prometheus_client")
+    front = filled()
+    for kind in ("sensor", "sensor", "unsure"):
+        front.record_kind(kind)
+    found = samples(metrics_text({"front": front, "rear": Metrics()}))
+    assert found['outrider_frames_of_kind_total{guard="front",kind="sensor"}'] == "2.0"
+    assert found['outrider_frames_of_kind_total{guard="front",kind="adversarial"}'] == "0.0"
+    assert not [name for name in found if "of_kind" in name and "rear" in name]

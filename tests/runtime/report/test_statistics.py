@@ -240,3 +240,23 @@ def test_quantiles_are_upper_ends():
     assert quantile([(1, 5), (2, 4), (4, 1)], 0.51) == 2
     assert quantile([(1, 5), (2, 4), (4, 1)], 0.999) == 4
     assert quantile([], 0.5) is None
+
+
+def test_kinds_of_alarms_are_summed_over_runs(tmp_path):
+    metrics, hostile = Metrics(), {"kinds": {"sensor": "many", "unsure": 2, "<b>": 9, "unknown": -1}}
+    for kind in ("sensor", "unknown", "sensor"):
+        metrics.record(Status.ALARM, 2.0, 1.0, 10.0)
+        metrics.record_kind(kind)
+    alarm = event(1, Status.ALARM, kind="alarm", reason="high")._replace(alarm_kind="sensor")
+    log = write(tmp_path / "a.jsonl", [header(), alarm, summary(2, metrics)])
+    numbers = drive_statistics(read_drive([log]))
+    assert numbers["kinds"] == {"sensor": 2, "adversarial": 0, "unfamiliar": 0, "unsure": 0, "unknown": 1}
+    page = render_report(read_drive([log]), numbers)
+    assert "What kind they were" in page
+    assert "sensor: high" in page
+    values = Metrics().snapshot() | hostile
+    odd = write(tmp_path / "b.jsonl", [header(), Summary(WALL, START, values)])
+    assert drive_statistics(read_drive([odd]))["kinds"]["unsure"] == 2
+    plain = write(tmp_path / "c.jsonl", [header(), summary(2, Metrics())])
+    assert drive_statistics(read_drive([plain]))["kinds"] == {}
+    assert "What kind they were" not in render_report(read_drive([plain]), drive_statistics(read_drive([plain])))

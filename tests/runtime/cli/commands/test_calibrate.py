@@ -174,3 +174,35 @@ def test_a_drive_that_kept_clean_frames_recalibrates(outrider, model, calibrated
     again = outrider("calibrate", "mine.outrider", "--from", "events.jsonl")
     assert "expected the log of a guard with this profile, got another: profile: expected " in error_of(again)
     assert "…; a profile that was calibrated since then is another one" in error_of(again)
+
+
+def test_kinds_are_learned_shown_and_said_of_alarms(outrider, calibrated, tmp_path):
+    """From the shell to the table, the lines of JSON and what `inspect` says."""
+    shutil.copy(calibrated, tmp_path / "mine.outrider")
+    network = "--network", calibrated.with_name("digits.onnx")
+    held_out = "mine.outrider", "digits:test", *network, "--false-alarm-rate", "0.05", "--accept-rate", "1"
+    said = outrider("calibrate", *held_out, "--kinds")
+    assert said.code == 0, said.err
+    assert "kinds of alarms: sensor" in said.out
+    facts = json.loads(outrider("inspect", "mine.outrider", "--json").out)["calibration"]["kinds"]
+    assert facts["frames"] == 360
+    shown = outrider("inspect", "mine.outrider").out
+    assert "kind of alarm" in shown
+    assert "named, where its cause was left out of learning" in shown
+    dead = load_dataset("digits", "test").floats()[:12]
+    dead[:, :, [2, 3]] = 0
+    np.save(tmp_path / "dead.npy", dead)
+    lines = [
+        json.loads(one) for one in outrider("check", "mine.outrider", "dead.npy", *network, "--json").out.splitlines()
+    ]
+    kinds = [line["kind"] for line in lines]
+    assert all((line["kind"] == "") == (line["status"] == "ok") for line in lines)
+    assert "sensor" in kinds
+    head, *rows = outrider("check", "mine.outrider", "dead.npy", *network).out.splitlines()
+    assert "kind" in head.split()
+    assert [row.split()[6] for row in rows[:12] if "ALARM" in row] == [kind for kind in kinds if kind]
+
+
+def test_kinds_need_data(outrider, calibrated):
+    said = error_of(outrider("calibrate", calibrated, "--threshold", "3", "--kinds"))
+    assert "expected --threshold X alone, got --kinds too" in said

@@ -83,3 +83,9 @@ def test_a_verdict_names_its_stream_where_there_are_several():
     one = Verdict(Status.OK, 0.5, 1.0, 0.1, 1, np.zeros(0), (), "")
     assert dict(of_verdict(Heard(0, 0, "", one, "left")).values)["stream"] == "left"
     assert "stream" not in dict(of_verdict(Heard(0, 0, "", one)).values)
+
+
+def test_the_kind_of_an_alarm_is_a_value_where_it_has_one():
+    verdict = Verdict(Status.ALARM, 2.0, 1.0, 0.1, 1, np.zeros(0), (), "why", None, "adversarial")
+    assert dict(of_verdict(Heard(0, 0, "", verdict)).values)["kind"] == "adversarial"
+    assert "kind" not in dict(of_verdict(Heard(0, 0, "", verdict._replace(kind=""))).values)
