@@ -14,6 +14,7 @@ from ..neurons import FIRST, HEADS
 from ..tap import Tap
 
 _POOLS = {3: functional.adaptive_avg_pool1d, 4: functional.adaptive_avg_pool2d, 5: functional.adaptive_avg_pool3d}
+_SMALL = 4  # values
 _WINDOWS = {3: torch.avg_pool1d, 4: functional.avg_pool2d, 5: functional.avg_pool3d}
 
 
@@ -52,16 +53,36 @@ def _pooling(tap: Tap) -> Callable[[Tensor], Tensor]:
 
 
 def _windows(tap: Tap) -> Callable[[Tensor], Tensor]:
-    """The means over the windows of places, with the channels last in memory: so they are read side by side."""
+    """The means over the windows of places.
+
+    Small windows are read with the channels last in memory, side by side. Large ones are read axis by axis, which makes
+    no copy of the map.
+    """
     pool, window, first = _WINDOWS[len(tap.shape) + 1], tap.window or 1, tap.layout in FIRST
 
-    def means(value: Tensor) -> Tensor:
+    def pooled(value: Tensor) -> Tensor:
         last = value.movedim(1, -1).contiguous() if first else value
         kernel = [min(window, size) for size in last.shape[1:-1]]
         places = pool(last.movedim(-1, 1), kernel, window, ceil_mode=True, count_include_pad=False)
         return places.movedim(1, -1).reshape(-1, tap.size)
 
-    return means
+    def by_axis(value: Tensor) -> Tensor:
+        for axis in range(2, value.ndim):
+            value = _means_along(value, axis, window)
+        return value.movedim(1, -1).reshape(-1, tap.size)
+
+    return by_axis if first and window > _SMALL else pooled
+
+
+def _means_along(value: Tensor, axis: int, window: int) -> Tensor:
+    size = value.shape[axis]
+    whole = size // window * window
+    parts = []
+    if whole:
+        parts.append(value.narrow(axis, 0, whole).unflatten(axis, (-1, window)).mean(axis + 1))
+    if whole < size:
+        parts.append(value.narrow(axis, whole, size - whole).mean(axis, keepdim=True))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
 
 
 def _flat(axis: int, value: Tensor) -> Tensor:

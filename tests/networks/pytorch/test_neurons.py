@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
@@ -40,13 +42,25 @@ def test_neurons_are_those_of_numpy(layout, neurons, dtype):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_windows_of_one_place_and_of_a_strip_are_those_of_numpy():
-    for shape, neurons in (((3, 4, 5), "pixel5"), ((2, 1, 11), "pixel8"), ((4, 16, 3), "pixel9")):
-        tap = Tap("t", "relu", shape, "NCHW", "float32", neurons)
-        values = np.random.default_rng(1).normal(size=(2, *shape)).astype(np.float32)
-        values[0, 0, 0, 0] = np.nan
-        found = as_arrays([reader(tap, False)(torch.from_numpy(values))])[0]
-        np.testing.assert_allclose(found, reduce_to_neurons(tap, values), rtol=1e-5, atol=1e-6)
+@settings(max_examples=80, deadline=None)
+@given(
+    layout=st.sampled_from(["NCHW", "NHWC", "NCL", "NLC", "NCDHW", "NDHWC"]),
+    sizes=st.lists(st.integers(1, 13), min_size=3, max_size=3),
+    channels=st.integers(1, 9),
+    window=st.integers(2, 13),
+    broken=st.sampled_from([0.0, np.nan, np.inf, -np.inf, 3e38]),
+    seed=st.integers(0, 99),
+)
+def test_windows_of_any_size_are_those_of_numpy(layout, sizes, channels, window, broken, seed):
+    sizes = sizes[: {4: 2, 3: 1, 5: 3}[len(layout)]]
+    sizes[-1] = max(sizes[-1], window)
+    shape = (channels, *sizes) if layout in ("NCHW", "NCL", "NCDHW") else (*sizes, channels)
+    tap = Tap("t", "relu", shape, layout, "float32", f"pixel{window}")
+    values = np.random.default_rng(seed).normal(size=(2, *shape)).astype(np.float32)
+    values.reshape(-1)[seed % values.size] = broken
+    found = as_arrays([reader(tap, False)(torch.from_numpy(values))])[0]
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, reduce_to_neurons(tap, values), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("neurons", ["unit", "pixel", "pixel2", "channel"])
