@@ -16,11 +16,13 @@ from .catalogue import criterion_names, describe_criterion, make_criterion, pars
 from .conformance import check_criterion
 from .criteria.bitmap import CoverageBitmap
 from .criteria.box import Box
+from .criteria.class_mahalanobis import ClassMahalanobis
 from .criteria.gaussian import Gaussian
 from .criteria.head_coverage import HeadCoverage
 from .criteria.mahalanobis import Mahalanobis
 from .criteria.multi_range import MultiRange
 from .criteria.nearest_neighbour import NearestNeighbour
+from .criteria.neighbours import Neighbours
 from .criteria.neuron_rank import NeuronRank
 from .criteria.pattern import Pattern
 from .criteria.relative_mahalanobis import RelativeMahalanobis
@@ -33,8 +35,8 @@ from .joined import Joined, Parts, join, neuron_parts
 from .signature import Signature
 
 __all__ = [
-    "Box", "CoverageBitmap", "Criterion", "Energy", "Gaussian", "HeadCoverage", "Joined", "Mahalanobis", "Margin",
-    "MultiRange", "NearestNeighbour", "NeuronRank", "Parts", "Pattern", "RelativeMahalanobis", "Signature",
-    "SingleRange", "Softmax", "check_criterion", "criterion_names", "describe_criterion", "join",
-    "make_criterion", "neuron_parts", "parse_criterion",
+    "Box", "ClassMahalanobis", "CoverageBitmap", "Criterion", "Energy", "Gaussian", "HeadCoverage", "Joined",
+    "Mahalanobis", "Margin", "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank", "Parts", "Pattern",
+    "RelativeMahalanobis", "Signature", "SingleRange", "Softmax", "check_criterion", "criterion_names",
+    "describe_criterion", "join", "make_criterion", "neuron_parts", "parse_criterion",
 ]  # fmt: skip

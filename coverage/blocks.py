@@ -13,7 +13,6 @@ import numpy as np
 
 FEWEST = 16
 """A frame of fewer rows is compared by loops."""
-_NUMBERS = 2**16  # of one array of a block, so that a block stays in the cache of a core
 _STRIP = 64  # columns
 _ALIGNED = 64  # bytes: some BLAS round otherwise elsewhere
 
@@ -22,15 +21,16 @@ Compare = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]
 
 
 def in_blocks(
-    n: int, rows: int, neurons: int, bound: Callable[[int], Compare]
+    n: int, rows: int, neurons: int, bound: Callable[[int], Compare], numbers: int = 2**16
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
     """What compares n rows, `rows` of each frame, in blocks.
 
     It allocates nothing, and does not warn of numbers that are too large.
 
-    bound: from the number of rows of a block to what compares such a block, with arrays of its own.
+    bound: from the number of rows of a block to what compares such a block, with arrays of its own. numbers: in an
+    array of a block, few enough to stay in the cache of a core.
     """
-    size = min(rows, max(_NUMBERS // neurons, FEWEST))
+    size = min(rows, max(numbers // neurons, FEWEST))
     cut = [(first, min(size, rows - first)) for first in range(0, rows, size)]
     of_size = {count: bound(count) for _, count in cut}
     steps = [(start + first, of_size[count]) for start in range(0, n, rows) for first, count in cut]
@@ -56,17 +56,10 @@ def triangular(matrix: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(matrix[:end, end - _STRIP : end]) for end in ends]
 
 
-def times_triangular(rows: np.ndarray, strips: list[np.ndarray], out: np.ndarray) -> Callable[[], None]:
-    """A call that writes the product of rows (n, neurons) and a matrix as of `triangular` to `out`, of that shape."""
-    products, start = [], 0
+def times_triangular(rows: np.ndarray, strips: list[np.ndarray], out: np.ndarray) -> None:
+    """Write the product of rows (n, neurons) and a matrix as of `triangular` to `out`, of that shape."""
+    start = 0
     for strip in strips:
         end = start + strip.shape[1]
-        products.append((rows[:, : len(strip)], strip, out[:, start:end]))
+        np.matmul(rows[:, : len(strip)], strip, out=out[:, start:end])
         start = end
-
-    def multiply() -> None:
-        for left, right, result in products:
-            np.matmul(left, right, out=result)
-
-    multiply()  # BLAS takes its memory at the first product
-    return multiply

@@ -21,6 +21,7 @@ import torch
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
     Criterion,
     Energy,
@@ -29,6 +30,7 @@ from outrider.coverage import (
     Margin,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
     Pattern,
     RelativeMahalanobis,
@@ -51,6 +53,8 @@ CRITERIA: dict[str, Criterion] = {
     "gaussian": Gaussian(),
     "mahalanobis": Mahalanobis(),
     "relative mahalanobis": RelativeMahalanobis(),
+    "class mahalanobis": ClassMahalanobis(),
+    "neighbours, 256 kept": Neighbours(),
     "pattern, 1024 kept": Pattern(),
     "box, 128 cells": Box(),
     "margin": Margin(),

@@ -17,6 +17,7 @@ import torch
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
     Criterion,
     Gaussian,
@@ -24,6 +25,7 @@ from outrider.coverage import (
     Margin,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
     Pattern,
     RelativeMahalanobis,
@@ -60,7 +62,7 @@ CRITERIA: dict[int, list[Criterion]] = {
     UNITS: [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8), NeuronRank()],
 }
 PLACES, OF_MAP, MAP_CLASSES = 2_700, 256, 12
-MAPS: list[Criterion] = [Mahalanobis(), RelativeMahalanobis()]
+MAPS: list[Criterion] = [Mahalanobis(), RelativeMahalanobis(), ClassMahalanobis(), Neighbours()]
 CODED: list[Criterion] = [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8)]
 
 

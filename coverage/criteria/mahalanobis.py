@@ -10,13 +10,8 @@ import numpy as np
 
 from ..blocks import Compare, in_blocks, scratch, times_triangular, triangular
 from ..criterion import Arrays, Comparer, Criterion, require
-from ..kernels.whitened import (
-    from_means,
-    norms,
-    whitened_distance,
-    whitened_distance_of_columns,
-    whitened_parts,
-)
+from ..kernels.distances.in_blocks import from_means, norms
+from ..kernels.distances.whitened import whitened_distance, whitened_distance_of_columns, whitened_parts
 from ..signature import Signature
 from ..stored import refuse
 from .gaussian import Count
@@ -48,20 +43,18 @@ class Mahalanobis(Criterion):
             rows = values[labels == c].astype(np.float64)
             mean = rows.mean(axis=0)
             rows -= mean
-            _join_outer(arrays, c, counts[c], len(rows), mean)
+            join_outer(arrays["mean"][c], arrays["squares"], counts[c], len(rows), mean)
             arrays["squares"] += rows.T @ rows
 
     def _merge(self, into: Signature, other: Signature) -> None:
         into.arrays["squares"] += other.arrays["squares"]
         for c in np.flatnonzero(other.counts):
-            _join_outer(into.arrays, c, into.counts[c], other.counts[c], other.arrays["mean"][c])
+            mean = into.arrays["mean"][c]
+            join_outer(mean, into.arrays["squares"], into.counts[c], other.counts[c], other.arrays["mean"][c])
 
     def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
-        mean, squares = arrays["mean"], arrays["squares"]
-        refuse(~np.isfinite(mean), "a finite mean", mean)
-        require(bool(np.isfinite(squares).all()), "finite squares", "others")
-        off = np.abs(squares - squares.T) > _ROUNDING * np.sqrt(np.outer(*[np.abs(squares.diagonal())] * 2))
-        require(not off.any() and bool((squares.diagonal() >= 0).all()), "a covariance", "one that is none")
+        refuse(~np.isfinite(arrays["mean"]), "a finite mean", arrays["mean"])
+        check_squares(arrays["squares"])
 
     def _prepare(self, signature: Signature) -> tuple[np.ndarray, ...]:
         whitening = self._whitening(signature)
@@ -77,12 +70,13 @@ class Mahalanobis(Criterion):
 
         def bound(rows: int) -> Compare:
             steps, whitened = scratch(rows, neurons), scratch(rows, neurons)
-            whiten = times_triangular(steps, strips, whitened)
+            order = np.arange(rows)
+            times_triangular(steps, strips, whitened)  # BLAS takes its memory at the first product
 
             def compare(values: np.ndarray, labels: np.ndarray, first: int, out: np.ndarray) -> None:
-                from_means(values, labels, mean, first, steps)
-                whiten()
-                norms(whitened, first, out)
+                from_means(values, labels, mean, first, order, steps)
+                times_triangular(steps, strips, whitened)
+                norms(whitened, first, order, out)
 
             return compare
 
@@ -90,11 +84,7 @@ class Mahalanobis(Criterion):
 
     def _whitening(self, signature: Signature) -> np.ndarray:
         """The lower triangular matrix that whitens what is within classes, (neurons, neurons) float64."""
-        covariance = signature.arrays["squares"] / max(signature.counts.sum(), 1)
-        size = max(np.trace(covariance) / signature.neurons, np.finfo(np.float32).tiny)
-        covariance = (1 - self.shrinkage) * covariance + self.shrinkage * size * np.eye(signature.neurons)
-        whitening: np.ndarray = np.tril(np.linalg.inv(np.linalg.cholesky(covariance)))
-        return whitening
+        return whitening_of(signature.arrays["squares"] / max(signature.counts.sum(), 1), self.shrinkage)
 
     def keeps(self) -> Any:
         return tuple(self._specification(1, 2))  # shrinkage is of the tables, as is what a subclass makes of them
@@ -110,8 +100,25 @@ class Mahalanobis(Criterion):
         whitened_distance(values, labels, *tables, out)
 
 
-def _join_outer(arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray) -> None:
-    step = mean - arrays["mean"][c]
-    arrays["mean"][c] += step * (theirs / (mine + theirs))
+def check_squares(squares: np.ndarray) -> None:
+    """Raise ValueError unless sums of products (neurons, neurons) can be those of a covariance."""
+    require(bool(np.isfinite(squares).all()), "finite squares", "others")
+    off = np.abs(squares - squares.T) > _ROUNDING * np.sqrt(np.outer(*[np.abs(squares.diagonal())] * 2))
+    require(not off.any() and bool((squares.diagonal() >= 0).all()), "a covariance", "one that is none")
+
+
+def whitening_of(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
+    """The lower triangular matrix that whitens a covariance shrunk towards a multiple of the identity, float64."""
+    neurons = len(covariance)
+    size = max(np.trace(covariance) / neurons, np.finfo(np.float32).tiny)
+    shrunk = (1 - shrinkage) * covariance + shrinkage * size * np.eye(neurons)
+    whitening: np.ndarray = np.tril(np.linalg.inv(np.linalg.cholesky(shrunk)))
+    return whitening
+
+
+def join_outer(mean: np.ndarray, squares: np.ndarray, mine: Count, theirs: Count, other: np.ndarray) -> None:
+    """Move the mean of so many of mine towards another's, and add to the squares what lies between them, in place."""
+    step = other - mean
+    mean += step * (theirs / (mine + theirs))
     if mine:
-        arrays["squares"] += np.outer(step, step * (mine * theirs / (mine + theirs)))
+        squares += np.outer(step, step * (mine * theirs / (mine + theirs)))

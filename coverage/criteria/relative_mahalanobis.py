@@ -10,7 +10,8 @@ import numpy as np
 
 from ..blocks import Compare, in_blocks, scratch
 from ..criterion import Comparer, require
-from ..kernels import whitened
+from ..kernels.distances import whitened
+from ..kernels.distances.in_blocks import from_centre, relative_distance_along
 from ..signature import Signature
 from .mahalanobis import Mahalanobis
 
@@ -76,9 +77,9 @@ class RelativeMahalanobis(Mahalanobis):
             np.matmul(steps, directions, out=along)  # BLAS takes its memory at the first product
 
             def compare(values: np.ndarray, labels: np.ndarray, first: int, out: np.ndarray) -> None:
-                whitened.from_centre(values, centre, first, steps)
+                from_centre(values, centre, first, steps)
                 np.matmul(steps, directions, out=along)
-                whitened.relative_distance_along(along, labels, targets, offsets, first, out)
+                relative_distance_along(along, labels, targets, offsets, first, out)
 
             return compare
 

@@ -11,7 +11,7 @@ from numba import float32, int64, njit, types, uint8
 from .read_only_cache import cannot_be_written, read_or_compiled
 
 _SOURCES = hashlib.sha256()
-for _file in sorted(Path(__file__).parent.glob("*.py")):
+for _file in sorted(Path(__file__).parent.rglob("*.py")):
     _SOURCES.update(_file.read_bytes())
 
 

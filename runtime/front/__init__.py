@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .coverage import (
         Box,
+        ClassMahalanobis,
         CoverageBitmap,
         Energy,
         Gaussian,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         Margin,
         MultiRange,
         NearestNeighbour,
+        Neighbours,
         NeuronRank,
         Pattern,
         RelativeMahalanobis,
@@ -36,16 +38,18 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Box", "ChatGuard", "CoverageBitmap", "Energy", "EventLog", "Gaussian", "Guard", "HeadCoverage", "HeadGuard",
-    "Mahalanobis", "Margin", "Monitor", "MultiRange", "NearestNeighbour", "NeuronRank", "OnnxNetwork", "Pattern",
-    "Preprocessing", "RelativeMahalanobis", "SingleRange", "Softmax", "Status", "TorchNetwork", "TransformerNetwork",
-    "Verdict", "Verdicts", "__version__", "export", "guarded_generate", "open_decoder", "picture_of", "read_picture",
+    "Box", "ChatGuard", "ClassMahalanobis", "CoverageBitmap", "Energy", "EventLog", "Gaussian", "Guard", "HeadCoverage",
+    "HeadGuard", "Mahalanobis", "Margin", "Monitor", "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank",
+    "OnnxNetwork", "Pattern", "Preprocessing", "RelativeMahalanobis", "SingleRange", "Softmax", "Status",
+    "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
+    "open_decoder", "picture_of", "read_picture",
 ]  # fmt: skip
 
 _ROOMS = {
     "coverage": (
-        "Box", "CoverageBitmap", "Energy", "Gaussian", "HeadCoverage", "Mahalanobis", "Margin", "MultiRange",
-        "NearestNeighbour", "NeuronRank", "Pattern", "RelativeMahalanobis", "SingleRange", "Softmax",
+        "Box", "ClassMahalanobis", "CoverageBitmap", "Energy", "Gaussian", "HeadCoverage", "Mahalanobis", "Margin",
+        "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank", "Pattern", "RelativeMahalanobis", "SingleRange",
+        "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
     "monitor.heads": ("HeadGuard",),

@@ -17,10 +17,12 @@ from ...networks.onnx.proto import Fragment
 from ...networks.scores import LOGITS, PROBABILITIES
 from ...networks.selectors import OUTPUT
 from . import criteria, logics
+from .group import Group, row
 from .guarded_model import OUTPUTS, THRESHOLD
 from .operators import Operators
 
 OLDEST_OPSET = 9
+_MANY = 16  # rows of a frame
 
 
 class Fed(NamedTuple):
@@ -90,7 +92,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     # A class of which too little was seen to compare with is lost in a column.
     seen = np.stack([signature.counts > 0 for signature in profile.signatures], axis=1)
     lost_classes = np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
-    lost_class = criteria.row(ops, lost_classes, prediction) if lost_classes.any() else None
+    lost_class = row(ops, lost_classes, prediction) if lost_classes.any() else None
     default = default_thresholds(calibration)
     threshold = ops.fragment.default(THRESHOLD, default)
     if len(default) > 1:
@@ -103,7 +105,7 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     for group, k in zip(groups, rows, strict=True):
         order = None if group == sorted(group) else np.argsort(np.argsort(group)).tolist()
         signatures = [profile.signatures[i] for i in group]
-        held = criteria.Group(profile.columns[group[0]].criterion, signatures, of_rows[k], order)
+        held = Group(profile.columns[group[0]].criterion, signatures, of_rows[k], order, many=k >= _MANY)
         prepared.append(criteria.prepare(ops, held))
     sums += neurons.add()
     sums += [_sum_of(ops, one) for one in model.inputs if "float" in one.dtype]
@@ -116,8 +118,8 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     if there != sorted(there):
         deviations = ops("Gather", deviations, ops.constant(np.argsort(there), np.int64), axis=1)
     lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
-    for row in filter(None, (lost, lost_class)):
-        deviations = ops("Add", deviations, row)
+    for one in filter(None, (lost, lost_class)):
+        deviations = ops("Add", deviations, one)
     deviations = ops.settled(deviations, "outrider_deviation")
 
     whole = all(criteria.counts(column.criterion) for column in profile.columns)

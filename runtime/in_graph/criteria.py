@@ -5,14 +5,13 @@ A neuron with NaN or Inf may give any deviation here: `builder` loses its frame 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from ...coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
     Criterion,
     Energy,
@@ -21,55 +20,21 @@ from ...coverage import (
     Mahalanobis,
     Margin,
     MultiRange,
+    Neighbours,
     Pattern,
     RelativeMahalanobis,
-    Signature,
     SingleRange,
     Softmax,
 )
+from .by_class import class_distance
+from .group import Add, Group, parts, row
+from .neighbours import neighbours
 from .operators import Operators, in_order
-
-Add = Callable[[str], str]
-"""From the name of neurons (batch, sum of sizes) float32 to that of deviations (batch, columns) float32."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Columns of one criterion. prediction: name of (batch,) int64, or None where there is one class for all.
-
-    order: which column of the deviations each of them becomes, None for the order in which they are.
-    """
-
-    criterion: Criterion
-    signatures: Sequence[Signature]
-    prediction: str | None
-    order: Sequence[int] | None = None
-
-    @property
-    def sizes(self) -> list[int]:
-        return [signature.neurons for signature in self.signatures]
-
-    def tables(self) -> list[Any]:
-        """What the criterion compares with, a set of tables per column."""
-        for signature in self.signatures:
-            self.criterion.prepare(signature)
-        return [signature.tables(tuple) for signature in self.signatures]
-
-    def joined_tables(self) -> list[np.ndarray]:
-        """The same with the neurons of all columns beside each other, (classes, neurons, ...) each."""
-        return [np.concatenate(parts, axis=1) for parts in zip(*self.tables(), strict=True)]
 
 
 def prepare(ops: Operators, group: Group) -> Add:
     """Add what needs the prediction alone, and return what adds the rest."""
     return BUILDERS[type(group.criterion)](ops, group)
-
-
-def row(ops: Operators, table: np.ndarray, prediction: str | None) -> str:
-    """The predicted class's row of a (classes, ...) table: (batch, ...), or (1, ...) where there is one class."""
-    if prediction is None:
-        return ops.constant(table[:1], table.dtype)
-    return ops("Gather", ops.constant(table, table.dtype), prediction, axis=0)
 
 
 def counts(criterion: Criterion) -> bool:
@@ -170,8 +135,8 @@ def _distance(ops: Operators, group: Group) -> Add:
     mean = row(ops, np.concatenate(means, axis=1), group.prediction)
 
     def add(values: str) -> str:
-        parts = _parts(ops, ops("Sub", values, mean), group.sizes)
-        whitened = ops.join([ops("MatMul", p, ops.constant(w)) for p, w in zip(parts, whitenings, strict=True)])
+        steps = parts(ops, ops("Sub", values, mean), group.sizes)
+        whitened = ops.join([ops("MatMul", p, ops.constant(w)) for p, w in zip(steps, whitenings, strict=True)])
         return ops("Sqrt", ops.settled(ops.column_sums(ops("Mul", whitened, whitened), group.sizes, group.order)))
 
     return add
@@ -187,8 +152,8 @@ def _relative(ops: Operators, group: Group) -> Add:
     ranks = [matrix.shape[1] for matrix in directions]
 
     def add(values: str) -> str:
-        parts = _parts(ops, ops("Sub", values, centre), group.sizes)
-        along = ops.join([ops("MatMul", p, ops.constant(v)) for p, v in zip(parts, directions, strict=True)])
+        steps = parts(ops, ops("Sub", values, centre), group.sizes)
+        along = ops.join([ops("MatMul", p, ops.constant(v)) for p, v in zip(steps, directions, strict=True)])
         away = ops("Sub", along, target)
         squares = ops.column_sums(ops("Mul", away, away), ranks, group.order)
         return ops("Add", ops.settled(squares), offset)
@@ -208,7 +173,7 @@ def _patterns(ops: Operators, group: Group) -> Add:
         on = ops.to_float(ops("Greater", values, ops.constant(0)))
         signs = ops("Sub", ops.constant(1), ops("Add", on, on))
         several = []
-        pieces = (_parts(ops, one, group.sizes) for one in (on, signs))
+        pieces = (parts(ops, one, group.sizes) for one in (on, signs))
         for patterns, size, own, sign in zip(of_class, group.sizes, *pieces, strict=True):
             products = ops.reshape(ops("MatMul", patterns, ops.reshape(sign, -1, size, 1)), 0, -1)
             several.append(ops("Add", ops.reduce("ReduceMin", products), ops.reduce("ReduceSum", own)))
@@ -231,7 +196,7 @@ def _boxes(ops: Operators, group: Group) -> Add:
     def add(values: str) -> str:
         nearest = []
         for (low, high, per_width), part, size in zip(
-            tables, _parts(ops, values, group.sizes), group.sizes, strict=True
+            tables, parts(ops, values, group.sizes), group.sizes, strict=True
         ):
             whole = ops.reshape(part, -1, 1, size)
             beyond = ops("Relu", ops("Max", ops("Sub", low, whole), ops("Sub", whole, high)))
@@ -246,8 +211,8 @@ def _margins(ops: Operators, group: Group) -> Add:
     of = _margin_of_logits if group.criterion == Margin() else _margin_of_probabilities
 
     def add(values: str) -> str:
-        parts = zip(_parts(ops, values, group.sizes), group.sizes, strict=True)
-        margins = [of(ops, scores, classes) for scores, classes in parts]
+        columns = zip(parts(ops, values, group.sizes), group.sizes, strict=True)
+        margins = [of(ops, scores, classes) for scores, classes in columns]
         return ops.join(in_order(margins, group.order))
 
     return add
@@ -274,8 +239,8 @@ def _surprise(ops: Operators, group: Group) -> Add:
     of = _surprise_of_logits if group.criterion == Softmax() else _surprise_of_probabilities
 
     def add(values: str) -> str:
-        parts = zip(_parts(ops, values, group.sizes), group.sizes, strict=True)
-        surprises = [of(ops, scores, classes) for scores, classes in parts]
+        columns = zip(parts(ops, values, group.sizes), group.sizes, strict=True)
+        surprises = [of(ops, scores, classes) for scores, classes in columns]
         return ops.join(in_order(surprises, group.order))
 
     return add
@@ -286,17 +251,10 @@ def _energies(ops: Operators, group: Group) -> Add:
     of_class = row(ops, np.concatenate(in_order(highest, group.order), axis=1).astype(np.float32), group.prediction)
 
     def add(values: str) -> str:
-        energies = [ops.reduce("ReduceLogSumExp", part) for part in _parts(ops, values, group.sizes)]
+        energies = [ops.reduce("ReduceLogSumExp", part) for part in parts(ops, values, group.sizes)]
         return ops("Relu", ops("Sub", of_class, ops.join(in_order(energies, group.order))))
 
     return add
-
-
-def _parts(ops: Operators, values: str, sizes: Sequence[int]) -> list[str]:
-    if len(sizes) == 1:
-        return [values]
-    ends = np.cumsum(sizes).tolist()
-    return [ops.part(values, end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _surprise_of_logits(ops: Operators, scores: str, classes: int) -> str:
@@ -324,6 +282,8 @@ BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     HeadCoverage: _heads,
     Mahalanobis: _distance,
     RelativeMahalanobis: _relative,
+    ClassMahalanobis: class_distance,
+    Neighbours: neighbours,
     Pattern: _patterns,
     Box: _boxes,
     Softmax: _surprise,

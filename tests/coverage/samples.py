@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
     Energy,
     Gaussian,
@@ -16,6 +17,7 @@ from outrider.coverage import (
     Margin,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
     Pattern,
     RelativeMahalanobis,
@@ -42,6 +44,10 @@ CRITERIA = [
     HeadCoverage(channels=1, sections=3, capacity=20),
     Mahalanobis(),
     RelativeMahalanobis(),
+    ClassMahalanobis(),
+    ClassMahalanobis(shared=0.0, shrinkage=0.1),
+    Neighbours(samples=20),
+    Neighbours(k=3, normalise=False, directions=3),
     Pattern(),
     Pattern(capacity=20),
     Box(),

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
     Gaussian,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     Pattern,
     RelativeMahalanobis,
     SingleRange,
@@ -120,6 +122,20 @@ def test_the_parts_of_the_neurons_add_up_to_the_square_of_a_mahalanobis_distance
     np.testing.assert_allclose(parts, off * np.linalg.solve(shrunk, off), rtol=1e-3, atol=1e-4)
     values[4] = np.nan
     assert np.flatnonzero(np.isinf(neuron_parts(Mahalanobis(), signature)(values, 1))).tolist() == [4]
+
+
+@pytest.mark.parametrize("criterion", [ClassMahalanobis(), Neighbours(k=2), Neighbours(directions=3)], ids=repr)
+def test_the_parts_of_the_neurons_add_up_to_the_square_of_other_distances(criterion):
+    rng = np.random.default_rng(1)
+    signature = learned(criterion, 9, rng)
+    values = rng.normal(size=9).astype(np.float32)
+    for label in (0, 1):
+        parts = neuron_parts(criterion, signature)(values, label)
+        distance = criterion.deviation(signature, values[None], np.array([label]))[0]
+        np.testing.assert_allclose(parts.sum(), distance**2, rtol=1e-4)
+    assert np.isinf(neuron_parts(criterion, signature)(values, 2)).all()
+    values[4] = np.inf
+    assert np.flatnonzero(np.isinf(neuron_parts(criterion, signature)(values, 1))).tolist() == [4]
 
 
 def test_the_parts_of_the_neurons_add_up_to_a_relative_distance_above_that_of_the_mean_of_all():

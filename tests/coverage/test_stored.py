@@ -7,12 +7,15 @@ from hypothesis import strategies as st
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
+    Energy,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
     Pattern,
     RelativeMahalanobis,
@@ -22,7 +25,7 @@ from outrider.coverage import (
 EVERY = (
     SingleRange(), SingleRange(quantile=0.1), MultiRange(4), CoverageBitmap(), CoverageBitmap(sections=3),
     HeadCoverage(channels=4, capacity=20), NearestNeighbour(capacity=20), Gaussian(), Mahalanobis(), NeuronRank(3),
-    RelativeMahalanobis(), Pattern(capacity=20), Box(capacity=20),
+    RelativeMahalanobis(), Pattern(capacity=20), Box(capacity=20), Energy(), ClassMahalanobis(), Neighbours(samples=20),
 )  # fmt: skip
 CLASSES, NEURONS = 3, 12
 

@@ -241,6 +241,37 @@ def _relative(criterion: Any, tables: Any, device: torch.device) -> Twinned:
     return distance
 
 
+@twin_of_criterion("class_mahalanobis")
+def _class_mahalanobis(criterion: Any, tables: Any, device: torch.device) -> Twinned:
+    mean, flat = _put(tables, device)
+    matrices = flat.view(*mean.shape, -1)
+
+    def distance(values: Tensor, labels: Tensor) -> Tensor:
+        found = values.new_zeros(len(values))
+        for c in labels.unique().tolist():
+            rows = labels == c
+            squares = ((values[rows] - mean[c]) @ matrices[c]).square().sum(1)
+            found = found.masked_scatter(rows, (squares + 1e-12).sqrt())
+        return found
+
+    return distance
+
+
+@twin_of_criterion("neighbours")
+def _neighbours(criterion: Any, tables: Any, device: torch.device) -> Twinned:
+    project, bank = _put(tables, device)
+
+    def distance(values: Tensor, _labels: Tensor) -> Tensor:
+        vectors = values.double()
+        if criterion.normalise:
+            vectors = functional.normalize(vectors, eps=torch.finfo(torch.float64).tiny)
+        along = vectors.float() @ project if len(project) else vectors.float()
+        apart = torch.cdist(along, bank, compute_mode="donot_use_mm_for_euclid_dist")
+        return torch.topk(apart, min(criterion.k, len(bank)), largest=False).values[:, -1]
+
+    return distance
+
+
 @twin_of_criterion("softmax")
 def _softmax(criterion: Any, tables: Any, device: torch.device) -> Twinned:
     """The gradient is that of the label's probability, whichever class is highest."""

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
+    Energy,
     Gaussian,
     HeadCoverage,
     Mahalanobis,
     Margin,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
     Pattern,
     RelativeMahalanobis,
@@ -48,6 +51,8 @@ EVERY = {
         CoverageBitmap(),
         NeuronRank(),
         NearestNeighbour(capacity=10),
+        Neighbours(samples=10),
+        ClassMahalanobis(),
         HeadCoverage(channels=2, capacity=10),
         Gaussian(),
         Mahalanobis(),
@@ -55,7 +60,7 @@ EVERY = {
         Pattern(capacity=10),
         Box(capacity=10),
     ],
-    "@output": [Softmax(), Margin()],
+    "@output": [Softmax(), Margin(), Energy()],
 }
 
 

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 
 from outrider.networks.onnx.reading.graph import OnnxGraph
 from outrider.runtime.in_graph import criteria
+from outrider.runtime.in_graph.group import Group
 from outrider.runtime.in_graph.operators import Operators
 
 CLASSES = 3
@@ -33,12 +34,12 @@ def session(build, opset=17, columns=8):
     return ort.InferenceSession(behind.with_fragment(fragment), options, providers=["CPUExecutionProvider"])
 
 
-def deviations(criterion, signatures, values, labels, opset=17, by_class=True, order=None):
+def deviations(criterion, signatures, values, labels, opset=17, by_class=True, order=None, many=False):
     """(n, columns of `signatures`) as the graph has them, with frames lost as the builder loses them."""
 
     def build(ops):
         prediction = "prediction" if by_class else None
-        found = criteria.prepare(ops, criteria.Group(criterion, signatures, prediction, order))("y")
+        found = criteria.prepare(ops, Group(criterion, signatures, prediction, order, many))("y")
         return ops.settled(ops("Add", found, ops.not_finite(ops.reduce("ReduceSum", "y"))))
 
     return session(build, opset, values.shape[1]).run(None, {"x": values, "prediction": labels})[1]

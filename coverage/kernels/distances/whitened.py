@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float32, float64, int64
+from numba import float32, int64
 
-from .compiling import COLUMNS, LABELS, OUT, ROW, VALUES, compiled, inlined, read
-from .rows import holds_bad, is_finite
+from ..compiling import COLUMNS, LABELS, OUT, ROW, VALUES, compiled, inlined, read
+from ..rows import holds_bad, is_finite
 
 _MEAN = read(float32, 2)
 _RELATIVE = ROW, ROW, read(float32, 2), read(float32, 2)
@@ -53,6 +53,13 @@ def whitened_distance(values, labels, mean, whitening, lengths, out):
         out[i] = _distance(values[i], mean[labels[i]], whitening, lengths)
 
 
+@compiled(VALUES, LABELS, _MEAN, read(float32, 2), _LENGTHS, OUT)
+def whitened_distance_by_class(values, labels, mean, whitenings, lengths, out):
+    """`whitened_distance` with a matrix for each class, (classes, neurons²)."""
+    for i in range(values.shape[0]):
+        out[i] = _distance(values[i], mean[labels[i]], whitenings[labels[i]], lengths)
+
+
 @compiled(VALUES, LABELS, _MEAN, ROW, _LENGTHS, *COLUMNS)
 def whitened_distance_of_columns(values, labels, mean, whitening, lengths, columns, seen, out):
     """`whitened_distance` of many columns; `whitening` holds their matrices one behind the other."""
@@ -67,47 +74,6 @@ def whitened_distance_of_columns(values, labels, mean, whitening, lengths, colum
             out[i, columns[column, 2]] = distance
             at += (end - start) ** 2
             start = end
-
-
-@compiled(VALUES, LABELS, _MEAN, int64, float32[:, ::1])
-def from_means(values, labels, means, first, out):
-    """Rows of values from `first` on, less the mean of their class, as many as `out` (rows, neurons) has."""
-    for i in range(out.shape[0]):
-        row, mean = values[first + i], means[labels[first + i]]
-        for j in range(out.shape[1]):
-            out[i, j] = row[j] - mean[j]
-
-
-@compiled(VALUES, ROW, int64, float32[:, ::1])
-def from_centre(values, centre, first, out):
-    """`from_means` with one mean for all rows."""
-    for i in range(out.shape[0]):
-        row = values[first + i]
-        for j in range(out.shape[1]):
-            out[i, j] = row[j] - centre[j]
-
-
-@inlined
-def _square(row):
-    # Four sums, which a processor adds to in one step.
-    a = b = c = d = 0.0
-    whole = row.shape[0] // 4 * 4
-    for k in range(0, whole, 4):
-        a += float64(row[k]) ** 2
-        b += float64(row[k + 1]) ** 2
-        c += float64(row[k + 2]) ** 2
-        d += float64(row[k + 3]) ** 2
-    for k in range(whole, row.shape[0]):
-        a += float64(row[k]) ** 2
-    return (a + b) + (c + d)
-
-
-@compiled(VALUES, int64, OUT)
-def norms(rows, first, out):
-    """The norm of each row, written to `out` from `first` on; infinity where a number is none."""
-    for i in range(rows.shape[0]):
-        total = _square(rows[i])
-        out[first + i] = math.sqrt(total) if total >= 0 else np.inf
 
 
 @compiled(ROW, int64, _MEAN, ROW, OUT)
@@ -162,17 +128,6 @@ def relative_distance(values, labels, centre, directions, targets, offsets, leng
     for i in range(values.shape[0]):
         c = labels[i]
         out[i] = _relative(values[i], centre, directions, targets[c], offsets[c, 0], lengths)
-
-
-@compiled(VALUES, LABELS, read(float32, 2), read(float32, 2), int64, OUT)
-def relative_distance_along(along, labels, targets, offsets, first, out):
-    """`relative_distance` of rows that are along the directions already: those of `out` from `first` on."""
-    for i in range(along.shape[0]):
-        c, total = labels[first + i], 0.0
-        for k in range(along.shape[1]):
-            total += (along[i, k] - targets[c, k]) ** 2
-        distance = float32(total + offsets[c, 0])
-        out[first + i] = distance if distance >= 0 else float32(np.inf)
 
 
 @compiled(VALUES, LABELS, *_RELATIVE, _LENGTHS, *COLUMNS)

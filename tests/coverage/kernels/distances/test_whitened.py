@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.coverage.kernels import whitened
+from outrider.coverage.kernels.distances import whitened
 
-from .made_up import CLASSES, columns, labels, table
+from ..made_up import CLASSES, columns, labels, table
 
 
 @pytest.mark.parametrize("neurons", [1, 3, 4, 5, 17])
@@ -17,6 +17,18 @@ def test_whitened_distance(neurons):
     whitened.whitened_distance(x, labels(5), mean, whitening.T.ravel(), np.empty(4 * neurons, np.float32), out)
     expected = np.linalg.norm((x - mean[labels(5)]).astype(np.float64) @ whitening.T.astype(np.float64), axis=1)
     np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+def test_whitened_distance_with_a_matrix_for_each_class():
+    x, mean, out = table(0, (7, 6), -3, 3), table(1, (CLASSES, 6)), np.empty(7, np.float32)
+    matrices = np.stack([np.tril(table(2 + c, (6, 6), -1, 1)) for c in range(CLASSES)])
+    flat = np.ascontiguousarray(matrices.transpose(0, 2, 1)).reshape(CLASSES, -1)
+    x[6] = 3e38  # products overflow
+    whitened.whitened_distance_by_class(x, labels(7), mean, flat, np.empty(24, np.float32), out)
+    step = (x - mean[labels(7)]).astype(np.float64)
+    expected = np.linalg.norm(np.einsum("nij,nj->ni", matrices[labels(7)].astype(np.float64), step), axis=1)
+    np.testing.assert_allclose(out[:6], expected[:6], rtol=1e-5)
+    assert out[6] == np.inf
 
 
 @pytest.mark.parametrize("sizes", [(1,), (5, 4), (3, 17, 8)])
