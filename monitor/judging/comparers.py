@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...coverage import Joined
-from ..data.arrays import finite_rows
+from ..data.arrays import all_finite, finite_rows
 from ..facts.network import gives_codes, told_apart
 from ..kernels import verdicts as kernels
 from ..profile import Profile
@@ -28,8 +28,8 @@ class ScoreMap:
 
     def __init__(self, frames: int, covered: np.ndarray | None) -> None:
         self.frames, self.covered = frames, covered
-        self._scores: np.ndarray | None = None
-        self._finite: np.ndarray | None = None
+        self._sizes: tuple[int, ...] = ()
+        self._room: dict[np.dtype, np.ndarray] = {}
         self._classes: dict[Axes, np.ndarray] = {}
         self._middles: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -48,17 +48,36 @@ class ScoreMap:
             raise ValueError(f"expected a map of class scores {expected}, got {score_map.shape}")
         if self.covered is not None and score_map.shape[1] != len(self.covered):
             raise ValueError(f"expected a map of the scores of {len(self.covered)} classes, got {score_map.shape[1]}")
-        if self._scores is None or self._scores.shape != score_map.shape:
-            self._scores = np.empty(score_map.shape, np.float64 if score_map.dtype == np.float64 else np.float32)
-            self._finite = np.empty(score_map.shape, bool)
+        if self._sizes != score_map.shape[1:]:
+            self._sizes = score_map.shape[1:]
             self._middles = {axes: middles(axes, score_map.shape[2:]) for axes in self._classes}
-        np.copyto(self._scores, score_map)
+        scores = self._as_kernels_take(score_map)
         for axes, classes in self._classes.items():
-            kernels.classes_of_places(self._scores, *self._middles[axes], classes)
-        if np.isfinite(self._scores, self._finite).all():
+            kernels.classes_of_places(scores, *self._middles[axes], classes)
+        if (
+            all_finite(scores)
+            if scores.dtype == np.float32
+            else np.isfinite(scores, self._room_for(scores, bool)).all()
+        ):
             return False
-        infinite |= ~finite_rows(self._scores, self.frames)
+        infinite |= ~finite_rows(scores, self.frames)
         return True
+
+    def _as_kernels_take(self, score_map: np.ndarray) -> np.ndarray:
+        """The map itself where it is one of float32 or float64 without gaps, else a copy in room that is kept."""
+        dtype = score_map.dtype if score_map.dtype in (np.float32, np.float64) else np.dtype(np.float32)
+        if score_map.dtype == dtype and score_map.flags.c_contiguous:
+            return score_map
+        copy = self._room_for(score_map, dtype)
+        np.copyto(copy, score_map)
+        return copy
+
+    def _room_for(self, values: np.ndarray, dtype: Any) -> np.ndarray:
+        """An array of that shape, the same one every time."""
+        room = self._room.get(np.dtype(dtype))
+        if room is None or room.shape != values.shape:
+            room = self._room[np.dtype(dtype)] = np.empty(values.shape, dtype)
+        return room
 
 
 class TogetherComparer:
