@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _MOST_STEPS = 100
+_SAME = 1e-12  # of the largest square, which is rounding
 
 
 def clusters_of(points: np.ndarray, weights: np.ndarray, improvement: float, most: int) -> np.ndarray:
@@ -28,6 +29,26 @@ def clusters_of(points: np.ndarray, weights: np.ndarray, improvement: float, mos
             break
         centres, labels, distance = found
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def centres_of(points: np.ndarray, count: int) -> np.ndarray:
+    """The centres of so many clusters, or of fewer where no more points differ: (clusters, d) float64.
+
+    points: (n, d) float64, n at least 1. Each centre starts at the point that lowers the sum of squares most, beside
+    those before it; then all move as Lloyd has it, once. That takes a fraction of the time of `clusters_of`.
+    """
+    middle = points.mean(axis=0)
+    points = points - middle
+    between = _squares(points, points)
+    chosen, distance = [], np.full(len(points), np.inf)
+    for _ in range(min(count, len(points))):
+        reach = np.minimum(distance, between).sum(axis=1)
+        chosen.append(int(reach.argmin()))
+        distance = np.minimum(distance, between[chosen[-1]])
+        if not distance.max() > _SAME * between.max():
+            break
+    centres: np.ndarray = _lloyd(points, np.ones(len(points)), points[chosen])[0]
+    return centres + middle
 
 
 def _lloyd(points: np.ndarray, weights: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ CRITERIA: dict[str, Criterion] = {
     "mahalanobis": Mahalanobis(),
     "relative mahalanobis": RelativeMahalanobis(),
     "class mahalanobis": ClassMahalanobis(),
-    "neighbours, 256 kept": Neighbours(),
+    "neighbours, 512 kept": Neighbours(),
     "pattern, 1024 kept": Pattern(),
     "box, 128 cells": Box(),
     "margin": Margin(),

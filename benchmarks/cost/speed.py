@@ -62,7 +62,7 @@ CRITERIA: dict[int, list[Criterion]] = {
     UNITS: [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8), NeuronRank()],
 }
 PLACES, OF_MAP, MAP_CLASSES = 2_700, 256, 12
-MAPS: list[Criterion] = [Mahalanobis(), RelativeMahalanobis(), ClassMahalanobis(), Neighbours()]
+MAPS: list[Criterion] = [Mahalanobis(), RelativeMahalanobis(), ClassMahalanobis(), Neighbours(), Neighbours(centres=16)]
 CODED: list[Criterion] = [CoverageBitmap(), SingleRange(), Gaussian(), MultiRange(8)]
 
 

@@ -1,42 +1,83 @@
-"""The distance to the k-th nearest trusted sample, as nodes."""
+"""The distance to the k-th nearest trusted sample of the class, as nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .group import Add, Group, parts
-from .operators import Operators, in_order
+from .group import Add, Group, parts, row
+from .operators import LOST, Operators, in_order
 
-_TINY = np.finfo(np.float32).tiny
+_One = Callable[[str], str]
+"""From the name of the vectors of one column (batch, neurons) to that of their squared distances (batch, 1)."""
 
 
 def neighbours(ops: Operators, group: Group) -> Add:
-    """As `kth_nearest_by_scores`: the distance to the sample that is the k-th nearest is worked out anew."""
+    """As `kth_nearest`. The samples of the class are copied out for a row; many rows are compared with all samples."""
     criterion: Any = group.criterion
+    of = _to_all if group.many else _to_copied
+    several = [of(ops, bank, held, criterion.k, group.prediction) for bank, held in group.tables()]
 
     def add(values: str) -> str:
-        found = []
-        for part, (project, bank) in zip(parts(ops, values, group.sizes), group.tables(), strict=True):
-            vectors = _unit(ops, part) if criterion.normalise else part
-            along = ops("MatMul", vectors, ops.constant(project)) if len(project) else vectors
-            with np.errstate(over="ignore"):
-                lengths = np.square(bank).sum(axis=1)[None]
-            products = ops("MatMul", along, ops.constant(np.ascontiguousarray(-2 * bank.T)))
-            kth = _kth_lowest(ops, ops("Add", products, ops.constant(lengths)), min(criterion.k, len(bank)))
-            found.append(_squares(ops, ops("Sub", along, ops("Gather", ops.constant(bank), kth, axis=0))))
+        found = [
+            squares(_unit(ops, part) if criterion.normalise else part)
+            for squares, part in zip(several, parts(ops, values, group.sizes), strict=True)
+        ]
         return ops("Sqrt", ops.settled(ops.join(in_order(found, group.order))))
 
     return add
 
 
-def _kth_lowest(ops: Operators, scores: str, k: int) -> str:
-    """The column of the k-th lowest of each row, (batch,) int64."""
-    if k > 1:
-        kth = ops("Neg", ops.part(ops.highest(ops("Neg", scores), k), k - 1, k))
-        scores = ops("Abs", ops("Sub", scores, kth))
-    return ops("ArgMin", scores, axis=1, keepdims=0)
+def _to_copied(ops: Operators, bank: np.ndarray, held: np.ndarray, k: int, prediction: str | None) -> _One:
+    there = np.arange(bank.shape[1]) < held[:, None]
+    samples, beyond = row(ops, bank, prediction), row(ops, _beyond(there), prediction)
+    kth = _kth_lowest(ops, np.clip(held, 1, k), k, prediction)
+
+    def squares(vectors: str) -> str:
+        apart = ops("Sub", samples, ops.reshape(vectors, -1, 1, bank.shape[2]))
+        return kth(ops("Add", ops.reduce("ReduceSum", ops("Mul", apart, apart), 2, keep=False), beyond))
+
+    return squares
+
+
+def _to_all(ops: Operators, bank: np.ndarray, held: np.ndarray, k: int, prediction: str | None) -> _One:
+    """One product with the samples of all classes; those of other classes are infinitely far."""
+    classes, capacity, neurons = bank.shape
+    if prediction is None:
+        bank, held, classes = bank[:1], held[:1], 1
+    there = np.arange(capacity) < held[:, None]
+    own = (np.eye(classes, dtype=bool)[:, :, None] & there[:, None]).reshape(classes, -1)[:, there.ravel()]
+    samples = bank.reshape(-1, neurons)[there.ravel()]
+    with np.errstate(over="ignore"):
+        lengths = ops.constant(np.square(samples).sum(axis=1)[None])
+    products, beyond = ops.constant(np.ascontiguousarray(-2 * samples.T)), row(ops, _beyond(own), prediction)
+    k = min(k, len(samples))
+    kth = _kth_lowest(ops, np.clip(held, 1, k), k, prediction)
+
+    def squares(vectors: str) -> str:
+        scores = ops("Add", ops("MatMul", vectors, products), ops("Add", beyond, lengths))
+        return ops("Relu", ops("Add", kth(scores), _squares(ops, vectors)))
+
+    return squares
+
+
+def _beyond(there: np.ndarray) -> np.ndarray:
+    return np.where(there, 0, np.inf).astype(np.float32)
+
+
+def _kth_lowest(ops: Operators, which: np.ndarray, k: int, prediction: str | None) -> _One:
+    """What gives of each row (batch, any) the lowest but which[class] - 1, at most the k-th."""
+    if k == 1:
+        return lambda scores: ops.reduce("ReduceMin", scores)
+    chosen = row(ops, np.arange(k) == which[:, None] - 1, prediction)
+
+    def kth(scores: str) -> str:
+        lowest = ops("Neg", ops.highest(ops("Neg", scores), k))
+        return ops.reduce("ReduceSum", ops("Where", chosen, lowest, ops.constant(0)))
+
+    return kth
 
 
 def _squares(ops: Operators, vectors: str) -> str:
@@ -44,8 +85,7 @@ def _squares(ops: Operators, vectors: str) -> str:
 
 
 def _unit(ops: Operators, vectors: str) -> str:
-    """Vectors of length 1, or 0. They are divided by their highest number first, so that no square is too large."""
-    highest = ops("Max", ops.reduce("ReduceMax", ops("Abs", vectors)), ops.constant(_TINY))
-    below_one = ops("Div", vectors, highest)
-    length = ops("Sqrt", _squares(ops, below_one))
-    return ops("Div", below_one, ops("Max", length, ops.constant(_TINY)))
+    """Vectors of length 1, or 0; NaN where the square of a length is too large, so that the row is lost."""
+    length = ops("Sqrt", _squares(ops, vectors))
+    length = ops("Where", ops("Greater", length, ops.constant(0)), length, ops.constant(1))
+    return ops("Div", vectors, ops("Where", ops("Less", length, ops.constant(LOST)), length, ops.constant(np.nan)))

@@ -15,8 +15,8 @@ from outrider.coverage.blocks import FEWEST, in_blocks, scratch, times_triangula
 from .samples import learn
 
 MANY = [
-    Mahalanobis(), RelativeMahalanobis(), ClassMahalanobis(), Neighbours(k=3, samples=90, directions=8),
-    Neighbours(normalise=False, directions=0),
+    Mahalanobis(), RelativeMahalanobis(), ClassMahalanobis(), Neighbours(k=3, centres=8),
+    Neighbours(normalise=False),
 ]  # fmt: skip
 CLASSES = 3
 

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from outrider.coverage.clusters import clusters_of
+from outrider.coverage.clusters import centres_of, clusters_of
 
 LINE = np.array([[0.0], [1], [10], [11], [100], [101]])
 
@@ -59,3 +59,33 @@ def test_a_weight_counts_as_so_many_points():
 def test_equal_points_are_one_cluster():
     assert clusters_of(np.full((5, 2), 0.1), np.ones(5), 0.01, 4).tolist() == [0] * 5
     assert clusters_of(np.zeros((1, 2)), np.ones(1), 0.01, 4).tolist() == [0]
+
+
+def test_centres_are_the_means_of_clusters():
+    assert sorted(centres_of(LINE, 3).ravel()) == [0.5, 10.5, 100.5]
+    assert sorted(centres_of(LINE + 1e6, 2).ravel()) == [1e6 + 5.5, 1e6 + 100.5]
+    assert centres_of(LINE, 1).tolist() == [[LINE.mean()]]
+    assert sorted(centres_of(LINE, 9).ravel()) == LINE.ravel().tolist()
+
+
+def test_centres_are_no_more_than_points_that_differ():
+    twice = np.array([[1.0, 2], [1, 2], [3, 4], [1, 2]])
+    assert sorted(centres_of(twice, 4).tolist()) == [[1, 2], [3, 4]]
+    assert centres_of(twice[:1], 3).tolist() == [[1, 2]]
+
+
+def test_centres_lie_as_well_as_the_best_of_many_random_starts():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(300, 4)) + 6 * rng.normal(size=(8, 4))[rng.integers(0, 8, 300)]
+
+    def left(centres):
+        return np.square(points[:, None] - centres).sum(axis=2).min(axis=1).sum()
+
+    found = [points[rng.choice(300, 8, replace=False)] for _ in range(30)]
+    for _ in range(50):
+        found = [
+            np.stack([points[near == c].mean(axis=0) if (near == c).any() else centres[c] for c in range(8)])
+            for centres in found
+            for near in [np.square(points[:, None] - centres).sum(axis=2).argmin(axis=1)]
+        ]
+    assert left(centres_of(points, 8)) <= 1.05 * min(map(left, found))

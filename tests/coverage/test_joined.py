@@ -124,7 +124,9 @@ def test_the_parts_of_the_neurons_add_up_to_the_square_of_a_mahalanobis_distance
     assert np.flatnonzero(np.isinf(neuron_parts(Mahalanobis(), signature)(values, 1))).tolist() == [4]
 
 
-@pytest.mark.parametrize("criterion", [ClassMahalanobis(), Neighbours(k=2), Neighbours(directions=3)], ids=repr)
+@pytest.mark.parametrize(
+    "criterion", [ClassMahalanobis(), Neighbours(k=2), Neighbours(centres=3, normalise=False)], ids=repr
+)
 def test_the_parts_of_the_neurons_add_up_to_the_square_of_other_distances(criterion):
     rng = np.random.default_rng(1)
     signature = learned(criterion, 9, rng)

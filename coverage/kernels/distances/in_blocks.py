@@ -17,6 +17,22 @@ _ORDER = read(int64, 1)
 _TABLE = read(float32, 2)
 
 
+@inlined
+def square(row):
+    """The square of the length of a row, float64."""
+    # Four sums, which a processor adds to in one step.
+    a = b = c = d = 0.0
+    whole = row.shape[0] // 4 * 4
+    for k in range(0, whole, 4):
+        a += float64(row[k]) ** 2
+        b += float64(row[k + 1]) ** 2
+        c += float64(row[k + 2]) ** 2
+        d += float64(row[k + 3]) ** 2
+    for k in range(whole, row.shape[0]):
+        a += float64(row[k]) ** 2
+    return (a + b) + (c + d)
+
+
 @compiled(LABELS, int64, int64[::1], int64[::1])
 def order_of_classes(labels, first, ends, order):
     """Put the rows of a block in the order of their classes; those of class c end at `ends[c]` there."""
@@ -52,26 +68,11 @@ def from_centre(values, centre, first, out):
             out[i, j] = row[j] - centre[j]
 
 
-@inlined
-def _square(row):
-    # Four sums, which a processor adds to in one step.
-    a = b = c = d = 0.0
-    whole = row.shape[0] // 4 * 4
-    for k in range(0, whole, 4):
-        a += float64(row[k]) ** 2
-        b += float64(row[k + 1]) ** 2
-        c += float64(row[k + 2]) ** 2
-        d += float64(row[k + 3]) ** 2
-    for k in range(whole, row.shape[0]):
-        a += float64(row[k]) ** 2
-    return (a + b) + (c + d)
-
-
 @compiled(VALUES, int64, _ORDER, OUT)
 def norms(rows, first, order, out):
     """The norm of each row of a block in an order; infinity where a number is none."""
     for i in range(rows.shape[0]):
-        total = _square(rows[i])
+        total = square(rows[i])
         out[first + order[i]] = math.sqrt(total) if total >= 0 else np.inf
 
 

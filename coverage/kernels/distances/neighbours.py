@@ -1,9 +1,9 @@
-"""The distance to the k-th nearest sample of a bank.
+"""The distance to the k-th nearest of the samples of a class.
 
-`bank` (samples, directions) holds one sample or more, along the columns of `project` (neurons, directions), which are
-at right angles and of length 1; where `project` has no rows, directions are neurons. With fewer than k samples the
-farthest counts. `unit` is 1 where a row is divided by its length first. `nearest` and `which` are written to: k
-distances and the samples they belong to; so are `row` (neurons,) and `along` (directions,).
+`bank` (classes, capacity, neurons) holds samples, of which the first `held` (classes,) are there. With fewer than k of
+them the farthest counts, and without any the distance is infinite. `unit` is 1 where a row is divided by its length
+first; one of zeros stays. `nearest` and `which` are written to: k distances and the samples they belong to; so is `row`
+(neurons,).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import math
 import numpy as np
 from numba import float32, float64, int32, int64
 
-from ..compiling import OUT, ROW, VALUES, compiled, inlined, read
+from ..compiling import LABELS, OUT, ROW, VALUES, compiled, inlined, read
 from ..rows import is_finite
+from .in_blocks import square
 
 _LANES = 16
-_TABLE = read(float32, 2)
+_BANK = read(float32, 3)
+_HELD = read(int64, 1)
 _NEAREST = float32[::1], int64[::1]
 
 
@@ -25,24 +27,21 @@ _NEAREST = float32[::1], int64[::1]
 def _prepared(row, unit, out):
     scale = 1.0
     if unit:
-        total = 0.0
-        for j in range(row.shape[0]):
-            total += float64(row[j]) ** 2
-        length = math.sqrt(total)
+        length = math.sqrt(square(row))
         scale = 1 / length if length > 0 else 0.0
     for j in range(row.shape[0]):
         out[j] = float32(row[j] * scale)
 
 
-@compiled(VALUES, int64, int64, float32[:, ::1])
-def prepared(values, first, unit, out):
-    """Rows of a block, as many as `out` has, with length 1 or 0 where `unit` is 1. `out` may have more columns."""
+@compiled(VALUES, int64, read(int64, 1), int64, float32[:, ::1])
+def prepared(values, first, order, unit, out):
+    """Rows of a block in an order, ready to be compared. `out` may have more columns."""
     for i in range(out.shape[0]):
-        _prepared(values[first + i], unit, out[i])
+        _prepared(values[first + order[i]], unit, out[i])
 
 
 @inlined
-def _square(row, other):
+def _between(row, other):
     # Four sums, which a processor adds to in one step.
     a = b = c = d = 0.0
     size = other.shape[0]
@@ -72,73 +71,58 @@ def _keep(score, sample, found, nearest, which):
 
 
 @inlined
-def _project(row, project, along):
-    along[:] = float32(0)
-    for j in range(project.shape[0]):
-        for k in range(project.shape[1]):
-            along[k] += row[j] * project[j, k]
-
-
-@inlined
-def _kth(row, project, bank, along, nearest, which):
-    """The k-th nearest sample of a row that is prepared, which this leaves in `along`."""
-    if project.shape[0]:
-        _project(row, project, along)
-    else:
-        along[:] = row
+def _kth(row, bank, held, nearest, which):
+    """The k-th nearest sample of a row that is prepared, -1 without any."""
     found = 0
-    for sample in range(bank.shape[0]):
-        found = _keep(float32(_square(along, bank[sample])), sample, found, nearest, which)
-    return which[found - 1]
+    for sample in range(held):
+        found = _keep(float32(_between(row, bank[sample])), sample, found, nearest, which)
+    return which[found - 1] if found else -1
 
 
-@compiled(VALUES, _TABLE, _TABLE, int64, float32[::1], float32[::1], *_NEAREST, OUT)
-def kth_nearest(values, project, bank, unit, row, along, nearest, which, out):
-    """The distance of each row to the k-th nearest sample."""
+@compiled(VALUES, LABELS, _BANK, _HELD, int64, float32[::1], *_NEAREST, OUT)
+def kth_nearest(values, labels, bank, held, unit, row, nearest, which, out):
+    """The distance of each row to the k-th nearest sample of its class."""
     for i in range(values.shape[0]):
+        c = labels[i]
         _prepared(values[i], unit, row)
-        sample = _kth(row, project, bank, along, nearest, which)
-        out[i] = math.sqrt(_square(along, bank[sample]))
+        sample = _kth(row, bank[c], held[c], nearest, which)
+        out[i] = math.sqrt(_between(row, bank[c, sample])) if sample >= 0 else np.inf
 
 
-@compiled(VALUES, VALUES, _TABLE, *_NEAREST, int64, OUT)
-def kth_nearest_by_scores(rows, scores, bank, nearest, which, first, out):
-    """`kth_nearest` of the rows of a block, written to `out` from `first` on. rows: (n, directions or more).
+@compiled(VALUES, VALUES, int64, int64, read(float32, 2), *_NEAREST, read(int64, 1), int64, OUT)
+def kth_nearest_by_scores(rows, scores, start, end, bank, nearest, which, order, first, out):
+    """`kth_nearest` of rows of a block in an order that are all of one class: those from `start` to `end`.
 
-    scores: (n, samples), lower where a sample is nearer. The distance is worked out anew: little is left of it in sums
-    that cancel out. Scores are looked through sixteen at a time, of which hardly any are among the lowest.
+    rows: (n, neurons or more). scores: (n, samples or more), lower where a sample of `bank` (samples, neurons) is
+    nearer. The distance is worked out anew: little is left of it in sums that cancel out. Scores are looked through
+    sixteen at a time, of which hardly any are among the lowest.
     """
-    k = nearest.shape[0]
-    whole = scores.shape[1] // _LANES * _LANES
-    for i in range(rows.shape[0]):
+    k, samples = nearest.shape[0], bank.shape[0]
+    whole = samples // _LANES * _LANES
+    for i in range(start, end):
         found, of_row = 0, scores[i]
-        for start in range(0, whole, _LANES):
-            hits = int32(found < k)
-            bound = nearest[k - 1]
-            for sample in range(start, start + _LANES):
+        for block in range(0, whole, _LANES):
+            hits, bound = int32(found < k), nearest[k - 1]
+            for sample in range(block, block + _LANES):
                 hits += int32(of_row[sample] < bound)
             if hits:
-                for sample in range(start, start + _LANES):
+                for sample in range(block, block + _LANES):
                     found = _keep(of_row[sample], sample, found, nearest, which)
-        for sample in range(whole, scores.shape[1]):
+        for sample in range(whole, samples):
             found = _keep(of_row[sample], sample, found, nearest, which)
-        out[first + i] = math.sqrt(_square(rows[i], bank[which[found - 1]]))
+        out[first + order[i]] = math.sqrt(_between(rows[i], bank[which[found - 1]]))
 
 
-@compiled(ROW, _TABLE, _TABLE, int64, float32[::1], float32[::1], *_NEAREST, OUT)
-def neighbour_parts(values, project, bank, unit, row, along, nearest, which, out):
-    """The squares of what is between a row and the k-th nearest sample, of each neuron.
+@compiled(ROW, int64, _BANK, _HELD, int64, float32[::1], *_NEAREST, OUT)
+def neighbour_parts(values, label, bank, held, unit, row, nearest, which, out):
+    """The squared differences to the k-th nearest sample of the class.
 
-    Of what is between them, that along the directions. NaN and Inf give +inf, and count as 0 for other neurons.
+    NaN and Inf give +inf, and count as 0 for other neurons.
     """
     for j in range(row.shape[0]):
         out[j] = values[j] if is_finite(values[j]) else float32(0)
     _prepared(out, unit, row)
-    sample = _kth(row, project, bank, along, nearest, which)
-    for k in range(along.shape[0]):
-        along[k] -= bank[sample, k]
+    sample = _kth(row, bank[label], held[label], nearest, which)
     for j in range(row.shape[0]):
-        apart = float32(0) if project.shape[0] else along[j]
-        for k in range(project.shape[1] if project.shape[0] else 0):
-            apart += project[j, k] * along[k]
-        out[j] = apart**2 if is_finite(values[j]) else np.inf
+        part = (row[j] - bank[label, sample, j]) ** 2 if sample >= 0 else np.inf
+        out[j] = part if is_finite(values[j]) else np.inf

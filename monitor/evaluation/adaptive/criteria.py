@@ -259,15 +259,19 @@ def _class_mahalanobis(criterion: Any, tables: Any, device: torch.device) -> Twi
 
 @twin_of_criterion("neighbours")
 def _neighbours(criterion: Any, tables: Any, device: torch.device) -> Twinned:
-    project, bank = _put(tables, device)
+    bank, held = _put(tables, device)
 
-    def distance(values: Tensor, _labels: Tensor) -> Tensor:
+    def distance(values: Tensor, labels: Tensor) -> Tensor:
         vectors = values.double()
         if criterion.normalise:
             vectors = functional.normalize(vectors, eps=torch.finfo(torch.float64).tiny)
-        along = vectors.float() @ project if len(project) else vectors.float()
-        apart = torch.cdist(along, bank, compute_mode="donot_use_mm_for_euclid_dist")
-        return torch.topk(apart, min(criterion.k, len(bank)), largest=False).values[:, -1]
+        found = values.new_zeros(len(values))
+        for c in labels.unique().tolist():
+            rows, samples = labels == c, bank[c, : max(int(held[c]), 1)]
+            apart = torch.cdist(vectors[rows].float(), samples, compute_mode="donot_use_mm_for_euclid_dist")
+            kth = torch.topk(apart, min(criterion.k, len(samples)), largest=False).values[:, -1]
+            found = found.masked_scatter(rows, kth)
+        return found
 
     return distance
 
