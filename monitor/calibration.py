@@ -55,7 +55,8 @@ class Calibration:
     group_confidence: the chance that the rate holds over a whole new drive, see `threshold_of_groups`; None where it is
     that of a frame. The scores then have +inf for frames that always alarm. set_by: what set the thresholds, in the
     words of `Change.what`.
-    kinds: what names the kind of an alarm, None where none were learned.
+    kinds: what names the kind of an alarm, None where none were learned. boxes: the calibration of the detections of a
+    detector, of which n counts the boxes, see `calibrate_boxes`; else None.
     """
 
     false_alarm_rate: float
@@ -78,6 +79,7 @@ class Calibration:
     group_confidence: float | None = None
     set_by: str = CALIBRATED
     kinds: Kinds | None = None
+    boxes: Calibration | None = None
 
     @property
     def promise(self) -> str:
@@ -163,7 +165,22 @@ class Calibration:
         if self.leak is not None:
             lines.append(f"profiled against held-out frames: AUROC {self.leak:.3f} (0.5 is ideal)")
         lines += [f"{count} frames left out: {reason}" for reason, count in self.excluded.items() if count]
+        if self.boxes is not None:
+            lines += self.boxes.told_of_boxes("frames" if self.drives is None else "drives")
         return "\n".join(lines)
+
+    def told_of_boxes(self, groups: str) -> list[str]:
+        """What there is to say of a calibration of boxes. groups: the word for what each counts as a drive."""
+        (low, high), drawn = self.interval, 0 if self.drives is None else count_drives(self.drives)
+        seen = np.unique(np.empty(0, np.int64) if self.predictions is None else self.predictions)
+        own = int(self.own.sum())
+        others = "one for all" if not own else f"{own} of {len(seen)} classes with their own"
+        rate = f"false-alarm rate {self.false_alarm_rate:g} asked for; {self.realised:.4g} seen on {self.n:,}"
+        lines = [
+            f"detections: {rate} held-out boxes of {drawn:,} {groups} (95 % interval {low:.4g} to {high:.4g})",
+            f"detections: threshold {_span(self.thresholds[seen])}, {others}",
+        ]
+        return lines + [f"{count} detections left out: {reason}" for reason, count in self.excluded.items() if count]
 
     @property
     def _split(self) -> str:

@@ -55,6 +55,28 @@ def describe(profile: Profile, logic: Logic, calibration: Calibration | None) ->
         "class_names": list(profile.class_names),
         "history": [change.to_dict() for change in profile.history],
         "calibration": None if calibration is None else _calibration(calibration),
+        "boxes": None if profile.boxes is None else _boxes(profile, calibration),
+    }
+
+
+def _boxes(profile: Profile, calibration: Calibration | None) -> dict[str, Any]:
+    """What was learned of detections, and their calibration, of which n counts boxes and drives frames or drives."""
+    boxes, facts = profile.boxes, profile.facts
+    if boxes is None:
+        return {}
+    of_boxes = None if calibration is None else calibration.boxes
+    return {
+        "columns": [
+            {"tap": facts.taps[column.tap].id, "criterion": describe_criterion(column.criterion)}
+            for column in boxes.columns
+        ],
+        "bytes": boxes.nbytes,
+        "boxes": int(boxes.per_class.sum()),
+        "frames": boxes.frames,
+        "matched": bool(boxes.matched),
+        "left_out": boxes.left_out,
+        "per_class": boxes.per_class.tolist(),
+        "calibration": None if of_boxes is None else _calibration(of_boxes),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..networks import Network, Observation
 from ..networks.inputs import each, parts_of, together
 from ..networks.network import Buffered, fits
+from .boxes.judge import BoxJudge, box_judge
 from .calibration import Calibration
 from .data.arrays import all_finite, finite_frames
 from .data.groups import groups_of
@@ -22,7 +23,7 @@ from .judging.places import samples_of
 from .judging.varying import VaryingComparer
 from .kernels import verdicts as kernels
 from .logic import Logic
-from .places import PlaceLogic
+from .places import PlaceLogic, Places
 from .profile import Profile
 from .verdict import BROKEN_INPUT, Columns, Status, Verdict, Verdicts, thresholds_and_warnings, why
 
@@ -43,9 +44,8 @@ class Judge:
     __slots__ = (
         "__weakref__", "_alone", "_classes", "_compare", "_covered", "_expected", "_first_is_covered", "_indices",
         "_infinite", "_kind_of", "_limits", "_map", "_network", "_observe", "_profile", "_several", "_thresholds",
-        "_varying",
-        "bound_to", "calibration", "classify", "deviations", "grid", "n", "predictions", "rate", "score", "seen",
-        "steps", "uncovered",
+        "_varying", "bound_to", "boxes", "calibration", "classify", "deviations", "grid", "n", "predictions", "rate",
+        "score", "seen", "steps", "uncovered",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +77,8 @@ class Judge:
         own = self.predictions, self.deviations
         self.grid = Grid(profile, n) if isinstance(logic, PlaceLogic) else None
         """The deviations of places, for a logic of places."""
+        self.boxes = box_judge(network, profile.facts, profile.boxes, trusted.minimum_per_class, calibration)
+        """What judges the detections, of a detector whose detections were learned."""
         together = [TogetherComparer(*group, self._indices, *own) for group in profile.together]
         varying = {i for i, column in enumerate(profile.columns) if profile.facts.taps[column.tap].rows is None}
         rest = set(range(len(profile.columns))) - {i for _, columns in profile.together for i in columns} - varying
@@ -152,7 +154,8 @@ class Judge:
 
     def verdicts(self, batch: Any) -> tuple[Any, Verdicts]:
         """The network's own output for a batch, and the verdicts on it."""
-        output = self.observe(batch).output
+        seen = self.observe(batch)
+        output = seen.output
         self.rate()
         score, reasons = self.score.copy(), {}
         for i in np.flatnonzero(~np.isfinite(score)):
@@ -167,7 +170,10 @@ class Judge:
             status[broken] = Status.FAULT
         classes = np.full(self.n, -1) if self._network.classes is None else self.predictions.copy()
         deviations = self.deviations.copy()
-        places = None if self.grid is None else [self.grid.places(i) for i in range(self.n)]
+        if self.boxes is None:
+            places = None if self.grid is None else [self.grid.places(i) for i in range(self.n)]
+        else:
+            places = self._with_boxes(self.boxes, seen)
         said = status, score, threshold, confidence, classes, deviations
         kinds = {int(i): self.kind(int(i), float(score[i])) for i in np.flatnonzero(status)}
         return output, Verdicts(*said, self._limits, reasons, places, kinds)
@@ -177,6 +183,15 @@ class Judge:
         if self._kind_of is None or self.seen is None:
             return ""
         return self._kind_of(score, self.deviations[i], i, self.seen.activations, int(self.predictions[i]))
+
+    def _with_boxes(self, judge: BoxJudge, seen: Observation) -> list[Places]:
+        """What is to be said of the places and the detections of each frame."""
+        extent, found = self._profile.facts.extent or (0, 0), []
+        for i, boxes in enumerate(judge.verdicts(seen, self.n)):
+            own = Places(None, np.inf, extent) if self.grid is None else self.grid.places(i)
+            own.boxes = boxes
+            found.append(own)
+        return found
 
     def maps(self) -> dict[str, np.ndarray]:
         """The deviations of the samples of the last batch, of columns that have several a frame: {column: (n, ...)}."""
@@ -282,7 +297,7 @@ class FrameJudge(Judge):
         Raises what `observe` raises.
         """
         batch = frame[None] if type(frame) is np.ndarray else self._batch_of(frame)
-        self.observe(batch)
+        seen = self.observe(batch)
         self.rate()
         broken = not finite and not all_finite(batch)
         if broken:
@@ -291,7 +306,10 @@ class FrameJudge(Judge):
         if not self._has_classes:
             prediction = -1
         output, deviation = self._take(), self._deviation.copy()
-        places = None if self.grid is None else self.grid.places(0)
+        if self.boxes is None:
+            places = None if self.grid is None else self.grid.places(0)
+        else:
+            places = self._with_boxes(self.boxes, seen)[0]
         if level == 0 and not broken:
             return output, _verdict((_OK, score, threshold, confidence, prediction, deviation, (), "", places, ""))
         status = Status.FAULT if broken else _LEVELS[level]

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..networks import Network, Observation, probabilities
+from ..coverage import Criterion
+from ..networks import Detections, Network, Observation, probabilities
+from ..networks.detections.found import detected
 from ..networks.inputs import each, together
+from .boxes.learned import BoxLearner, fresh_boxes
 from .data.arrays import as_arrays, finite_frames, finite_rows, rows_of
 from .data.batches import check_labels
 from .data.class_order import Confusion
 from .data.digests import FrameDigests, digests_of
 from .data.shared import first_alike, sharing
 from .data.spool import FrameSpool
+from .data.truth import are_boxes
 from .errors import ProfileError, warn
 from .facts.network import NetworkFacts, gives_codes, told_apart
 from .judging.places import Axes, PlaceClasses, place_axes, rows_of_frames, samples_of
@@ -26,8 +30,11 @@ _MANY_CLASSES = 10
 """Of fewer, most may well be missing in trusted data."""
 
 
-def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int) -> Profile:
-    """A profile that has seen nothing."""
+def fresh_profile(
+    facts: NetworkFacts, columns: tuple[Column, ...], confidence: float, minimum: int,
+    box_criterion: Criterion | None = None,
+) -> Profile:  # fmt: skip
+    """A profile that has seen nothing. box_criterion: of the detections of a detector."""
     signatures = sharing(
         columns,
         [column.criterion.empty(facts.taps[column.tap].size, facts.classes_of(column.tap)) for column in columns],
@@ -35,7 +42,8 @@ def fresh_profile(facts: NetworkFacts, columns: tuple[Column, ...], confidence: 
     trusted = TrustedSet(confidence, minimum, np.zeros(facts.classes or 1, np.int64))
     if facts.map_classes and any(told_apart(facts.taps[column.tap]) for column in columns):
         trusted.per_map_class = np.zeros(facts.map_classes, np.int64)
-    return Profile(facts, columns, signatures, trusted)
+    boxes = fresh_boxes(facts, {column.tap for column in columns}, box_criterion)
+    return Profile(facts, columns, signatures, trusted, boxes=boxes)
 
 
 def names_of_classes(names: Sequence[str], facts: NetworkFacts) -> tuple[str, ...]:
@@ -43,6 +51,8 @@ def names_of_classes(names: Sequence[str], facts: NetworkFacts) -> tuple[str, ..
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"expected the names of classes as a list of texts, got {names!r:.80}")
     expected = facts.map_classes or facts.classes
+    if expected is None and facts.detections is not None:  # a decoder does not say how many it tells apart
+        expected = len(names)
     if names and len(names) != expected:
         raise ValueError(f"expected a name for each of {expected or 'no'} classes, got {len(names)}")
     return tuple(name[:_LONGEST_NAME] for name in names)
@@ -60,6 +70,7 @@ def to_extend(old: Profile) -> Profile:
         complete=False,
         spool=FrameSpool(),
         digests=FrameDigests(old.digests.values),
+        boxes=None if old.boxes is None else old.boxes.copy(),
     )
 
 
@@ -74,11 +85,23 @@ class Learner:
         self._indices = [order[tap.id] for tap in taps]
         self._samples = [samples_of(tap) for tap in taps]
         by_map = profile.trusted.per_map_class is not None
+        self._boxes: BoxLearner | None = None
+        if profile.boxes is not None:
+            of_boxes = [order[profile.facts.taps[column.tap].id] for column in profile.boxes.columns]
+            self._boxes = BoxLearner(profile.facts, profile.boxes, of_boxes)
         self._axes = [place_axes(tap) if by_map and told_apart(tap) else None for tap in taps]
 
     def learn(self, frames: Any, labels: np.ndarray | None) -> None:
         """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
         facts, trusted = self._profile.facts, self._profile.trusted
+        truth: list[Detections] | None = None
+        if labels is not None and are_boxes(labels):
+            truth, labels = list(labels), None
+        if truth is not None and self._boxes is None:
+            raise ValueError(
+                "expected no true boxes as labels, got some; open the network with detections= and taps of neurons"
+                " 'pixel', which its detections are learned from"
+            )
         if labels is not None:
             labels = check_labels(labels, rows_of(frames), facts.classes, facts.map_classes)
             if facts.map_classes and trusted.per_map_class is None:
@@ -114,6 +137,9 @@ class Learner:
                 there = places.trusted(axes, chosen, labels, trusted.confidence)
                 at_places[axes] = there, places.classes(axes)
             chosen &= self._count_map_classes(trusted.per_map_class, places, at_places, n)
+        if self._boxes is not None and self._network.detections is not None:
+            found = detected(self._network.detections, seen.output, n)
+            self._boxes.learn(found, truth, chosen, seen.activations)
         self._observe(seen.activations, rows, predictions, chosen, at_places)
         digests = digests_of(frames)
         self._profile.digests.add(digests if chosen.all() else digests[chosen])
@@ -216,6 +242,7 @@ def complete(profile: Profile, confusion: Confusion | None = None) -> None:
         )
     of_map = () if trusted.per_map_class is None else (trusted.per_map_class,)
     _warn_of_thin_classes(profile, (trusted.per_class, *of_map), trusted.minimum_per_class)
+    _warn_of_boxes(profile)
     empty, classes = int((trusted.per_class == 0).sum()), len(trusted.per_class)
     could_fill = trusted.minimum_per_class > 0 or trusted.accepted >= classes
     if not trusted.labelled and classes >= _MANY_CLASSES and 2 * empty > classes and could_fill:
@@ -264,6 +291,31 @@ def _warn_of_thin_classes(profile: Profile, counts: Iterable[np.ndarray], minimu
                 f" frames ({named}{', …' if len(thin) > 10 else ''}); inputs predicted as one of them will alarm",
                 calls=3,
             )
+
+
+def _warn_of_boxes(profile: Profile) -> None:
+    """Warn where detections are not judged, and of their classes with few trusted ones."""
+    boxes, minimum = profile.boxes, max(profile.trusted.minimum_per_class, 1)
+    if boxes is None:
+        if profile.facts.detections is not None:
+            warn(
+                "the network's detections are not judged, as no column is on the places of a picture of known size; tap"
+                " the network with neurons='pixel' (--neurons pixel), and give input_shape= where the model leaves it"
+                " open",
+                3,
+            )
+        return
+    counts = boxes.per_class
+    if not counts.any():
+        warn(f"no detection is trusted in {profile.trusted.frames:,} frames, so every one will alarm", 3)
+    thin = np.flatnonzero((counts > 0) & (counts < minimum))
+    if len(thin):
+        named = ", ".join(f"{profile.class_name(c)}: {counts[c]}" for c in thin[:10])
+        warn(
+            f"{len(thin)} of {np.count_nonzero(counts)} classes of detections have fewer than {minimum} trusted ones"
+            f" ({named}{', …' if len(thin) > 10 else ''}); detections of them will alarm",
+            3,
+        )
 
 
 def _refuse_mixed_labels(trusted: TrustedSet, facts: NetworkFacts, labels: np.ndarray | None) -> None:

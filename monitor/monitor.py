@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..coverage import Criterion, parse_criterion
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
 from .attributes import close, strict
@@ -56,17 +57,24 @@ class Monitor(Calibrated):
     deviating sample: a high quantile would overlook what is smaller than its share of the picture, and what a maximum
     lets through by chance is what calibration counts. A frame without any row at a tap was not judged there and alarms.
     `deviation_maps` shows the samples.
+
+    A network with `detections` has a verdict on each of them too: of the features under its box, means of the places
+    at each tap of places, against those of its class. boxes: the criterion of these, by default `Mahalanobis`.
     Calls of one monitor wait for each other. Raises ValueError for a selector that matches no tap.
     """
 
     _checkpoint: Path | None
 
-    def __init__(self, network: Any, criteria: Criteria | None = None, *, logic: Logic | str | None = None) -> None:
+    def __init__(
+        self, network: Any, criteria: Criteria | None = None, *, logic: Logic | str | None = None,
+        boxes: Criterion | str | None = None,
+    ) -> None:  # fmt: skip
         if logic is not None and not isinstance(logic, (str, Logic)):
             raise TypeError(f"expected a logic or its name, got {logic!r}")
         taps = taps_for(criteria)
         self.network = network if is_network(network) else as_network(network, taps=taps)
         self._wanted = criteria, make_logic(logic) if isinstance(logic, str) else logic
+        self._box_criterion = parse_criterion(boxes) if isinstance(boxes, str) else boxes
         self._make_lock()
         self._learned: Profile | None = None
         self.calibration: Calibration | None = None
@@ -78,6 +86,7 @@ class Monitor(Calibrated):
                     self.network.close()
                 raise
 
+    _box_criterion: Criterion | None = None
     profile_sha256 = ""
     """The SHA-256 of the file that it was loaded from; empty for one that was made or calibrated here."""
     profile_digest: str | None = None
@@ -96,7 +105,7 @@ class Monitor(Calibrated):
         """Choose the columns, once the taps are known."""
         criteria, logic = self._wanted
         columns, taps = columns_of(self.network, criteria)
-        profile = fresh_profile(NetworkFacts.of(self.network, taps), columns, 0.0, 0)
+        profile = fresh_profile(NetworkFacts.of(self.network, taps), columns, 0.0, 0, self._box_criterion)
         if logic is None:
             several = HarmonicP() if len(columns) > 1 else Sum()
             logic = LargestArea() if place_columns(profile) else several
@@ -132,9 +141,12 @@ class Monitor(Calibrated):
         order or a mapping by their names; `batches_of` says where labels stand. With labels, a frame is trusted
         when the network is right with a softmax of at least `trusted_confidence`; without, every frame is, under
         the class the network predicts. For a network with a map of class scores, labels are (n, height, width) and
-        places are trusted by them, not frames. Classes with fewer than `minimum_per_class` trusted frames are named in
-        a warning, and inputs predicted as one of them, at any place, always alarm. Frames with NaN or Inf are left
-        out and counted. class_names: of all classes in the order of the network's outputs, so that messages and
+        places are trusted by them, not frames. For a detector they are a list with the true boxes of each frame, such
+        as {"boxes": (k, 4), "labels": (k,)}: a detection is trusted where it has an intersection over union of at least
+        0.5 with one of its class; without, every detection is. Classes with fewer than `minimum_per_class` trusted
+        frames are named in a warning, and inputs predicted as one of them, at any place, always alarm. So do detections
+        of a class with fewer trusted ones. Frames with NaN or Inf are left out and counted. class_names: of all classes
+        in the order of the network's outputs, so that messages and
         `inspect` name them.
         progress: called with the number of frames seen, after each batch. checkpoint: a path that keeps what was
         learned, every 30 seconds and when `progress` or `batches` raise, until `save`; called again with the same
@@ -235,14 +247,25 @@ class Monitor(Calibrated):
             self.profile_sha256, self.profile_digest = "", None
         return profile
 
+    @property
+    def _criterion_of_boxes(self) -> Criterion | None:
+        """That asked for, or that of the profile so far."""
+        boxes = None if self._learned is None else self._learned.boxes
+        return self._box_criterion or (None if boxes is None else boxes.columns[0].criterion)
+
     def _start(self, confidence: float, minimum: int, path: Path | None) -> Profile:
         fresh = replace(self._profile, facts=NetworkFacts.of(self.network, self._profile.facts.taps))
         if path is None or not path.exists():
-            return fresh_profile(fresh.facts, fresh.columns, confidence, minimum)
+            return fresh_profile(fresh.facts, fresh.columns, confidence, minimum, self._criterion_of_boxes)
         profile, _, _ = read_profile(path)
         profile.facts.refuse_another(path, fresh.facts)
         asked, found = (  # the groups, and with them the order of columns, stay those that the file has
-            ({(column.criterion, column.tap) for column in one.columns}, one.facts.taps, one.facts.preprocessing)
+            (
+                {(column.criterion, column.tap) for column in one.columns},
+                one.boxes and one.boxes.columns,
+                one.facts.taps,
+                one.facts.preprocessing,
+            )
             for one in (fresh, profile)
         )
         if asked != found:

@@ -13,6 +13,7 @@ from ..coverage import Criterion, Joined, Signature, join
 from ..networks.pictures.facts import PictureFacts
 from ..networks.renamed import renamed_attribute
 from .attributes import strict
+from .boxes.learned import LearnedBoxes
 from .data.changes import Change
 from .data.digests import FrameDigests
 from .data.shared import first_alike
@@ -87,6 +88,8 @@ class Profile:
     """Which frames were learned from."""
     class_names: tuple[str, ...] = ()
     """A name for each class, where they are known."""
+    boxes: LearnedBoxes | None = None
+    """What was learned of the detections of a network that is a detector."""
 
     network = renamed_attribute("network", "facts")
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from .boxes import BoxVerdict
 from .calibration import Calibration
 from .kernels import verdicts as kernels
 from .places.regions import Region
@@ -72,6 +73,11 @@ class Verdict(NamedTuple):
     def regions(self) -> tuple[Region, ...]:
         """The connected parts of the map above its level, the largest first."""
         return () if self.places is None else self.places.regions
+
+    @property
+    def boxes(self) -> tuple[BoxVerdict, ...]:
+        """What is said of each detection of the network, the surest first; none of a network that is no detector."""
+        return () if self.places is None else self.places.boxes
 
     @property
     def missed(self) -> tuple[Region, ...]:

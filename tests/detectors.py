@@ -6,9 +6,12 @@ much red or green says a box of 8 x 8 pixels that begins there. A square has muc
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
+
+from outrider.networks import Network, Observation, Tap, Taps
 
 SIZE, STRIDE, SIDE = 32, 4, 8
 DECODER = "fastestdet(stride=4, score=0.5)"
@@ -96,3 +99,31 @@ def scenes(count, seed=0, classes=2, blue=0.3):
         squares = zip((left, right), rows, kinds, blues, strict=True)
         found.append(scene(*squares, seed=(seed, i)))
     return np.stack(found)
+
+
+class NumpyDetector(Network):
+    """The same in plain numpy, with its features at every place."""
+
+    engine = "numpy"
+    classes = None
+    input_shape = (3, SIZE, SIZE)
+
+    def __init__(self, detections=DECODER):
+        self.first, self.second, self.bias = weights()
+        side = SIZE // STRIDE
+        self.taps = Taps([Tap("features", "relu", (6, side, side), "NCHW", "float32", "pixel")])
+        self.fingerprint = hashlib.sha256(self.first.tobytes() + self.second.tobytes()).hexdigest()
+        self.detections = detections
+
+    def observe(self, batch):
+        side = SIZE // STRIDE
+        pooled = batch.reshape(len(batch), 3, side, STRIDE, side, STRIDE).mean((3, 5), dtype=np.float32)
+        features = np.maximum(np.einsum("fc,ncyx->nyxf", self.first, pooled), 0).astype(np.float32)
+        output = np.moveaxis(features @ self.second.T + self.bias, -1, 1).astype(np.float32)
+        return Observation(output, None, (np.ascontiguousarray(features.reshape(-1, 6)),))
+
+    def run(self, batch):
+        return self.observe(batch).output
+
+    def close(self):
+        pass

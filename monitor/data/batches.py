@@ -12,6 +12,7 @@ from ...networks import Network
 from ...networks.inputs import Input, each, frames_in, parts_of, together
 from ...networks.network import fits
 from .arrays import as_array, refuse_unlike, rows_of, taken
+from .truth import are_boxes, boxes_as_array
 
 Batches = Any
 """Batches or one whole set, as `batches_of` takes them."""
@@ -35,6 +36,7 @@ def batches_of(data: Batches, network: Network) -> Iterator[Batch]:
     the labels itself, under the key ``labels`` or ``label``, unless an input is called so. The same with whole arrays
     of equally many frames is one set. To a network that was not told its inputs the last array of a flat batch is its
     labels where it holds integers, else an input.
+    Of a detector labels may be true boxes, a list with those of each frame, see `boxes_as_array`.
     Frames come as the network takes them: an array, or a tuple of arrays. Raises TypeError or ValueError for anything
     else.
     """
@@ -140,7 +142,8 @@ def _frames_and_labels(batch: Any, network: Network) -> Batch:
     if batch and _is_nested(batch[0]) and (names is None or len(names) > 1):
         return _pair(batch)
     if names is None and len(batch) > 1:
-        labelled = hasattr(batch[-1], "shape") and as_array(batch[-1]).dtype.kind in "iu"
+        last = batch[-1]
+        labelled = are_boxes(last) or (hasattr(last, "shape") and as_array(last).dtype.kind in "iu")
         names = ["input"] * (len(batch) - labelled)
     if names is None or len(names) == 1:
         return _pair(batch)
@@ -161,6 +164,8 @@ def _pair(batch: Sequence[Any]) -> Batch:
 
 
 def _labels(labels: Any) -> np.ndarray:
+    if are_boxes(labels):
+        return boxes_as_array(labels)
     try:
         array = np.asarray(as_array(labels))
     except (TypeError, ValueError) as error:

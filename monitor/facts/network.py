@@ -16,6 +16,7 @@ from ...networks.recurrent.network import Recurrent
 from ...networks.selectors import selector_of
 from ..errors import MismatchError, OutriderWarning
 
+_COLOURS = 1, 3, 4
 _TOLD = "onnx", "torch"  # engines of which a user may say what the class scores are
 
 
@@ -72,6 +73,16 @@ class NetworkFacts:
     def frame(self) -> tuple[Input, ...]:
         """What a frame is made of, where that is more than one array or the network recurrent; without states."""
         return tuple(one for one in self.inputs if one.name not in (self.states or ()))
+
+    @property
+    def extent(self) -> tuple[int, int] | None:
+        """(height, width) of the picture that the network takes, in pixels; None where the network leaves it open."""
+        sizes = self.input_shape
+        if len(sizes) == 3:
+            sizes = sizes[1:] if sizes[0] in _COLOURS or sizes[2] not in _COLOURS else sizes[:2]
+        if len(sizes) != 2 or sizes[0] is None or sizes[1] is None:
+            return None
+        return sizes[0], sizes[1]
 
     def classes_of(self, tap: int) -> int:
         """The classes that the signatures of a tap tell apart: those of its places where the network knows them."""

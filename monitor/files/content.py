@@ -67,6 +67,26 @@ def check_trusted(profile: Profile) -> None:
 
 def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> None:
     """Raise ValueError unless thresholds, rates and counts fit each other, the scores they rest on and the history."""
+    _check_numbers(calibration)
+    if history and history[-1].after != thresholds_of(calibration.thresholds):
+        raise ValueError(f"expected the thresholds of the last change in the history, {history[-1].after}, got others")
+    if calibration.scores is None or calibration.predictions is None:  # of an older file
+        return
+    if not history:
+        raise ValueError("expected a history that says how the thresholds were set, got none")
+    if history[-1].what in (CALIBRATED, SCALES_KEPT):
+        _check_thresholds(calibration, calibration.scores, calibration.predictions, history[-1].rate)
+
+
+def check_calibration_of_boxes(calibration: Calibration) -> None:
+    """Raise ValueError unless thresholds, rates and counts fit each other and the scores of boxes they rest on."""
+    if calibration.scores is None or calibration.predictions is None or calibration.drives is None:
+        raise ValueError("expected the scores of boxes and the frames that they are of, got none")
+    _check_numbers(calibration)
+    _check_thresholds(calibration, calibration.scores, calibration.predictions, calibration.false_alarm_rate)
+
+
+def _check_numbers(calibration: Calibration) -> None:
     rate, warning_rate = calibration.false_alarm_rate, calibration.warning_rate
     check_rate(rate)
     if warning_rate is not None and not rate < warning_rate < 1:
@@ -90,14 +110,6 @@ def check_calibration(calibration: Calibration, history: tuple[Change, ...]) -> 
     if calibration.leak is not None and not 0 <= calibration.leak <= 1:
         raise ValueError(f"expected an AUROC from 0 to 1 as leak, got {calibration.leak}")
     _check_realised(calibration)
-    if history and history[-1].after != thresholds_of(calibration.thresholds):
-        raise ValueError(f"expected the thresholds of the last change in the history, {history[-1].after}, got others")
-    if calibration.scores is None or calibration.predictions is None:  # of an older file
-        return
-    if not history:
-        raise ValueError("expected a history that says how the thresholds were set, got none")
-    if history[-1].what in (CALIBRATED, SCALES_KEPT):
-        _check_thresholds(calibration, calibration.scores, calibration.predictions, history[-1].rate)
 
 
 def _check_thresholds(calibration: Calibration, scores: np.ndarray, seen: np.ndarray, asked: float | None) -> None:

@@ -18,23 +18,21 @@ from ..calibration import Calibration
 from ..data.changes import Change
 from ..data.digests import MOST as MOST_DIGESTS
 from ..data.digests import FrameDigests
-from ..data.groups import Groups, groups_of
+from ..data.groups import groups_of
 from ..data.shared import first_alike
 from ..data.spool import FrameSpool
 from ..errors import ProfileError
 from ..facts.network import NetworkFacts, gives_codes, told_apart
 from ..judging.grid import place_columns
-from ..kinds.stored import packed_kinds, unpacked_kinds
+from ..kinds.stored import unpacked_kinds
 from ..learning import names_of_classes
 from ..logic import Logic, describe_logic, make_logic
 from ..profile import Column, Profile, TrustedSet
+from .box_file import packed_boxes, unpacked_boxes
+from .calibrations import ReadArrays, packed_calibration, unpacked_calibration
 from .container import FORMAT, Contents, checked_contents, packed, read_contents
-from .content import check_calibration, check_trusted, checked_array, scales_fit
+from .content import check_calibration, check_trusted, checked_array
 from .whole import write_whole
-
-_CALIBRATION_ARRAYS = (
-    "thresholds", "own", "limits", "warning_thresholds", "scores", "predictions", "drives", "raised",
-)  # fmt: skip
 
 
 def write_profile(
@@ -87,33 +85,12 @@ def write_profile(
     if profile.history:
         facts["history"] = [change.to_dict() for change in profile.history]
     if calibration is not None:
-        facts["calibration"], arrays = _packed_calibration(calibration)
+        facts["calibration"], arrays = packed_calibration(calibration)
+        tensors |= arrays
+    if profile.boxes is not None:
+        facts["boxes"], arrays = packed_boxes(profile.boxes, None if calibration is None else calibration.boxes)
         tensors |= arrays
     write_whole(Path(path), packed(facts, tensors), mode=0o644 if held is None else 0o600)
-
-
-def _packed_calibration(calibration: Calibration) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Facts and arrays by name."""
-    tensors = {f"scale.{name}": array for name, array in calibration.scales.items()}
-    for name in _CALIBRATION_ARRAYS:
-        if (array := getattr(calibration, name)) is not None:
-            tensors[f"calibration.{name}"] = array
-    facts: dict[str, Any] = {
-        "false_alarm_rate": calibration.false_alarm_rate,
-        "n": calibration.n,
-        "n_scales": calibration.n_scales,
-        "realised": calibration.realised,
-        "interval": list(calibration.interval),
-        "leak": calibration.leak,
-        "excluded": calibration.excluded,
-        "warning_rate": calibration.warning_rate,
-    }
-    if calibration.group_confidence is not None:
-        facts["group_confidence"] = calibration.group_confidence
-    if calibration.kinds is not None:
-        facts["kinds"], arrays = packed_kinds(calibration.kinds)
-        tensors |= arrays
-    return facts, tensors
 
 
 def read_profile(
@@ -140,7 +117,7 @@ def unpacked_profile(contents: Contents, path: str | os.PathLike) -> tuple[Profi
     """The profile of what a file holds. path: for errors. Raises ProfileError."""
     facts = _of_a_network(contents.facts, path)
     with _damage_told(path):
-        return _assemble(facts, _Read(contents.arrays))
+        return _assemble(facts, ReadArrays(contents.arrays))
 
 
 def _of_a_network(facts: dict[str, Any], path: str | os.PathLike) -> dict[str, Any]:
@@ -161,22 +138,7 @@ def _damage_told(path: str | os.PathLike) -> Iterator[None]:
         raise ProfileError(f"{path}: expected a profile of format {FORMAT}, got a damaged one: {reason}") from error
 
 
-class _Read(dict[str, np.ndarray]):
-    """The arrays of a file, and the names of those that were read."""
-
-    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
-        super().__init__(arrays)
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default  # noqa: SIM401 (it would call itself)
-
-
-def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Calibration | None]:
+def _assemble(facts: dict[str, Any], tensors: ReadArrays) -> tuple[Profile, Logic, Calibration | None]:
     network = NetworkFacts.from_dict(facts["network"])
     classes = network.classes or 1
     columns: list[Column] = []
@@ -225,13 +187,16 @@ def _assemble(facts: dict[str, Any], tensors: _Read) -> tuple[Profile, Logic, Ca
     judged = len(place_columns(profile)) if logic.of_places else len(columns)
     if not judged:
         raise ValueError(f"expected a column on places for the logic {logic.name}, got none")
-    calibration = _calibration(facts["calibration"], tensors, classes, groups_of(columns), logic, judged)
+    calibration = unpacked_calibration(facts["calibration"], tensors, classes, groups_of(columns), logic, judged)
     if calibration is not None:
         calibration = replace(calibration, set_by=profile.history[-1].what) if profile.history else calibration
         check_calibration(calibration, profile.history)
         if "kinds" in facts["calibration"]:
             kinds = unpacked_kinds(facts["calibration"]["kinds"], tensors, profile)
             calibration = replace(calibration, kinds=kinds)
+    if "boxes" in facts:
+        profile.boxes, of_boxes = unpacked_boxes(facts["boxes"], tensors, network)
+        calibration = None if calibration is None else replace(calibration, boxes=of_boxes)
     if unread := sorted(tensors.keys() - tensors.read):
         raise ValueError(f"expected no other arrays, got {', '.join(unread[:5])}")
     return profile, logic, calibration
@@ -277,66 +242,3 @@ def _signature(
     with np.errstate(all="ignore"):
         column.criterion.prepare(signature, codes=gives_codes(tap))
     return signature
-
-
-def _calibration(
-    facts: dict[str, Any] | None, tensors: dict[str, np.ndarray], classes: int, groups: Groups, logic: Logic,
-    judged: int,
-) -> Calibration | None:  # fmt: skip
-    """judged: how many columns the logic takes."""
-    if facts is None:
-        return None
-    scales = {name[6:]: tensors[name] for name in tensors if name.startswith("scale.")}
-    example = logic.fit(np.zeros((2, judged, *([1, 1] if logic.of_places else [])), np.float32), groups)
-    if not scales_fit(scales, example):
-        raise ValueError(f"the scales are not those of {logic!r}")
-    warning = None
-    if facts["warning_rate"] is not None:
-        warning = checked_array(tensors, "calibration.warning_thresholds", (classes,), np.float64)
-    thresholds = checked_array(tensors, "calibration.thresholds", (classes,), np.float64)
-    scores, predictions = _scores(tensors, classes, int(facts["n"]))
-    low, high = facts["interval"]
-    return Calibration(
-        float(facts["false_alarm_rate"]),
-        thresholds,
-        checked_array(tensors, "calibration.own", (classes,), np.bool_),
-        int(facts["n"]),
-        int(facts["n_scales"]),
-        float(facts["realised"]),
-        (float(low), float(high)),
-        None if facts["leak"] is None else float(facts["leak"]),
-        checked_array(tensors, "calibration.limits", (len(groups.of),), np.float32),
-        scales,
-        {str(reason): int(count) for reason, count in facts["excluded"].items()},
-        facts["warning_rate"],
-        warning,
-        scores,
-        predictions,
-        _drives(tensors, scores),
-        checked_array(tensors, "calibration.raised", (classes,), np.float64)
-        if "calibration.raised" in tensors
-        else None,
-        float(facts["group_confidence"]) if "group_confidence" in facts else None,
-    )
-
-
-def _drives(tensors: dict[str, np.ndarray], scores: np.ndarray | None) -> np.ndarray | None:
-    """The drives of the frames that set the thresholds; None where each frame counted."""
-    if "calibration.drives" not in tensors or scores is None:
-        return None
-    drives = checked_array(tensors, "calibration.drives", scores.shape, np.int64)
-    if not np.array_equal(np.unique(drives), np.arange(drives.max() + 1 if drives.max() < len(drives) else 0)):
-        raise ValueError("expected drives that are counted from 0, got others")
-    return drives
-
-
-def _scores(tensors: dict[str, np.ndarray], classes: int, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The scores and classes of the frames that set the thresholds; None in files of older versions."""
-    if "calibration.scores" not in tensors and "calibration.predictions" not in tensors:
-        return None, None
-    shape = tensors["calibration.scores"].shape[:1]
-    scores = checked_array(tensors, "calibration.scores", shape, np.float64)
-    predictions = checked_array(tensors, "calibration.predictions", shape, np.int64)
-    if not 0 < len(scores) <= n or (scores < 0).any() or predictions.max() >= classes:
-        raise ValueError(f"expected at most {n} scores that are not negative, of {classes} classes, got others")
-    return scores, predictions

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...networks import Tap
 from ..data.groups import Groups
-from ..facts.network import NetworkFacts, told_apart
+from ..facts.network import told_apart
 from ..kernels import places as kernels
 from ..places.seen import Places
 from ..profile import Profile
@@ -19,8 +19,6 @@ from .places import Axes, Shape, count, place_axes, places_under, samples_of
 if TYPE_CHECKING:
     from ..logic import Scales, Scorer
     from ..places.logic import MapScorer, PlaceLogic
-
-_COLOURS = 1, 3, 4
 
 
 def place_columns(profile: Profile) -> list[int]:
@@ -36,19 +34,6 @@ def finest(taps: Sequence[Tap]) -> tuple[tuple[int, int], Axes]:
     return (height, width), axes
 
 
-def extent_of(facts: NetworkFacts, shape: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of the picture that the network takes, in pixels; those of the map where they are not known."""
-    sizes = facts.input_shape
-    if len(sizes) == 3:
-        first = sizes[0] in _COLOURS or sizes[2] not in _COLOURS
-        height, width = sizes[1:] if first else sizes[:2]
-    elif len(sizes) == 2:
-        height, width = sizes
-    else:
-        height = width = None
-    return shape if height is None or width is None else (height, width)
-
-
 class Grid:
     """The deviations of the places of n frames at one resolution, and the maps that a logic makes of them.
 
@@ -60,7 +45,7 @@ class Grid:
         self.columns = place_columns(profile)
         taps = [profile.facts.taps[profile.columns[i].tap] for i in self.columns]
         self.shape, self._axes = finest(taps)
-        self.extent = extent_of(profile.facts, self.shape)
+        self.extent = profile.facts.extent or self.shape
         self.values = np.zeros((n, len(self.columns), *self.shape), np.float32)
         self.broken = np.zeros(n, np.uint8)
         self._covered = profile.trusted.covered_of_map

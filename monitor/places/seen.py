@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..boxes import BoxVerdict
 from .regions import Region, regions_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Places:
 
     def __init__(
         self, map: np.ndarray | None, level: float, extent: tuple[int, int], classes: np.ndarray | None = None,  # noqa: A002 (the field's word)
-        boxes: Sequence[Any] = (), logic: PlaceLogic | None = None,
+        boxes: Sequence[BoxVerdict] = (), logic: PlaceLogic | None = None,
     ) -> None:  # fmt: skip
         self.map, self.level, self.extent, self.classes, self.boxes = map, level, extent, classes, tuple(boxes)
         self.logic = logic

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration import Calibration
+from ..boxes.judge import FrameBoxes
+from ..calibration import Calibration, check_rate
 from ..data.batches import Batches, batches_of
 from ..data.changes import RECALIBRATED, SET_BY_HAND, Change, thresholds_in_words, with_change
 from ..data.digests import digests_of
@@ -47,6 +48,7 @@ class Calibrated(Watcher):
         groups: Any = None,
         group_confidence: float = 0.9,
         keep_scales: bool = False,
+        box_rate: float | None = None,
         reason: str = "",
         progress: Progress | None = None,
     ) -> Calibration:
@@ -69,6 +71,9 @@ class Calibrated(Watcher):
         scales. keep_scales: whether the scales of the calibration before stay, so that every frame sets the threshold:
         for a new drive or place, of which few frames are known to be clean. `Calibration.promise` says in words on
         which frames the rate then holds.
+        box_rate: the false-alarm rate of the detections of a detector, each held to the threshold of its class; by
+        default that of frames. Boxes of one frame resemble each other, so each frame counts as one, or each drive where
+        drives are given: the rate holds for a box drawn from a new one (`calibrate_boxes`).
 
         Raises NotReadyError before `profile`, and with keep_scales before the first calibration. Raises ValueError for
         other than a drive a frame, and for groups beside drives or per_class. Raises CalibrationError that says what to
@@ -80,6 +85,8 @@ class Calibrated(Watcher):
         """
         profile, rate = self.learned, float(false_alarm_rate)
         check_rates(rate, warning_rate, accept_rate)
+        if box_rate is not None:
+            check_rate(box_rate)
         confidence = None if groups is None else float(group_confidence)
         check_groups(confidence, drives=drives is not None, per_class=per_class)
         before = self._calibrated() if keep_scales else None
@@ -95,7 +102,7 @@ class Calibrated(Watcher):
         warning = None if warning_rate is None else float(warning_rate)  # numpy's numbers are none of JSON's
         found = calibrate(
             profile, self.logic, held_out, rate, per_class=per_class, warning_rate=warning, accept_rate=accept_rate,
-            confidence=confidence, before=before,
+            confidence=confidence, before=before, box_rate=None if box_rate is None else float(box_rate),
         )  # fmt: skip
         if self.calibration is not None:
             found = replace(found, kinds=self.calibration.kinds)
@@ -217,10 +224,12 @@ class Calibrated(Watcher):
 
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
         trusted, parts, done = self.learned.trusted, [], 0
+        boxes: list[FrameBoxes] = []
         self.network.reset()
         for frames, _ in batches_of(batches, self.network):
             with self._judging(frames) as (judge, batch):
-                logits = judge.observe(batch).logits
+                seen = judge.observe(batch)
+                logits = seen.logits
                 sure = np.ones(judge.n, bool)
                 if trusted.labelled and logits is not None:
                     sure = sure_of(logits, trusted.confidence, self.network.scores)
@@ -231,11 +240,21 @@ class Calibrated(Watcher):
                         *([] if judge.grid is None else [judge.grid.values.copy()]),
                     )
                 )  # fmt: skip
+                if judge.boxes is not None:
+                    boxes += judge.boxes.found(seen, judge.n)[1]
             done += judge.n
             if progress:
                 progress(done)
         if not parts:
             raise CalibrationError("expected held-out frames, got none")
         found = [np.concatenate(part) for part in zip(*parts, strict=True)]
-        held_out = HeldOut(*found[:6])
+        held_out = HeldOut(*found[:6])._replace(boxes=_of_frames(boxes) if boxes else None)
         return held_out if len(found) == 6 else held_out._replace(grids=found[6])
+
+
+def _of_frames(boxes: list[FrameBoxes]) -> np.ndarray:
+    """(n,) of objects, that masks choose among."""
+    found = np.empty(len(boxes), object)
+    for i, one in enumerate(boxes):
+        found[i] = one
+    return found

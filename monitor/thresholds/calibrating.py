@@ -22,6 +22,7 @@ from ..data.groups import groups_of
 from ..errors import CalibrationError, warn
 from ..logic import Logic
 from ..profile import Profile
+from .boxes import calibrate_boxes
 from .held_out import HeldOut, SetAside, judged, numbered
 from .raising import raised_where_few
 
@@ -55,6 +56,7 @@ def check_groups(confidence: float | None, *, drives: bool, per_class: bool) -> 
 def calibrate(
     profile: Profile, logic: Logic, held_out: HeldOut, rate: float, *, per_class: bool, warning_rate: float | None,
     accept_rate: float | None = None, confidence: float | None = None, before: Calibration | None = None,
+    box_rate: float | None = None,
 ) -> Calibration:  # fmt: skip
     """Split conformal: every other frame sets the scales of the logic, the rest the threshold; see `Monitor.calibrate`.
 
@@ -127,9 +129,24 @@ def calibrate(
         raised,
         confidence,
         CALIBRATED if before is None else SCALES_KEPT,
+        boxes=_of_boxes(profile, held_out, lost, box_rate or rate, confidence, before),
     )
     _warn_of_classes(profile, found, per_class)
     return found
+
+
+def _of_boxes(
+    profile: Profile, held_out: HeldOut, lost: HeldOut, rate: float, confidence: float | None,
+    before: Calibration | None,
+) -> Calibration | None:  # fmt: skip
+    """The calibration of the detections in all frames that are new, also in those that alarm whatever the threshold."""
+    if profile.boxes is None or held_out.boxes is None or lost.boxes is None:
+        return None
+    frames, drives = [*held_out.boxes, *lost.boxes], np.arange(len(held_out.boxes) + len(lost.boxes))
+    if held_out.drives is not None and lost.drives is not None:
+        drives = np.append(held_out.drives, lost.drives)
+    minimum, of_before = profile.trusted.minimum_per_class, None if before is None else before.boxes
+    return calibrate_boxes(profile.boxes, minimum, frames, drives, rate, confidence, of_before)
 
 
 def _numbers(held_out: HeldOut, lost: HeldOut, *, whole: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ class HeldOut(NamedTuple):
     digests: (n,) uint64, see `digests_of`. with_rows: (n,) bool, whether there were rows at every tap, and trusted ones
     of the class. drives: (n,) int64, the drive of each frame, counted from 0 as they come; None where each counts.
     grids: (n, columns, height, width) float32, what a logic of places judges in place of the deviations.
+    boxes: (n,) of `FrameBoxes`, the detections of each frame of a detector.
     """
 
     deviations: np.ndarray
@@ -38,6 +39,7 @@ class HeldOut(NamedTuple):
     with_rows: np.ndarray
     drives: np.ndarray | None = None
     grids: np.ndarray | None = None
+    boxes: np.ndarray | None = None
 
     @property
     def judged(self) -> np.ndarray:

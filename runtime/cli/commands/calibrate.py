@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
                 per_class=options.per_class,
                 warning_rate=options.warning_rate,
                 accept_rate=options.accept_rate,
+                box_rate=options.box_rate,
                 reason=options.reason,
                 progress=progress,
             )
@@ -67,7 +68,10 @@ def run(options: argparse.Namespace) -> int:
             with advised(), progress_bar("learning kinds", None, quiet=options.quiet) as progress:
                 kinds = monitor.learn_kinds(batches(), progress=progress)
         monitor.save(options.output or options.profile)
-        facts = monitor.describe()["calibration"] | {"data": reading_facts([source])}
+        told = monitor.describe()
+        facts = told["calibration"] | {"data": reading_facts([source])}
+        if told["boxes"] is not None:
+            facts["boxes"] = told["boxes"]["calibration"]
 
     def show() -> None:
         sys.stdout.write(f"{calibration}\n")
@@ -86,6 +90,7 @@ def _without_data(options: argparse.Namespace) -> int:
         "--per-class": options.per_class,
         "--warning-rate": options.warning_rate,
         "--accept-rate": options.accept_rate,
+        "--box-rate": options.box_rate,
         "--by-drive": options.by_drive,
         "--groups": options.groups,
         "--keep-scales": options.keep_scales,

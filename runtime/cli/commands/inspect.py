@@ -154,6 +154,9 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("threshold", _calibration(calibration))
     if calibration is not None:
         summary.add_row("promised", calibration["promise"])
+    boxes = facts["boxes"]
+    if boxes is not None:
+        _add_boxes(summary, boxes, names, trusted["minimum_per_class"], calibration)
     console.print(summary)
     columns = bare_table("tap", "criterion", Column("neurons", justify="right"), Column("bytes", justify="right"))
     for column in facts["columns"]:
@@ -175,6 +178,27 @@ def print_profile(path: Path, facts: dict[str, Any]) -> None:
         _print_kinds(console, calibration["kinds"])
     if facts["history"]:
         _print_history(console, facts["history"])
+
+
+def _add_boxes(
+    summary: Table, boxes: dict[str, Any], names: list[str], minimum: int, calibration: dict[str, Any] | None
+) -> None:
+    """Rows with what was learned of detections."""
+    rule = "right by true boxes" if boxes["matched"] else "all of them"
+    summary.add_row("boxes", f"{boxes['boxes']:,} in {boxes['frames']:,} frames ({rule})")
+    seen = [(index, count) for index, count in enumerate(boxes["per_class"]) if count]
+    shown = ", ".join(f"{_numbered(index, names)}: {count:,}" for index, count in seen[:_CLASSES])
+    more = f", … ({len(seen)} in all)" if len(seen) > _CLASSES else ""
+    thin = sum(count < minimum for _, count in seen)
+    few = f"; {thin} below {minimum} and so not covered" if thin else ""
+    summary.add_row("per class", f"{shown or 'none'}{more}{few}")
+    for column in boxes["columns"]:
+        summary.add_row("under boxes", Text(printable(f"{column['tap']} {_logic(column['criterion'])}")))
+    if boxes["calibration"] is not None:
+        drives = "drives" if calibration is not None and calibration["drives"] else "frames"
+        told = boxes["calibration"] | {"drives": 0}
+        told["thresholds"] = [told["thresholds"][one["class"]] for one in told["by_class"]]
+        summary.add_row("of boxes", _calibration(told, f"held-out boxes of {boxes['calibration']['drives']} {drives}"))
 
 
 def _print_thresholds(console: Console, calibration: dict[str, Any], names: list[str]) -> None:

@@ -149,6 +149,12 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for a new drive or place: the scales of before stay, and every frame sets the threshold",
     )
+    parser.add_argument(
+        "--box-rate",
+        type=float,
+        metavar="RATE",
+        help="of the detections of a detector, each held to the threshold of its class; default: that per frame",
+    )
     parser.add_argument("--warning-rate", type=float, metavar="RATE", help="a second, higher rate that gives WARN")
     parser.add_argument(
         "--accept-rate",

@@ -104,15 +104,15 @@ def test_detections_are_a_fact_that_opens_the_network_again(tmp_path):
     pytest.importorskip("onnxruntime")
     path, model = tmp_path / "m.outrider", onnx_detector()
     decoder = as_decoder(DECODER)
-    with OnnxNetwork(model, taps="features", detections=DECODER) as network:
+    with OnnxNetwork(model, taps="features", neurons="pixel", detections=DECODER) as network:
         monitor = Monitor(network, SingleRange())
         monitor.profile(scenes(20))
         monitor.save(path)
         assert monitor.learned.facts.options()["detections"] == decoder
     assert Monitor.load(path, model).network.detections == decoder
-    untold = OnnxNetwork(model, taps="features", exact=True)
+    untold = OnnxNetwork(model, taps="features", neurons="pixel", exact=True)
     assert Monitor.load(path, untold).network.detections == decoder
-    other = OnnxNetwork(model, taps="features", detections="rows")
+    other = OnnxNetwork(model, taps="features", neurons="pixel", detections="rows")
     with pytest.raises(MismatchError, match=r"detections: expected fastestdet\(score=0.5, .*, got rows\("):
         Monitor.load(path, other)
 
@@ -124,12 +124,12 @@ def decode_squares(output):
 def test_a_callable_decodes_only_where_it_is_given_again(tmp_path):
     pytest.importorskip("onnxruntime")
     path, model = tmp_path / "m.outrider", onnx_detector()
-    monitor = Monitor(OnnxNetwork(model, taps="features", detections=decode_squares), SingleRange())
+    monitor = Monitor(OnnxNetwork(model, taps="features", neurons="pixel", detections=decode_squares), SingleRange())
     monitor.profile(scenes(20))
     monitor.save(path)
     with pytest.raises(MismatchError, match=r"decode_squares, a program, which no file holds; give it as detections="):
         Monitor.load(path, model)
-    again = OnnxNetwork(model, taps="features", detections=decode_squares)
+    again = OnnxNetwork(model, taps="features", neurons="pixel", detections=decode_squares)
     assert Monitor.load(path, again).network.detections is decode_squares
 
 
@@ -143,3 +143,14 @@ def test_a_profile_without_detections_wants_none(network):
     assert "detections" not in plain.to_dict()
     with pytest.raises(ValueError, match="expected a decoder of detections"):
         NetworkFacts.from_dict(told.to_dict() | {"detections": {"name": "yolo9"}})
+
+
+@pytest.mark.parametrize(
+    ("shape", "extent"),
+    [
+        ((3, 20, 30), (20, 30)), ((20, 30, 3), (20, 30)), ((20, 30), (20, 30)), ((1, 20, 4), (20, 4)),
+        ((3, None, 4), None), ((7,), None), ((2, 3, 20, 30), None),
+    ],
+)  # fmt: skip
+def test_the_picture_has_the_height_and_width_of_the_input(network, shape, extent):
+    assert replace(NetworkFacts.of(network, network.taps), input_shape=shape).extent == extent

@@ -5,7 +5,7 @@ import pytest
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, ProfileError, Status
-from outrider.monitor.judging.grid import extent_of, finest
+from outrider.monitor.judging.grid import finest
 from outrider.monitor.places import LargestArea, WorstPlace
 from outrider.networks import Network, Observation, Tap, Taps
 
@@ -140,15 +140,9 @@ def test_a_logic_of_places_wants_places():
         Monitor(Flat(), SingleRange(), logic=LargestArea())
 
 
-def test_the_grid_is_that_of_most_places_and_lies_over_the_picture():
+def test_the_grid_is_that_of_most_places():
     sizes = [(2, 3), (6, 4), (4, 6), (9, 12)]
     taps = [Tap(str(i), "relu", (2, *size), "NCHW", "float32", "pixel") for i, size in enumerate(sizes)]
     assert finest(taps[:3]) == ((6, 4), (6, 4))
     windows = Tap("w", "relu", (2, 9, 12), "NCHW", "float32", "pixel2")
     assert finest([taps[0], windows]) == ((5, 6), ((9, 2), (12, 2)))
-    facts = monitor().learned.facts
-    assert extent_of(facts, (2, 2)) == (SIDE, SIDE)
-    known = (20, 30)
-    for shape, expected in [((3, 20, 30), known), ((20, 30, 3), known), (known, known), ((3, None, 4), (5, 5))]:
-        object.__setattr__(facts, "input_shape", shape)
-        assert extent_of(facts, (5, 5)) == expected

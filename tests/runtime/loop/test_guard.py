@@ -16,9 +16,10 @@ pytest.importorskip("onnx")
 
 from outrider.coverage import SingleRange
 from outrider.monitor import Monitor, NotReadyError, Status
-from outrider.networks import OnnxNetwork
+from outrider.networks import OnnxNetwork, as_decoder
 from outrider.runtime import EventLog, Guard, Heartbeat, KOfN, hold_last_safe, stop
 
+from ...detectors import DECODER, onnx_detector, scene, scenes
 from ..small_network import CLEAN, STRANGE, calibrated, frames, model
 from .guards import SOON, guard, stale, statuses
 
@@ -297,3 +298,32 @@ def test_tensors_are_judged_like_arrays(tmp_path):
         assert watching(torch.from_numpy(CLEAN))[1].status == Status.STALE
         assert log.close(SOON)
     assert len(list((tmp_path / "events.frames").iterdir())) >= 1
+
+
+def test_detections_come_with_the_verdict_and_a_decoder_that_raises_is_a_fault():
+    calls = []
+
+    def decode(output):
+        calls.append(output)
+        if broken:
+            raise ArithmeticError("no boxes today")
+        return as_decoder(DECODER)(output)
+
+    broken, known, strange = False, scene((1, 2, 0, 0.3), seed=1), scene((1, 2, 0, 0.9), seed=1)
+    network = OnnxNetwork(onnx_detector(), taps="features", neurons="pixel", detections=decode)
+    monitor = Monitor(network, "mahalanobis")
+    monitor.profile(scenes(100))
+    monitor.calibrate(scenes(100, seed=1), 0.05)
+    with Guard(monitor) as watching:
+        output, verdict = watching(known)
+        np.testing.assert_array_equal(output, network.run(known[None])[0])
+        assert verdict.boxes == monitor(known)[1].boxes
+        assert [box.alarm for box in watching(strange)[1].boxes] == [True]
+        broken = True
+        output, verdict = watching(known)
+        np.testing.assert_array_equal(output, network.run(known[None])[0])
+        assert (verdict.status, verdict.reason) == (Status.FAULT, "ArithmeticError: no boxes today")
+        assert verdict.boxes == ()
+        broken, before = False, len(calls)
+        assert watching(known)[1].boxes
+        assert len(calls) == before + 1

@@ -303,7 +303,7 @@ def test_a_profile_is_extended_with_its_own_criteria_and_names(outrider, model, 
 def test_a_detector_is_opened_again_with_its_decoder(outrider, tmp_path):
     (tmp_path / "squares.onnx").write_bytes(onnx_detector())
     np.save(tmp_path / "frames.npy", scenes(60))
-    told = ("squares.onnx", "frames.npy", "-o", "m.outrider", "--taps", "features", "--criterion", "single_range")
+    told = ("squares.onnx", "frames.npy", "-o", "m.outrider", "--taps", "features", "--neurons", "pixel")
     result = outrider("profile", *told, "--detections", DECODER)
     assert (result.code, result.err) == (0, "")
     shown = outrider("inspect", "m.outrider").out
@@ -314,3 +314,24 @@ def test_a_detector_is_opened_again_with_its_decoder(outrider, tmp_path):
     assert "expected fastestdet(score=0.5, iou=0.45, most=100, output=0, stride=4), got own.own" in " ".join(
         outrider(*held_out, "--detections", "own.py:own").err.split()
     )
+
+
+def test_boxes_are_learned_calibrated_and_told(outrider, tmp_path):
+    (tmp_path / "squares.onnx").write_bytes(onnx_detector())
+    for seed, name in enumerate(("trusted", "held_out")):
+        np.save(tmp_path / f"{name}.npy", scenes(120, seed=seed))
+    taps = ("--taps", "features", "--neurons", "pixel", "--criterion", "mahalanobis", "--detections", DECODER)
+    result = outrider("profile", "squares.onnx", "trusted.npy", "-o", "m.outrider", *taps)
+    assert (result.code, result.err) == (0, "")
+    assert "240 in 120 frames (all of them)" in result.out
+    result = outrider("calibrate", "m.outrider", "held_out.npy", "--false-alarm-rate", "0.05", "--box-rate", "0.1")
+    assert (result.code, result.err) == (0, "")
+    assert "detections: false-alarm rate 0.1 asked for; " in result.out
+    assert "seen on 120 held-out boxes of 60 frames" in result.out
+    facts = json.loads(outrider("inspect", "m.outrider", "--json").out)["boxes"]
+    assert (facts["boxes"], facts["calibration"]["false_alarm_rate"], facts["calibration"]["drives"]) == (240, 0.1, 60)
+    assert "held-out boxes of 60 frames" in " ".join(outrider("inspect", "m.outrider").out.split())
+    result = outrider("calibrate", "m.outrider", "held_out.npy", "--false-alarm-rate", "0.05", "--box-rate", "0.001")
+    assert "expected detections of covered classes in at least 1998 held-out frames" in result.err
+    result = outrider("profile", "squares.onnx", "trusted.npy", "-o", "n.outrider", "--taps", "features", *taps[4:])
+    assert "detections are not judged, as no column is on the places of a picture of known size" in result.err
