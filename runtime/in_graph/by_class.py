@@ -19,7 +19,7 @@ def class_distance(ops: Operators, group: Group) -> Add:
     tables = group.tables()
     mean = row(ops, np.concatenate([mean for mean, _ in tables], axis=1), group.prediction)
     whitenings = [flat.reshape(-1, size, size) for (_, flat), size in zip(tables, group.sizes, strict=True)]
-    several = [_of_rows, _of_frames][not (group.many and group.prediction)](ops, group, whitenings)
+    several = (_of_rows if group.many else _of_frames)(ops, group, whitenings)
 
     def add(values: str) -> str:
         steps = parts(ops, ops("Sub", values, mean), group.sizes)
@@ -40,25 +40,41 @@ def _of_frames(ops: Operators, group: Group, whitenings: list[np.ndarray]) -> li
 
 
 def _of_rows(ops: Operators, group: Group, whitenings: list[np.ndarray]) -> list[Callable[[str], str]]:
-    """As `_of_frames`; a row of a class that no signature has seen gets 0."""
-    prediction = str(group.prediction)
-    seen = np.flatnonzero(np.any([signature.counts > 0 for signature in group.signatures], axis=0))
-    rows = [ops.reshape(ops("NonZero", ops("Equal", prediction, ops.constant(c, np.int64))), -1) for c in seen]
-    order = ops.reshape(_stacked(ops, rows), -1, 1)
-    nothing = ops("ConstantOfShape", ops("Shape", ops.reshape(prediction, -1, 1)))
-    scatter = "ScatterElements" if ops.opset >= 11 else "Scatter"
+    """As `_of_frames`."""
+    each = each_class(ops, group)
 
     def of_column(matrices: np.ndarray) -> Callable[[str], str]:
-        def squares(steps: str) -> str:
-            each = [
-                _squares(ops, ops("MatMul", ops("Gather", steps, of_class, axis=0), ops.constant(matrices[c])))
-                for c, of_class in zip(seen, rows, strict=True)
-            ]
-            return ops(scatter, nothing, order, _stacked(ops, each), axis=0)
+        def of_class(c: int, steps: str) -> str:
+            return _squares(ops, ops("MatMul", steps, ops.constant(matrices[c])))
 
-        return squares
+        return lambda steps: each(of_class, steps)
 
     return [of_column(matrices) for matrices in whitenings]
+
+
+def each_class(ops: Operators, group: Group) -> Callable[..., str]:
+    """A function that takes the rows of each class together: (of_class, tensors of any rows) -> (batch, 1).
+
+    of_class: from a class and its rows of the tensors to (its rows, 1). A row of a class that no signature of the group
+    has seen gets infinity.
+    """
+    seen = np.flatnonzero(np.any([signature.counts > 0 for signature in group.signatures], axis=0)).tolist()
+    if group.prediction is None:
+        return lambda of_class, *tensors: of_class(0, *tensors)
+    rows = [ops.reshape(ops("NonZero", ops("Equal", group.prediction, ops.constant(c, np.int64))), -1) for c in seen]
+    order = ops.reshape(_stacked(ops, rows), -1, 1)
+    zeros = ops("ConstantOfShape", ops("Shape", ops.reshape(group.prediction, -1, 1)))
+    unseen = ops("Add", zeros, ops.constant(np.inf))
+    scatter = "ScatterElements" if ops.opset >= 11 else "Scatter"
+
+    def each(of_class: Callable[..., str], *tensors: str) -> str:
+        found = [
+            of_class(c, *(ops("Gather", tensor, of, axis=0) for tensor in tensors))
+            for c, of in zip(seen, rows, strict=True)
+        ]
+        return ops(scatter, unseen, order, _stacked(ops, found), axis=0)
+
+    return each
 
 
 def _stacked(ops: Operators, several: list[str]) -> str:

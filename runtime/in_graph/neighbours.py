@@ -7,85 +7,88 @@ from typing import Any
 
 import numpy as np
 
+from .by_class import each_class
 from .group import Add, Group, parts, row
 from .operators import LOST, Operators, in_order
 
 _One = Callable[[str], str]
-"""From the name of the vectors of one column (batch, neurons) to that of their squared distances (batch, 1)."""
+"""From the name of the neurons of one column (batch, neurons) to that of their squared distances (batch, 1)."""
 
 
 def neighbours(ops: Operators, group: Group) -> Add:
-    """As `kth_nearest`. The samples of the class are copied out for a row; many rows are compared with all samples."""
-    criterion: Any = group.criterion
-    of = _to_all if group.many else _to_copied
-    several = [of(ops, bank, held, criterion.k, group.prediction) for bank, held in group.tables()]
+    """As `kth_nearest`. For a row the samples of its class are copied out; of many, those of a class go together."""
+    several = (_of_rows if group.many else _of_frames)(ops, group, group.criterion)
 
     def add(values: str) -> str:
-        found = [
-            squares(_unit(ops, part) if criterion.normalise else part)
-            for squares, part in zip(several, parts(ops, values, group.sizes), strict=True)
-        ]
+        found = [squares(part) for squares, part in zip(several, parts(ops, values, group.sizes), strict=True)]
         return ops("Sqrt", ops.settled(ops.join(in_order(found, group.order))))
 
     return add
 
 
-def _to_copied(ops: Operators, bank: np.ndarray, held: np.ndarray, k: int, prediction: str | None) -> _One:
-    there = np.arange(bank.shape[1]) < held[:, None]
-    samples, beyond = row(ops, bank, prediction), row(ops, _beyond(there), prediction)
-    kth = _kth_lowest(ops, np.clip(held, 1, k), k, prediction)
+def _of_frames(ops: Operators, group: Group, criterion: Any) -> list[_One]:
+    def of_column(bank: np.ndarray, held: np.ndarray) -> _One:
+        there = np.arange(bank.shape[1]) < held[:, None]
+        samples, beyond = row(ops, bank, group.prediction), row(ops, _beyond(there), group.prediction)
+        chosen = np.arange(criterion.k) == np.clip(held, 1, criterion.k)[:, None] - 1
+        which = row(ops, chosen, group.prediction) if criterion.k > 1 else ""
 
-    def squares(vectors: str) -> str:
-        apart = ops("Sub", samples, ops.reshape(vectors, -1, 1, bank.shape[2]))
-        return kth(ops("Add", ops.reduce("ReduceSum", ops("Mul", apart, apart), 2, keep=False), beyond))
+        def squares(values: str) -> str:
+            vectors = ops("Mul", values, _inverse_length(ops, values)) if criterion.normalise else values
+            apart = ops("Sub", samples, ops.reshape(vectors, -1, 1, bank.shape[2]))
+            found = ops("Add", ops.reduce("ReduceSum", ops("Mul", apart, apart), 2, keep=False), beyond)
+            if criterion.k == 1:
+                return ops.reduce("ReduceMin", found)
+            return ops.reduce("ReduceSum", ops("Where", which, _lowest(ops, found, criterion.k), ops.constant(0)))
 
-    return squares
+        return squares
+
+    return [of_column(bank, held) for bank, held in group.tables()]
 
 
-def _to_all(ops: Operators, bank: np.ndarray, held: np.ndarray, k: int, prediction: str | None) -> _One:
-    """One product with the samples of all classes; those of other classes are infinitely far."""
-    classes, capacity, neurons = bank.shape
-    if prediction is None:
-        bank, held, classes = bank[:1], held[:1], 1
-    there = np.arange(capacity) < held[:, None]
-    own = (np.eye(classes, dtype=bool)[:, :, None] & there[:, None]).reshape(classes, -1)[:, there.ravel()]
-    samples = bank.reshape(-1, neurons)[there.ravel()]
-    with np.errstate(over="ignore"):
-        lengths = ops.constant(np.square(samples).sum(axis=1)[None])
-    products, beyond = ops.constant(np.ascontiguousarray(-2 * samples.T)), row(ops, _beyond(own), prediction)
-    k = min(k, len(samples))
-    kth = _kth_lowest(ops, np.clip(held, 1, k), k, prediction)
+def _of_rows(ops: Operators, group: Group, criterion: Any) -> list[_One]:
+    """By products, of which little is left for a row that is a sample itself."""
+    each = each_class(ops, group)
 
-    def squares(vectors: str) -> str:
-        scores = ops("Add", ops("MatMul", vectors, products), ops("Add", beyond, lengths))
-        return ops("Relu", ops("Add", kth(scores), _squares(ops, vectors)))
+    def of_column(bank: np.ndarray, held: np.ndarray) -> _One:
+        def of_class(c: int, values: str, *inverse: str) -> str:
+            samples = bank[c, : max(held[c], 1)]  # a class that this column has not seen is lost elsewhere
+            k = min(criterion.k, len(samples))
+            with np.errstate(over="ignore"):
+                lengths = ops.constant(np.square(samples).sum(axis=1)[None])
+            products = ops("MatMul", values, ops.constant(np.ascontiguousarray(-2 * samples.T)))
+            scores = ops("Add", ops("Mul", products, *inverse) if inverse else products, lengths)
+            return ops.reduce("ReduceMin", scores) if k == 1 else ops.part(_lowest(ops, scores, k), k - 1, k)
 
-    return squares
+        def squares(values: str) -> str:
+            own = ops.reduce("ReduceSum", ops("Mul", values, values))
+            if not criterion.normalise:
+                return _from_zero(ops, ops("Add", each(of_class, values), own))
+            inverse = _inverse_length(ops, values)
+            one = ops("Mul", own, ops("Mul", inverse, inverse))  # 0 for a vector of zeros
+            return _from_zero(ops, ops("Add", each(of_class, values, inverse), one))
+
+        return squares
+
+    return [of_column(bank, held) for bank, held in group.tables()]
+
+
+def _lowest(ops: Operators, scores: str, k: int) -> str:
+    """The k lowest columns, the lowest first."""
+    return ops("Neg", ops.highest(ops("Neg", scores), k))
 
 
 def _beyond(there: np.ndarray) -> np.ndarray:
     return np.where(there, 0, np.inf).astype(np.float32)
 
 
-def _kth_lowest(ops: Operators, which: np.ndarray, k: int, prediction: str | None) -> _One:
-    """What gives of each row (batch, any) the lowest but which[class] - 1, at most the k-th."""
-    if k == 1:
-        return lambda scores: ops.reduce("ReduceMin", scores)
-    chosen = row(ops, np.arange(k) == which[:, None] - 1, prediction)
-
-    def kth(scores: str) -> str:
-        lowest = ops("Neg", ops.highest(ops("Neg", scores), k))
-        return ops.reduce("ReduceSum", ops("Where", chosen, lowest, ops.constant(0)))
-
-    return kth
+def _from_zero(ops: Operators, squares: str) -> str:
+    """0 in place of less, which is rounding. A Relu would take NaN for 0."""
+    return ops("Where", ops("Less", squares, ops.constant(0)), ops.constant(0), squares)
 
 
-def _squares(ops: Operators, vectors: str) -> str:
-    return ops.reduce("ReduceSum", ops("Mul", vectors, vectors))
-
-
-def _unit(ops: Operators, vectors: str) -> str:
-    """Vectors of length 1, or 0; NaN where the square of a length is too large, so that the row is lost."""
-    length = ops("Sqrt", _squares(ops, vectors))
+def _inverse_length(ops: Operators, values: str) -> str:
+    """1 / length of each row, 1 for one of zeros; NaN where its square is too large, so that the row is lost."""
+    length = ops("Sqrt", ops.reduce("ReduceSum", ops("Mul", values, values)))
     length = ops("Where", ops("Greater", length, ops.constant(0)), length, ops.constant(1))
-    return ops("Div", vectors, ops("Where", ops("Less", length, ops.constant(LOST)), length, ops.constant(np.nan)))
+    return ops("Reciprocal", ops("Where", ops("Less", length, ops.constant(LOST)), length, ops.constant(np.nan)))

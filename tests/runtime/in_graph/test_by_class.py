@@ -44,3 +44,4 @@ def test_of_one_class_and_of_classes_that_are_not_there(many):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
     mixed = deviations(criterion, signatures, new, np.arange(9) % CLASSES, many=many)
     np.testing.assert_allclose(mixed[::CLASSES], expected[::CLASSES], rtol=1e-4, atol=1e-5)
+    assert not many or np.isposinf(np.delete(mixed, np.s_[::CLASSES], axis=0)).all()

@@ -33,14 +33,18 @@ def test_distances_are_those_of_the_kernel(criterion, opset, sizes, many):
     np.testing.assert_allclose(one, expected[::3], rtol=1e-4, atol=near)
 
 
-def test_vectors_of_any_size_have_a_length():
+@pytest.mark.parametrize("many", [False, True])
+def test_vectors_have_a_length_or_are_lost(many):
     rng, criterion = np.random.default_rng(0), Neighbours(samples=50)
     trusted = rng.normal(size=(80, 8)).astype(np.float32)
     new, labels = rng.normal(size=(9, 8)).astype(np.float32), np.zeros(9, np.int64)
     signatures = learned(criterion, trusted, np.zeros(80, np.int64), (8,))
     for size in (1e-15, 1, 1e15):
         some = new * np.float32(size)
-        got = deviations(criterion, signatures, some, labels)
+        got = deviations(criterion, signatures, some, labels, many=many)
         np.testing.assert_allclose(got, outside(criterion, signatures, some, labels), rtol=1e-4)
-    too_large = deviations(criterion, signatures, new * np.float32(1e30), labels)
+    too_large = deviations(criterion, signatures, new * np.float32(1e30), labels, many=many)
     assert np.isposinf(too_large).all()
+    plain = Neighbours(samples=50, normalise=False)
+    signatures = learned(plain, trusted, np.zeros(80, np.int64), (8,))
+    assert np.isposinf(deviations(plain, signatures, new * np.float32(1e30), labels, many=many)).all()
