@@ -24,6 +24,7 @@ from .criteria.multi_range import MultiRange
 from .criteria.nearest_neighbour import NearestNeighbour
 from .criteria.neighbours import Neighbours
 from .criteria.neuron_rank import NeuronRank
+from .criteria.norm import Norm
 from .criteria.pattern import Pattern
 from .criteria.relative_mahalanobis import RelativeMahalanobis
 from .criteria.scores.energy import Energy
@@ -36,7 +37,7 @@ from .signature import Signature
 
 __all__ = [
     "Box", "ClassMahalanobis", "CoverageBitmap", "Criterion", "Energy", "Gaussian", "HeadCoverage", "Joined",
-    "Mahalanobis", "Margin", "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank", "Parts", "Pattern",
+    "Mahalanobis", "Margin", "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank", "Norm", "Parts", "Pattern",
     "RelativeMahalanobis", "Signature", "SingleRange", "Softmax", "check_criterion", "criterion_names",
     "describe_criterion", "join", "make_criterion", "neuron_parts", "parse_criterion",
 ]  # fmt: skip

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from ..coverage import Criterion, Mahalanobis, Margin, RelativeMahalanobis, SingleRange, Softmax
+from ..coverage import Criterion, Mahalanobis, Margin, Neighbours, Norm, RelativeMahalanobis, SingleRange, Softmax
 from ..networks import Tap, Taps
-from .errors import warn
 from .judging.places import samples_of
 
 _RANGE_BYTES = 512 * 2**20
 _COVARIANCE_NEURONS = 512
 _WORK = 2**25
-_WORK_OF_PLACES = 2**29
 _REGIONS = 100  # about as many as a detector finds
 
 
@@ -22,16 +20,16 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
     all classes, which sees what the network takes for the wrong class; that also on the largest values of the last
     layer, which hold small strange objects. On the units of the first spatial tap that has them single ranges, which
     see adversarial noise before it is pooled away. Nothing is learned from unsafe data.
-    On the places of maps the distance, and the softmax of the class scores; on the map with the fewest places, which is
-    the deepest, the distance of rows of one length. Range, relative distance and covariances of each class see less
-    there (chosen on frames of the training drives with pasted objects).
+    On the places of maps the nearest of a few centres of each class, of vectors of unit length, and on the first of
+    them the length: covariances, ranges and relative distances do not carry to another drive (chosen on training
+    drives with pasted objects, each left out once). On class scores of places the softmax.
     Left out where they would not fit: ranges above 512 MiB in all, and covariances above 512 neurons or, on taps of
     many samples a frame, where samples times neurons squared exceed 2**25, some ten milliseconds a frame. Rows that
-    vary from frame to frame count as 100. Of places it is 2**29, as they are compared by products of matrices; a
-    warning says what was left out, and ranges take its place.
+    vary from frame to frame count as 100.
     """
     chosen: dict[str, list[Criterion]] = {}
     left, ranged = _RANGE_BYTES, False
+    first = next((tap for tap in taps if tap.of_places and tap.kind != "output"), None)
     for tap in taps:
         criteria: list[Criterion] = []
         distance = [Mahalanobis()] if _fits(tap) else []
@@ -41,13 +39,7 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
         elif tap.kind == "output":
             criteria = [Margin(), *distance] if classes else []
         elif tap.of_places:
-            criteria = [Mahalanobis()] if _fits(tap) else [SingleRange()]
-            if not _fits(tap):
-                warn(
-                    f"{tap.id}: {samples_of(tap):,} places of {tap.size:,} channels are too many for a covariance, and"
-                    " ranges take its place; take larger windows, such as pixel4, or name the criteria",
-                    4,
-                )
+            criteria = [Neighbours(centres=16), *([Norm()] if tap is first else [])]
         elif tap.neurons == "channel-max":
             criteria = [*relative]
         else:
@@ -64,5 +56,4 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
 
 def _fits(tap: Tap) -> bool:
     """Whether a covariance fits a tap."""
-    work = _WORK_OF_PLACES if tap.of_places and samples_of(tap) is not None else _WORK
-    return tap.size <= _COVARIANCE_NEURONS and (samples_of(tap) or _REGIONS) * tap.size**2 <= work
+    return tap.size <= _COVARIANCE_NEURONS and (samples_of(tap) or _REGIONS) * tap.size**2 <= _WORK

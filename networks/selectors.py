@@ -30,7 +30,7 @@ GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
 OUTPUT = "output"
 PLACES = "places"
 """The word for the taps that show where in a picture; see `place_taps`."""
-_LEAST_PLACES, _MOST_PLACES, _MOST_WIDE = 64, 4096, 512
+_LEAST_PLACES, _MOST_PLACES = 256, 4096
 DEFAULT_TAPS = ("auto", "first:unit", "last:channel-max")
 """Every activation as the adapter's `neurons` says; the first of them unit by unit, where small noise is seen; and the
 largest value of each channel of the last, where a small strange object is."""
@@ -230,10 +230,9 @@ def some(names: Sequence[str]) -> str:
 def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
     """What the word ``places`` means: the taps of a map of places, each with its position among the candidates.
 
-    They are the deepest map, the widest of the next finer size, and the class scores where these are a map. The deepest
-    is the widest of the smallest maps that have at least 64 places. Channels above 512 do not count, and of equal ones
-    the last is taken. Windows are so large that either map has at most 4,096 places, and the scores as many as the
-    finer of the two.
+    They are, of the smallest maps that have at least 256 places, the first and the last of those with the most
+    channels: what the deepest stage begins with, and what it makes of it. Windows are so large that a map has at most
+    4,096 places.
     Raises ValueError where no activation is a map of known size.
     """
     maps: dict[int, list[int]] = {}
@@ -243,29 +242,16 @@ def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
             maps.setdefault(places, []).append(i)
     if not maps:
         raise ValueError("expected an activation that is a map of known size, got none; name the taps")
-    smallest = min((places for places in maps if places >= _LEAST_PLACES), default=max(maps))
-    finer = sorted(places for places in maps if places > smallest)[:1]
-    found = [
-        max(maps[places], key=lambda i: (min(_width(candidates[i]), _MOST_WIDE), i)) for places in (smallest, *finer)
-    ]
-    chosen = [(i, candidates[i].tap(_windows(_map_of(candidates[i]) or ()))) for i in found]
-    grid = max((_grid_of(tap) for _, tap in chosen), key=math.prod)
-    for i, one in enumerate(candidates):
-        sizes = _map_of(one)
-        if _is_score_map(one) and not one.obstacle and sizes is not None:
-            window = max(1, *(round(size / own) for size, own in zip(sizes, grid, strict=True)))
-            chosen.append((i, one.tap("pixel" if window == 1 else f"pixel{window}")))
-    return chosen
+    deepest = maps[min((places for places in maps if places >= _LEAST_PLACES), default=max(maps))]
+    widest = max(deepest, key=lambda i: (_width(candidates[i]), i))
+    found = dict.fromkeys((deepest[0], widest))
+    return [(i, candidates[i].tap(_windows(_map_of(candidates[i]) or ()))) for i in found]
 
 
 def _windows(sizes: tuple[int, ...]) -> str:
     """The places of a map, as fine as they may be."""
     window = next(k for k in range(1, max(sizes) + 1) if math.prod(-(-size // k) for size in sizes) <= _MOST_PLACES)
     return "pixel" if window == 1 else f"pixel{window}"
-
-
-def _grid_of(tap: Tap) -> tuple[int, ...]:
-    return tuple(size or 1 for size in tap.place_sizes or ())
 
 
 def _map_of(tensor: Candidate | Tap) -> tuple[int, ...] | None:

@@ -34,12 +34,12 @@ class Gaussian(Criterion):
         for c in np.unique(labels):
             rows = values[labels == c].astype(np.float64)
             mean = rows.mean(axis=0)
-            _join(arrays, c, counts[c], len(rows), mean, np.square(rows - mean).sum(axis=0))
+            join_moments(arrays, c, counts[c], len(rows), mean, np.square(rows - mean).sum(axis=0))
 
     def _merge(self, into: Signature, other: Signature) -> None:
         for c in np.flatnonzero(other.counts):
             theirs = other.arrays
-            _join(into.arrays, c, into.counts[c], other.counts[c], theirs["mean"][c], theirs["squares"][c])
+            join_moments(into.arrays, c, into.counts[c], other.counts[c], theirs["mean"][c], theirs["squares"][c])
 
     def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
         mean, squares = arrays["mean"], arrays["squares"]
@@ -71,7 +71,7 @@ Count = int | np.integer
 # Means and sums of squares of two lots join as in Chan, Golub and LeVeque (1979).
 
 
-def _join(arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray, squares: np.ndarray) -> None:
+def join_moments(arrays: Arrays, c: Count, mine: Count, theirs: Count, mean: np.ndarray, squares: np.ndarray) -> None:
     step = mean - arrays["mean"][c]
     arrays["mean"][c] += step * (theirs / (mine + theirs))
     arrays["squares"][c] += squares + np.square(step) * (mine * theirs / (mine + theirs))

@@ -31,12 +31,12 @@ class MapScorer:
 
     __slots__ = ("_before", "_box", "_rule", "_surprise", "maps")
 
-    def __init__(self, grids: np.ndarray, scales: Scales, smooth: int) -> None:
+    def __init__(self, grids: np.ndarray, scales: Scales, half: int) -> None:
         n, _, height, width = grids.shape
         self.maps = np.empty((n, height, width), np.float32)
         self._before = np.empty_like(self.maps)
         self._surprise = grids, *(np.ascontiguousarray(scales[k], np.float64) for k in ("value", "surprise", "excess"))
-        self._box = smooth // 2, np.empty((height, width))
+        self._box = half, np.empty((height, width))
         self._rule: Callable[[], object] | None = None
 
     def then(self, rule: Callable[..., object], *settings: object) -> MapScorer:
@@ -55,7 +55,8 @@ class MapScorer:
 class PlaceLogic(Logic):
     """A logic for columns whose samples are the places of a map.
 
-    smooth: the side of the box that the map is averaged over, in places, odd. level: the share of the places of
+    smooth: the side of the box that the map is averaged over, in places, odd; on small maps it reaches no further to
+    each side than an eighth of the map. level: the share of the places of
     held-out frames that lie below the level of regions.
 
     What it fits and scores are grids, (n, columns, height, width): the deviations at all places, of all columns at one
@@ -87,7 +88,11 @@ class PlaceLogic(Logic):
 
     def mapper(self, scales: Scales, grids: np.ndarray) -> MapScorer:
         """What writes the maps alone."""
-        return MapScorer(grids, scales, self.smooth)
+        return MapScorer(grids, scales, self.half(grids.shape[2], grids.shape[3]))
+
+    def half(self, height: int, width: int) -> int:
+        """How many places the box reaches to each side, on a map of that size."""
+        return min(self.smooth // 2, (min(height, width) - 1) // 8)
 
     @abstractmethod
     def score_of(self, region: Region, highest: float) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         NearestNeighbour,
         Neighbours,
         NeuronRank,
+        Norm,
         Pattern,
         RelativeMahalanobis,
         SingleRange,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Box", "ChatGuard", "ClassMahalanobis", "CoverageBitmap", "Energy", "EventLog", "Gaussian", "Guard", "HeadCoverage",
     "HeadGuard", "Mahalanobis", "Margin", "Monitor", "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank",
-    "OnnxNetwork", "Pattern", "Preprocessing", "RelativeMahalanobis", "SingleRange", "Softmax", "Status",
+    "Norm", "OnnxNetwork", "Pattern", "Preprocessing", "RelativeMahalanobis", "SingleRange", "Softmax", "Status",
     "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
     "open_decoder", "picture_of", "read_picture",
 ]  # fmt: skip
@@ -48,8 +49,8 @@ __all__ = [
 _ROOMS = {
     "coverage": (
         "Box", "ClassMahalanobis", "CoverageBitmap", "Energy", "Gaussian", "HeadCoverage", "Mahalanobis", "Margin",
-        "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank", "Pattern", "RelativeMahalanobis", "SingleRange",
-        "Softmax",
+        "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank", "Norm", "Pattern", "RelativeMahalanobis",
+        "SingleRange", "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
     "monitor.heads": ("HeadGuard",),

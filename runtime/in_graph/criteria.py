@@ -21,11 +21,13 @@ from ...coverage import (
     Margin,
     MultiRange,
     Neighbours,
+    Norm,
     Pattern,
     RelativeMahalanobis,
     SingleRange,
     Softmax,
 )
+from ...coverage.criteria.norm import SMALLEST
 from .by_class import class_distance
 from .group import Add, Group, parts, row
 from .neighbours import neighbours
@@ -257,6 +259,18 @@ def _energies(ops: Operators, group: Group) -> Add:
     return add
 
 
+def _norms(ops: Operators, group: Group) -> Add:
+    tables = [np.concatenate(in_order([t[k][:, None] for t in group.tables()], group.order), axis=1) for k in (0, 1)]
+    mean, spread = (row(ops, table.astype(np.float32), group.prediction) for table in tables)
+
+    def add(values: str) -> str:
+        squares = [ops.reduce("ReduceSum", ops("Mul", part, part)) for part in parts(ops, values, group.sizes)]
+        lengths = ops("Max", ops("Sqrt", ops.join(in_order(squares, group.order))), ops.constant(SMALLEST))
+        return ops("Div", ops("Abs", ops("Sub", ops("Log", lengths), mean)), spread)
+
+    return add
+
+
 def _surprise_of_logits(ops: Operators, scores: str, classes: int) -> str:
     """-log of the highest softmax; small ones keep their digits, since the highest itself is left out of the sum."""
     highest = ops.reduce("ReduceMax", scores)
@@ -289,5 +303,6 @@ BUILDERS: dict[type[Criterion], Callable[[Operators, Group], Add]] = {
     Softmax: _surprise,
     Margin: _margins,
     Energy: _energies,
+    Norm: _norms,
 }
 """The criteria for which there are nodes, and what adds them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.coverage import Mahalanobis, Margin, RelativeMahalanobis, SingleRange, Softmax
-from outrider.monitor import OutriderWarning, default_criteria
+from outrider.coverage import Mahalanobis, Margin, Neighbours, Norm, RelativeMahalanobis, SingleRange, Softmax
+from outrider.monitor import default_criteria
 from outrider.networks import Tap, Taps
 
 DISTANCE, RELATIVE, RANGES = Mahalanobis(), RelativeMahalanobis(), SingleRange()
@@ -54,25 +54,16 @@ def test_the_largest_values_of_a_wide_layer_are_left_out(neurons, classes, expec
     assert default_criteria(Taps([tap("m", (neurons, 7, 7), "channel-max")]), classes).get("m:channel-max") == expected
 
 
-def test_places_have_distances_and_the_softmax_of_their_scores():
+def test_places_have_the_nearest_centres_and_the_softmax_of_their_scores():
     taps = Taps([
         tap("fine", (16, 90, 120), "pixel2"), tap("deep", (256, 45, 60), "pixel"), tap("one", (4, 8, 8), "channel"),
         tap("y", (12, 360, 480), "pixel8", "output"),
     ])  # fmt: skip
+    centres = Neighbours(centres=16)
     assert default_criteria(taps) == {
-        "fine:pixel2": [DISTANCE], "deep:pixel": [DISTANCE], "one:channel": [DISTANCE, RANGES], "y:pixel8": [Softmax()],
+        "fine:pixel2": [centres, Norm()], "deep:pixel": [centres], "one:channel": [DISTANCE, RANGES],
+        "y:pixel8": [Softmax()],
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("rows", [64, 65])
-def test_what_is_left_out_of_too_many_places_is_said(rows):
-    # 64 x 128 places times 256 x 256 neurons are 2**29.
-    places = Taps([Tap("map", "relu", (256, rows, 128), "NCHW", "float32", "pixel")])
-    if rows == 64:
-        assert default_criteria(places, 3) == {"map:pixel": [DISTANCE]}
-    else:
-        with pytest.warns(OutriderWarning, match="map:pixel: 8,320 places of 256 channels are too many"):
-            assert default_criteria(places, 3) == {"map:pixel": [RANGES]}
 
 
 @pytest.mark.parametrize(

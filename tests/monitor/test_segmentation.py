@@ -85,13 +85,13 @@ def calibrated(network, criteria=None):
 @pytest.mark.parametrize("classes", [None, "pixel"])
 def test_a_foreign_patch_in_one_corner_is_found_there(engine, classes):
     with opened(engine, Segmenter(), taps="auto", neurons="pixel", classes=classes) as network:
-        monitor = calibrated(network)
+        monitor = calibrated(network, {"*": Mahalanobis()})
         strange = scenes(6, seed=2)
         strange[:, :, 12:, 12:] = np.random.default_rng(3).normal(0, 4, (6, 3, 4, 4))
         output, verdicts = monitor.check(strange)
         assert verdicts.alarm.all()
         np.testing.assert_array_equal(np.asarray(output), np.asarray(network.run(strange)))
-        for deviations in monitor.deviation_maps(strange).values():
+        for deviations in [verdicts.maps, *monitor.deviation_maps(strange).values()]:
             rows, columns = np.divmod(deviations.reshape(6, -1).argmax(axis=1), deviations.shape[2])
             assert (rows >= deviations.shape[1] * 11 // 16).all()
             assert (columns >= deviations.shape[2] * 11 // 16).all()
@@ -162,8 +162,7 @@ def test_a_detector_with_several_outputs_is_watched_without_classes(engine):
         assert [np.shape(part) for part in output] == [(4, 4, 4), (4, 4, 3)]
         assert verdicts.alarm.all()
         assert (verdicts.prediction == -1).all()
-        name = next(name for name in monitor.columns if ":pixel" in name)
-        places = monitor.deviation_maps(strange)[name]
-        assert places.reshape(4, -1).argmax(axis=1).tolist() == [3] * 4
+        assert verdicts.maps.shape[1:] == monitor.deviation_maps(strange)[monitor.columns[0]].shape[1:]
+        assert verdicts.maps.reshape(4, -1).argmax(axis=1).tolist() == [3] * 4
         (boxes, scores), verdict = monitor(strange[0])
         assert (boxes.shape, scores.shape, verdict.alarm) == ((4, 4), (4, 3), True)

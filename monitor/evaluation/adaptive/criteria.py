@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ....coverage import Criterion, Signature
+from ....coverage.criteria.norm import SMALLEST
 
 Twinned = Callable[[Tensor, Tensor], Tensor]
 """(values (n, neurons), labels (n,) int64) -> deviations (n,)."""
@@ -305,6 +306,17 @@ def _margin(criterion: Any, tables: Any, device: torch.device) -> Twinned:
         return through(hard.float(), 1 / (functional.softplus(4 * margin) / 4 + 1e-2))
 
     return inverse
+
+
+@twin_of_criterion("norm")
+def _norm(criterion: Any, tables: Any, device: torch.device) -> Twinned:
+    mean, spread = _put(tables, device)
+
+    def twin(values: Tensor, labels: Tensor) -> Tensor:
+        lengths = torch.linalg.vector_norm(values.double(), dim=1).clamp_min(SMALLEST)
+        return ((lengths.log() - mean[labels]).abs() / spread[labels]).float()
+
+    return twin
 
 
 @twin_of_criterion("energy")

@@ -10,7 +10,7 @@ GROUPS = np.zeros(2, int)
 
 
 def grids(n=6, seed=0):
-    return np.random.default_rng(seed).gamma(2.0, size=(n, 2, 5, 7)).astype(np.float32)
+    return np.random.default_rng(seed).gamma(2.0, size=(n, 2, 9, 11)).astype(np.float32)
 
 
 def surprise(held_out, value):
@@ -50,6 +50,12 @@ def test_scores_are_those_of_the_map(logic):
         above = (mapper.maps > logic.level_of(scales)).sum((1, 2))
         assert (np.floor(scores) <= above).all()
         assert ((scores >= 1) == (above > 0)).all()
+
+
+def test_the_box_is_smaller_on_small_maps():
+    reaches = {side: LargestArea(smooth=5).half(side, 40) for side in (1, 8, 9, 16, 17, 40)}
+    assert reaches == {1: 0, 8: 0, 9: 1, 16: 1, 17: 2, 40: 2}
+    assert WorstPlace(smooth=1).half(100, 100) == 0
 
 
 def test_the_level_leaves_that_share_of_held_out_places_below():

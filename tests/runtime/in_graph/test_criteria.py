@@ -17,6 +17,7 @@ from outrider.coverage import (
     Mahalanobis,
     Margin,
     MultiRange,
+    Norm,
     Pattern,
     RelativeMahalanobis,
     SingleRange,
@@ -169,6 +170,20 @@ def test_margins_are_those_of_the_kernel(opset):
         one = criterion.empty(1, 1)
         got = deviations(criterion, [one], np.float32([[0.25], [1]]), np.zeros(2, np.int64), opset)
         assert got.tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 18])
+@pytest.mark.parametrize("by_class", [True, False])
+def test_lengths_are_those_of_the_kernel(opset, by_class):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(15, 8)).astype(np.float32) * np.logspace(-3, 3, 15)[:, None].astype(np.float32)
+    values[10] = 0
+    usual = rng.normal(3, 2, size=(12, 8)).astype(np.float32)
+    labels, predicted = np.arange(12) % CLASSES * by_class, np.arange(15) % CLASSES * by_class
+    signatures = learned(Norm(), usual, labels, (6, 2))
+    expected = outside(Norm(), signatures, values, predicted)
+    got = deviations(Norm(), signatures, values, predicted, opset, by_class, order=[1, 0])[:, ::-1]
+    assert_alike(got, expected, values, rtol=1e-4)
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 18])

@@ -17,7 +17,7 @@ CASES = (
     "single_range", "single_range(quantile=0.05)", "single_range(magnitude=True)", "multi_range(sections=6)",
     "multi_range(sections=1)", "multi_range(sections=6, cost=log)", "neuron_rank(top=2)", "nearest_neighbour(k=3)",
     "pattern", "box", "gaussian", "bitmap", "mahalanobis", "relative_mahalanobis", "softmax", "margin", "energy",
-    "head(channels=4)", "class_mahalanobis", "neighbours(centres=5)",
+    "head(channels=4)", "class_mahalanobis", "neighbours(centres=5)", "norm",
     "neighbours(k=3, samples=40, normalise=False)",
 )  # fmt: skip
 

@@ -62,7 +62,7 @@ def test_the_default_and_thresholds_per_class(network):
 
 def test_places_of_a_frame_count_as_its_worst(module):
     network = TorchNetwork(module, SHAPE, neurons="pixel")
-    agrees(calibrated(network, "mahalanobis"), strange())
+    agrees(calibrated(network, "mahalanobis", logic="harmonic_p"), strange())
 
 
 def test_a_class_that_is_not_covered_alarms_and_is_no_rival(network):
