@@ -27,9 +27,21 @@ def add_neurons(fragment: Fragment, tap: Tap) -> str:
     """Add what turns a tapped tensor into its neurons; the name of a (batch * rows, tap.size) float32 tensor.
 
     The numbers are those of `reduce_to_neurons`, to within rounding; units of quantised tensors are codes as float32.
-    Raises ValueError for neurons of places, which are not numbers of a frame: see `add_places`.
+    Neurons of places are (batch * rows * places, tap.size). Raises ValueError where the graph cannot make these: see
+    `add_places`.
     """
-    return join_neurons(fragment, [tap])[0]
+    if not tap.of_places:
+        return join_neurons(fragment, [tap])[0]
+    there = add_places(fragment, tap)
+    if there is None:
+        raise ValueError(
+            f"tap {tap.id}: expected a map of known sizes with operator set {fragment.opset}, got {tap.shape}; fix the"
+            f" input shape, or take operator set {_CEIL_MODE}"
+        )
+    name = _floats(fragment, there)
+    if there.shift:
+        name = fragment.node("Add", name, fragment.constant(there.shift, np.float32))
+    return fragment.node("Reshape", name, _shape(fragment, -1, tap.size))
 
 
 def add_places(fragment: Fragment, tap: Tap) -> Tap | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ _SCHEMA = {
     " metadata_props 14 Entry*, functions 25 Function*",
     "Opset": "domain 1 string, version 2 int64",
     "Function": "name 1 string, node 7 Node*, domain 10 string",
-    "Graph": "node 1 Node*, initializer 5 Tensor*, input 11 Value*, output 12 Value*, value_info 13 Value*,"
-    " sparse_initializer 15 SparseTensor*",
+    "Graph": "node 1 Node*, name 2 string, initializer 5 Tensor*, input 11 Value*, output 12 Value*,"
+    " value_info 13 Value*, sparse_initializer 15 SparseTensor*",
     "SparseTensor": "values 1 Tensor, indices 2 Tensor",
     "Node": "input 1 string*, output 2 string*, name 3 string, op_type 4 string, attribute 5 Attribute*,"
     " domain 7 string, metadata_props 9 Entry*",
@@ -52,7 +52,7 @@ _FIELDS = {
     "float32": "float_data", "float64": "double_data", "int64": "int64_data", "uint32": "uint64_data",
     "uint64": "uint64_data",
 }  # fmt: skip
-_ATTRIBUTE_TYPES = {"f": 1, "i": 2, "s": 3, "t": 4, "floats": 6, "ints": 7}
+_ATTRIBUTE_TYPES = {"f": 1, "i": 2, "s": 3, "t": 4, "g": 5, "floats": 6, "ints": 7}
 
 
 def parse_model(data: bytes) -> Any:
@@ -118,6 +118,7 @@ class Fragment:
         self.prefix = prefix
         self.opset = opset
         self._model = messages()["Model"]()
+        self._nodes = self._model.graph.node
         self._constants: dict[Any, str] = {}
         self._count = 0
 
@@ -127,11 +128,27 @@ class Fragment:
         """Add a node and return the name of its first output. unread: how many more it has that nobody reads."""
         name = output or self._name(op.lower())
         outputs = [name, *(self._name(op.lower()) for _ in range(unread))]
-        node = self._model.graph.node.add(op_type=op, input=inputs, output=outputs, name=name, domain=domain)
+        node = self._nodes.add(op_type=op, input=inputs, output=outputs, name=name, domain=domain)
         for key, value in attributes.items():
             field, held = _attribute(value)
             node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field], **{field: held})
         return name
+
+    def loop(self, state: str, dtype: str, goes_on: str, step: Callable[[str], tuple[str, str]]) -> str:
+        """Add rounds that change a tensor while a condition holds, and return the name of what it is in the end.
+
+        goes_on: name of a bool without axes, whether there is a first round. step: adds the nodes of a round, from the
+        name of the tensor before it to that of the tensor after it, and to that of a bool, whether another round
+        follows. It may read whatever stands before the loop.
+        """
+        body, before = messages()["Graph"](name=self._name("round")), self._name("state")
+        outer, self._nodes = self._nodes, body.node
+        after, again = step(before)
+        self._nodes = outer
+        rounds, going = self._name("rounds"), self._name("going")
+        body.input.extend([_value(rounds, "int64", ()), _value(going, "bool", ()), _value(before, dtype, None)])
+        body.output.extend([_value(again, "bool", ()), _value(after, dtype, None)])
+        return self.node("Loop", "", goes_on, state, body=body)
 
     def constant(self, values: Any, dtype: Any = None) -> str:
         """Add a constant and return its name; equal ones are one."""
@@ -176,6 +193,8 @@ def _attribute(value: Any) -> tuple[str, Any]:
         return ("floats" if any(isinstance(item, float) for item in value) else "ints"), value
     if isinstance(value, str):
         return "s", value.encode()
+    if isinstance(value, messages()["Graph"]):
+        return "g", value
     return ("f", value) if isinstance(value, float) else ("i", int(value))
 
 

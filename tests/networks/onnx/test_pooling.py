@@ -247,7 +247,7 @@ def test_places_are_no_neurons_of_a_frame():
     for neurons in ("pixel", "pixel4"):
         tap = Tap("t", "relu", SHAPES["NCHW"], "NCHW", "float32", neurons)
         with pytest.raises(ValueError, match=f"tap 't': expected neurons that are numbers of a frame, got '{neurons}'"):
-            add_neurons(fragment, tap)
+            join_neurons(fragment, [tap])
 
 
 PLACES = [
@@ -272,6 +272,11 @@ def check_places(tap, values, declared, **options):
     assert found.shape[1:] == tuple(size or own for size, own in zip(there.shape, found.shape[1:], strict=True))
     expected = reduce_to_neurons(tap, values)
     np.testing.assert_allclose(reduce_to_neurons(there, found), expected, rtol=1e-5, atol=1e-5)
+    data = model(values.dtype, declared, **options)
+    fragment = OnnxGraph(data).fragment()
+    rows = run(data, fragment, [add_neurons(fragment, tap)], values)[0]
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-5)
     if tap.neurons == "pixel":
         np.testing.assert_array_equal(reduce_to_neurons(there, found), expected)
 
@@ -296,7 +301,10 @@ def test_places_of_any_operator_set_and_of_open_sizes(layout, neurons, opset):
     tap = Tap("t", "relu", said, layout, "float32", neurons)
     declared = ("n", *(size or f"s{axis}" for axis, size in enumerate(said)))
     if opset == 9 and neurons != "pixel":
-        assert add_places(OnnxGraph(model("float32", declared, **options)).fragment(), tap) is None
+        fragment = OnnxGraph(model("float32", declared, **options)).fragment()
+        assert add_places(fragment, tap) is None
+        with pytest.raises(ValueError, match="fix the input shape, or take operator set 10"):
+            add_neurons(fragment, tap)
     else:
         check_places(tap, values, declared, **options)
 

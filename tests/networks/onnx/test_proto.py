@@ -118,6 +118,33 @@ def test_what_is_written_behind_a_model_runs_and_its_default_can_be_overridden()
     assert running.run(["alarm"], {"x": x, "threshold": np.float32([0.3])})[0].tolist() == [True, True]
 
 
+@pytest.mark.parametrize("opset", [9, 11, 17, 24])
+def test_a_loop_goes_round_while_its_condition_holds_and_reads_what_stands_before_it(opset):
+    """Each number is doubled until the largest is 100 or more."""
+    fragment = Fragment("p_", opset)
+    two, enough = fragment.constant(np.float32(2)), fragment.constant(np.float32(100))
+    factor = fragment.node("Mul", two, fragment.constant(np.float32(1)))
+
+    def too_small(name):
+        return fragment.node("Less", fragment.node("ReduceMax", name, keepdims=0), enough)
+
+    def step(before):
+        after = fragment.node("Mul", before, factor)
+        return after, too_small(after)
+
+    found = fragment.loop("y", "float32", too_small("y"), step)
+    fragment.output(fragment.node("Add", found, fragment.constant(np.float32(0.5))), "float32", ("n", 4))
+    data = model() + fragment.to_bytes()
+    made = onnx.load_from_string(data)
+    made.opset_import[0].version = opset
+    onnx.checker.check_model(made, full_check=True)
+    running = session(made.SerializeToString())
+    for start, doubled in ((3.0, 192.5), (150.0, 150.5)):
+        x = np.float32([[start, 0, 1, 2]])
+        expected = np.float32([[doubled, 0.5, (doubled - 0.5) / start + 0.5, 2 * (doubled - 0.5) / start + 0.5]])
+        np.testing.assert_array_equal(running.run(None, {"x": x})[1], expected)
+
+
 def test_fields_that_are_not_declared_are_kept():
     before = onnx.load_from_string(model())
     before.doc_string, before.graph.doc_string, before.training_info.add().update_binding.add(key="k", value="v")
