@@ -143,13 +143,14 @@ class OnnxNetwork(Network):
             classes = None
         if scores_output is not None and classes == "auto" and trial.tensors[name].obstacle:
             raise ValueError(f"scores_output {name!r}: {trial.tensors[name].obstacle}; name a tensor, or classes=None")
-        self._map_axis = _map_axis(graph, trial, name)
-        self.classes, self.map_classes = trial.count_classes(name, classes, self._map_axis)
+        self.map_axis = _map_axis(graph, trial, name)
+        """The axis of the classes in a map of scores, as the graph has it, with the batch."""
+        self.classes, self.map_classes = trial.count_classes(name, classes, self.map_axis)
         self.scores_output: str | None = None if self.map_classes is None else name
         self.score_shape = trial.tensors[name].shape[1:]
         """The shape of the class scores of a frame, as the graph has them."""
         self.scores = self._kind_of_scores(runtime, graph, folder, trial, name) if scores == "auto" else scores
-        axis = None if self.map_classes is None else self._map_axis
+        axis = None if self.map_classes is None else self.map_axis
         candidates = with_layouts(candidates_of(graph, trial, name, self.classes, axis), layouts)
         warn_of_undecided(candidates, selectors)
         if tuple(selectors) == DEFAULT_TAPS:
@@ -214,7 +215,7 @@ class OnnxNetwork(Network):
         if self.scores_output is not None:
             scores = values[self._outputs.index(self.scores_output)]
             scores = scores[None] if self.scores_output in self._bare else scores
-            return Observation(output, None, activations, np.moveaxis(scores, self._map_axis, 1))
+            return Observation(output, None, activations, np.moveaxis(scores, self.map_axis, 1))
         return Observation(output, None if self.classes is None else activations[-1], activations)
 
     def _output(self, values: list[Any]) -> Any:

@@ -126,13 +126,19 @@ class Fragment:
         self, op: str, *inputs: str, domain: str = "", output: str | None = None, unread: int = 0, **attributes: Any
     ) -> str:
         """Add a node and return the name of its first output. unread: how many more it has that nobody reads."""
+        return self.several(op, *inputs, outputs=1 + unread, domain=domain, output=output, **attributes)[0]
+
+    def several(
+        self, op: str, *inputs: str, outputs: int, domain: str = "", output: str | None = None, **attributes: Any
+    ) -> list[str]:
+        """Add a node of several outputs and return their names."""
         name = output or self._name(op.lower())
-        outputs = [name, *(self._name(op.lower()) for _ in range(unread))]
-        node = self._nodes.add(op_type=op, input=inputs, output=outputs, name=name, domain=domain)
+        names = [name, *(self._name(op.lower()) for _ in range(outputs - 1))]
+        node = self._nodes.add(op_type=op, input=inputs, output=names, name=name, domain=domain)
         for key, value in attributes.items():
             field, held = _attribute(value)
             node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field], **{field: held})
-        return name
+        return names
 
     def loop(self, state: str, dtype: str, goes_on: str, step: Callable[[str], tuple[str, str]]) -> str:
         """Add rounds that change a tensor while a condition holds, and return the name of what it is in the end.

@@ -10,16 +10,19 @@ import numpy as np
 
 from ...monitor import Calibration, Logic
 from ...monitor.data.groups import groups_of
+from ...monitor.judging.grid import finest
+from ...monitor.places import PlaceLogic
 from ...monitor.profile import Profile
 from ...networks import Tap
 from ...networks.onnx.pooling import add_neurons, join_neurons, rows_alike
 from ...networks.onnx.proto import Fragment
 from ...networks.scores import LOGITS, PROBABILITIES
 from ...networks.selectors import OUTPUT
-from . import criteria, logics
+from . import criteria, logics, maps, places
 from .group import Group, row
-from .guarded_model import OUTPUTS, THRESHOLD
+from .guarded_model import MAP, OUTPUTS, THRESHOLD
 from .operators import Operators
+from .places import PlaceColumns, ScoreMap
 
 OLDEST_OPSET = 9
 _MANY = 16  # rows of a frame
@@ -37,20 +40,20 @@ class Model(NamedTuple):
     """What a monitor has to know of its model.
 
     inputs: what a frame is made of. batch: its size, a name where it is open. scores: the tap of the class scores,
-    None for a network without classes. score_map: the tensor that holds the class scores of every place, or None.
+    None for a network without classes. score_map: that holds the class scores of every place, or None.
     score_shape: of the class scores of a frame, as the graph has them. kind: of the class scores, see `Network.scores`.
     """
 
     inputs: tuple[Fed, ...]
     batch: int | str
     scores: Tap | None
-    score_map: str | None = None
+    score_map: ScoreMap | None = None
     score_shape: tuple[int | None, ...] = ()
     kind: str = LOGITS
 
 
-def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
-    """Raise ValueError naming the column or the logic for which there are no nodes."""
+def refuse_what_cannot_be_exported(profile: Profile, logic: Logic, opset: int) -> None:
+    """Raise ValueError naming the column or the logic for which there are no nodes in an operator set."""
     for name, column in zip(profile.names, profile.columns, strict=True):
         if type(column.criterion) not in criteria.BUILDERS:
             possible = ", ".join(sorted(kind.name for kind in criteria.BUILDERS))
@@ -58,22 +61,31 @@ def refuse_what_cannot_be_exported(profile: Profile, logic: Logic) -> None:
                 f"column {name!r} cannot be computed inside a graph: expected a criterion among {possible}, got"
                 f" {column.criterion!r}; profile again without it, or keep the monitor outside"
             )
-        if profile.facts.taps[column.tap].rows is None:
+        tap = profile.facts.taps[column.tap]
+        if tap.rows is None:
             raise ValueError(
                 f"column {name!r} cannot be computed inside a graph: expected as many rows of its tap for every frame,"
                 " got rows that vary; profile again without it, or keep the monitor outside"
             )
-        if profile.facts.taps[column.tap].of_places:
+        if hindrance := places.obstacle(tap):
             raise ValueError(
-                f"column {name!r} cannot be computed inside a graph: expected one row of neurons per frame, got one per"
-                " place; profile again with channel or grid neurons, or keep the monitor outside"
+                f"column {name!r} cannot be computed inside a graph: expected neurons of a frame, or places of a map,"
+                f" got {hindrance}; profile again with channel or grid neurons, or keep the monitor outside"
             )
-    if type(logic) not in logics.BUILDERS:
+    if isinstance(logic, PlaceLogic):
+        if hindrance := maps.obstacle(logic, opset):
+            raise ValueError(hindrance)
+    elif type(logic) not in logics.BUILDERS:
         raise ValueError(f"expected a detection logic of Outrider's own, got {logic!r}, for which there are no nodes")
 
 
+def outputs_of(logic: Logic) -> tuple[str, ...]:
+    """The names of the outputs that a monitor with this logic adds."""
+    return (*OUTPUTS, MAP) if isinstance(logic, PlaceLogic) else OUTPUTS
+
+
 def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration: Calibration, model: Model) -> None:
-    """Add the monitor to a fragment: the outputs `OUTPUTS` and the input `THRESHOLD` with its default.
+    """Add the monitor to a fragment: the outputs `outputs_of` its logic, and the input `THRESHOLD` with its default.
 
     A frame that holds NaN or Inf in any input, or causes them in the class scores or at a tap, is lost: it deviates by
     infinity in every column. Sums find them, which read each number once; finite numbers whose sum overflows count too.
@@ -86,21 +98,20 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
     if model.scores is not None:
         scores = _class_scores(ops, model.scores, model)
     elif model.score_map is not None:
-        scores = ops("Flatten", ops.to_float(model.score_map), axis=1)
+        scores = ops("Flatten", ops.to_float(model.score_map.name), axis=1)
     sums = [] if scores is None else [ops.reduce("ReduceSum", scores)]
     prediction = None if model.scores is None or scores is None else ops("ArgMax", scores, axis=1, keepdims=0)
-    # A class of which too little was seen to compare with is lost in a column.
-    seen = np.stack([signature.counts > 0 for signature in profile.signatures], axis=1)
-    lost_classes = np.where(seen & profile.trusted.covered[:, None], 0, np.inf).astype(np.float32)
-    lost_class = row(ops, lost_classes, prediction) if lost_classes.any() else None
-    default = default_thresholds(calibration)
+    lost_class = _lost_classes(ops, profile, prediction, as_map=isinstance(logic, PlaceLogic))
+    default = default_thresholds(calibration, logic)
     threshold = ops.fragment.default(THRESHOLD, default)
     if len(default) > 1:
         threshold = ops("Gather", threshold, str(prediction), axis=0)
+    of_places = _of_places(profile)
+    placed = PlaceColumns(ops, profile, of_places, model.score_map, prediction, as_map=isinstance(logic, PlaceLogic))
     neurons = _Neurons(ops, profile, scores)
     groups = [neurons.arranged(group) for group in _alike(profile)]
     rows = [neurons.rows(group[0]) for group in groups]
-    of_rows = {k: _of_rows(ops, prediction, k) for k in rows}
+    of_rows = {k: prediction if prediction is None or k == 1 else places.repeated(ops, prediction, k) for k in rows}
     prepared = []
     for group, k in zip(groups, rows, strict=True):
         order = None if group == sorted(group) else np.argsort(np.argsort(group)).tolist()
@@ -108,13 +119,17 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
         held = Group(profile.columns[group[0]].criterion, signatures, of_rows[k], order, many=k >= _MANY)
         prepared.append(criteria.prepare(ops, held))
     sums += neurons.add()
+    sums += placed.add()
     sums += [_sum_of(ops, one) for one in model.inputs if "float" in one.dtype]
     parts = [
         _highest_of_rows(ops, add(neurons.of(group)), k, len(group))
         for add, group, k in zip(prepared, groups, rows, strict=True)
     ]
-    deviations = ops.join(parts)
     there = [column for group in groups for column in sorted(group)]
+    for columns, highest in placed.highest:
+        there += columns
+        parts.append(highest)
+    deviations = ops.join(parts)
     if there != sorted(there):
         deviations = ops("Gather", deviations, ops.constant(np.argsort(there), np.int64), axis=1)
     lost = ops.not_finite(sums[0] if len(sums) == 1 else ops("Sum", *sums))
@@ -122,13 +137,59 @@ def add_monitor(fragment: Fragment, profile: Profile, logic: Logic, calibration:
         deviations = ops("Add", deviations, one)
     deviations = ops.settled(deviations, "outrider_deviation")
 
-    whole = all(criteria.counts(column.criterion) for column in profile.columns)
-    columns = logics.Deviations(deviations, groups_of(profile.columns), whole)
-    score = logics.add_score(ops, logic, calibration.scales, columns)
+    if isinstance(logic, PlaceLogic):
+        score = _add_score_of_places(ops, profile, logic, calibration, placed, deviations)
+    else:
+        whole = all(criteria.counts(column.criterion) for column in profile.columns)
+        judged = logics.Deviations(deviations, groups_of(profile.columns), whole)
+        score = logics.add_score(ops, logic, calibration.scales, judged)
     _add_verdict(ops, threshold, score)
-    for name in OUTPUTS:
-        shape = (model.batch, len(profile.columns)) if name == "outrider_deviation" else (model.batch,)
-        fragment.output(name, "bool" if name == "outrider_alarm" else "float32", shape)
+    shapes: dict[str, tuple[int, ...]] = {"outrider_deviation": (len(profile.columns),)}
+    if isinstance(logic, PlaceLogic):
+        shapes[MAP] = shape_of_map(profile)
+    for name in outputs_of(logic):
+        dtype = "bool" if name == "outrider_alarm" else "float32"
+        fragment.output(name, dtype, (model.batch, *shapes.get(name, ())))
+
+
+def _of_places(profile: Profile) -> list[int]:
+    """The columns whose samples are the places of a map."""
+    return [i for i, column in enumerate(profile.columns) if profile.facts.taps[column.tap].of_places]
+
+
+def shape_of_map(profile: Profile) -> tuple[int, int]:
+    """(height, width) of the map that the columns of places make together."""
+    return finest([profile.facts.taps[profile.columns[i].tap] for i in _of_places(profile)])[0]
+
+
+def _lost_classes(ops: Operators, profile: Profile, prediction: str | None, *, as_map: bool) -> str | None:
+    """Name of (batch or 1, columns): infinity where too little was seen of the frame's class to compare with; or None.
+
+    as_map: whether places of a class that cannot be compared are left out, so that only the frame's own counts.
+    """
+    covered = profile.trusted.covered[:, None]
+    seen = np.repeat(covered, len(profile.columns), axis=1)
+    of_map = profile.trusted.covered_of_map is not None
+    for i, signature in enumerate(profile.signatures):
+        if not profile.facts.taps[profile.columns[i].tap].of_places or not (as_map or of_map):
+            seen[:, i] &= signature.counts > 0
+    if seen.all():
+        return None
+    return row(ops, np.where(seen, 0, np.inf).astype(np.float32), prediction)
+
+
+def _add_score_of_places(
+    ops: Operators, profile: Profile, logic: PlaceLogic, calibration: Calibration, placed: PlaceColumns, deviations: str
+) -> str:
+    """Add the map; name of (batch,) float32, its score. Of a frame that is lost the map is infinite at every place."""
+    of_places, shape = _of_places(profile), shape_of_map(profile)
+    values = maps.add_map(ops, logic, calibration.scales, placed.placed, profile)
+    score = maps.add_score(ops, logic, calibration.scales, values, shape)
+    if len(of_places) < len(profile.columns):  # the others are witnesses
+        deviations = ops("Gather", deviations, ops.constant(of_places, np.int64), axis=1)
+    lost = ops.not_finite(ops.reduce("ReduceMax", deviations))
+    ops.settled(ops("Add", ops.reshape(values, -1, *shape), ops.reshape(lost, -1, 1, 1)), MAP)
+    return ops("Add", score, ops.reshape(lost, -1))
 
 
 def _sum_of(ops: Operators, fed: Fed) -> str:
@@ -137,9 +198,13 @@ def _sum_of(ops: Operators, fed: Fed) -> str:
     return ops.reduce("ReduceSum", values if fed.rank == 2 else ops("Flatten", values, axis=1))
 
 
-def default_thresholds(calibration: Calibration) -> np.ndarray:
-    """The default of `THRESHOLD`, float32: (1,) where all classes share one, else (classes,)."""
-    thresholds = calibration.thresholds.astype(np.float32)
+def default_thresholds(calibration: Calibration, logic: Logic) -> np.ndarray:
+    """The default of `THRESHOLD`, float32: (1,) where all classes share one, else (classes,).
+
+    Scores of maps often lie on the threshold, as counts do, but are rounded otherwise than outside: a hair is added.
+    """
+    hair = maps.HAIR if isinstance(logic, PlaceLogic) else 0
+    thresholds = (calibration.thresholds * (1 + hair)).astype(np.float32)
     return thresholds if (thresholds != thresholds[0]).any() else thresholds[:1]
 
 
@@ -157,18 +222,13 @@ def _class_scores(ops: Operators, tap: Tap, model: Model) -> str:
 
 
 def _alike(profile: Profile) -> list[list[int]]:
-    """The columns of one criterion on taps of as many rows a frame, which are compared together."""
+    """The columns of one criterion on taps of as many rows a frame, which are compared together; without places."""
     groups: dict[tuple[int, int | None], list[int]] = {}
     for i, column in enumerate(profile.columns):
-        groups.setdefault((column.group, profile.facts.taps[column.tap].rows), []).append(i)
+        tap = profile.facts.taps[column.tap]
+        if not tap.of_places:
+            groups.setdefault((column.group, tap.rows), []).append(i)
     return list(groups.values())
-
-
-def _of_rows(ops: Operators, prediction: str | None, k: int) -> str | None:
-    """The prediction of each of the k rows of every frame, (batch * k,) int64."""
-    if prediction is None or k == 1:
-        return prediction
-    return ops.reshape(ops("Add", ops.reshape(prediction, -1, 1), ops.constant(np.zeros((1, k)), np.int64)), -1)
 
 
 def _highest_of_rows(ops: Operators, deviations: str, k: int, columns: int) -> str:
@@ -193,6 +253,7 @@ class _Neurons:
             for tap in profile.facts.taps
         ]
         self._taps = [taps[column.tap] for column in profile.columns]
+        taps = [tap for tap in taps if not tap.of_places]
         pooled = [tap for tap in taps if tap.neurons != "unit" or tap.layout == "NC"]
         self._pooled = {group[0].rows or 1: group for group in rows_alike([tap for tap in pooled if tap.rows])}
         self._together: dict[int, str] = {}
@@ -216,7 +277,7 @@ class _Neurons:
         for k, group in self._pooled.items():
             self._together[k], _ = join_neurons(self._fragment, group)
         for tap in dict.fromkeys(self._taps):
-            if tap not in self._spans:
+            if tap not in self._spans and not tap.of_places:
                 self._alone[tap] = add_neurons(self._fragment, tap)
         names = [*self._together.items(), *((tap.rows or 1, name) for tap, name in self._alone.items())]
         return [self._sum(name, k) for k, name in names]

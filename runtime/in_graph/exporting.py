@@ -25,15 +25,18 @@ from ...monitor import (
     describe_logic,
 )
 from ...monitor.files import read_network, write_whole
+from ...monitor.judging.grid import extent_of
+from ...monitor.places import PlaceLogic
 from ...monitor.profile import Profile
 from ...networks.onnx.files import check_external, fingerprint, read_model
 from ...networks.onnx.proto import Fragment, parse_model
 from ...networks.onnx.reading.graph import OnnxGraph
 from ...networks.recurrent.network import Recurrent
 from ..inputs.networks import onnx_file, refuse_another_model, reopen_network
-from . import builder
+from . import builder, maps
 from .agreement import refuse_difference, trial_frames
-from .guarded_model import BLANK, DIGEST, FORMAT, KEY, OUTPUTS, THRESHOLD, carries_monitor, sealed
+from .guarded_model import BLANK, DIGEST, FORMAT, KEY, MAP, OUTPUTS, THRESHOLD, carries_monitor, sealed
+from .places import ScoreMap
 
 if TYPE_CHECKING:
     from ...networks import OnnxNetwork
@@ -86,7 +89,7 @@ def export(
         if monitor.calibration is None:
             raise NotReadyError(f"{profile}: expected a calibrated profile, got one without a threshold; calibrate it")
         try:
-            builder.refuse_what_cannot_be_exported(monitor.learned, monitor.logic)
+            builder.refuse_what_cannot_be_exported(monitor.learned, monitor.logic, graph.opset)
         except ValueError as error:
             raise ExportError(f"{profile}: {error}") from None
         facts, known = _facts(monitor, monitor.calibration), _known(data, network)
@@ -97,7 +100,8 @@ def export(
         guarded = sealed(_joined(source, data, fragment, monitor.learned), graph.external_tensors, source.parent)
         frames = trial_frames(known, network.inputs)
         expected = [monitor.check(batch)[1] for batch in frames]
-    refuse_difference(source, untouched, guarded, frames, expected)
+        level = maps.level_of_areas(monitor.logic, monitor.calibration.scales)
+    refuse_difference(source, untouched, guarded, frames, expected, level)
     with ExitStack() as undo:
         copy_weights(graph.external, source.parent, target.parent, undo)
         write_whole(target, guarded, ExportError)
@@ -127,7 +131,7 @@ def refuse_unfit(source: Path, graph: OnnxGraph, oldest_opset: int) -> None:
             f"{source}: expected opset {oldest_opset} or newer, got {graph.opset};"
             " convert it with onnx.version_converter and profile the result"
         )
-    taken = [name for name in (*OUTPUTS, THRESHOLD) if graph.unused_name(name) != name]
+    taken = [name for name in (*OUTPUTS, MAP, THRESHOLD) if graph.unused_name(name) != name]
     if taken:
         raise ExportError(
             f"{source}: expected a model without names that begin with {', '.join(taken)}, got one; rename its tensors"
@@ -198,14 +202,24 @@ def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     sizes = values[0].type.tensor_type.shape.dim
     batch = (sizes[0].dim_value or sizes[0].dim_param) if sizes else ""
     scores = next((tap for tap in network.taps if tap.kind == "output" and tap.layout == "NC"), None)
-    says = scores, network.scores_output, network.score_shape, network.scores
-    return builder.Model(fed, batch or "outrider_batch", *says)
+    of_places = None
+    if network.scores_output is not None:
+        of_places = ScoreMap(network.scores_output, network.score_shape, network.map_axis % 4)
+    return builder.Model(fed, batch or "outrider_batch", scores, of_places, network.score_shape, network.scores)
 
 
 def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
     learned = monitor.learned
     network = learned.facts
-    several = {name: fact for name, fact in network.to_dict().items() if name in ("inputs", "states")}
+    several = {name: fact for name, fact in network.to_dict().items() if name in ("inputs", "states", "map_classes")}
+    if isinstance(monitor.logic, PlaceLogic):
+        shape = builder.shape_of_map(learned)
+        several["map"] = {
+            "shape": list(shape),
+            "extent": list(extent_of(network, shape)),
+            "level": monitor.logic.level_of(calibration.scales),
+            "smooth": monitor.logic.smooth,
+        }
     return several | {
         "format": FORMAT,
         "fingerprint": network.fingerprint,
@@ -215,11 +229,11 @@ def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
         "input_shape": list(network.input_shape),
         "preprocessing": network.preprocessing,
         "taps": [tap.id for tap in network.taps],
-        "outputs": list(OUTPUTS),
+        "outputs": list(builder.outputs_of(monitor.logic)),
         "columns": list(learned.names),
         "limits": calibration.limits.tolist(),
         "logic": describe_logic(monitor.logic),
-        "thresholds": builder.default_thresholds(calibration).tolist(),
+        "thresholds": builder.default_thresholds(calibration, monitor.logic).tolist(),
         "false_alarm_rate": calibration.false_alarm_rate,
         "n": calibration.n,
         "realised": calibration.realised,

@@ -28,6 +28,8 @@ BLANK = "0" * 64
 _ENTRY = re.compile(rb"\x0a\x0foutrider_digest\x12\x40([0-9a-f]{64})")
 
 OUTPUTS = ("outrider_score", "outrider_confidence", "outrider_alarm", "outrider_deviation")
+MAP = "outrider_map"
+"""One more of models whose monitor judges places."""
 THRESHOLD = "outrider_threshold"
 _OLD_OUTPUTS = (*OUTPUTS[:3], "outrider_layers")
 """The outputs of models whose facts name none: they were exported before the last one was renamed."""

@@ -52,7 +52,7 @@ def _max_z(ops: Operators, logic: Logic, scales: Scales, deviations: Deviations)
 
 
 def _votes(ops: Operators, logic: Any, scales: Scales, deviations: Deviations) -> str:
-    surprise = _curve(ops, deviations.name, scales["value"], scales["surprise"], scales["excess"])
+    surprise = curve(ops, deviations.name, scales["value"], scales["surprise"], scales["excess"])
     columns = len(deviations.groups.of)
     k = logic.k or columns
     if k in (1, columns):
@@ -102,7 +102,7 @@ def _surprises(
         parts += [ops.reduce("ReduceMax", _part(ops, z, run, len(groups.following))) for run in several]
         shifts += [0.0] * (len(members) + len(several))
     knots = scales["value"] + np.array(shifts)
-    return _curve(ops, ops.join(parts), knots, surprise, scales["excess"])
+    return curve(ops, ops.join(parts), knots, surprise, scales["excess"])
 
 
 def _given(ops: Operators, scales: Scales, scaled: str, groups: Groups) -> str:
@@ -144,7 +144,7 @@ def _sum_of(ops: Operators, source: str, columns: np.ndarray, all_columns: int) 
     return part if len(columns) == 1 else ops.reduce("ReduceSum", part)
 
 
-def _curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray, excess: np.ndarray) -> str:
+def curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray, excess: np.ndarray) -> str:
     """Linear between the knots (knots, columns), level before the first, and rising by 1 / excess after the last.
 
     values: name of (batch, columns). The knot before a value is found by counting those above it.
@@ -153,7 +153,7 @@ def _curve(ops: Operators, values: str, knots: np.ndarray, surprise: np.ndarray,
     knots = knots.astype(np.float32).astype(np.float64)
     steps = np.diff(knots, axis=0)
     rises = np.diff(surprise, axis=0) / np.where(steps > 0, steps, np.inf)
-    slopes = np.concatenate([rises, 1 / excess[None]])
+    slopes = np.minimum(np.concatenate([rises, 1 / excess[None]]), _STEEPEST)
     above = ops("Less", ops.reshape(values, -1, columns, 1), ops.constant(knots.T[None]))
     passed = ops("Sub", ops.constant(count - 1), ops.reduce("ReduceSum", ops.to_float(above), 2, keep=False))
     first = ops("Add", ops("Relu", passed), ops.constant([np.arange(columns) * count]))

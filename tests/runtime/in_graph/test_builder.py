@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,7 +13,9 @@ from onnx.reference import ReferenceEvaluator
 
 from outrider.coverage import CoverageBitmap, Mahalanobis, Margin, MultiRange, NearestNeighbour, NeuronRank, SingleRange
 from outrider.monitor import ExportError, Monitor, OutriderWarning, SmallestP, Sum, Votes, ZScore
-from outrider.networks import OnnxNetwork
+from outrider.monitor.places import WorstPlace
+from outrider.monitor.profile import Column
+from outrider.networks import OnnxNetwork, Tap
 from outrider.runtime import export
 from outrider.runtime.in_graph.builder import refuse_what_cannot_be_exported
 
@@ -168,7 +171,7 @@ def test_a_map_of_class_scores(tmp_path):
     made.graph.output.append(helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", 3, 4, 4]))
     bare = tmp_path / "bare.onnx"
     onnx.save(made, bare)
-    monitor, profile = taught(bare, {"r1:channel": SingleRange()}, classes="pixel")
+    monitor, profile = taught(bare, {"r1:channel": SingleRange()}, classes="pixel", taps="r1:channel")
     assert monitor.network.map_classes == 3
     export(bare, profile, tmp_path / "guarded.onnx")
     batch = mixed()
@@ -188,16 +191,31 @@ def test_criteria_without_nodes_are_named(criterion, bare, tmp_path):
     assert not (tmp_path / "guarded.onnx").exists()
 
 
-def test_columns_of_places_are_named(bare, tmp_path):
-    _, profile = taught(bare, SingleRange(), taps=["r2:pixel"])
-    with pytest.raises(ExportError, match=r"column 'r2:pixel single_range' cannot .*; profile again"):
-        export(bare, profile, tmp_path / "guarded.onnx")
+def test_columns_of_places_of_a_volume_are_named():
+    tap = Tap("v", "relu", (4, 2, 6, 6), "NCDHW", "float32", "pixel")
+    profile = SimpleNamespace(
+        names=["v:pixel single_range"], columns=[Column(SingleRange(), 0, 0)], facts=SimpleNamespace(taps=[tap])
+    )
+    with pytest.raises(ValueError, match=r"'v:pixel single_range' cannot .* got places of volumes; profile again with"):
+        refuse_what_cannot_be_exported(profile, Sum(), 17)
+
+
+def test_areas_need_an_operator_set_that_counts_them(tmp_path):
+    onnx.save(model(opset=10), tmp_path / "old.onnx")
+    _, profile = taught(tmp_path / "old.onnx", SingleRange(), taps=["r2:pixel"])
+    with pytest.raises(
+        ExportError, match=r"expected opset 11 or newer for largest_area, got 10; convert .* worst_place"
+    ):
+        export(tmp_path / "old.onnx", profile, tmp_path / "guarded.onnx")
+    monitor, profile = taught(tmp_path / "old.onnx", SingleRange(), WorstPlace(), taps=["r2:pixel"])
+    export(tmp_path / "old.onnx", profile, tmp_path / "guarded.onnx")
+    assert_agree(run(tmp_path / "guarded.onnx", mixed()), monitor, mixed())
 
 
 def test_a_logic_of_someone_elses_is_refused(bare):
     learned = taught(bare, SingleRange())[0].learned
     with pytest.raises(ValueError, match="expected a detection logic of Outrider's own, got 'mine'"):
-        refuse_what_cannot_be_exported(learned, "mine")
+        refuse_what_cannot_be_exported(learned, "mine", 17)
 
 
 FORMS = {
