@@ -25,7 +25,6 @@ from ...monitor import (
     describe_logic,
 )
 from ...monitor.files import read_network, write_whole
-from ...monitor.judging.grid import extent_of
 from ...monitor.places import PlaceLogic
 from ...monitor.profile import Profile
 from ...networks.onnx.files import check_external, fingerprint, read_model
@@ -216,7 +215,7 @@ def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
         shape = builder.shape_of_map(learned)
         several["map"] = {
             "shape": list(shape),
-            "extent": list(extent_of(network, shape)),
+            "extent": list(network.extent or shape),
             "level": monitor.logic.level_of(calibration.scales),
             "smooth": monitor.logic.smooth,
         }
