@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
+from . import sections
 from .cost import onnx_tables
 from .cost import tables as cost
 from .detection import adaptive_tables
 from .detection import tables as detection
-from .heads import tables as heads
-from .heads.testbed.tables import testbed as heads_testbed
 from .loop import tables as loop
-from .places import detection_tables, segmenter_tables
 from .quotes import misquoted
 from .reliability import tables as reliability
 from .results import load, names
-from .tables import Part, markdown
+from .sections import Section
+from .tables import markdown
 
 FILE = Path(__file__).parent / "RESULTS.md"
 HEAD = """\
@@ -38,17 +34,6 @@ held-out training images; `false alarms` is what it came to on the test images. 
 (foolbox) start from test images that the network classifies correctly, and only those that change its prediction \
 count. They aim at the network and do not know the monitor, but for those of the section on an attacker who does. \
 `make evidence` measures all that is said of detection."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """The figures of one command: what they are, in words, and their tables."""
-
-    title: str
-    name: str
-    command: str
-    text: str
-    parts: Callable[[Any], list[Part]]
 
 
 RIVALS = (
@@ -106,38 +91,7 @@ SECTIONS = (
         " CIFAR-10, where only three ways to know both are tried.",
         adaptive_tables.adaptive,
     ),
-    Section(
-        "A segmenter of driving frames",
-        "segmenter",
-        "python -m benchmarks.places.segmenter CAMVID --keep",
-        "torchvision's MobileNetV2 with its ImageNet weights under an LR-ASPP head at stride 16 learns CamVid's 92"
-        " training frames in 20 minutes of one core. The validation frames are of a drive that is also in training; 86"
-        " of the test frames are of a drive that is not. Classes are the share of their pixels that is seen right.",
-        segmenter_tables.accuracy,
-    ),
-    Section(
-        "A detector: places, dirt and boxes",
-        "places-detection",
-        "python -m benchmarks.places.detection CAMVID DIRT MODEL --keep",
-        "FastestDet, trained on COCO, is profiled on CamVid's 92 training frames without labels. A threshold of 5 % is"
-        " set on the 101 validation frames, which are of a drive that is also in training, or on every other frame"
-        " of the test's own drive with `keep_scales`. `default` is what `Monitor` takes. `chosen` was chosen on"
-        " validation frames with pasted objects and dirt: the distance at the first activation of stride 16, and"
-        " nearest neighbours at the last of stride 32. It sees much more dirt, since mud is smooth to deep maps, and"
-        " more of a new street as well, until that has a threshold of its own.\n\n"
-        "Animals are those of CamVid-OOD. Dirt is cut out of photographs (LaREx) and laid over every other frame at a"
-        " place of chance: mud hangs from the upper edge as a streak and dust over the lower. `located`: a region's"
-        " intersection over union with it is at least 0.3, in places, of which a quarter is covered. `highest place on"
-        " it`: where the map is highest, there it is.\n\n"
-        "A box is right where 30 % of its pixels have the label of its class, on an animal or on dirt where 30 or 50 %"
-        " are such, and left out where most have no label. AUROC is the chance that such a box deviates more than a"
-        " right one, as a share of the threshold of its class. Boxes of classes that training frames hardly show"
-        " deviate by infinity; the last columns leave them out. Of the network's own mistakes the deviation says"
-        " little, and its confidence much. Of animals and dirt the deviation says more. A cue is a region that"
-        " no detection covers; an object without a box is a connected part of its label of at least 0.4 % of the"
-        " picture of which boxes cover less than half.",
-        detection_tables.detection,
-    ),
+    *sections.PLACES,
     Section(
         "The closed loop",
         "drive",
@@ -267,73 +221,7 @@ SECTIONS = (
         " signature helps. `wrong` counts crashes, hangs of 20 s, other errors, NaN as score and NaN that is covered.",
         reliability.fuzz,
     ),
-    Section(
-        "Attention heads: unsafe prompts",
-        "heads-detection",
-        "python -m benchmarks.heads.detection --prompts FOLDER",
-        "A language model of 135 million parameters reads unsafe and safe prompts. Every row learns from 50 of each"
-        " kind; its threshold comes from 200 other safe prompts. Rivals take one pass, like the read-outs. On these two"
-        " sets the words alone tell the kinds apart, so that a high figure says little of the heads; the contrasts"
-        " below are the harder test. The rows of deflection are the published statistic and its cheaper variant: a head"
-        " is masked, and the angle is that by which the final state turns. VLSafe's prompts are read without images.",
-        heads.detection,
-    ),
-    Section(
-        "Attention heads: contrasts",
-        "heads-contrasts",
-        "python -m benchmarks.heads.contrasts --prompts FOLDER",
-        "XSTest sets safe prompts against unsafe ones that share a word: to kill a process or a person. Ten splits"
-        " by that word; the figures are means over their test halves. `tuned` is the same model after a light safety"
-        " tuning on a third of the words, none of which stands in `other words`. The set has too few safe prompts for a"
-        " threshold from 200. The row of `full` ran on one split, among the heads that `last_query` liked best on the"
-        " same labels, so that no permutation test of its choice would mean anything. A well-regularised probe and"
-        " probes on heads come within the spread of the eight read-outs.",
-        heads.contrasts,
-    ),
-    Section(
-        "Attention heads: the tuning",
-        "heads-tuning",
-        "python -m benchmarks.heads.tuning --prompts FOLDER",
-        "What the tuning did to the model. A refusal is known by its words among the first 8 tokens of the answer.",
-        heads.tuning,
-    ),
-    Section(
-        "Attention heads: prompts of another style",
-        "heads-transfer",
-        "python -m benchmarks.heads.transfer --prompts FOLDER",
-        "A guard of eight read-outs, calibrated on one set's safe prompts, judges another's. `told` says whether"
-        " `HeadGuard.compare` warns when it is given the other set's safe prompts. The last column follows"
-        " `recalibrate` on these, which keeps the heads.",
-        heads.transfer,
-    ),
-    Section(
-        "Attention heads: pictures and jailbreaks",
-        "heads-testbed",
-        "python -m benchmarks.heads.testbed.measure",
-        "A small vision-language model of ours (`python -m benchmarks.heads.testbed.build`): a tower that sees digits,"
-        " clothes and sketches in front of SmolLM2, tuned to refuse some pairs of task and picture. Words alone and"
-        " length alone say nothing. Rows learn from pairs of half the tasks and concepts; the threshold comes from safe"
-        " pairs of the other half. Left-out tasks and concepts were never seen as pairs, by the model either. An answer"
-        " is known by its first token; none is generated. Rows of angles were measured on fewer inputs.",
-        heads_testbed,
-    ),
-    Section(
-        "Attention heads: exported decoders",
-        "heads-exported",
-        "python -m benchmarks.heads.exported --prompts FOLDER",
-        "The guard of the first row, searched and calibrated in PyTorch, inside models of onnxruntime-genai's builder."
-        " Its own threshold comes from the file's scores over the same 200 safe prompts.",
-        heads.exported,
-    ),
-    Section(
-        "Attention heads: cost",
-        "heads-cost",
-        "python -m benchmarks.heads.cost --prompts FOLDER",
-        "`check` takes a text and gives a verdict; it is compared with encoding and one bare forward of the model."
-        " `guard and answer` is guarded generation of 32 tokens against the bare model's. What is `beyond the prefill`"
-        " comes on top of a plain pass that is there already. `prefill again` shows how far equal things differ.",
-        heads.cost,
-    ),
+    *sections.HEADS,
 )
 
 

@@ -18,6 +18,8 @@ GUARD_COLUMNS = (
     ("test loop: spread", "within the call", "spin: p99.9 above median", 0),
 )
 """Heading, keys of the raw figure, and digits behind the point."""
+MAP_BAR = 1.10
+"""What a map may cost, × the bare model."""
 
 
 def speed(figures: dict[str, Any]) -> list[Part]:
@@ -120,3 +122,29 @@ def reading(figures: dict[str, Any]) -> list[Part]:
             ],
         ),
     ]  # fmt: skip
+
+
+def places(figures: dict[str, Any]) -> list[Part]:
+    """A row for each network; a `!` marks what is beyond the bar."""
+    rows = [
+        [
+            name,
+            f"{row['bare ms']:.1f}",
+            str(len(row["columns"])),
+            *(_beside(row["ratios"].get(way)) for way in ("bare again", "outside", "in the graph")),
+            {None: "–", True: "yes", False: "no !"}[row.get("equal")],
+            f"{row['map off by']:.0e}" if "map off by" in row else "–",
+            "{} of {}".format(*row["agreed"]) if "agreed" in row else "–",
+        ]
+        for name, row in figures.items()
+    ]
+    header = [
+        "", "bare, ms", "columns", "bare again", "map outside", "map in the graph", "equal", "map off by",
+        "same verdict",
+    ]  # fmt: skip
+    refused = [f"{name} does not leave as ONNX: {row['refused']}" for name, row in figures.items() if "refused" in row]
+    return [Table("Maps, × the bare model", header, rows), *refused]
+
+
+def _beside(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}{' !' if value > MAP_BAR else ''}"

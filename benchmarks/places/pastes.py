@@ -161,3 +161,15 @@ def _blend(image: np.ndarray, content: np.ndarray, outline: np.ndarray, at: tupl
     if feather:
         share = ndimage.gaussian_filter(share, feather, mode="constant") * share
     part[:] = np.uint8(np.rint(part + share[..., None] * (content.astype(np.float32) - part)))
+
+
+def feathered(clean: np.ndarray, pasted: np.ndarray, where: np.ndarray, feather: float = FEATHER) -> np.ndarray:
+    """What was pasted, with a border that fades: images (n, h, w, 3) uint8, where: (n, h, w) bool."""
+    share = np.stack([ndimage.gaussian_filter(np.float32(one), feather, mode="constant") * one for one in where])
+    return np.uint8(np.rint(clean + share[..., None] * (pasted.astype(np.float32) - clean)))
+
+
+def exchanged(images: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Each image with what half the images later shows there: content of the same drives, with a hard border."""
+    others = np.roll(images, -(len(images) // 2), axis=0)
+    return np.where(where[..., None], others, images)

@@ -24,7 +24,7 @@ from ..onnx_models import IMAGENET, trained_mobilenet
 from ..results import keep
 from ..tables import show
 from .camvid import VOID, Frames, read_frames
-from .segmenter_tables import accuracy
+from .segmentation_tables import accuracy
 
 CLASS_NAMES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",

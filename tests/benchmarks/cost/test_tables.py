@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.cost.tables import guard, memory, reading, speed
+from benchmarks.cost.tables import guard, memory, places, reading, speed
 
 
 def test_time_is_told_in_microseconds_and_as_a_ratio():
@@ -46,3 +46,19 @@ def test_reading_beyond_its_bar_is_marked():
     (table,) = reading({"size": [480, 640], "bar": 1.1, "rows": rows})
     assert table.title == "Reading a frame of 640 × 480 pixels"
     assert table.rows == [["JPEG", "1.26", "1.20", "1.10", "0"], ["H.264", "1.26", "1.20", "1.11 !", "0"]]
+
+
+def test_what_is_beyond_the_bar_is_marked_and_a_refusal_said():
+    whole = {
+        "columns": ["a", "b"], "bare ms": 70.26, "equal": True, "map off by": 2.3e-6, "agreed": [15, 16],
+        "ratios": {"bare again": 1.001, "outside": 1.1, "in the graph": 1.1001},
+    }  # fmt: skip
+    refused = {"columns": ["a"], "bare ms": 5, "ratios": {"bare again": 0.98, "outside": 1.2}, "refused": "no such op"}
+    table, text = places({"One": whole, "Two": refused})
+    assert table.rows == [
+        ["One", "70.3", "2", "1.001", "1.100", "1.100 !", "yes", "2e-06", "15 of 16"],
+        ["Two", "5.0", "1", "0.980", "1.200 !", "–", "–", "–", "–"],
+    ]
+    assert text == "Two does not leave as ONNX: no such op"
+    (alone,) = places({"One": whole | {"equal": False}})
+    assert alone.rows[0][6] == "no !"

@@ -9,7 +9,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("skimage")
 
 from benchmarks.places.camvid import ANIMAL, Frames
-from benchmarks.places.pastes import SHARES, control, paste, textures
+from benchmarks.places.pastes import SHARES, control, exchanged, feathered, paste, textures
 
 
 def drive(n: int, value: int) -> Frames:
@@ -57,3 +57,24 @@ def test_textures_differ_and_are_not_flat():
     assert {texture.shape for texture in made} == {(32, 32, 3)}
     assert len({texture.tobytes() for texture in made}) == 6
     assert min(texture.std() for texture in made) > 1
+
+
+def test_a_fading_border_keeps_what_is_around_it():
+    clean = np.full((1, 40, 40, 3), 100, np.uint8)
+    where = np.zeros((1, 40, 40), bool)
+    where[0, 10:30, 10:30] = True
+    pasted = np.where(where[..., None], 200, clean).astype(np.uint8)
+    soft = feathered(clean, pasted, where, feather=2.0)
+    assert (soft[~where] == 100).all()
+    assert soft[0, 20, 20].tolist() == [200] * 3
+    assert soft[0, 20, 10, 0] == pytest.approx(160, abs=3)  # the middle of a pixel just inside
+    assert (np.diff(soft[0, 20, 10:20, 0].astype(int)) >= 0).all()
+
+
+def test_content_is_exchanged_within_the_frames():
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    where = np.zeros((5, 4, 4), bool)
+    where[:, :2] = True
+    found = exchanged(images, where)
+    assert found[:, 0, 0, 0].tolist() == [2, 3, 4, 0, 1]
+    assert found[:, 3, 0, 0].tolist() == [0, 1, 2, 3, 4]

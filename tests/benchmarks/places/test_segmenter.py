@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks.places import segmenter as ours
 from benchmarks.places.camvid import Frames
-from benchmarks.places.segmenter_tables import accuracy
+from benchmarks.places.segmentation_tables import accuracy
 from outrider.networks import import_torchvision
 
 
