@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outrider.coverage import CoverageBitmap, Mahalanobis, NearestNeighbour, SingleRange, join
+from outrider.coverage import CoverageBitmap, Mahalanobis, NearestNeighbour, Neighbours, SingleRange, join
 from outrider.monitor.facts.network import NetworkFacts
 from outrider.monitor.judging.comparers import ColumnComparer, ScoreMap, TogetherComparer
 from outrider.monitor.judging.places import nearest
@@ -18,6 +18,7 @@ TAPS = (
     Tap("b", "relu", (7,), "NC", "float32", "unit"),
     Tap("q", "relu", (6,), "NC", "uint8", "unit"),
     Tap("p", "relu", (4, 2, 3), "NCHW", "float32", "pixel"),
+    Tap("m", "relu", (4, 5, 7), "NCHW", "float32", "pixel"),
 )
 
 
@@ -106,6 +107,24 @@ def test_places_are_of_the_class_of_their_frame_and_the_worst_counts():
     worst, label = comparer.worst([values])
     np.testing.assert_array_equal(worst, values[expected[:6].argmax()])
     assert label == 2
+
+
+@pytest.mark.parametrize("criterion", [Mahalanobis(), Neighbours(centres=3)], ids=repr)
+def test_a_map_of_many_places_has_the_same_bits_alone_and_in_a_batch(criterion):
+    profile, values, classes = profile_of(criterion, 4), draw(5, 105, TAPS[4]), np.array([2, 0, 1])
+
+    def of_places(frames):
+        n = len(classes[frames])
+        comparer = ColumnComparer(
+            profile, 0, 0, classes[frames], np.empty((n, 1), np.float32), ScoreMap(n, None), np.full(n, -1)
+        )
+        comparer.compare([values.reshape(3, 35, -1)[frames].reshape(n * 35, -1)])
+        return comparer.of_places
+
+    together = of_places(slice(3))
+    np.testing.assert_array_equal(np.concatenate([of_places(slice(i, i + 1)) for i in range(3)]), together)
+    by_row = criterion.deviation(profile.signatures[0], values, np.repeat(classes, 35))
+    np.testing.assert_allclose(together, by_row, rtol=1e-3, atol=1e-5)
 
 
 def test_places_that_a_map_tells_apart():
