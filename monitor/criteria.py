@@ -27,7 +27,7 @@ def columns_of(network: Network, criteria: Criteria | None) -> tuple[tuple[Colum
     Raises ValueError for a selector that matches no tap, for a criterion that is none or does not fit its tap.
     """
     if criteria is None:
-        criteria = default_criteria(network.taps, network.classes)
+        criteria = default_criteria(network.taps, network.classes, network.map_classes)
     pairs: dict[Criterion, list[int]] = {}
     for selector, several in _by_selector(criteria):
         for criterion in several:

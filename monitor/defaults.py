@@ -12,7 +12,9 @@ _WORK = 2**25
 _REGIONS = 100  # about as many as a detector finds
 
 
-def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[Criterion]]:
+def default_criteria(
+    taps: Taps, classes: int | None = None, map_classes: int | None = None
+) -> dict[str, list[Criterion]]:  # fmt: skip
     """Complementary parts, to be joined by `HarmonicP` (our own choice, made on held-out training data).
 
     On the class scores the margin, which sees inputs on a decision boundary, and their distance. On the channels of
@@ -22,7 +24,8 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
     see adversarial noise before it is pooled away. Nothing is learned from unsafe data.
     On the places of maps the nearest of a few centres of each class, of vectors of unit length, and on the first of
     them the length: covariances, ranges and relative distances do not carry to another drive (chosen on training
-    drives with pasted objects, each left out once). On class scores of places the softmax.
+    drives with pasted objects, each left out once). Where all places are of one class, as with a detector, 16 centres
+    of everything see little, and it takes 256. On class scores of places the softmax.
     Left out where they would not fit: ranges above 512 MiB in all, and covariances above 512 neurons or, on taps of
     many samples a frame, where samples times neurons squared exceed 2**25, some ten milliseconds a frame. Rows that
     vary from frame to frame count as 100.
@@ -39,7 +42,9 @@ def default_criteria(taps: Taps, classes: int | None = None) -> dict[str, list[C
         elif tap.kind == "output":
             criteria = [Margin(), *distance] if classes else []
         elif tap.of_places:
-            criteria = [Neighbours(centres=16), *([Norm()] if tap is first else [])]
+            told_apart = max(classes or 1, map_classes or 1) > 1
+            nearest = Neighbours(centres=16) if told_apart else Neighbours(samples=2048, centres=256)
+            criteria = [nearest, *([Norm()] if tap is first else [])]
         elif tap.neurons == "channel-max":
             criteria = [*relative]
         else:

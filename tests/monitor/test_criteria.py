@@ -69,7 +69,7 @@ def test_columns_of_one_criterion_are_a_group_whatever_the_order(network):
 
 
 class _Kinds:
-    classes, scores = 2, "logits"
+    classes, map_classes, scores = 2, None, "logits"
     taps = Taps([
         Tap("a", "relu", (4, 5, 5), "NCHW", "float32", "unit"),
         Tap("a", "relu", (4, 5, 5), "NCHW", "float32", "channel"),

@@ -60,10 +60,19 @@ def test_places_have_the_nearest_centres_and_the_softmax_of_their_scores():
         tap("y", (12, 360, 480), "pixel8", "output"),
     ])  # fmt: skip
     centres = Neighbours(centres=16)
-    assert default_criteria(taps) == {
+    assert default_criteria(taps, None, 12) == {
         "fine:pixel2": [centres, Norm()], "deep:pixel": [centres], "one:channel": [DISTANCE, RANGES],
         "y:pixel8": [Softmax()],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("classes", "map_classes", "centres"), [(None, None, 256), (1, None, 256), (2, None, 16), (None, 2, 16)]
+)
+def test_places_of_one_class_need_more_centres(classes, map_classes, centres):
+    ((found, _),) = default_criteria(Taps([tap("deep", (48, 22, 22), "pixel")]), classes, map_classes).values()
+    assert found.centres == centres
+    assert found.samples >= 2 * centres
 
 
 @pytest.mark.parametrize(
