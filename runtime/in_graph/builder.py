@@ -22,7 +22,7 @@ from . import criteria, logics, maps, places
 from .group import Group, row
 from .guarded_model import MAP, OUTPUTS, THRESHOLD
 from .operators import Operators
-from .places import PlaceColumns, ScoreMap
+from .places import MapOfScores, PlaceColumns
 
 OLDEST_OPSET = 9
 _MANY = 16  # rows of a frame
@@ -47,7 +47,7 @@ class Model(NamedTuple):
     inputs: tuple[Fed, ...]
     batch: int | str
     scores: Tap | None
-    score_map: ScoreMap | None = None
+    score_map: MapOfScores | None = None
     score_shape: tuple[int | None, ...] = ()
     kind: str = LOGITS
 

@@ -35,7 +35,7 @@ from ..inputs.networks import onnx_file, refuse_another_model, reopen_network
 from . import builder, maps
 from .agreement import refuse_difference, trial_frames
 from .guarded_model import BLANK, DIGEST, FORMAT, KEY, MAP, OUTPUTS, THRESHOLD, carries_monitor, sealed
-from .places import ScoreMap
+from .places import MapOfScores
 
 if TYPE_CHECKING:
     from ...networks import OnnxNetwork
@@ -203,7 +203,7 @@ def _known(data: bytes, network: OnnxNetwork) -> builder.Model:
     scores = next((tap for tap in network.taps if tap.kind == "output" and tap.layout == "NC"), None)
     of_places = None
     if network.scores_output is not None:
-        of_places = ScoreMap(network.scores_output, network.score_shape, network.map_axis % 4)
+        of_places = MapOfScores(network.scores_output, network.score_shape, network.map_axis % 4)
     return builder.Model(fed, batch or "outrider_batch", scores, of_places, network.score_shape, network.scores)
 
 

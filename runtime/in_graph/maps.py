@@ -39,14 +39,14 @@ def add_map(ops: Operators, logic: PlaceLogic, scales: Scales, placed: Sequence[
     """
     taps = {i: profile.facts.taps[profile.columns[i].tap] for one in placed for i in one.columns}
     columns = sorted(taps)
-    _, axes = finest([taps[i] for i in columns])
+    shape, axes = finest([taps[i] for i in columns])
     parts = []
     for one in placed:
         own = {name: scales[name][..., [columns.index(i) for i in one.columns]] for name in _CURVE}
         parts.append(_on_grid(ops, _surprise(ops, one, own), one.axes, axes))
     total = parts[0] if len(parts) == 1 else ops("Sum", *parts)
     mean = total if len(columns) == 1 else ops("Div", total, ops.constant(len(columns)))
-    return _box_means(ops, mean, logic.smooth // 2)
+    return _box_means(ops, mean, logic.half(*shape))
 
 
 _CURVE = "value", "surprise", "excess"

@@ -44,7 +44,7 @@ def obstacle(tap: Tap) -> str:
     return f"places of {'volumes' if len(tap.map_sizes) > 2 else 'several rows a frame'}"
 
 
-class ScoreMap(NamedTuple):
+class MapOfScores(NamedTuple):
     """A map of class scores, by the name of its tensor. shape: of a frame. axis: of the classes, with the batch."""
 
     name: str
@@ -61,7 +61,7 @@ class PlaceColumns:
     """
 
     def __init__(
-        self, ops: Operators, profile: Profile, columns: Sequence[int], score_map: ScoreMap | None,
+        self, ops: Operators, profile: Profile, columns: Sequence[int], score_map: MapOfScores | None,
         prediction: str | None, *, as_map: bool,
     ) -> None:  # fmt: skip
         self._ops, self._as_map = ops, as_map
@@ -93,7 +93,7 @@ class PlaceColumns:
         """The class of its frame for every place, (batch * places,)."""
         return None if prediction is None else repeated(self._ops, prediction, places)
 
-    def _of_map(self, scores: ScoreMap, axes: Axes) -> str:
+    def _of_map(self, scores: MapOfScores, axes: Axes) -> str:
         """The class with the highest score at the middle of every place, (batch * places,)."""
         ops, spatial = self._ops, [axis for axis in (1, 2, 3) if axis != scores.axis]
         sizes = [scores.shape[axis - 1] for axis in spatial]

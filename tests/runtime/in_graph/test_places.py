@@ -99,7 +99,7 @@ CRITERIA = {
     "patterns": Pattern(capacity=40),
     "boxes": Box(capacity=32),
     "distance by class": ClassMahalanobis(),
-    "neighbours": Neighbours(samples=200),
+    "neighbours": Neighbours(samples=200, centres=8),
 }
 PLACES = ["r1:pixel2", "r2:pixel"]
 
