@@ -8,7 +8,7 @@ from .judging.places import samples_of
 
 _RANGE_BYTES = 512 * 2**20
 _COVARIANCE_NEURONS = 512
-_WORK = 2**25
+_WORK, _WORK_OF_PLACES = 2**25, 2**29
 _REGIONS = 100  # about as many as a detector finds
 
 
@@ -24,11 +24,12 @@ def default_criteria(
     see adversarial noise before it is pooled away. Nothing is learned from unsafe data.
     On the places of maps the nearest of a few centres of each class, of vectors of unit length, and on the first of
     them the length: covariances, ranges and relative distances do not carry to another drive (chosen on training
-    drives with pasted objects, each left out once). Where all places are of one class, as with a detector, 16 centres
-    of everything see little, and it takes 256. On class scores of places the softmax.
+    drives with pasted objects, each left out once). Where all places are of one class, as with a detector, centres of
+    everything see little: there it is the distance, or 256 centres where a covariance does not fit. On class scores of
+    places the softmax.
     Left out where they would not fit: ranges above 512 MiB in all, and covariances above 512 neurons or, on taps of
     many samples a frame, where samples times neurons squared exceed 2**25, some ten milliseconds a frame. Rows that
-    vary from frame to frame count as 100.
+    vary from frame to frame count as 100. Places are compared by products of matrices, and it is 2**29.
     """
     chosen: dict[str, list[Criterion]] = {}
     left, ranged = _RANGE_BYTES, False
@@ -43,8 +44,10 @@ def default_criteria(
             criteria = [Margin(), *distance] if classes else []
         elif tap.of_places:
             told_apart = max(classes or 1, map_classes or 1) > 1
-            nearest = Neighbours(centres=16) if told_apart else Neighbours(samples=2048, centres=256)
-            criteria = [nearest, *([Norm()] if tap is first else [])]
+            if told_apart:
+                criteria = [Neighbours(centres=16), *([Norm()] if tap is first else [])]
+            else:
+                criteria = [Mahalanobis() if _fits(tap) else Neighbours(samples=2048, centres=256)]
         elif tap.neurons == "channel-max":
             criteria = [*relative]
         else:
@@ -61,4 +64,5 @@ def default_criteria(
 
 def _fits(tap: Tap) -> bool:
     """Whether a covariance fits a tap."""
-    return tap.size <= _COVARIANCE_NEURONS and (samples_of(tap) or _REGIONS) * tap.size**2 <= _WORK
+    work = _WORK_OF_PLACES if tap.of_places else _WORK
+    return tap.size <= _COVARIANCE_NEURONS and (samples_of(tap) or _REGIONS) * tap.size**2 <= work

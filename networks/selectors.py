@@ -30,7 +30,7 @@ GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
 OUTPUT = "output"
 PLACES = "places"
 """The word for the taps that show where in a picture; see `place_taps`."""
-_LEAST_PLACES, _MOST_PLACES = 256, 4096
+_LEAST_PLACES, _LEAST_OF_LAST, _MOST_PLACES = 256, 64, 4096
 DEFAULT_TAPS = ("auto", "first:unit", "last:channel-max")
 """Every activation as the adapter's `neurons` says; the first of them unit by unit, where small noise is seen; and the
 largest value of each channel of the last, where a small strange object is."""
@@ -230,9 +230,9 @@ def some(names: Sequence[str]) -> str:
 def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
     """What the word ``places`` means: the taps of a map of places, each with its position among the candidates.
 
-    They are, of the smallest maps that have at least 256 places, the first and the last of those with the most
-    channels: what the deepest stage begins with, and what it makes of it. Windows are so large that a map has at most
-    4,096 places.
+    They are the first of the smallest maps that have at least 256 places, and of the smallest that have at least 64 the
+    last of those with the most channels: what a late stage begins with, and what the last makes of it. Windows are so
+    large that a map has at most 4,096 places.
     Raises ValueError where no activation is a map of known size.
     """
     maps: dict[int, list[int]] = {}
@@ -242,9 +242,9 @@ def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
             maps.setdefault(places, []).append(i)
     if not maps:
         raise ValueError("expected an activation that is a map of known size, got none; name the taps")
-    deepest = maps[min((places for places in maps if places >= _LEAST_PLACES), default=max(maps))]
-    widest = max(deepest, key=lambda i: (_width(candidates[i]), i))
-    found = dict.fromkeys((deepest[0], widest))
+    late, last = (min((k for k in maps if k >= least), default=max(maps)) for least in (_LEAST_PLACES, _LEAST_OF_LAST))
+    widest = max(maps[last], key=lambda i: (_width(candidates[i]), i))
+    found = sorted({maps[late][0], widest})
     return [(i, candidates[i].tap(_windows(_map_of(candidates[i]) or ()))) for i in found]
 
 

@@ -67,12 +67,23 @@ def test_places_have_the_nearest_centres_and_the_softmax_of_their_scores():
 
 
 @pytest.mark.parametrize(
-    ("classes", "map_classes", "centres"), [(None, None, 256), (1, None, 256), (2, None, 16), (None, 2, 16)]
-)
-def test_places_of_one_class_need_more_centres(classes, map_classes, centres):
-    ((found, _),) = default_criteria(Taps([tap("deep", (48, 22, 22), "pixel")]), classes, map_classes).values()
-    assert found.centres == centres
-    assert found.samples >= 2 * centres
+    ("classes", "map_classes", "expected"),
+    [
+        (None, None, [DISTANCE]), (1, None, [DISTANCE]), (2, None, [Neighbours(centres=16), Norm()]),
+        (None, 2, [Neighbours(centres=16), Norm()]),
+    ],
+)  # fmt: skip
+def test_places_of_one_class_have_a_distance(classes, map_classes, expected):
+    assert default_criteria(Taps([tap("deep", (96, 22, 22), "pixel")]), classes, map_classes) == {
+        "deep:pixel": expected
+    }
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(64, True), (65, False)])
+def test_so_many_places_that_a_covariance_does_not_fit_have_centres(rows, fits):
+    # 64 x 128 places times 256 x 256 neurons are 2**29.
+    expected = DISTANCE if fits else Neighbours(samples=2048, centres=256)
+    assert default_criteria(Taps([tap("map", (256, rows, 128), "pixel")])) == {"map:pixel": [expected]}
 
 
 @pytest.mark.parametrize(

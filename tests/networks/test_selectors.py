@@ -262,8 +262,9 @@ SCORES = mapped("y", (12, 360, 480), "output")
         # The first and the last of the widest of the smallest size, of at most 4,096 places.
         ([(131, 90, 120), (64, 45, 60), (256, 45, 60), (256, 45, 60), (12, 45, 60)], ["1:pixel", "3:pixel"]),
         ([(131, 90, 120), (256, 45, 60), (12, 45, 60), (12, 90, 120)], ["1:pixel"]),
-        # Maps of fewer than 256 places are passed over where there are larger ones.
-        ([(32, 45, 60), (64, 16, 16), (1280, 12, 15), (64, 1, 1)], ["1:pixel"]),
+        # Smaller maps are passed over where there are larger ones: of the first 256 places count, of the other 64.
+        ([(32, 45, 60), (64, 16, 16), (1280, 12, 15), (900, 7, 9), (64, 1, 1)], ["1:pixel", "2:pixel"]),
+        ([(64, 16, 16), (32, 16, 16), (900, 7, 9)], ["0:pixel"]),
         ([(8, 4, 4), (8, 6, 6)], ["1:pixel"]),
         ([(8, 128, 128), (9, 128, 128)], ["0:pixel2", "1:pixel2"]),
     ],
