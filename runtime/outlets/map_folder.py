@@ -45,7 +45,7 @@ class MapFolder:
             return
         plain = re.sub(r"[^\w.-]+", "_", name)[-_LONGEST:]
         path = self._folder / f"{self._seen:06d}-{plain}-{verdict.status.name.lower()}.png"
-        self._image.fromarray(overlaid(pixels, verdict.places)).save(path)
+        self._image.fromarray(overlaid(pixels, verdict.places, verdict.status)).save(path)
         self._written += 1
 
     def __str__(self) -> str:

@@ -93,7 +93,7 @@ class Recording:
         if places is None or places.map is None or seen.sample is None:
             return None
         pixels = seen_by_network(seen.sample, self._preprocessing)
-        return None if pixels is None else self._encoded(overlaid(pixels, places))
+        return None if pixels is None else self._encoded(overlaid(pixels, places, seen.verdict.status))
 
     def _jpeg(self, picture: np.ndarray) -> bytes:
         pixels = viewable(picture.transpose(1, 2, 0))

@@ -85,7 +85,7 @@ def test_what_a_verdict_says_of_places_is_drawn_over_the_picture(tmp_path):
     path = Thumbnails(tmp_path / "frames", 3).save("0" * 32, 1, image, Places(values, 1.0, (40, 60)))
     pixels = np.asarray(pillow.open(path)).astype(int)
     assert pixels.shape == (40, 60, 3)
-    assert pixels[20, 35, 0] > pixels[20, 35, 2] + 50
+    assert pixels[20, 35, 0] > pixels[20, 35, 2] + 40
     path = Thumbnails(tmp_path / "frames", 3).save("0" * 32, 2, image)
     assert np.asarray(pillow.open(path)).ndim == 2
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from outrider.monitor import Status
 from outrider.monitor.places import Places
 from outrider.networks import Preprocessing
 from outrider.runtime.pages.maps import overlaid, seen_by_network
@@ -21,7 +22,7 @@ def test_heat_lies_where_the_map_is_high_and_nowhere_else():
     assert drawn.shape == (40, 60, 3)
     assert drawn.dtype == np.uint8
     middle = drawn[15, 22].astype(int)
-    assert middle[0] > middle[2] + 50  # red
+    assert middle[0] > middle[2] + 40  # red
     np.testing.assert_array_equal(drawn[30:], GREY[30:])
     np.testing.assert_array_equal(drawn[:, 45:], GREY[:, 45:])
     assert drawn[10, 20].tolist() == [0, 255, 255]  # the frame of the region
@@ -42,12 +43,23 @@ def test_the_picture_may_be_smaller_than_the_input():
 def test_regions_that_no_detection_covers_have_another_colour():
     class Found:
         box = (15.0, 10.0, 30.0, 20.0)
+        alarm = False
 
     class Elsewhere:
         box = (40.0, 30.0, 50.0, 40.0)
+        alarm = True
 
     assert overlaid(GREY, places(boxes=[Found()]))[10, 20].tolist() == [0, 255, 255]
-    assert overlaid(GREY, places(boxes=[Elsewhere()]))[10, 20].tolist() == [255, 0, 255]
+    drawn = overlaid(GREY, places(boxes=[Elsewhere()]))
+    assert drawn[10, 20].tolist() == [255, 0, 255]
+    assert drawn[30, 45].tolist() == [255, 0, 0]
+
+
+def test_the_border_says_the_status():
+    for status, colour in ((Status.OK, [0, 160, 0]), (Status.WARN, [240, 200, 0]), (Status.FAULT, [255, 0, 0])):
+        drawn = overlaid(GREY, places(), status)
+        assert drawn[0, 30].tolist() == drawn[20, 59].tolist() == colour
+        assert drawn[35, 5].tolist() == [100, 100, 100]
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
