@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..networks.renamed import warn_of_name
+from .boxes import BoxVerdict
 from .calibration import (
     Calibration,
     ClassRate,
@@ -37,13 +38,13 @@ from .transfer import transfer
 from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
-    "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "HarmonicP", "KeptFrames",
-    "LargestArea", "Logic", "MaxZ", "MismatchError", "Monitor", "Normalised", "NotReadyError", "OutriderError",
-    "OutriderWarning", "PlaceLogic", "Places", "Profile", "ProfileError", "Recalibration", "Region",
-    "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes", "WorstPlace", "ZScore", "auroc",
-    "clopper_pearson", "conformal_threshold", "default_criteria", "describe_logic", "describe_profile",
-    "false_alarm_rate", "make_logic", "needed_samples", "new_key", "read_facts", "sign_file", "transfer",
-    "verify_file",
+    "BoxVerdict", "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "HarmonicP",
+    "KeptFrames", "LargestArea", "Logic", "MaxZ", "MismatchError", "Monitor", "Normalised", "NotReadyError",
+    "OutriderError", "OutriderWarning", "PlaceLogic", "Places", "Profile", "ProfileError", "Recalibration",
+    "Region", "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes", "WorstPlace",
+    "ZScore", "auroc", "clopper_pearson", "conformal_threshold", "default_criteria", "describe_logic",
+    "describe_profile", "false_alarm_rate", "make_logic", "needed_samples", "new_key", "read_facts", "sign_file",
+    "transfer", "verify_file",
 ]  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def export(
     output: str | os.PathLike[str],
     *,
     key: str | os.PathLike[str] | None = None,
+    detections: Any = None,
 ) -> dict[str, Any]:
     """Write the model with the monitor of a calibrated profile inside; return the facts in its metadata.
 
@@ -61,6 +62,7 @@ def export(
     frames beside the bare model and the monitor in Python. A recurrent model keeps its states as inputs and outputs:
     the program that runs it carries them from frame to frame. Where the output goes to another folder, weights in files
     beside the model are copied. key: as for `Monitor.load`; the guarded model is a new file, to be signed itself.
+    detections: the decoder of a detector, where it is a callable; verdicts on boxes stay outside of the graph.
     Raises ExportError for what cannot be exported or came out differently, MismatchError for the profile of another
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
     """
@@ -78,7 +80,7 @@ def export(
         )
     refuse_another_model(profile, learned, fingerprint(untouched, graph.external_tensors, source.parent), source)
     data = modern(untouched, graph.opset)
-    with closing(reopen_network(str(source), profile, learned)) as opened:
+    with closing(reopen_network(str(source), profile, learned, detections=detections)) as opened:
         monitor, network = _bare(Monitor.load(profile, opened, key=key))
         if not network.batch_axis:
             raise ExportError(

@@ -15,6 +15,7 @@ from rich.table import Column
 from rich.text import Text
 
 from ....monitor import Monitor, Status, Verdict
+from ....monitor.boxes import BoxVerdict
 from ....monitor.places import Region
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.learned_pictures import comparing
@@ -90,7 +91,7 @@ class _Seen:
 
     def __init__(self, as_json: bool, total: int) -> None:
         self.total = total
-        self.frames = self.alarms = self.faults = 0
+        self.frames = self.alarms = self.faults = self.boxes = self.strange = 0
         self._json = as_json
         self._shown: list[tuple[str, Verdict]] = []
 
@@ -98,6 +99,8 @@ class _Seen:
         self.frames += 1
         self.alarms += verdict.alarm
         self.faults += verdict.status == Status.FAULT
+        self.boxes += len(verdict.boxes)
+        self.strange += sum(box.alarm for box in verdict.boxes)
         if self._json:
             sys.stdout.write(json.dumps(frame_json(name, verdict)) + "\n")
         elif self.total <= _ROWS or (verdict.status != Status.OK and len(self._shown) < _ROWS):
@@ -114,7 +117,8 @@ class _Seen:
         self.print_table()
         of_these = f", {self.faults:,} of them faults" if self.faults else ""
         share = f"{counted(self.alarms, 'alarm')} ({self.alarms / self.frames:.2%}){of_these}"
-        text = "; ".join([f"{counted(self.frames, 'frame')}, {share}", *words[:1]])
+        boxes = [f"{self.strange:,} of {counted(self.boxes, 'detection')} alarm"] if self.boxes else []
+        text = "; ".join([f"{counted(self.frames, 'frame')}, {share}", *boxes, *words[:1]])
         wide_console().print("\n".join([text, *words[1:]]), markup=False)
 
     def print_table(self) -> None:
@@ -138,7 +142,14 @@ def frame_json(name: str, verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "kind": verdict.kind,
         **({} if verdict.map is None else {"regions": [region_json(region) for region in verdict.regions]}),
+        **({"boxes": [box_json(box) for box in verdict.boxes]} if verdict.boxes else {}),
     }
+
+
+def box_json(box: BoxVerdict) -> dict[str, Any]:
+    """A detection in strict JSON types: a number that is not finite is null."""
+    told = {name: finite(value) if isinstance(value, float) else value for name, value in box._asdict().items()}
+    return told | {"box": list(map(finite, box.box)), "alarm": box.alarm}
 
 
 def region_json(region: Region) -> dict[str, Any]:

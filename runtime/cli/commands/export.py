@@ -9,6 +9,7 @@ from typing import Any
 from ....monitor.files import checked_contents
 from ...in_graph.exporting import export
 from ...in_graph.heads.exporting import export_heads
+from ...inputs.detectors import decoder_of
 from ..printing import answer
 from .inspect import print_guarded
 
@@ -25,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
         return _export_heads(options)
     if options.decoder is not None:
         raise ValueError(f"{options.profile}: expected --decoder with a guard of attention heads, got a profile")
-    facts = export(options.model, options.profile, options.output, key=options.key)
+    decode = decoder_of(options.detections)
+    facts = export(options.model, options.profile, options.output, key=options.key, detections=decode)
     answer(facts, lambda: _print(options, facts, _WARNS, _RENAMED), as_json=options.json)
     return 0
 

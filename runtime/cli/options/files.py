@@ -9,6 +9,7 @@ from .. import argument_types as types
 from .shared import (
     NETWORK,
     add_batch_arguments,
+    add_detections_argument,
     add_key_argument,
     add_layout_argument,
     add_picture_arguments,
@@ -34,6 +35,7 @@ def export(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="for a guard of attention heads: the model in PyTorch, to compare the heads by value",
     )
+    add_detections_argument(parser, "; needed here where it is a file.py:function")
     add_key_argument(parser, "PROFILE")
     parser.add_argument("--json", action="store_true", help="the facts in its metadata as JSON")
 

@@ -331,6 +331,11 @@ def test_boxes_are_learned_calibrated_and_told(outrider, tmp_path):
     facts = json.loads(outrider("inspect", "m.outrider", "--json").out)["boxes"]
     assert (facts["boxes"], facts["calibration"]["false_alarm_rate"], facts["calibration"]["drives"]) == (240, 0.1, 60)
     assert "held-out boxes of 60 frames" in " ".join(outrider("inspect", "m.outrider").out.split())
+    np.save(tmp_path / "strange.npy", scenes(3, seed=2, blue=0.9))
+    assert "; 6 of 6 detections alarm" in outrider("check", "m.outrider", "strange.npy").out
+    box = json.loads(outrider("check", "m.outrider", "strange.npy", "--json").out.splitlines()[0])["boxes"][0]
+    assert list(box) == ["box", "class_index", "confidence", "deviation", "threshold", "reason", "alarm"]
+    assert (len(box["box"]), box["alarm"]) == (4, True)
     result = outrider("calibrate", "m.outrider", "held_out.npy", "--false-alarm-rate", "0.05", "--box-rate", "0.001")
     assert "expected detections of covered classes in at least 1998 held-out frames" in result.err
     result = outrider("profile", "squares.onnx", "trusted.npy", "-o", "n.outrider", "--taps", "features", *taps[4:])
