@@ -34,33 +34,36 @@ class Under:
         rows, columns = self.shape
         found = np.full((len(boxes), places.shape[1]), np.nan, np.float32)
         features = places.reshape(rows, columns, -1)
-        for out, (left, top, right, bottom) in zip(found, boxes.astype(np.float64), strict=True):
-            down, down_from = _shares(top, bottom, self._edges[0])
-            across, across_from = _shares(left, right, self._edges[1])
-            if len(down) and len(across):
-                there = features[down_from : down_from + len(down), across_from : across_from + len(across)]
-                weights = np.outer(down, across).reshape(-1).astype(np.float32)
-                np.matmul(weights, there.reshape(len(weights), -1), out=out)
+        left, top, right, bottom = boxes.astype(np.float64).T
+        down, first_row, end_row = _shares(top, bottom, self._edges[0])
+        across, first_column, end_column = _shares(left, right, self._edges[1])
+        for out, height, width, above, below, before, behind in zip(
+            found, down, across, first_row, end_row, first_column, end_column, strict=True
+        ):
+            if above < below and before < behind:
+                there = features[above:below, before:behind]
+                weights = np.outer(height[above:below], width[before:behind]).astype(np.float32)
+                np.matmul(weights.reshape(-1), there.reshape(weights.size, -1), out=out)
         return found
 
 
-def _shares(begin: float, end: float, edges: np.ndarray) -> tuple[np.ndarray, int]:
-    """How much of an interval lies in each part between edges that it touches, 1 in all, and the first of these.
+def _shares(begin: np.ndarray, end: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, list[int], list[int]]:
+    """How much of each interval (k,) lies in each part between edges, (k, parts), 1 in all.
 
-    None where it lies outside of all.
+    And the first part that it touches, and the one behind the last: the same number where it lies outside of all.
     """
     low, high = edges[0], edges[-1]
-    if not (begin <= end and begin < high and end > low):  # nor where a bound is NaN
-        return edges[:0], 0
-    begin, end = max(begin, low), min(end, high)
-    if end - begin < _SLIVER:
-        begin = max(low, end - _SLIVER)
-        end = begin + _SLIVER
-    first = max(int(np.searchsorted(edges, begin, side="right")) - 1, 0)
-    last = min(int(np.searchsorted(edges, end, side="left")), len(edges) - 1)
-    within = np.clip(edges[first : last + 1], begin, end)
-    shares = np.diff(within)
-    return shares / shares.sum(), first
+    inside = (begin <= end) & (begin < high) & (end > low)  # nor where a bound is NaN
+    begin, end = np.where(inside, np.maximum(begin, low), low), np.where(inside, np.minimum(end, high), high)
+    short = end - begin < _SLIVER
+    begin = np.where(short, np.maximum(low, end - _SLIVER), begin)
+    end = np.where(short, begin + _SLIVER, end)
+    shares = np.maximum(np.minimum(end[:, None], edges[1:]) - np.maximum(begin[:, None], edges[:-1]), 0)
+    shares /= shares.sum(axis=1, keepdims=True)
+    touched = shares > 0
+    first = touched.argmax(axis=1)
+    behind = np.where(inside, len(edges) - 1 - touched[:, ::-1].argmax(axis=1), first)
+    return shares, first.tolist(), behind.tolist()
 
 
 def _known(sizes: tuple[int | None, ...] | None) -> list[int]:
