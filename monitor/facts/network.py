@@ -178,7 +178,7 @@ class NetworkFacts:
         whole = decoder_of_facts(self.detections) is not None
         if self.detections == other.detections or (whole and other.detections is None):
             return []
-        program = ", a program, which no file holds; give it as detections= (--detections)"
+        program = ", a program, which no file holds; give it as detections="
         expected = in_words(self.detections) + ("" if whole or self.detections is None else program)
         return [f"detections: expected {expected}, got {in_words(other.detections)}"]
 

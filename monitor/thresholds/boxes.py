@@ -88,5 +88,5 @@ def _refuse_few(got: int, rate: float, confidence: float | None, *, learns: bool
         raise CalibrationError(
             f"expected detections of covered classes in at least {needed} held-out frames, or drives where drives are"
             f" given, for a false-alarm rate of boxes of {rate:g}, got {got}{share}; give more, or ask for a higher"
-            " rate of boxes with box_rate= (--box-rate)"
+            " rate of boxes with box_rate="
         )

@@ -90,7 +90,7 @@ def test_drives_count_in_the_stead_of_frames():
 def test_it_needs_as_many_frames_with_boxes_as_it_says():
     frames = boxes_of(range(1, 39))
     assert calibrate_boxes(learned(9), MINIMUM, [*frames, *EMPTY * 5], np.arange(43), 0.05) is not None
-    with pytest.raises(CalibrationError, match=r"in at least 38 held-out frames.* got 37; half .* box_rate="):
+    with pytest.raises(CalibrationError, match=r"in at least 38 held-out frames.* got 37; half .* with box_rate="):
         calibrate_boxes(learned(9), MINIMUM, [*frames[1:], *EMPTY * 5], np.arange(42), 0.05)
     with pytest.raises(CalibrationError, match="got 0"):
         calibrate_boxes(learned(9), MINIMUM, EMPTY * 5, np.arange(5), 0.05)

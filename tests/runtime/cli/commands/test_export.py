@@ -60,7 +60,7 @@ def test_a_decoder_that_no_profile_holds_is_given_again(outrider, tmp_path):
     assert (made.code, made.err) == (0, "")
     assert outrider("calibrate", "m.outrider", "held_out.npy", "--false-alarm-rate", "0.05", *told).code == 0
     assert outrider("check", "m.outrider", "held_out.npy", *told).code in (0, 1)
-    missing = "own.own, a program, which no file holds; give it as detections= (--detections)"
+    missing = "own.own, a program, which no file holds; give it as --detections"
     for command in (("check", "m.outrider", "held_out.npy"), ("export", "squares.onnx", "m.outrider", "-o", "g.onnx")):
         assert missing in " ".join(outrider(*command).err.split())
         assert missing not in " ".join(outrider(*command, *told).err.split())
