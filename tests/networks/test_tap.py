@@ -84,7 +84,7 @@ def test_a_selector_without_a_match_names_itself_the_close_ones_and_the_taps():
 
 @pytest.mark.parametrize("selector", ["outp*", "@tanh", "layer1.relu:grid2", "", ":"])
 def test_what_means_no_tap_is_refused(selector):
-    with pytest.raises(ValueError, match="expected auto, first, last, stages, widest, the name of a tensor"):
+    with pytest.raises(ValueError, match="expected auto, first, last, stages, widest, places, the name of a tensor"):
         TAPS.select(selector)
 
 
