@@ -49,7 +49,8 @@ class Monitor(Calibrated):
     network: what is watched: a `Network`, the path of an ONNX model, or a PyTorch module. criteria: one criterion, its
     name, or a list of them for all taps, or {tap selector: one or several}; by default `default_criteria`. Of a path or
     a module the selectors are tapped; of a `Network` they choose among its taps. logic: how the columns (a criterion on
-    a tap each) become one score, or its name; by default `Sum` for a single column and `HarmonicP` otherwise.
+    a tap each) become one score, or its name; by default `LargestArea` where all columns are of places of a map,
+    otherwise `Sum` for a single column and `HarmonicP` for several.
 
     On a tap of places (``pixel``, ``pixelK``) these are samples of one signature, and where a frame has several
     rows (`Tap.rows`) all of these. They are of the class of the frame or, for places of the picture in a network with a
@@ -108,7 +109,7 @@ class Monitor(Calibrated):
         profile = fresh_profile(NetworkFacts.of(self.network, taps), columns, 0.0, 0, self._box_criterion)
         if logic is None:
             several = HarmonicP() if len(columns) > 1 else Sum()
-            logic = LargestArea() if place_columns(profile) else several
+            logic = LargestArea() if len(place_columns(profile)) == len(columns) else several
         elif logic.of_places and not place_columns(profile):
             raise ValueError(
                 f"expected a tap with neurons 'pixel' for {logic!r}, got none; tap the network with neurons='pixel'"

@@ -176,7 +176,12 @@ def reference(monitor, batch):
             classes = np.repeat(predictions, shape[0] * shape[1])
             if of_map is not None:
                 classes = np.moveaxis(nearest(seen.score_map, shape), 1, -1).reshape(-1, len(of_map)).argmax(axis=1)
-        of_places = column.criterion.deviation(signature, values, classes)
+        of_places = np.empty(len(values), np.float32)
+        compare = column.criterion.comparer(signature, len(values), rows_a_frame=max(1, len(values) // max(n, 1)))
+        if values.dtype == np.uint8:
+            of_places = column.criterion.deviation(signature, values, classes)
+        else:
+            compare(values, classes.astype(np.int64), of_places)
         if tap.neurons == "pixel" and of_map is not None:
             of_places[~of_map[classes]] = np.inf
             for place in np.flatnonzero(~of_map[classes]):
