@@ -16,8 +16,8 @@ from ..profile import Profile
 
 STATISTICS = "share", "rows", "columns", "spread", "smooth", "region"
 """What is said of each map, see `kernels.lying.lies`."""
-MOST = 1000.0
-"""The highest surprise that is told: of a place of a class that is not covered it is infinite."""
+MOST = 20.0
+"""The highest surprise that counts: one beyond it tells nothing more, and that of an uncovered class is infinite."""
 _MOST_UNITS = 2**21
 _LEAST_SIZE = 4
 
