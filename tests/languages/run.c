@@ -1,4 +1,5 @@
-/* A guarded model in ONNX Runtime's C API: one JSON line for each frame.
+/* A guarded model in ONNX Runtime's C API: one JSON line for each frame, with the highest place of its map where the
+ * model has one.
  *
  *   cc -std=c11 run.c -I include -L lib -lonnxruntime -o run
  *   ./run guarded.onnx frames.f32 [threshold]
@@ -78,6 +79,46 @@ static Tensor output_tensor(int64_t batch, ONNXTensorElementDataType type, size_
     return tensor;
 }
 
+/* The map (batch, height, width) of a monitor of places; without data where the model has none. */
+static Tensor map_tensor(OrtSession *session, OrtAllocator *allocator, int64_t batch) {
+    Tensor map = {.value = NULL};
+    size_t count;
+    check(ort->SessionGetOutputCount(session, &count));
+    for (size_t i = 0; i < count; i++) {
+        char *name;
+        check(ort->SessionGetOutputName(session, i, allocator, &name));
+        bool found = !strcmp(name, "outrider_map");
+        check(ort->AllocatorFree(allocator, name));
+        if (!found) continue;
+        OrtTypeInfo *info;
+        const OrtTensorTypeAndShapeInfo *described;
+        check(ort->SessionGetOutputTypeInfo(session, i, &info));
+        check(ort->CastTypeInfoToTensorInfo(info, &described));
+        map.rank = 3;
+        check(ort->GetDimensions(described, map.shape, map.rank));
+        ort->ReleaseTypeInfo(info);
+        map.shape[0] = batch;
+        allocate(&map, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, sizeof(float));
+    }
+    return map;
+}
+
+static void print_number(float value, const char *end) {
+    if (isfinite(value)) printf("%.9g%s", value, end);
+    else printf("null%s", end);
+}
+
+/* Where the map of a frame is highest, in places, and how high. */
+static void print_peak(const Tensor *map, int64_t frame) {
+    int64_t width = map->shape[2], places = map->shape[1] * width, best = 0;
+    const float *values = (const float *)map->data + frame * places;
+    for (int64_t k = 1; k < places; k++) {
+        if (values[k] > values[best]) best = k;
+    }
+    printf(", \"peak\": {\"x\": %d, \"y\": %d, \"value\": ", (int)(best % width), (int)(best / width));
+    print_number(values[best], "}");
+}
+
 /* outrider_threshold is an input with a default: among the overridable initializers, not among the inputs. */
 static Tensor threshold_tensor(OrtSession *session, OrtAllocator *allocator, const char *text) {
     char *end;
@@ -102,6 +143,7 @@ static Tensor threshold_tensor(OrtSession *session, OrtAllocator *allocator, con
 }
 
 static void release(Tensor *tensor) {
+    if (!tensor->value) return;
     ort->ReleaseValue(tensor->value);
     free(tensor->data);
 }
@@ -127,23 +169,26 @@ int main(int argc, char **argv) {
     Tensor frames = input_tensor(info);
     Tensor alarm = output_tensor(frames.shape[0], ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL, sizeof(bool));
     Tensor score = output_tensor(frames.shape[0], ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, sizeof(float));
+    Tensor map = map_tensor(session, allocator, frames.shape[0]);
     Tensor threshold = {.value = NULL};
     if (argc == 4) threshold = threshold_tensor(session, allocator, argv[3]);
 
     const char *input_names[] = {name, "outrider_threshold"};
-    const char *output_names[] = {"outrider_alarm", "outrider_score"};
+    const char *output_names[] = {"outrider_alarm", "outrider_score", "outrider_map"};
     const OrtValue *inputs[] = {frames.value, threshold.value};
-    OrtValue *outputs[] = {alarm.value, score.value};
+    OrtValue *outputs[] = {alarm.value, score.value, map.value};
+    size_t wanted = map.value ? 3 : 2;
 
     FILE *file = fopen(argv[2], "rb");
     if (!file) fail("%s: cannot be opened", argv[2]);
     size_t got;
     for (size_t frame = 0; (got = fread(frames.data, sizeof(float), frames.count, file)) == frames.count;) {
-        check(ort->Run(session, NULL, input_names, inputs, argc - 2, output_names, 2, outputs));
+        check(ort->Run(session, NULL, input_names, inputs, argc - 2, output_names, wanted, outputs));
         for (int64_t i = 0; i < frames.shape[0]; i++, frame++) {
-            float value = ((float *)score.data)[i];
             printf("{\"frame\": %zu, \"alarm\": %s, \"score\": ", frame, ((bool *)alarm.data)[i] ? "true" : "false");
-            printf(isfinite(value) ? "%.9g}\n" : "null}\n", value);
+            print_number(((float *)score.data)[i], "");
+            if (map.value) print_peak(&map, i);
+            printf("}\n");
         }
     }
     if (got) fail("%s: expected a multiple of %zu floats, got %zu more", argv[2], frames.count, got);
@@ -152,6 +197,7 @@ int main(int argc, char **argv) {
     release(&frames);
     release(&alarm);
     release(&score);
+    release(&map);
     release(&threshold);
     check(ort->AllocatorFree(allocator, name));
     ort->ReleaseSession(session);

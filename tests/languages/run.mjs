@@ -1,4 +1,5 @@
-// A guarded model in ONNX Runtime for JavaScript: one JSON line for each frame.
+// A guarded model in ONNX Runtime for JavaScript: one JSON line for each frame, with the highest place of its map where
+// the model has one.
 //
 //   npm install onnxruntime-node
 //   node run.mjs guarded.onnx frames.f32 [threshold]
@@ -30,13 +31,21 @@ const values = new Float32Array(new Uint8Array(file).buffer);
 
 for (let start = 0, frame = 0; start < values.length; start += batch) {
   const tensor = new ort.Tensor("float32", values.subarray(start, start + batch), shape);
-  const { outrider_alarm, outrider_score } = await session.run({ [input.name]: tensor });
+  const { outrider_alarm, outrider_score, outrider_map } = await session.run({ [input.name]: tensor });
   for (let i = 0; i < shape[0]; i++, frame++) {
     const score = outrider_score.data[i];
     // ONNX Runtime for JavaScript cannot feed the input outrider_threshold; what the model does with it is this.
     const alarm = given === undefined ? Boolean(outrider_alarm.data[i]) : !(score <= threshold);
-    console.log(JSON.stringify({ frame, alarm, score })); // an infinite score becomes null
+    const peak = outrider_map && highest(outrider_map, i);
+    console.log(JSON.stringify({ frame, alarm, score, peak })); // what is infinite becomes null, no peak is left out
   }
+}
+
+// Where the map (frames, height, width) of a frame is highest, in places, and how high.
+function highest({ data, dims: [, height, width] }, frame) {
+  const map = data.subarray(frame * height * width, (frame + 1) * height * width);
+  const place = map.reduce((best, value, k) => (value > map[best] ? k : best), 0);
+  return { x: place % width, y: Math.floor(place / width), value: map[place] };
 }
 
 function fail(message) {

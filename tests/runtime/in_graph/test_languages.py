@@ -11,10 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from outrider.coverage import Mahalanobis
+from outrider.monitor.places import LargestArea
 from outrider.networks import load_dataset
 from outrider.runtime import export
 from outrider.runtime.cli.main import main
 
+from .guarding import frames as noise
+from .guarding import model as model_of_places
+from .guarding import taught
+
+onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).parents[3]
@@ -144,6 +151,37 @@ def test_alarms_are_those_in_python(guarded, frames, runner):
     alarms, scores = judged(runner, guarded, file)
     np.testing.assert_array_equal(alarms, expected)
     np.testing.assert_allclose(scores, expected_scores, rtol=TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def of_places(tmp_path_factory):
+    """A network with a monitor of places in the graph, the map of which says where a frame is strange."""
+    folder = tmp_path_factory.mktemp("places")
+    onnx.save(model_of_places(opset=18), folder / "bare.onnx")
+    _, profile = taught(folder / "bare.onnx", Mahalanobis(), LargestArea(smooth=3), taps=["r1:pixel"])
+    export(folder / "bare.onnx", profile, folder / "guarded.onnx")
+    strange = noise(12, 5)
+    for k, frame in enumerate(strange[:6]):
+        frame[:, k : k + 2, 1:4] *= 9
+    strange[11, 0, 0, 0] = np.inf
+    strange.astype("<f4").tofile(folder / "frames.f32")
+    return folder / "guarded.onnx", folder / "frames.f32", strange
+
+
+def test_a_map_is_that_in_python(of_places, runner):
+    guarded, file, strange = of_places
+    session = ort.InferenceSession(guarded, providers=["CPUExecutionProvider"])
+    expected = session.run(["outrider_alarm", "outrider_score", "outrider_map"], {"x": strange})
+    assert 0 < expected[0][:-1].mean() < 1
+    done = run(runner, guarded, file)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["alarm"] for line in lines] == expected[0].tolist()
+    assert lines[-1]["score"] is lines[-1]["peak"]["value"] is None
+    for line, score, values in zip(lines[:-1], *(part[:-1] for part in expected[1:]), strict=True):
+        assert line["score"] == pytest.approx(score, rel=1e-4)
+        assert line["peak"]["value"] == pytest.approx(values.max(), rel=1e-4)
+        assert (line["peak"]["y"], line["peak"]["x"]) == np.unravel_index(values.argmax(), values.shape)
 
 
 def test_another_threshold_gives_the_alarms_of_python_with_it_overridden(guarded, frames, runner):
