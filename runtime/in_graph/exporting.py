@@ -61,7 +61,8 @@ def export(
     input `outrider_threshold` has the calibrated threshold as default. Before the file is kept, it is run on random
     frames beside the bare model and the monitor in Python. A recurrent model keeps its states as inputs and outputs:
     the program that runs it carries them from frame to frame. Where the output goes to another folder, weights in files
-    beside the model are copied. key: as for `Monitor.load`; the guarded model is a new file, to be signed itself.
+    beside the model are copied. A monitor of places adds `outrider_map` (batch, height, width). key: as for
+    `Monitor.load`; the guarded model is a new file, to be signed itself.
     detections: the decoder of a detector, where it is a callable; verdicts on boxes stay outside of the graph.
     Raises ExportError for what cannot be exported or came out differently, MismatchError for the profile of another
     network, ProfileError for a damaged one, NotReadyError for one without a threshold, FileNotFoundError.
@@ -219,7 +220,7 @@ def _facts(monitor: Monitor, calibration: Calibration) -> dict[str, Any]:
             "shape": list(shape),
             "extent": list(network.extent or shape),
             "level": monitor.logic.level_of(calibration.scales),
-            "smooth": monitor.logic.smooth,
+            "smooth": 2 * monitor.logic.half(*shape) + 1,
         }
     return several | {
         "format": FORMAT,

@@ -71,6 +71,8 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
     summary.add_row("logic", _logic(facts["logic"]))
     summary.add_row("threshold", _calibration(facts))
     summary.add_row("outputs", ", ".join(facts["outputs"]))
+    if facts.get("map"):
+        summary.add_row("map", map_in_words(facts["map"]))
     console = Console(highlight=False)
     console.print(summary)
     columns = bare_table("column", Column("speaks above", justify="right"))
@@ -78,6 +80,13 @@ def print_guarded(path: Path, facts: dict[str, Any]) -> None:
         columns.add_row(Text(printable(name)), f"{limit:.4g}")
     console.print()
     console.print(columns)
+
+
+def map_in_words(facts: dict[str, Any]) -> str:
+    """What a map of a guarded model is: its size, what it lies over, and from where on its places deviate."""
+    sizes, extent = (" x ".join(map(str, facts[name])) for name in ("shape", "extent"))
+    smooth = f", averaged over {facts['smooth']} x {facts['smooth']}" if facts["smooth"] > 1 else ""
+    return f"{sizes} places (height x width) over {extent} pixels{smooth}; a place deviates above {facts['level']:.4g}"
 
 
 def _print_guarded_heads(summary: Table, facts: dict[str, Any]) -> None:

@@ -29,15 +29,16 @@ from outrider.monitor.places import LargestArea, WorstPlace
 from outrider.networks import OnnxNetwork, Tap
 from outrider.runtime import export
 from outrider.runtime.in_graph import places
+from outrider.runtime.in_graph.guarded_model import guard_facts
 
-from .guarding import LEAK, frames, mixed, model, run, taught
+from .guarding import LEAK, SHAPE, frames, mixed, model, run, taught
 
 CLASSES = 3
 
 
-def segmenter(path, last=False, dtype=TensorProto.FLOAT, opset=17):
-    """The small network with a map of scores of 3 classes, 4 x 4; class 2 where the red of the frame is very high."""
-    made = model(opset, dtype=dtype)
+def segmenter(path, last=False, dtype=TensorProto.FLOAT, opset=17, shape=SHAPE):
+    """The small network with a map of scores of 3 classes at half the size; class 2 where a frame is very red."""
+    made = model(opset, dtype=dtype, shape=shape)
     half = dtype == TensorProto.FLOAT16
     kind = np.float16 if half else np.float32
     nodes = [("AveragePool", "f", "means", {"kernel_shape": (2, 2), "strides": (2, 2)}), ("Conv", "means w5 b5", "map")]
@@ -51,7 +52,8 @@ def segmenter(path, last=False, dtype=TensorProto.FLOAT, opset=17):
     for name, values in (("w5", weights), ("b5", np.array([0, 0, -120]).astype(kind))):
         made.graph.initializer.append(numpy_helper.from_array(values, name))
     del made.graph.output[:]
-    shape = ["n", 4, 4, 3] if last else ["n", 3, 4, 4]
+    sizes = [size // 2 for size in shape[1:]]
+    shape = ["n", *sizes, 3] if last else ["n", 3, *sizes]
     made.graph.output.append(
         helper.make_tensor_value_info("map", TensorProto.FLOAT16 if half else TensorProto.FLOAT, shape)
     )
@@ -62,13 +64,13 @@ def segmenter(path, last=False, dtype=TensorProto.FLOAT, opset=17):
 def watched(path, taps, criteria, logic, n=120, **options):
     """A calibrated monitor of places, and its profile."""
     monitor = Monitor(OnnxNetwork(path, taps=taps, **options), criteria, logic=logic)
-    dtype = monitor.network.inputs[0].dtype
+    dtype, shape = monitor.network.inputs[0].dtype, monitor.network.input_shape
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"\d of \d classes have fewer than 5 trusted frames", OutriderWarning)
         warnings.filterwarnings("ignore", r"\d of \d+ held-out frames were left out", OutriderWarning)
         warnings.filterwarnings("ignore", LEAK, OutriderWarning)
-        monitor.profile([frames(n, 1, dtype)])
-        monitor.calibrate([frames(n, 2, dtype)], 0.1)
+        monitor.profile([frames(n, 1, dtype, shape)])
+        monitor.calibrate([frames(n, 2, dtype, shape)], 0.1)
     monitor.save(path.with_suffix(".outrider"))
     return monitor, path.with_suffix(".outrider")
 
@@ -129,6 +131,22 @@ def test_scores_of_places_and_witnesses(last, opset, tmp_path):
     assert got["outrider_deviation"].shape == (60, 6)
     assert got["outrider_map"].shape == (60, 8, 8)
     assert 0 < verdicts.alarm.mean() < 1
+
+
+def test_a_smoothed_map_and_windows_of_which_the_last_are_partial(tmp_path):
+    shape = 3, 18, 42
+    path = segmenter(tmp_path / "bare.onnx", shape=shape)
+    criteria = {"r1:pixel": [SingleRange(), Gaussian()], "r1:pixel4": Mahalanobis(), "r2:pixel": Mahalanobis()}
+    monitor, profile = watched(path, list(criteria), criteria, LargestArea(smooth=7, level=0.9), 40, classes="pixel")
+    batch = frames(12, 8, shape=shape)
+    batch[:6, :, 5:12, 20:31] *= 4
+    got, verdicts = guarded(path, monitor, profile, batch)
+    assert got["outrider_map"].shape == (12, 18, 42)
+    assert verdicts.score[:6].max() > 20
+    facts = guard_facts(path.with_name("guarded.onnx"))
+    assert facts["outputs"][-1] == "outrider_map"
+    level = monitor.logic.level_of(monitor.calibration.scales)
+    assert facts["map"] == {"shape": [18, 42], "extent": [18, 42], "level": level, "smooth": 5}
 
 
 def strange():

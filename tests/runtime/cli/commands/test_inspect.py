@@ -8,9 +8,16 @@ import shutil
 import pytest
 from rich.console import Console
 
-from outrider.runtime.cli.commands.inspect import _print_thresholds
+from outrider.runtime.cli.commands.inspect import _print_thresholds, map_in_words
 
 from ..outcomes import error_of
+
+
+def test_the_map_of_a_guarded_model_is_told_in_words():
+    facts = {"shape": [45, 60], "extent": [360, 480], "level": 2.73177, "smooth": 5}
+    told = "45 x 60 places (height x width) over 360 x 480 pixels, averaged over 5 x 5; a place deviates above 2.732"
+    assert map_in_words(facts) == told
+    assert "averaged" not in map_in_words(facts | {"smooth": 1})
 
 
 def test_a_guarded_model_and_a_profile_are_still_told_of(outrider, calibrated, tmp_path):
