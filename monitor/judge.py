@@ -110,7 +110,8 @@ class Judge:
             self.rate: Step
             """The compiled call that writes the scores."""
             if isinstance(logic, PlaceLogic) and self.grid is not None:
-                self.rate = self.grid.scorer(logic, calibration.scales, groups, self._infinite, self.score)
+                own_arrays = self._infinite, self.deviations, self.score
+                self.rate = self.grid.scorer(logic, calibration.scales, groups, *own_arrays)
             else:
                 self.rate = logic.scorer(calibration.scales, groups, self.deviations, self.score)
             self._limits = Columns(profile.names, calibration.limits)

@@ -74,12 +74,17 @@ class Grid:
         )  # fmt: skip
 
     def scorer(
-        self, logic: PlaceLogic, scales: Scales, groups: Groups, infinite: np.ndarray, score: np.ndarray
-    ) -> Scorer:
-        """What writes the maps and the scores (n,). infinite: (n,) uint8, frames whose score is infinite anyway."""
+        self, logic: PlaceLogic, scales: Scales, groups: Groups, infinite: np.ndarray, deviations: np.ndarray,
+        score: np.ndarray,
+    ) -> Scorer:  # fmt: skip
+        """What writes the maps and the scores (n,).
+
+        infinite: (n,) uint8, frames whose score is infinite anyway, as it is where one of the deviations (n, columns)
+        is, also of columns that do not vote.
+        """
         mapper = self._mapper = logic.scorer(scales, groups, self.values, score)
         self._level, self._logic = logic.level_of(scales), logic
-        alarm = partial(kernels.alarm_broken, infinite, self.broken, score)
+        alarm = partial(kernels.alarm_broken, infinite, self.broken, deviations, score)
 
         def score_frames() -> None:
             mapper()

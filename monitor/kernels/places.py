@@ -138,9 +138,12 @@ def highest_place(maps, out):
         out[i] = highest
 
 
-@compiled(read(uint8, 1), read(uint8, 1), float64[::1])
-def alarm_broken(infinite, broken, score):
-    """Set scores to +inf where either says so, all (frames,)."""
+@compiled(read(uint8, 1), read(uint8, 1), read(float32, 2), float64[::1])
+def alarm_broken(infinite, broken, deviations, score):
+    """Set scores to +inf where either says so, both (frames,), or a deviation of the frame is not finite."""
     for i in range(score.shape[0]):
-        if infinite[i] or broken[i]:
+        finite = True
+        for j in range(deviations.shape[1]):
+            finite &= deviations[i, j] < np.inf
+        if infinite[i] or broken[i] or not finite:
             score[i] = np.inf

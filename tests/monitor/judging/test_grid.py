@@ -146,3 +146,28 @@ def test_the_grid_is_that_of_most_places():
     assert finest(taps[:3]) == ((6, 4), (6, 4))
     windows = Tap("w", "relu", (2, 9, 12), "NCHW", "float32", "pixel2")
     assert finest([taps[0], windows]) == ((5, 6), ((9, 2), (12, 2)))
+
+
+def test_a_witness_without_a_number_alarms_too():
+    class Beside(Halves):
+        def __init__(self):
+            super().__init__()
+            self.taps = Taps([*self.taps, Tap("means", "relu", (2, SIDE, SIDE), "NCHW", "float32", "channel")])
+
+        def observe(self, batch):
+            seen = super().observe(batch)
+            return seen._replace(activations=(*seen.activations, np.ascontiguousarray(self.means(batch))))
+
+        def means(self, batch):
+            return batch.mean((2, 3))
+
+    network = Beside()
+    watch = Monitor(network, SingleRange(), logic=WorstPlace())
+    watch.profile([frames(40)])
+    watch.calibrate([frames(60, 1)], 0.1)
+    seen = frames(2, 7)
+    clean = watch.check(seen)[1].score
+    network.means = lambda batch: np.where(np.arange(len(batch))[:, None] > 0, np.float32(np.nan), batch.mean((2, 3)))
+    verdicts = watch.check(seen)[1]
+    assert verdicts.score.tolist() == [clean[0], np.inf]
+    assert "NaN or Inf in the network, at means:channel" in verdicts[1].reason

@@ -85,5 +85,12 @@ def test_the_highest_place_and_broken_frames():
     score = np.empty(3)
     kernels.highest_place(np.arange(12, dtype=np.float32).reshape(3, 2, 2), score)
     assert score.tolist() == [3, 7, 11]
-    kernels.alarm_broken(np.array([1, 0, 0], np.uint8), np.array([0, 0, 1], np.uint8), score)
+    flags = np.array([1, 0, 0], np.uint8), np.array([0, 0, 1], np.uint8)
+    kernels.alarm_broken(*flags, np.ones((3, 2), np.float32), score)
     assert score.tolist() == [np.inf, 7, np.inf]
+    for bad in (np.inf, np.nan):
+        score[:] = 1
+        kernels.alarm_broken(
+            np.zeros(3, np.uint8), np.zeros(3, np.uint8), np.array([[1, 2], [1, bad], [0, 0]], np.float32), score
+        )
+        assert score.tolist() == [1, np.inf, 1]
