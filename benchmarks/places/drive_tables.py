@@ -77,7 +77,8 @@ def _alarms(figures: dict[str, Any], watched: int) -> Table:
     return Table(
         f"Clean frames, {percent(settings['rate'], 0)} asked for",
         ["monitor and calibration", "frames alarmed", "in the first split",
-         f"segments with more than {percent(settings['rate'], 0)}", "over time", "false alarms a minute",
+         f"segments with more than {percent(settings['rate'], 0)}, {percent(1 - settings['confidence'], 0)} promised",
+         "over time", "false alarms a minute",
          "seconds to a false alarm (95 %)"],
         rows,
     )  # fmt: skip
