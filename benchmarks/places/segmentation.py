@@ -47,7 +47,7 @@ SMOOTH, LEVEL = 5, 0.99
 ASKED = 0.05
 """The false-alarm rate that is asked for."""
 GIVEN = 30
-"""Frames of the new drive that a recalibration gets."""
+"""Frames of the new drive that a recalibration gets, from all over it."""
 AGAIN = 0.05, 0.1
 """The rates that it asks for."""
 BATCH = 4
@@ -180,9 +180,10 @@ def of_monitor(segmenter: Segmenter, data: Data, settings: Settings) -> Judged:
         where = largest_areas(maps[name], found[0][0].places.level).where
         areas[name] = Areas(np.concatenate([verdicts.score for verdicts in found]), where)
         threshold = float(found[0].threshold[0])
-    given = np.flatnonzero(data.foreign)[::2][:GIVEN]
-    if len(given) < GIVEN:
+    foreign = np.flatnonzero(data.foreign)
+    if len(foreign) < 2 * GIVEN:
         return Judged(maps, areas, threshold)
+    given = foreign[np.linspace(0, len(foreign) - 1, GIVEN).round().astype(int)]
     again, clean = {}, data.sets["clean"][given]
     for rate in AGAIN:
         monitor.calibrate(segmenter.batches(clean), false_alarm_rate=rate, keep_scales=True, reason="the new drive")

@@ -7,6 +7,7 @@ import math
 from numba import float64
 
 from ..compiling import LABELS, OUT, VALUES, compiled, read
+from .in_blocks import square
 
 _OF_CLASSES = read(float64, 1)
 
@@ -15,8 +16,5 @@ _OF_CLASSES = read(float64, 1)
 def length_deviation(values, labels, mean, spread, smallest, out):
     """|log of the length of a row - mean[class]| / spread[class]; lengths below the smallest count as that."""
     for i in range(values.shape[0]):
-        total = 0.0
-        for j in range(values.shape[1]):
-            total += float64(values[i, j]) * float64(values[i, j])
         c = labels[i]
-        out[i] = abs(math.log(max(math.sqrt(total), smallest)) - mean[c]) / spread[c]
+        out[i] = abs(math.log(max(math.sqrt(square(values[i])), smallest)) - mean[c]) / spread[c]
