@@ -9,14 +9,18 @@ from pathlib import Path
 
 from outrider.coverage import (
     Box,
+    ClassMahalanobis,
     CoverageBitmap,
     Criterion,
+    Energy,
     Gaussian,
     Mahalanobis,
     Margin,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
+    Norm,
     Pattern,
     RelativeMahalanobis,
     SingleRange,
@@ -54,8 +58,12 @@ CHANNEL_FORMS: dict[str, tuple[Criterion, Logic]] = {
     "Gaussian, channel, z of log": (Gaussian(), ZScore()),
     "Mahalanobis, channel, z of log": (Mahalanobis(), ZScore()),
     "relative Mahalanobis, channel, z of log": (RelativeMahalanobis(), ZScore()),
+    "covariances by class, channel, z of log": (ClassMahalanobis(), ZScore()),
+    "nearest neighbours, channel, z of log": (Neighbours(), ZScore()),
+    "length, channel, z of log": (Norm(), ZScore()),
     "softmax alone": (Softmax(), Sum()),
     "margin alone": (Margin(), Sum()),
+    "energy alone": (Energy(), Sum()),
 }
 
 

@@ -56,7 +56,7 @@ class PlaceLogic(Logic):
     """A logic for columns whose samples are the places of a map.
 
     smooth: the side of the box that the map is averaged over, in places, odd; on small maps it reaches no further to
-    each side than an eighth of the map. level: the share of the places of
+    each side than a quarter of the map. level: the share of the places of
     held-out frames that lie below the level of regions.
 
     What it fits and scores are grids, (n, columns, height, width): the deviations at all places, of all columns at one
@@ -92,7 +92,7 @@ class PlaceLogic(Logic):
 
     def half(self, height: int, width: int) -> int:
         """How many places the box reaches to each side, on a map of that size."""
-        return min(self.smooth // 2, (min(height, width) - 1) // 8)
+        return min(self.smooth // 2, (min(height, width) - 1) // 4)
 
     @abstractmethod
     def score_of(self, region: Region, highest: float) -> float:

@@ -146,7 +146,7 @@ def test_a_smoothed_map_and_windows_of_which_the_last_are_partial(tmp_path):
     facts = guard_facts(path.with_name("guarded.onnx"))
     assert facts["outputs"][-1] == "outrider_map"
     level = monitor.logic.level_of(monitor.calibration.scales)
-    assert facts["map"] == {"shape": [18, 42], "extent": [18, 42], "level": level, "smooth": 5}
+    assert facts["map"] == {"shape": [18, 42], "extent": [18, 42], "level": level, "smooth": 7}
 
 
 def strange():
