@@ -119,6 +119,16 @@ PLACES = (
     _kinds("CIFAR-10", "cifar10"),
     _kinds("traffic signs", "gtsrb"),
     Section(
+        "The kind of an alarm: driving frames",
+        "kinds-espnet",
+        "python -m benchmarks.places.kinds_driving --data CAMVID --models MODELS --dirt DIRT --keep",
+        f"{KINDS} ESPNet is watched at its default places, of which the map decides, and at the channel means of each"
+        " size of map, which are witnesses. Its profile is of CamVid's train frames, threshold and kinds are of val."
+        " The conditions are every fourth test frame, of other drives, where some alarm though nothing was done to"
+        " them. No setting was chosen on these frames.",
+        kinds_tables.kinds,
+    ),
+    Section(
         "Other drives",
         "other-drives",
         "python -m benchmarks.places.drives --camvid DIR --models DIR",

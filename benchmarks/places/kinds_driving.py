@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from outrider.monitor import Monitor, OutriderWarning
+from outrider.monitor import LargestArea, Monitor, OutriderWarning
 from outrider.networks import TorchNetwork
 from outrider.runtime.evaluation import corrupted, faulty
 
@@ -103,7 +103,7 @@ def taught(folder: Path, module: nn.Module) -> Monitor:
     """The monitor, which has learned kinds on the frames that set its threshold."""
     train, val = read_frames(folder, "train"), read_frames(folder, "val")
     network = TorchNetwork(module, (3, *train.images.shape[1:3]), classes="pixel", taps=["places", "stages"])
-    monitor = Monitor(network)
+    monitor = Monitor(network, logic=LargestArea())
 
     def batches(frames: Frames) -> Iterator[np.ndarray]:
         return (espnet_inputs(frames.images[i : i + _BATCH]) for i in range(0, len(frames), _BATCH))

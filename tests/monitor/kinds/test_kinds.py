@@ -27,7 +27,7 @@ def strange(seed):
     """Ten pictures each: clean, with dead columns, with fine noise, broken."""
     clean = pictures(40, seed)
     clean[10:20, :, :, [2, 5, 6]] = -1
-    clean[20:30] += np.float32(0.3) * np.random.default_rng(1).choice(np.float32([-1, 1]), clean[20:30].shape)
+    clean[20:30] += np.float32(0.15) * np.random.default_rng(1).choice(np.float32([-1, 1]), clean[20:30].shape)
     clean[35, 0, 0, 0] = np.nan
     return clean
 

@@ -32,7 +32,7 @@ def test_changes_that_were_never_learned_from_are_named(taught):
     named = kinds_of(taught, rows)
     assert named.count("sensor") > 20
     assert named.count("adversarial") + named.count("unsure") == 0
-    noisy = clean + np.float32(0.3) * np.random.default_rng(1).choice(np.float32([-1, 1]), clean.shape)
+    noisy = clean + np.float32(0.15) * np.random.default_rng(1).choice(np.float32([-1, 1]), clean.shape)
     assert kinds_of(taught, noisy).count("adversarial") > 20
 
 
