@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..coverage import Criterion, Mahalanobis, Margin, Neighbours, Norm, RelativeMahalanobis, SingleRange, Softmax
+from ..coverage import Criterion, Mahalanobis, Margin, Neighbours, RelativeMahalanobis, SingleRange, Softmax
 from ..networks import Tap, Taps
 from .judging.places import samples_of
 
@@ -22,9 +22,9 @@ def default_criteria(
     all classes, which sees what the network takes for the wrong class; that also on the largest values of the last
     layer, which hold small strange objects. On the units of the first spatial tap that has them single ranges, which
     see adversarial noise before it is pooled away. Nothing is learned from unsafe data.
-    On the places of maps the nearest of a few centres of each class, of vectors of unit length, and on the first of
-    them the length: covariances, ranges and relative distances do not carry to another drive (chosen on training
-    drives with pasted objects, each left out once). Where all places are of one class, as with a detector, centres of
+    On the places of maps the nearest of a few centres of each class, of vectors of unit length: covariances, ranges and
+    relative distances do not carry to another drive (chosen on training drives with pasted objects, each left out
+    once). Where all places are of one class, as with a detector, centres of
     everything see little: there it is the distance, or 256 centres where a covariance does not fit. On class scores of
     places the softmax.
     Left out where they would not fit: ranges above 512 MiB in all, and covariances above 512 neurons or, on taps of
@@ -33,7 +33,6 @@ def default_criteria(
     """
     chosen: dict[str, list[Criterion]] = {}
     left, ranged = _RANGE_BYTES, False
-    first = next((tap for tap in taps if tap.of_places and tap.kind != "output"), None)
     for tap in taps:
         criteria: list[Criterion] = []
         distance = [Mahalanobis()] if _fits(tap) else []
@@ -45,7 +44,7 @@ def default_criteria(
         elif tap.of_places:
             told_apart = max(classes or 1, map_classes or 1) > 1
             if told_apart:
-                criteria = [Neighbours(centres=16), *([Norm()] if tap is first else [])]
+                criteria = [Neighbours(centres=16)]
             else:
                 criteria = [Mahalanobis() if _fits(tap) else Neighbours(samples=2048, centres=256)]
         elif tap.neurons == "channel-max":

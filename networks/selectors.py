@@ -230,9 +230,9 @@ def some(names: Sequence[str]) -> str:
 def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
     """What the word ``places`` means: the taps of a map of places, each with its position among the candidates.
 
-    They are the first of the smallest maps that have at least 256 places, and of the smallest that have at least 64 the
-    last of those with the most channels: what a late stage begins with, and what the last makes of it. Windows are so
-    large that a map has at most 4,096 places.
+    Where the class scores are a map, it is the last of the widest of the smallest maps that have at least 256 places:
+    what the deepest stage makes of the picture. Elsewhere it is the first of these maps, and the last of the widest of
+    the smallest that have at least 64. Windows are so large that a map has at most 4,096 places.
     Raises ValueError where no activation is a map of known size.
     """
     maps: dict[int, list[int]] = {}
@@ -243,8 +243,9 @@ def place_taps(candidates: Sequence[Candidate]) -> list[tuple[int, Tap]]:
     if not maps:
         raise ValueError("expected an activation that is a map of known size, got none; name the taps")
     late, last = (min((k for k in maps if k >= least), default=max(maps)) for least in (_LEAST_PLACES, _LEAST_OF_LAST))
-    widest = max(maps[last], key=lambda i: (_width(candidates[i]), i))
-    found = sorted({maps[late][0], widest})
+    of_scores = any(_is_score_map(one) for one in candidates)
+    widest = max(maps[late if of_scores else last], key=lambda i: (_width(candidates[i]), i))
+    found = [widest] if of_scores else sorted({maps[late][0], widest})
     return [(i, candidates[i].tap(_windows(_map_of(candidates[i]) or ()))) for i in found]
 
 

@@ -56,18 +56,21 @@ Settings = Mapping[str, Any]
 SETS = "clean", "animal", "feathered", "control"
 LAST, FIRST = "/encoder/b3/act/PRelu_output_0", "/encoder/level3_0/act/PRelu_output_0"
 FINER, SCORES = "/encoder/b2/act/PRelu_output_0", "@output:pixel8"
-CENTRES = Neighbours(samples=512, centres=16)
+CENTRES = Neighbours(centres=16)
 DEFAULT = "Outrider, default"
 SINGLE: dict[str, Settings] = {
-    "16 centres, last map": {"taps": "widest", "criteria": CENTRES},
     "kNN, 512 samples, last map": {"taps": "widest", "criteria": Neighbours(samples=512)},
     "Mahalanobis, last map": {"taps": "widest", "criteria": Mahalanobis()},
 }
-"""One column each, on the last of the widest maps."""
+"""One column each, on the last of the widest maps, as the default has one."""
 TRIED: dict[str, Settings] = {
     "16 centres, first map": {"taps": [FIRST], "criteria": {FIRST: CENTRES}},
     "16 centres, first and last map": {"taps": [FIRST, LAST], "criteria": {FIRST: CENTRES, LAST: CENTRES}},
-    "default and energy": {
+    "16 centres, first and last map, length": {
+        "taps": [FIRST, LAST],
+        "criteria": {FIRST: [CENTRES, Norm()], LAST: CENTRES},
+    },
+    "16 centres, first and last map, length, energy": {
         "taps": [FIRST, LAST, SCORES],
         "criteria": {FIRST: [CENTRES, Norm()], LAST: CENTRES, SCORES: Energy()},
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.coverage import Mahalanobis, Margin, Neighbours, Norm, RelativeMahalanobis, SingleRange, Softmax
+from outrider.coverage import Mahalanobis, Margin, Neighbours, RelativeMahalanobis, SingleRange, Softmax
 from outrider.monitor import default_criteria
 from outrider.networks import Tap, Taps
 
@@ -61,7 +61,7 @@ def test_places_have_the_nearest_centres_and_the_softmax_of_their_scores():
     ])  # fmt: skip
     centres = Neighbours(centres=16)
     assert default_criteria(taps, None, 12) == {
-        "fine:pixel2": [centres, Norm()], "deep:pixel": [centres], "one:channel": [DISTANCE, RANGES],
+        "fine:pixel2": [centres], "deep:pixel": [centres], "one:channel": [DISTANCE, RANGES],
         "y:pixel8": [Softmax()],
     }  # fmt: skip
 
@@ -69,8 +69,8 @@ def test_places_have_the_nearest_centres_and_the_softmax_of_their_scores():
 @pytest.mark.parametrize(
     ("classes", "map_classes", "expected"),
     [
-        (None, None, [DISTANCE]), (1, None, [DISTANCE]), (2, None, [Neighbours(centres=16), Norm()]),
-        (None, 2, [Neighbours(centres=16), Norm()]),
+        (None, None, [DISTANCE]), (1, None, [DISTANCE]), (2, None, [Neighbours(centres=16)]),
+        (None, 2, [Neighbours(centres=16)]),
     ],
 )  # fmt: skip
 def test_places_of_one_class_have_a_distance(classes, map_classes, expected):

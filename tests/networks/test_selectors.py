@@ -257,21 +257,26 @@ SCORES = mapped("y", (12, 360, 480), "output")
 
 
 @pytest.mark.parametrize(
-    ("maps", "ids"),
+    ("maps", "alone", "with_scores"),
     [
-        # The first and the last of the widest of the smallest size, of at most 4,096 places.
-        ([(131, 90, 120), (64, 45, 60), (256, 45, 60), (256, 45, 60), (12, 45, 60)], ["1:pixel", "3:pixel"]),
-        ([(131, 90, 120), (256, 45, 60), (12, 45, 60), (12, 90, 120)], ["1:pixel"]),
+        # The first and the last of the widest of the smallest size, of at most 4,096 places; with scores the last.
+        (
+            [(131, 90, 120), (64, 45, 60), (256, 45, 60), (256, 45, 60), (9, 45, 60)],
+            ["1:pixel", "3:pixel"],
+            ["3:pixel"],
+        ),
+        ([(131, 90, 120), (256, 45, 60), (12, 45, 60), (12, 90, 120)], ["1:pixel"], ["1:pixel"]),
         # Smaller maps are passed over where there are larger ones: of the first 256 places count, of the other 64.
-        ([(32, 45, 60), (64, 16, 16), (1280, 12, 15), (900, 7, 9), (64, 1, 1)], ["1:pixel", "2:pixel"]),
-        ([(64, 16, 16), (32, 16, 16), (900, 7, 9)], ["0:pixel"]),
-        ([(8, 4, 4), (8, 6, 6)], ["1:pixel"]),
-        ([(8, 128, 128), (9, 128, 128)], ["0:pixel2", "1:pixel2"]),
+        ([(9, 45, 60), (64, 16, 16), (99, 12, 15), (90, 7, 9), (64, 1, 1)], ["1:pixel", "2:pixel"], ["1:pixel"]),
+        ([(64, 16, 16), (32, 16, 16), (900, 7, 9)], ["0:pixel"], ["0:pixel"]),
+        ([(8, 4, 4), (8, 6, 6)], ["1:pixel"], ["1:pixel"]),
+        ([(8, 128, 128), (9, 128, 128)], ["0:pixel2", "1:pixel2"], ["1:pixel2"]),
     ],
 )
-def test_places_are_what_the_deepest_stage_begins_with_and_what_it_makes_of_it(maps, ids):
+def test_places_are_what_late_stages_make_of_the_picture(maps, alone, with_scores):
     candidates = [mapped(str(i), shape) for i, shape in enumerate(maps)]
-    assert [tap.id for tap in choose([*candidates, SCORES], "places", "channel")] == ids
+    assert [tap.id for tap in choose(candidates, "places", "channel")] == alone
+    assert [tap.id for tap in choose([*candidates, SCORES], "places", "channel")] == with_scores
 
 
 def test_places_want_maps_of_known_size():
