@@ -76,8 +76,8 @@ PLACES = (
         " and CIFAR-10's animals. The test was looked at in between, with some twenty combinations of columns. A first"
         " default, of centres, the finer map and the softmax, was given up after it, and a second, of two maps and the"
         " length, after the test of MobileNetV2. The default as it is was then taken for its figures on the left-out"
-        " drives of both networks, where it is as good as the second in the mean, at half the cost. The rows below those"
-        " on the last map are what else was looked at.",
+        " drives of both networks, where it is as good as the second in the mean, at half the cost. The rows below"
+        " those on the last map are what else was looked at.",
     ),
     _segmentation(
         "MobileNetV2",
