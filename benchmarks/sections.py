@@ -83,7 +83,7 @@ PLACES = (
         "MobileNetV2",
         "mobilenet",
         "The network is the segmenter of the section before. That its default has one map was settled on its training"
-        " drives, each left out once.",
+        " drives, each left out once, after its test had been seen.",
     ),
     Section(
         "What maps cost",
