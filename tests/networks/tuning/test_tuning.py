@@ -248,3 +248,11 @@ def test_the_trainers_of_trl_are_taken_lazily(plan, method, full, tmp_path):
     write_pairs(plan.pairs, seen)
     with pytest.warns(NetworkWarning, match="expected a prompt without pictures"):
         tune(replace(plan, steps=1, output=tmp_path / "other"))
+
+
+def test_a_base_that_was_named_from_another_folder_is_found(plan, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    tune(replace(plan, model=home.name, steps=1))
+    monkeypatch.chdir(tmp_path)
+    assert open_tuned(plan.output).layers == 2
+    assert TuningPlan.read(plan.output / "plan.yaml").model == home
