@@ -79,5 +79,5 @@ def test_reading_is_that_of_the_files(tmp_path):
     with pytest.raises(ValueError, match=r"expected 100 drawings of 28 x 28, got an array of \(1, 2\)$"):
         read(CLASSES, tmp_path)
     (tmp_path / "house.ndjson.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected sketches in .*house\.ndjson\.gz, got none: `python -m "):
+    with pytest.raises(FileNotFoundError, match=r"expected sketches in .*house\.ndjson\.gz, got none: run `python -m "):
         read(CLASSES, tmp_path)
