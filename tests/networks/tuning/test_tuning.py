@@ -231,3 +231,20 @@ def test_a_model_that_reads_pictures_is_tuned_on_prompts_with_and_without(plan, 
     before, after = (one.model.state_dict() for one in (open_decoder(tmp_path / "seeing"), tuned))
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert {name for name in before if "vision" in name or "projector" in name} <= same
+
+
+@pytest.mark.parametrize(("method", "full"), [("sft", False), ("trl-dpo", False), ("trl-dpo", True)])
+def test_the_trainers_of_trl_are_taken_lazily(plan, method, full, tmp_path):
+    pytest.importorskip("outrider.networks.tuning.chat")
+    pytest.importorskip("trl")
+    plan = replace(plan, method=method, full=full, rate=3e-3 if full else 2e-2)
+    trained = tune(plan)
+    assert trained.losses[-1] < trained.losses[0] / 5
+    if method == "sft":
+        assert answers(open_tuned(plan.output), UNSAFE[0]) == REFUSAL
+    else:
+        assert trained.losses[0] == pytest.approx(0.6931, abs=1e-4)  # its reference is the model before
+    seen = {"prompt": "what is it", "label": "safe", "preferred": ANSWER, "image": "a.png"}
+    write_pairs(plan.pairs, seen)
+    with pytest.warns(NetworkWarning, match="expected a prompt without pictures"):
+        tune(replace(plan, steps=1, output=tmp_path / "other"))
