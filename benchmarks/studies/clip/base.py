@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,8 +42,7 @@ def trained(
         model = _model(shape, processor.tokenizer)
     clip = Clip(model, processor)
     examples = _Captioned(clip, sketches, schedule)
-    loss = functools.partial(_contrastive, kind="several of a class belong together")
-    train(model, examples, loss, schedule, folder / "base", progress=progress, device=device)
+    train(model, examples, contrastive, schedule, folder / "base", progress=progress, device=device)
     if not (folder / "base" / "processor_config.json").is_file():
         new = folder / "processor"
         processor.save_pretrained(new)
@@ -74,7 +72,7 @@ class _Captioned:
         return {"pixels": self.pixels[row], "ids": self.ids[caption], "mask": self.mask[caption], "label": label}
 
 
-def _contrastive(model: Any, batch: dict[str, torch.Tensor], kind: str) -> torch.Tensor:
+def contrastive(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """CLIP's loss, where pictures and captions of one class in a batch share the part of the partner."""
     clip = Clip(model, None)
     image = functional.normalize(clip.embed_pixels(batch["pixels"]).float(), dim=-1)
