@@ -59,9 +59,7 @@ def supervise(
 
     def trainer(arguments: dict[str, Any], tokenizer: Any) -> Any:
         config = trl.SFTConfig(**arguments, max_length=None, packing=False, shuffle_dataset=False)
-        return trl.SFTTrainer(
-            model=model, args=config, train_dataset=_dataset(given.rows), processing_class=tokenizer
-        )
+        return trl.SFTTrainer(model=model, args=config, train_dataset=_dataset(given.rows), processing_class=tokenizer)
 
     return _run(model, processor, trainer, schedule, folder, progress, device, facts)
 
@@ -174,7 +172,9 @@ def _run(
         def loss(given: Any, batch: Any) -> Any:
             place = next(given.parameters()).device
             moved = {name: one.to(place) if isinstance(one, torch.Tensor) else one for name, one in batch.items()}
-            found = made.compute_loss(given, moved)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers under old names
+                found = made.compute_loss(given, moved)
             for curve in made._metrics.values():  # noqa: SLF001 (they grow by every step, and nobody reads them)
                 curve.clear()
             return found
