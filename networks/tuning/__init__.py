@@ -11,16 +11,32 @@ from typing import TYPE_CHECKING, Any
 from ..packages import install_hint
 
 if TYPE_CHECKING:
+    from .adapters import load_adapters, merged, with_adapters
+    from .encoding import PairExamples, padded
+    from .losses import answer_loss, frozen_copy, mean_cross_entropy, preference, supervised, unlearning
+    from .pairs import Pair, read_pairs, shared_out
+    from .plan import TuningPlan
     from .record import TrainingError
     from .schedule import Schedule
     from .training import Trained, train
+    from .tuning import open_tuned, tune
 
-__all__ = ["Schedule", "Trained", "TrainingError", "train"]
+__all__ = [
+    "Pair", "PairExamples", "Schedule", "Trained", "TrainingError", "TuningPlan", "answer_loss", "frozen_copy",
+    "load_adapters", "mean_cross_entropy", "merged", "open_tuned", "padded", "preference", "read_pairs", "shared_out",
+    "supervised", "train", "tune", "unlearning", "with_adapters",
+]  # fmt: skip
 
 _MODULES = {
+    "adapters": ("load_adapters", "merged", "with_adapters"),
+    "encoding": ("PairExamples", "padded"),
+    "losses": ("answer_loss", "frozen_copy", "mean_cross_entropy", "preference", "supervised", "unlearning"),
+    "pairs": ("Pair", "read_pairs", "shared_out"),
+    "plan": ("TuningPlan",),
     "record": ("TrainingError",),
     "schedule": ("Schedule",),
     "training": ("Trained", "train"),
+    "tuning": ("open_tuned", "tune"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _ABSENT = "torch", "transformers", "peft"

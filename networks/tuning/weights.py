@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 
 from ..transformers.importing import import_transformers
 
+BASE = "base.json"
+"""Beside adapters: the fingerprint of the weights that they belong to."""
+
 
 def weights_digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
     """SHA-256 of names, types, shapes and values, in the order of the names."""
@@ -24,6 +28,15 @@ def weights_digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
         digest.update(f"{name} {plain.dtype} {tuple(tensor.shape)}".encode())
         digest.update(plain.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def base_digest(model: Any) -> str:
+    """The digest of a model's weights as they are without adapters of peft, whether it has any or not."""
+    if not hasattr(model, "peft_config"):
+        return weights_digest(model.state_dict().items())
+    state = model.get_base_model().state_dict()
+    below = ((name.replace(".base_layer.", "."), tensor) for name, tensor in state.items() if ".lora_" not in name)
+    return weights_digest(below)
 
 
 def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -51,9 +64,13 @@ def save_weights(model: Any, folder: Path) -> None:
     if not hasattr(model, "save_pretrained"):
         save_model(model, str(folder / "model.safetensors"))
         return
-    more = {"save_embedding_layers": False} if hasattr(model, "peft_config") else {}
     with without_bars():
-        model.save_pretrained(folder, **more)
+        if hasattr(model, "peft_config"):
+            facts = {"weights": base_digest(model), "kind": type(model.get_base_model()).__name__}
+            model.save_pretrained(folder, save_embedding_layers=False)
+            (folder / BASE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        else:
+            model.save_pretrained(folder)
 
 
 def load_weights(model: Any, folder: Path) -> None:
