@@ -231,8 +231,9 @@ def _fits(model: Any, chat: Chat, prompt: str, answers: Sequence[str]) -> bool:
     longest = _context(model)
     if longest is None:
         return True
-    start = len(_tokens(chat.tokenizer, chat.render(Prompt(prompt))))
-    return all(start + len(_tokens(chat.tokenizer, answer)) + 2 <= longest for answer in answers)
+    asked = Prompt(prompt)
+    whole = (chat.render(asked) + chat.render_answer(asked, answer) for answer in answers)
+    return all(len(_tokens(chat.tokenizer, text)) <= longest for text in whole)
 
 
 def _context(model: Any) -> int | None:

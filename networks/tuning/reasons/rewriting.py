@@ -82,9 +82,8 @@ def rewritten(
     if len(answers) != len(asked):
         raise ValueError(f"expected an answer to each of {len(asked)} requests, got {len(answers)}")
     found, counts = list(lessons), Counter({KEPT: 0})
-    for (place, refusal), answer in zip(places, answers, strict=True):
-        lesson = lessons[place]
-        answer = " ".join(answer.split())
+    for (place, refusal), text in zip(places, answers, strict=True):
+        lesson, answer = lessons[place], " ".join(text.split())
         wrong = rules.broken(answer, lesson.category, lesson.prompt, refusal)
         counts[wrong or KEPT] += 1
         if wrong is None:

@@ -42,8 +42,8 @@ RULES: dict[str, tuple[str, ...]] = {
 class RiskRules:
     """Risk categories by their words.
 
-    rules: risk category -> words or phrases, matched whole and in any case; `*` at an end stands for any ending. `RULES`
-    is a table of ours. Raises ValueError for a table of another form.
+    rules: risk category -> words or phrases, matched whole and in any case; `*` at an end stands for any ending.
+    `RULES` is a table of ours. Raises ValueError for a table of another form.
     """
 
     def __init__(self, rules: Mapping[str, Sequence[str]]) -> None:

@@ -99,8 +99,8 @@ def _given(content: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(categories, dict) or not all(isinstance(name, str) for name in categories):
         raise ValueError(f"expected `categories` to lead from names to words, got {type(categories).__name__}")
     rules, own = {}, {}
-    for name, entry in categories.items():
-        entry = entry if isinstance(entry, dict) else {"words": entry}
+    for name, found in categories.items():
+        entry = found if isinstance(found, dict) else {"words": found}
         if set(entry) - {"words", "reasons"}:
             raise ValueError(f"expected the category {name!r} to have `words` and `reasons`, got {', '.join(entry)}")
         rules[name] = entry.get("words")

@@ -15,32 +15,16 @@ import torch
 from torch.nn import functional
 
 from outrider.networks.transformers import import_transformers
+from outrider.networks.tuning import Schedule, TrainingError
+from outrider.networks.tuning.chat import prefer, supervise, tokenised
+from outrider.networks.tuning.reasons import Lesson
 
 transformers = import_transformers()  # before trl and peft, which a torchvision that cannot load would take with it
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 pytest.importorskip("datasets")
 
-from outrider.networks.tuning import Schedule, TrainingError
-from outrider.networks.tuning.chat import prefer, supervise, tokenised
-from outrider.networks.tuning.reasons import Lesson
-
-WORDS = (
-    "<pad>",
-    "<s>",
-    "</s>",
-    "<unk>",
-    "user",
-    "assistant",
-    "bake",
-    "a",
-    "cake",
-    "bomb",
-    "no",
-    "yes",
-    "flour",
-    "hello",
-)
+WORDS = ["<pad>", "<s>", "</s>", "<unk>", "user", "assistant", "bake", "a", "cake", "bomb", "no", "yes", "flour", "hello"]
 TEMPLATE = (
     "{% for message in messages %}<s> {{ message['role'] }} {{ message['content'] }} </s> {% endfor %}"
     "{% if add_generation_prompt %}<s> assistant {% endif %}"

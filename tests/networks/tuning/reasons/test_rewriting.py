@@ -57,7 +57,7 @@ def test_what_breaks_a_rule_is_thrown_away_and_counted():
     assert found == [Lesson(PROMPT, f"Arson hurts people. {NO}", True, "arson"), *lessons[1:]]
     assert counts == {"kept": 1, "does not end in the refusal": 1}
     assert len(asked) == 2
-    assert all(f'"arson". ' in one and NO in one for one in asked)
+    assert all('"arson". ' in one and NO in one for one in asked)
     assert asked[0].endswith(f"Reason: This asks for arson. {NO}\nRequest: {PROMPT}")
 
 
