@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from .rewriting import ReasonRules, rewritten
     from .risks import RULES, RiskRules
     from .table import ReasonTable
-    from .writing import Written, written
+    from .writing import LONGEST, Written, written
 
 __all__ = [
-    "RULES", "Lesson", "ReasonRules", "ReasonTable", "Request", "RiskRules", "TrainingSet", "Written", "read_lessons",
-    "read_requests", "rewritten", "training_set", "write_lessons", "written",
+    "LONGEST", "RULES", "Lesson", "ReasonRules", "ReasonTable", "Request", "RiskRules", "TrainingSet", "Written",
+    "read_lessons", "read_requests", "rewritten", "training_set", "write_lessons", "written",
 ]  # fmt: skip
 
 _MODULES = {
@@ -30,7 +30,7 @@ _MODULES = {
     "rewriting": ("ReasonRules", "rewritten"),
     "risks": ("RULES", "RiskRules"),
     "table": ("ReasonTable",),
-    "writing": ("Written", "written"),
+    "writing": ("LONGEST", "Written", "written"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -24,7 +24,9 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 pytest.importorskip("datasets")
 
-WORDS = ["<pad>", "<s>", "</s>", "<unk>", "user", "assistant", "bake", "a", "cake", "bomb", "no", "yes", "flour", "hello"]
+WORDS = (
+    "<pad>", "<s>", "</s>", "<unk>", "user", "assistant", "bake", "a", "cake", "bomb", "no", "yes", "flour", "hello",
+)  # fmt: skip
 TEMPLATE = (
     "{% for message in messages %}<s> {{ message['role'] }} {{ message['content'] }} </s> {% endfor %}"
     "{% if add_generation_prompt %}<s> assistant {% endif %}"
