@@ -19,6 +19,8 @@ PUBLIC = {
     "outrider.monitor.heads": "a room within",
     "outrider.monitor.kinds": "a room within",
     "outrider.networks.transformers": "a room within",
+    "outrider.networks.tuning": "a room within",
+    "outrider.networks.tuning.reasons": "a room within",
     "outrider.runtime.evaluation": "a room within",
     "outrider.runtime.generate": "a room within",
     "outrider.runtime.inputs.streams": "the readers that benchmarks measure",

@@ -15,8 +15,7 @@ import torch
 from torch.nn import functional
 
 from outrider.networks.transformers import import_transformers
-from outrider.networks.tuning import Schedule, TrainingError, with_adapters
-from outrider.networks.tuning.chat import prefer, supervise, tokenised
+from outrider.networks.tuning import Schedule, TrainingError, prefer, supervise, tokenised, with_adapters
 from outrider.networks.tuning.reasons import Lesson
 
 from ...runtime.tiny_chat import tiny_model, tiny_tokenizer
