@@ -189,7 +189,7 @@ def main(given: Sequence[str] | None = None) -> None:
         print(f"seeds {', '.join(map(str, seeds))} are done; the table needs seed 0, which has the base")
         return
     figures = study.figures(table, seeds, spent)
-    (study.folder / "picture.png").write_bytes(defences_picture(table))
+    (study.folder / "picture.png").write_bytes(defences_picture(table, lambda name: name.partition(",")[0]))
     show(defences(figures))
     print(f"picture: {study.folder / 'picture.png'}")
     if options.keep:
