@@ -50,9 +50,8 @@ def randomised(base: nn.Module, tuned: nn.Module, seed: int = 0) -> Any:
 
 def merged_copy(model: nn.Module) -> Any:
     """The model itself, or for one with adapters of peft a copy with these merged into its weights."""
-    if hasattr(model, "merge_and_unload"):
-        return copy.deepcopy(model).merge_and_unload()
-    return model
+    adapted: Any = model
+    return copy.deepcopy(adapted).merge_and_unload() if hasattr(adapted, "merge_and_unload") else adapted
 
 
 def _between(low: Tensor, high: Tensor, alpha: float) -> Tensor:

@@ -42,6 +42,15 @@ def test_batches_hold_every_row_once_in_order():
     assert [some.tokens.tolist() for _, some in found] == [[[1, 2, 3]], [[6, 7]]]
 
 
+def test_positions_that_are_given_go_along():
+    numbers = torch.tensor([[0, 1, 2, 3, 4], [0, 1, 5, 6, 7]])
+    inputs = TokenInputs(TOKENS, MASK, INPUTS.last, numbers)
+    assert inputs.positions.tolist() == numbers.tolist()
+    assert inputs.part([1]).cut(2).positions.tolist() == [[0, 1, 5]]
+    with pytest.raises(ValueError, match="positions of"):
+        TokenInputs(TOKENS, MASK, INPUTS.last, numbers[:1])
+
+
 def test_tokens_are_numbered_in_their_own_sequence():
     left = TokenInputs(TOKENS, torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]]), torch.tensor([4, 4]))
     assert left.positions.tolist() == [[0, 1, 2, 3, 4], [0, 0, 0, 1, 2]]
