@@ -45,7 +45,7 @@ class TokenInputs:
 
     def part(self, rows: Any) -> TokenInputs:
         """Some of the sequences. rows: a slice, indices or a mask of rows."""
-        return self._with(lambda values: values[rows])
+        return self.changed(lambda values: values[rows])
 
     def places(self, count: int) -> Tensor:
         """The first so many output positions, (n, count) int64: the prompt's last token and those behind it.
@@ -64,19 +64,20 @@ class TokenInputs:
         """The same without what stands behind the first `count` output positions of the longest row."""
         self.places(count)
         end = int(self.last.max()) + count
-        return self._with(lambda values: values[:, :end] if values.ndim > 1 else values)
+        return self.changed(lambda values: values[:, :end] if values.ndim > 1 else values)
 
     def batches(self, size: int, count: int, device: Any) -> Iterator[tuple[slice, TokenInputs]]:
         """So many rows at a time on the device, each cut to what is needed, with their places."""
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
-            yield rows, self.part(rows).cut(count)._with(lambda values: values.to(device))
+            yield rows, self.part(rows).cut(count).changed(lambda values: values.to(device))
 
     @property
     def positions(self) -> Tensor:
         """The number of each token in its own sequence, (n, length) int64: as given, or from 0 without padding."""
         return (self.mask.long().cumsum(1) - 1).clamp(min=0) if self.numbers is None else self.numbers
 
-    def _with(self, change: Callable[[Tensor], Tensor]) -> TokenInputs:
+    def changed(self, change: Callable[[Tensor], Tensor]) -> TokenInputs:
+        """The same with a function over each of its tensors."""
         numbers = None if self.numbers is None else change(self.numbers)
         return TokenInputs(change(self.tokens), change(self.mask), change(self.last), numbers)

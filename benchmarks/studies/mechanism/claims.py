@@ -100,7 +100,11 @@ def deeper(seeds: Sequence[Figures]) -> ClaimFound:
         random = _each(
             seeds, lambda f, m=method: _growth(f["models"][name_of(m)]["separation"]["shuffled"]["distance"])
         )
-        parts.append(PartFound(method, own, base, random, decided=_less(own, [_most(*two) for two in zip(base, random)])))
+        parts.append(
+            PartFound(
+                method, own, base, random, decided=_less(own, [_most(*two) for two in zip(base, random, strict=True)])
+            )
+        )
     return ClaimFound(
         "safe and unsafe clusters separate more with depth",
         "distance over spread, last third of layers less the first; above the untuned model's and random labels'",
@@ -213,9 +217,7 @@ def stronger(seeds: Sequence[Figures]) -> ClaimFound:
         cost = _each(seeds, lambda f, n=name: _gained(f, n, "safe", "right"))
         random = _each(
             seeds,
-            lambda f, n=name: float(
-                np.mean([f["models"][n]["random"]["behaviour"][k]["refused"] for k in harmful])
-            ),
+            lambda f, n=name: float(np.mean([f["models"][n]["random"]["behaviour"][k]["refused"] for k in harmful])),
         )
         parts.append(PartFound(f"{name}, refused more", gain, random=random))
         parts.append(PartFound(f"{name}, safe right", cost, bound=-LITTLE))

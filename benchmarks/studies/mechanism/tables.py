@@ -78,9 +78,7 @@ def _interval(values: Sequence[float]) -> str:
 
 
 def _clusters(seeds: Sequence[Mapping[str, Any]], name: str, last: int) -> list[str]:
-    distances = [
-        _mean(seeds, lambda f, i=i: f["models"][name]["separation"]["distance"][i]) for i in range(last + 1)
-    ]
+    distances = [_mean(seeds, lambda f, i=i: f["models"][name]["separation"]["distance"][i]) for i in range(last + 1)]
     random = _mean(seeds, lambda f: f["models"][name]["separation"]["shuffled"]["distance"][last])
     area = _mean(seeds, lambda f: f["models"][name]["separation"]["auroc"][last], digits=3)
     return [name, *distances, random, area]
@@ -93,10 +91,15 @@ def _along(seeds: Sequence[Mapping[str, Any]], what: str, kinds: Sequence[str]) 
         if name == BASE:
             continue
         for i, row in enumerate(model["scaling"]):
-            shares = [_share(seeds, lambda f, n=name, i=i, k=k: f["models"][n]["scaling"][i]["behaviour"][k][what]) for k in kinds]
+            shares = [
+                _share(seeds, lambda f, n=name, i=i, k=k: f["models"][n]["scaling"][i]["behaviour"][k][what])
+                for k in kinds
+            ]
             rows.append([name, f"{row['alpha']:g}", *shares])
         if "random" in model:
-            shares = [_share(seeds, lambda f, n=name, k=k: f["models"][n]["random"]["behaviour"][k][what]) for k in kinds]
+            shares = [
+                _share(seeds, lambda f, n=name, k=k: f["models"][n]["random"]["behaviour"][k][what]) for k in kinds
+            ]
             rows.append([f"{name}, random change", "–", *shares])
     return Table(f"W_base + α ΔW: share {what}, mean over seeds", ["", "α", *kinds], rows)
 

@@ -81,23 +81,24 @@ def prompt_inputs(
 
 
 def refusing(
-    decoder: Decoder, prompts: Mapping[str, Sequence[Any]], *, tokens: int = 24, batch: int = 8
+    decoder: Decoder, prompts: Mapping[str, TokenInputs], *, tokens: int = 24, batch: int = 8
 ) -> Callable[[Any], dict[str, dict[str, float]]]:
     """What says of a model the share of each kind of prompt that it refuses, by rules on its first tokens.
 
-    tokens: of each answer, greedy; only the judgement is kept. Raises ValueError for tokens outside 1 to 32.
+    prompts: as `prompt_inputs` gives them. tokens: of each answer, greedy; only the judgement is kept. Raises
+    ValueError for tokens outside 1 to 32.
     """
     from ..evaluation.judge import GARBAGE, REFUSED, judgement
 
     if not 1 <= tokens <= LONGEST:
         raise ValueError(f"expected answers of 1 to {LONGEST} tokens, got {tokens}")
-    encoded = {kind: decoder.encode(list(some)) for kind, some in prompts.items()}
     tokenizer = getattr(decoder.processor, "tokenizer", decoder.processor)
 
     def rates(model: Any) -> dict[str, dict[str, float]]:
         found = {}
-        for kind, inputs in encoded.items():
-            said = _continued(decoder, inputs["input_ids"], inputs["attention_mask"], tokens, batch, model=model)
+        for kind, inputs in prompts.items():
+            end = int(inputs.last[0]) + 1  # of every prompt, as padding is on the left
+            said = _continued(decoder, inputs.tokens[:, :end], inputs.mask[:, :end], tokens, batch, model=model)
             judged = [judgement(text) for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
             shares = {"refused": judged.count(REFUSED), "garbage": judged.count(GARBAGE)}
             found[kind] = {name: count / len(judged) for name, count in shares.items()}

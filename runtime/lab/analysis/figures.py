@@ -156,7 +156,7 @@ def drawing(draw: Callable[[Any], None], label: str, size: tuple[float, float] =
     """
     require("matplotlib", "the figures of an analysis need matplotlib", "lab")
     markup = require("markupsafe", "an HTML page needs jinja2", "lab")
-    import matplotlib
+    import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -168,14 +168,14 @@ def drawing(draw: Callable[[Any], None], label: str, size: tuple[float, float] =
         "axes.axisbelow": True,
     }  # fmt: skip
     file = io.StringIO()
-    with matplotlib.rc_context(settings):
+    with mpl.rc_context(settings):
         drawn = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(drawn)
         axes = drawn.add_subplot()
         draw(axes)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         drawn.savefig(file, format="svg", transparent=True, metadata=nothing)
-    return markup.Markup(_for_page(file.getvalue(), label))  # noqa: S704 (matplotlib has escaped what it was given)
+    return markup.Markup(_for_page(file.getvalue(), label))
 
 
 def _for_page(svg: str, label: str) -> str:
@@ -183,14 +183,15 @@ def _for_page(svg: str, label: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
     for name, colour in _COLOURS.items():
         svg = svg.replace(colour, f"var(--{name})")
     said = printable(label).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    head = (
-        rf'<svg \1 class="drawn" role="img" aria-label="{said}" xmlns:xlink="http://www.w3.org/1999/xlink">'
-    )
-    return re.sub(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', lambda found: head.replace(r"\1", found[1]), svg, count=1).strip()
+    head = rf'<svg \1 class="drawn" role="img" aria-label="{said}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return re.sub(
+        r'<svg[^>]*(viewBox="[^"]*")[^>]*>', lambda found: head.replace(r"\1", found[1]), svg, count=1
+    ).strip()
 
 
 def _layers(values: Any) -> range:

@@ -87,5 +87,7 @@ def _of_part(rows: list[dict[str, Any]], part: str) -> dict[str, Any]:
     found, random = outside["share"], outside["random_change"]
     verdict = "nothing changed"
     if found is not None and random is not None:
-        verdict = "as random" if abs(found - random) < _CLOSE else ("more" if found > random else "less") + " than random"
+        verdict = (
+            "as random" if abs(found - random) < _CLOSE else ("more" if found > random else "less") + " than random"
+        )
     return {"part": part, "verdict": verdict} | outside | effect

@@ -16,7 +16,7 @@ LETTERS = 10
 """Output letters that are looked at, as many as the positions that the paper averages over."""
 
 
-def testbed_sequences(language: Language, count: int, *, split: str = "test") -> dict[str, Sequences]:
+def measured_sequences(language: Language, count: int, *, split: str = "test") -> dict[str, Sequences]:
     """So many sequences of each kind that the mechanism is measured on, from a split of the language."""
     return {kind: language.draw(kind, count, language.rng(split, 100 + i)) for i, kind in enumerate(KINDS)}
 
@@ -43,10 +43,10 @@ def answering(
     Either is counted where the first letters of the output all are as wanted, each the likeliest behind those before
     it: what greedy decoding would write, without decoding.
     """
+    import torch
+
     from ....monitor.mechanism import TokenInputs
     from ....monitor.mechanism.reading import device_of, forward
-
-    import torch
 
     wanted = {
         kind: {"refused": (some, some.refusals), "right": (some, some.answers)} for kind, some in sequences.items()
