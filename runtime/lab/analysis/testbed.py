@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,20 @@ if TYPE_CHECKING:
 KINDS = ("safe", "unsafe", "JB-CO-Task", "JB-CO-Text", "JB-MisGen")
 LETTERS = 10
 """Output letters that are looked at, as many as the positions that the paper averages over."""
+
+
+def language_of(folder: Path) -> Language:
+    """The language that the base in a folder was trained on. Raises FileNotFoundError or ValueError for another."""
+    from ....networks.testbed import Language
+
+    path = folder / "language.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return Language(int(facts["seed"]), families=int(facts.get("families", 4)))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{folder}: expected a base of the testbed, got no {path.name} in it") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected the seed of a language, got {error}") from None
 
 
 def measured_sequences(language: Language, count: int, *, split: str = "test") -> dict[str, Sequences]:

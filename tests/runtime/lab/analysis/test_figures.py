@@ -11,9 +11,9 @@ pytest.importorskip("transformers")
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from outrider.runtime.lab.analysis import figures  # noqa: E402
+from outrider.runtime.lab.analysis import figures
 
-from .examples import analysed  # noqa: E402
+from .examples import analysed
 
 
 def test_safe_and_unsafe_have_their_colours_and_the_base_is_grey():

@@ -12,11 +12,11 @@ pytest.importorskip("transformers")
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
-from outrider.runtime.lab.analysis import render_analysis  # noqa: E402
-from outrider.runtime.lab.analysis.page import number, share, times  # noqa: E402
+from outrider.runtime.lab.analysis import render_analysis
+from outrider.runtime.lab.analysis.page import number, share, times
 
-from ...parsed_page import whole  # noqa: E402
-from .examples import analysed  # noqa: E402
+from ...parsed_page import whole
+from .examples import analysed
 
 
 def known():
