@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from .evaluating import evaluate
 from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
+from .lab import lab
 from .offline import calibrate, profile
 from .running import check, demo, report, watch
 
@@ -38,6 +39,7 @@ COMMANDS = (
     verify,
     report,
     head,
+    lab,
     demo,
 )
 
