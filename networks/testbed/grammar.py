@@ -18,6 +18,7 @@ LETTERS = 30
 SHORTEST, LONGEST = 25, 35
 _TOPS = 3  # nodes below the root
 _NODES = 6  # nodes of each level below those: the first two or three safe, the last unsafe
+_COMMON = 0.2  # of a safe or unsafe node's children but the first
 _OWN = 2  # in the levels below the branches: safe nodes, common nodes, unsafe nodes
 
 
@@ -40,8 +41,8 @@ class Rules:
 class Grammar:
     """Seven levels: the root, tops, branches (three safe-dominant nodes, three unsafe), three more, then letters.
 
-    A branch's nodes have children of their own kind and common ones; so the kind shows in which letters are frequent
-    and what follows what, and that differs by the grammar. ``leaves`` (grammars, nodes, choices, 3) holds letters.
+    A branch's nodes have children of their own kind and a few common ones; so the kind shows in which letters are
+    frequent and what follows what, and that differs by the grammar. ``leaves`` (grammars, nodes, choices, 3) holds letters.
     """
 
     root: Rules
@@ -105,16 +106,17 @@ class Grammar:
 def _rules(nodes: int, choices: int, kinds: Sequence[int] | None, rng: np.random.Generator) -> Rules:
     """Two or three children a choice. A node of a kind (0 safe, 1 common, 2 unsafe) has one of its kind first.
 
-    The others are of its kind or common. Without kinds, every child is any of the branches' nodes.
+    The others are of its kind, one in five common. Without kinds, every child is any of the branches' nodes.
     """
     children = np.full((nodes, choices, 3), -1, np.int64)
     for node in range(nodes):
         own = np.arange(_NODES) if kinds is None else np.arange(_OWN) + _OWN * kinds[node]
-        names = own if kinds is None else np.unique(np.concatenate([own, np.arange(_OWN) + _OWN]))
+        common = own if kinds is None else np.arange(_OWN) + _OWN
         for choice in range(choices):
             count = int(rng.integers(2, 4))
             children[node, choice, 0] = rng.choice(own)
-            children[node, choice, 1:count] = rng.choice(names, count - 1)
+            others = np.where(rng.random(count - 1) < _COMMON, rng.choice(common, count - 1), rng.choice(own, count - 1))
+            children[node, choice, 1:count] = others
     return Rules(children)
 
 
