@@ -43,8 +43,8 @@ RATES = ("M", "S")
 class Sizes:
     """count: inputs of each kind for activations and sensitivity. answered: of these, how many at each α."""
 
-    count: int = 240
-    answered: int = 120
+    count: int = 200
+    answered: int = 100
     alphas: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     shuffles: int = 20
 

@@ -94,12 +94,11 @@ class _Work:
         self.base, self.kinds, self.plan, self.behaviour = base, kinds, plan, behaviour
         self.seen = {kind: self._read(base, inputs, matrices=True) for kind, inputs in kinds.items()}
         self.layers = len(self.seen["safe"].outputs)
+        self.does = self._does(base)
 
     def of_base(self) -> dict[str, Any]:
         """Clusters, sensitivity and behaviour."""
-        return self._measured(self.base, {kind: seen.outputs for kind, seen in self.seen.items()}) | self._does(
-            self.base
-        )
+        return self._measured(self.base, {kind: seen.outputs for kind, seen in self.seen.items()}) | self.does
 
     def of_tuned(self, model: Any) -> dict[str, Any]:
         """The same, the change of weights, the behaviour along α, and what a random change as long does."""
@@ -107,7 +106,7 @@ class _Work:
 
         found = self._measured(model) | self._does(model)
         found["weights"] = [self._of_change(one) for one in weight_changes(self.base, model, attention=self._wide)]
-        found["scaling"] = list(self._along(model))
+        found["scaling"] = list(self._along(model, found.get("behaviour")))
         if self.plan.random_models:
             other = randomised(self.base, model, self.plan.seed)
             found["random"] = self._measured(other) | self._does(other)
@@ -159,12 +158,16 @@ class _Work:
         found["effect"] = plain(asdict(change_effect(change, fed, draws=self.plan.draws, seed=self.plan.seed)))
         return found
 
-    def _along(self, model: Any) -> Iterator[dict[str, Any]]:
+    def _along(self, model: Any, own: Any) -> Iterator[dict[str, Any]]:
+        """At 0 and 1 stand the models themselves, bit for bit: what they do is known. own: what the tuned one does."""
         from ....monitor.mechanism import scalings
 
         if self.behaviour is not None:
-            for alpha, between in scalings(self.base, model, self.plan.alphas):
-                yield {"alpha": float(alpha), "behaviour": plain(self.behaviour(between))}
+            known = {0.0: self.does["behaviour"], 1.0: own}
+            others = scalings(self.base, model, [alpha for alpha in self.plan.alphas if alpha not in known])
+            for alpha in self.plan.alphas:
+                found = known[alpha] if alpha in known else plain(self.behaviour(next(others)[1]))
+                yield {"alpha": float(alpha), "behaviour": found}
 
 
 def _of_clusters(found: ClusterSeparation) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,17 +18,10 @@ LETTERS = 10
 
 
 def language_of(folder: Path) -> Language:
-    """The language that the base in a folder was trained on. Raises FileNotFoundError or ValueError for another."""
+    """The language that the base in a folder was trained on. Raises ValueError where it is no model of the testbed."""
     from ....networks.testbed import Language
 
-    path = folder / "language.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return Language(int(facts["seed"]), families=int(facts.get("families", 4)))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{folder}: expected a base of the testbed, got no {path.name} in it") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected the seed of a language, got {error}") from None
+    return Language.load(folder)
 
 
 def measured_sequences(language: Language, count: int, *, split: str = "test") -> dict[str, Sequences]:
