@@ -1,1 +1,1 @@
-"""Studies of safety tuning: the claims of papers as rows, each with its interval over seeds and whether it held."""
+"""Studies of models made safer: each of a paper's claims as a row, measured with several seeds."""

@@ -59,7 +59,9 @@ def read_pairs(
                     wrong.append(f"line {number}: {error}")
     if not pairs:
         why = f"; {wrong[0]}" if wrong else ""
-        raise ValueError(f'{path}: expected lines such as {{"prompt": "…", "preferred": "…"}}, got none{why}')
+        raise ValueError(
+            f'{path}: expected lines such as {{"prompt": "…", "label": "safe", "preferred": "…"}}, got none{why}'
+        )
     return pairs, wrong
 
 
@@ -98,10 +100,9 @@ def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> Pair:
         raise ValueError(f"expected an object in JSON, got {error.msg.lower()} at column {error.colno}") from None
     if not isinstance(content, dict):
         raise ValueError(f"expected an object in JSON, got {type(content).__name__}")
-    label = content.get("label", "safe")
-    if not isinstance(label, str) or label not in _KINDS:
-        raise ValueError(f'expected the label "safe" or "unsafe", got {str(label)[:40]!r}')
-    unsafe = _KINDS[label]
+    unsafe = _KINDS.get(_text(content, "label"))
+    if unsafe is None:
+        raise ValueError(f'expected the label "safe" or "unsafe", got {content["label"][:40]!r}')
     preferred = _text(content, "preferred", refusal if unsafe else None)
     dispreferred = _text(content, "dispreferred", "" if unsafe else refusal)
     if both and not dispreferred.strip():

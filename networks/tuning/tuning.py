@@ -101,10 +101,12 @@ def _examples(plan: TuningPlan, decoder: Decoder) -> PairExamples:
 
 def _tell(path: Path, wrong: list[str], too_long: int, context: int | None) -> None:
     if too_long:
-        warnings.warn(f"{path}: {too_long} pairs of more than {context:,} tokens are left out", NetworkWarning, 4)
+        what = "1 pair of more than {} tokens is" if too_long == 1 else f"{too_long} pairs of more than {{}} tokens are"
+        warnings.warn(f"{path}: {what.format(context)} left out", NetworkWarning, stacklevel=4)
     if wrong:
+        what = "1 line or pair is" if len(wrong) == 1 else f"{len(wrong)} lines or pairs are"
         more = "; and others" if len(wrong) > _NAMED else ""
-        said = f"{path}: {len(wrong)} pairs are left out, {'; '.join(wrong[:_NAMED])}{more}"
+        said = f"{path}: {what} left out: {'; '.join(wrong[:_NAMED])}{more}"
         warnings.warn(said, NetworkWarning, stacklevel=4)
 
 

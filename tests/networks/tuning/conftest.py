@@ -11,7 +11,10 @@ pytest.importorskip("accelerate")
 import torch
 from torch import nn
 
+from outrider.networks.transformers import import_transformers
 from outrider.networks.tuning import Schedule
+
+import_transformers()  # before peft
 
 
 class Line(nn.Module):
