@@ -21,9 +21,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Readings:
-    """outputs: of each layer's MLP, (layers, n, width) float32. inputs: of each matrix by its name, (n, in) float32."""
+    """outputs: of each layer's MLP, (layers, n, width) float32, the mean over the output positions.
+
+    first: the same at the first of them alone, which has seen nothing of the output. inputs: what each matrix is fed,
+    by its name, (n, in) float32, the mean.
+    """
 
     outputs: np.ndarray
+    first: np.ndarray
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -71,24 +76,35 @@ def read(
     wanted = matrix_modules(model, attention=attention) if matrices else {}
     taken = mlps(model)
     outputs: list[list[Tensor]] = [[] for _ in taken]
+    first: list[list[Tensor]] = [[] for _ in taken]
     fed: dict[str, list[Tensor]] = {name: [] for name in wanted}
     for rows, some in inputs.batches(batch, positions, device_of(model)):
         places = some.places(positions)
 
-        def mean(values: Tensor, places: Tensor = places) -> Tensor:
+        def picked(values: Tensor, places: Tensor = places) -> Tensor:
             index = places[..., None].expand(-1, -1, values.shape[-1])
-            return values.gather(1, index).float().mean(1).cpu()
+            return values.gather(1, index).float()
+
+        def keep(out: Any, means: list[Tensor], firsts: list[Tensor]) -> None:
+            found = picked(_first(out))
+            means.append(found.mean(1).cpu())
+            firsts.append(found[:, 0].cpu())
 
         with _hooks() as hooked, torch.no_grad():
-            for store, mlp in zip(outputs, taken, strict=True):
-                hooked(mlp.register_forward_hook(lambda _m, _i, out, s=store: s.append(mean(_first(out)))))
+            for means, firsts, mlp in zip(outputs, first, taken, strict=True):
+                hooked(mlp.register_forward_hook(lambda _m, _i, out, a=means, b=firsts: keep(out, a, b)))
             for name, (_, module) in wanted.items():
-                hooked(module.register_forward_pre_hook(lambda _m, given, s=fed[name]: s.append(mean(given[0]))))
+                hooked(
+                    module.register_forward_pre_hook(
+                        lambda _m, given, s=fed[name]: s.append(picked(given[0]).mean(1).cpu())
+                    )
+                )
             forward(model, some)
         if progress is not None:
             progress(min(rows.stop, len(inputs)), len(inputs))
     return Readings(
         np.stack([torch.cat(values).numpy() for values in outputs]),
+        np.stack([torch.cat(values).numpy() for values in first]),
         {name: torch.cat(values).numpy() for name, values in fed.items()},
     )
 

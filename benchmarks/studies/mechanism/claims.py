@@ -26,6 +26,10 @@ LARGE = 1.5  # "large only for unsafe inputs": at least so many times as large, 
 LITTLE = 0.05  # "little cost": fewer safe inputs answered rightly, at most
 BEYOND = 1.5  # the α above 1 of the claim
 
+MEAN, FIRST = "separation", "separation_first"
+_WHERE = {MEAN: "", FIRST: ", at the first output alone"}
+"""The paper averages over ten output positions; the first alone has seen nothing of the output that is fed."""
+
 Figures = Mapping[str, Any]
 """What `outrider.runtime.lab.analysis.analyse` gives for one seed."""
 
@@ -83,7 +87,7 @@ def claims(seeds: Sequence[Figures]) -> list[ClaimFound]:
     """All claims on the figures of some seeds, one for each. Raises ValueError for none."""
     if not seeds:
         raise ValueError("expected the figures of at least one seed, got none")
-    return [claim(seeds) for claim in _CLAIMS]
+    return [claim(seeds, of) for claim in _OF_CLUSTERS for of in (MEAN, FIRST)] + [claim(seeds) for claim in _CLAIMS]
 
 
 def name_of(method: str, rate: str = RATE) -> str:
@@ -91,70 +95,68 @@ def name_of(method: str, rate: str = RATE) -> str:
     return f"{method}-{rate}"
 
 
-def deeper(seeds: Sequence[Figures]) -> ClaimFound:
+def deeper(seeds: Sequence[Figures], of: str = MEAN) -> ClaimFound:
     """Distance in the last third of the layers less that in the first third, less the same of the base."""
     parts = []
     for method in METHODS:
-        own = _each(seeds, lambda f, m=method: _growth(f["models"][name_of(m)]["separation"]["distance"]))
-        base = _each(seeds, lambda f: _growth(f["models"][BASE]["separation"]["distance"]))
-        random = _each(
-            seeds, lambda f, m=method: _growth(f["models"][name_of(m)]["separation"]["shuffled"]["distance"])
-        )
+        own = _each(seeds, lambda f, m=method: _growth(f["models"][name_of(m)][of]["distance"]))
+        base = _each(seeds, lambda f: _growth(f["models"][BASE][of]["distance"]))
+        random = _each(seeds, lambda f, m=method: _growth(f["models"][name_of(m)][of]["shuffled"]["distance"]))
         parts.append(
             PartFound(
                 method, own, base, random, decided=_less(own, [_most(*two) for two in zip(base, random, strict=True)])
             )
         )
     return ClaimFound(
-        "safe and unsafe clusters separate more with depth",
+        f"safe and unsafe clusters separate more with depth{_WHERE[of]}",
         "distance over spread, last third of layers less the first; above the untuned model's and random labels'",
         parts,
     )
 
 
-def methods(seeds: Sequence[Figures]) -> ClaimFound:
+def methods(seeds: Sequence[Figures], of: str = MEAN) -> ClaimFound:
     """Distance in the last layer less that of supervised tuning."""
-    first = _each(seeds, lambda f: _last(f, name_of("SSFT")))
+    first = _each(seeds, lambda f: _last(f, name_of("SSFT"), of))
     parts = []
     for method in METHODS[1:]:
-        own = _each(seeds, lambda f, m=method: _last(f, name_of(m)))
-        random = _each(seeds, lambda f, m=method: f["models"][name_of(m)]["random"]["separation"]["distance"][-1])
-        base = _each(seeds, lambda f: _last(f, BASE))
+        own = _each(seeds, lambda f, m=method: _last(f, name_of(m), of))
+        random = _each(seeds, lambda f, m=method: f["models"][name_of(m)]["random"][of]["distance"][-1])
+        base = _each(seeds, lambda f: _last(f, BASE, of))
         parts.append(PartFound(method, _less(own, first), _less(base, first), _less(random, first)))
     return ClaimFound(
-        "DPO and unlearning separate the clusters more than supervised tuning",
+        f"DPO and unlearning separate the clusters more than supervised tuning{_WHERE[of]}",
         "distance over spread in the last layer, less that of SSFT",
         parts,
     )
 
 
-def lower_rank(seeds: Sequence[Figures]) -> ClaimFound:
+def lower_rank(seeds: Sequence[Figures], of: str = MEAN) -> ClaimFound:
     """Ranks of the clusters, mean of the last third of layers: below the safe one's, and below what it was."""
-    base = _each(seeds, lambda f: _rank_ratio(f["models"][BASE]))
+    base = _each(seeds, lambda f: _rank_ratio(f["models"][BASE][of]))
     parts = []
     for method in METHODS:
-        own = _each(seeds, lambda f, m=method: _rank_ratio(f["models"][name_of(m)]))
-        random = _each(seeds, lambda f, m=method: _rank_ratio(f["models"][name_of(m)]["random"]))
+        own = _each(seeds, lambda f, m=method: _rank_ratio(f["models"][name_of(m)][of]))
+        random = _each(seeds, lambda f, m=method: _rank_ratio(f["models"][name_of(m)]["random"][of]))
         decided = [_least(1 - o, b - o) for o, b in zip(own, base, strict=True)]
         parts.append(PartFound(method, own, base, random, decided=decided))
     return ClaimFound(
-        "the unsafe cluster is of low rank",
+        f"the unsafe cluster is of low rank{_WHERE[of]}",
         "rank for 90 % of energy, unsafe over safe, last third of layers; below 1 and below the untuned model's",
         parts,
     )
 
 
-def jailbreaks(seeds: Sequence[Figures]) -> ClaimFound:
+def jailbreaks(seeds: Sequence[Figures], of: str = MEAN) -> ClaimFound:
     """Where jailbreaks lie in the last layer, from 0 as unsafe inputs to 1 as safe ones: beyond the middle."""
     parts = []
     for kind in JAILBREAKS:
         for method in METHODS:
-            own = _each(seeds, lambda f, m=method, k=kind: _position(f["models"][name_of(m)], k))
-            base = _each(seeds, lambda f, k=kind: _position(f["models"][BASE], k))
-            random = _each(seeds, lambda f, m=method, k=kind: _position(f["models"][name_of(m)]["random"], k))
+            own = _each(seeds, lambda f, m=method, k=kind: _position(f["models"][name_of(m)][of], k))
+            base = _each(seeds, lambda f, k=kind: _position(f["models"][BASE][of], k))
+            random = _each(seeds, lambda f, m=method, k=kind: _position(f["models"][name_of(m)]["random"][of], k))
             parts.append(PartFound(f"{kind}, {method}", own, base, random, bound=0.5))
     return ClaimFound(
-        "jailbreaks lie nearer the safe cluster",
+        f"jailbreaks lie nearer the safe cluster{_WHERE[of]}",
         "position in the last layer by median τ, 0 as unsafe inputs and 1 as safe ones; above 0.5",
         parts,
     )
@@ -228,8 +230,9 @@ def stronger(seeds: Sequence[Figures]) -> ClaimFound:
     )
 
 
+_OF_CLUSTERS = (deeper, methods, lower_rank, jailbreaks)
 _CLAIMS: tuple[Callable[[Sequence[Figures]], ClaimFound], ...] = (
-    deeper, methods, lower_rank, jailbreaks, null_space, unsafe_only, less_sensitive, more_sensitive, stronger,
+    null_space, unsafe_only, less_sensitive, more_sensitive, stronger,
 )  # fmt: skip
 
 
@@ -258,20 +261,20 @@ def _growth(values: Sequence[float | None]) -> float:
     return float(of[-third:].mean() - of[:third].mean())
 
 
-def _last(figures: Figures, name: str) -> float | None:
-    found: float | None = figures["models"][name]["separation"]["distance"][-1]
+def _last(figures: Figures, name: str, of: str) -> float | None:
+    found: float | None = figures["models"][name][of]["distance"][-1]
     return found
 
 
-def _rank_ratio(model: Mapping[str, Any]) -> float:
-    ranks = model["separation"]["ranks"]
+def _rank_ratio(separation: Mapping[str, Any]) -> float:
+    ranks = separation["ranks"]
     third = max(1, len(ranks["safe"]) // 3)
     safe, unsafe = (float(np.mean(ranks[kind][-third:])) for kind in ("safe", "unsafe"))
     return unsafe / safe if safe else float("nan")
 
 
-def _position(model: Mapping[str, Any], kind: str) -> float | None:
-    found: float | None = model["separation"]["position"][kind][-1]
+def _position(separation: Mapping[str, Any], kind: str) -> float | None:
+    found: float | None = separation["position"][kind][-1]
     return found
 
 

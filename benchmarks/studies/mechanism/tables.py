@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...tables import Part, Table, percent
-from .claims import BASE, ClaimFound, PartFound, claims, over_seeds
+from .claims import BASE, FIRST, MEAN, ClaimFound, PartFound, claims, over_seeds
 
 
 def mechanism(figures: Mapping[str, Any]) -> list[Part]:
@@ -25,10 +25,13 @@ def mechanism(figures: Mapping[str, Any]) -> list[Part]:
             [_claim_row(claim) for claim in found],
         ),
         *(_parts(claim) for claim in found),
-        Table(
-            "Clusters: distance over spread by layer",
-            ["", *(f"layer {i + 1}" for i in range(last + 1)), "random labels", "AUROC, last"],
-            [_clusters(seeds, name, last) for name in names],
+        *(
+            Table(
+                f"Clusters: distance over spread by layer, {where}",
+                ["", *(f"layer {i + 1}" for i in range(last + 1)), "random labels", "AUROC, last"],
+                [_clusters(seeds, name, last, of) for name in names],
+            )
+            for of, where in ((MEAN, "mean of the output positions"), (FIRST, "the first output alone"))
         ),
         Table(
             "Local Lipschitz constant, median",
@@ -77,10 +80,10 @@ def _interval(values: Sequence[float]) -> str:
     return f"{mean:.2f}" if low is None else f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _clusters(seeds: Sequence[Mapping[str, Any]], name: str, last: int) -> list[str]:
-    distances = [_mean(seeds, lambda f, i=i: f["models"][name]["separation"]["distance"][i]) for i in range(last + 1)]
-    random = _mean(seeds, lambda f: f["models"][name]["separation"]["shuffled"]["distance"][last])
-    area = _mean(seeds, lambda f: f["models"][name]["separation"]["auroc"][last], digits=3)
+def _clusters(seeds: Sequence[Mapping[str, Any]], name: str, last: int, of: str) -> list[str]:
+    distances = [_mean(seeds, lambda f, i=i: f["models"][name][of]["distance"][i]) for i in range(last + 1)]
+    random = _mean(seeds, lambda f: f["models"][name][of]["shuffled"]["distance"][last])
+    area = _mean(seeds, lambda f: f["models"][name][of]["auroc"][last], digits=3)
     return [name, *distances, random, area]
 
 

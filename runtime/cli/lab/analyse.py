@@ -63,7 +63,7 @@ _Opened = tuple[Any, dict[str, Any], dict[str, Any], Callable[[Any], Mapping[str
 
 def _of_testbed(options: argparse.Namespace, outputs: int) -> _Opened:
     from ...lab.analysis.chat import open_bare
-    from ...lab.analysis.testbed import answering, language_of, sequence_inputs, measured_sequences
+    from ...lab.analysis.testbed import answering, language_of, measured_sequences, sequence_inputs
 
     language = language_of(options.base)
     sequences = measured_sequences(language, options.count)

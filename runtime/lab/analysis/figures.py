@@ -34,21 +34,25 @@ def model_colours(models: Mapping[str, Any]) -> dict[str, str]:
     return {BASE: "grey"} | {name: _MODELS[i % len(_MODELS)] for i, name in enumerate(tuned)}
 
 
-def depth(models: Mapping[str, Any]) -> Any:
-    """Distance of the clusters by layer, a line a model; dashed: what random labels reach in one of forty draws."""
+def depth(models: Mapping[str, Any], of: str = "separation") -> Any:
+    """Distance of the clusters by layer, a line a model; dashed: what random labels reach in one of forty draws.
+
+    of: ``separation`` for the mean over output positions, ``separation_first`` for the first alone.
+    """
 
     def draw(axes: Any) -> None:
         for name, colour in model_colours(models).items():
-            values = models[name]["separation"]["distance"]
+            values = models[name][of]["distance"]
             axes.plot(_layers(values), _numbers(values), color=_COLOURS[colour], marker="o", markersize=3, lw=1.5)
-        shuffled = models[BASE]["separation"]["shuffled"].get("distance_high")
+        shuffled = models[BASE][of]["shuffled"].get("distance_high")
         if shuffled:
             axes.plot(_layers(shuffled), _numbers(shuffled), color=_COLOURS["muted"], ls="--", lw=1)
         axes.set_ylim(bottom=0)
         _depth_axis(axes, len(models[BASE]["separation"]["distance"]))
         axes.set_ylabel("distance / spread")
 
-    return drawing(draw, "distance of the clusters in units of their spread, by layer, for each model")
+    where = ", at the first output" if of.endswith("first") else ""
+    return drawing(draw, f"distance of the clusters in units of their spread, by layer, for each model{where}")
 
 
 def taus(name: str, model: Mapping[str, Any]) -> Any:
@@ -160,7 +164,7 @@ def drawing(draw: Callable[[Any], None], label: str, size: tuple[float, float] =
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": label, "text.parse_math": False, "font.size": 8,
         "text.color": _COLOURS["muted"], "axes.labelcolor": _COLOURS["muted"], "xtick.color": _COLOURS["muted"],
         "ytick.color": _COLOURS["muted"], "axes.edgecolor": _COLOURS["line"], "axes.spines.top": False,

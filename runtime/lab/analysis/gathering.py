@@ -98,7 +98,7 @@ class _Work:
 
     def of_base(self) -> dict[str, Any]:
         """Clusters, sensitivity and behaviour."""
-        return self._measured(self.base, {kind: seen.outputs for kind, seen in self.seen.items()}) | self.does
+        return self._measured(self.base, self.seen) | self.does
 
     def of_tuned(self, model: Any) -> dict[str, Any]:
         """The same, the change of weights, the behaviour along α, and what a random change as long does."""
@@ -128,12 +128,15 @@ class _Work:
             attention=matrices and self._wide,
         )
 
-    def _measured(self, model: Any, outputs: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+    def _measured(self, model: Any, seen: Mapping[str, Readings] | None = None) -> dict[str, Any]:
         from ....monitor.mechanism import lipschitz, median_interval, separation
 
-        given = dict(outputs or {kind: self._read(model, inputs).outputs for kind, inputs in self.kinds.items()})
-        safe, unsafe = given.pop("safe"), given.pop("unsafe")
-        clusters = separation(safe, unsafe, given, shuffles=self.plan.shuffles, seed=self.plan.seed)
+        read = seen or {kind: self._read(model, inputs) for kind, inputs in self.kinds.items()}
+
+        def clusters(outputs: dict[str, np.ndarray]) -> dict[str, Any]:
+            safe, unsafe = outputs.pop("safe"), outputs.pop("unsafe")
+            return _of_clusters(separation(safe, unsafe, outputs, shuffles=self.plan.shuffles, seed=self.plan.seed))
+
         slopes = {
             kind: dict(
                 zip(
@@ -144,7 +147,10 @@ class _Work:
             )
             for kind, inputs in self.kinds.items()
         }
-        return {"separation": _of_clusters(clusters), "lipschitz": plain(slopes)}
+        found = {"separation": clusters({kind: one.outputs for kind, one in read.items()}), "lipschitz": plain(slopes)}
+        if self.plan.positions > 1:
+            found["separation_first"] = clusters({kind: one.first for kind, one in read.items()})
+        return found
 
     def _does(self, model: Any) -> dict[str, Any]:
         return {} if self.behaviour is None else {"behaviour": plain(self.behaviour(model))}

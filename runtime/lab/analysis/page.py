@@ -39,6 +39,7 @@ def render_analysis(figures: Mapping[str, Any], title: str, *, left_out: tuple[s
         kind_colours=drawn.kind_colours(figures["kinds"]),
         best=max(tuned, key=lambda name: tuned[name]["separation"]["distance"][-1] or 0.0),
         depth=drawn.depth(models),
+        depth_first=drawn.depth(models, "separation_first") if "separation_first" in models[BASE] else None,
         taus={name: drawn.taus(name, model) for name, model in models.items()},
         outside={part: drawn.outside_shares(models, part) for part in parts},
         effects={part: drawn.effects(models, part) for part in parts},

@@ -40,6 +40,7 @@ def test_outputs_are_those_of_each_sequence_alone(name, padding):
     assert found.outputs.dtype == np.float32
     for row in range(len(inputs)):
         np.testing.assert_allclose(found.outputs[:, row], alone(model, inputs, row, 3), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.first[:, row], alone(model, inputs, row, 1), rtol=1e-4, atol=1e-5)
 
 
 def test_what_a_matrix_is_fed_gives_what_it_says():

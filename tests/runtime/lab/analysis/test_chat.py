@@ -56,7 +56,7 @@ def test_prompts_that_cannot_be_measured_are_left_out_and_counted(decoder):
     assert [said.split(":")[0] for said in left_out] == ["2 prompts", "1 prompt", "1 prompt"]
     assert "at most 61 tokens before 4 outputs" in left_out[2]
     assert len(prompt_inputs(decoder, [near])[0]) == 1
-    with pytest.raises(ValueError, match="none.*2 prompts"):
+    with pytest.raises(ValueError, match=r"none.*2 prompts"):
         prompt_inputs(decoder, [long, long])
     for outputs in (0, 33):
         with pytest.raises(ValueError, match="1 to 32 output positions"):
@@ -126,7 +126,7 @@ def test_another_vocabulary_is_refused(decoder, tmp_path):
 
 
 def test_folders_that_are_no_models_are_refused(decoder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="config.json"):
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
         open_tuned(decoder, tmp_path)
     with pytest.raises(FileNotFoundError):
         open_tuned(decoder, tmp_path / "nothing")
