@@ -41,16 +41,20 @@ RATES = ("M", "S")
 
 @dataclass(frozen=True)
 class Sizes:
-    """count: inputs of each kind for activations and sensitivity. answered: of these, how many at each α."""
+    """count: inputs of each kind for activations and sensitivity. answered: of these, how many at each α.
+
+    batch: inputs at a time.
+    """
 
     count: int = 200
     answered: int = 100
     alphas: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     shuffles: int = 20
+    batch: int = 40
 
 
 QUICK = Sizes(count=60, answered=40, alphas=(1.0, 1.5), shuffles=5)
-LARGE = Sizes(count=2000, answered=2000, alphas=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0))
+LARGE = Sizes(count=1000, answered=1000, alphas=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0), batch=500)
 
 
 def measured(models: Mapping[str, Path], seed: int, sizes: Sizes, device: str) -> dict[str, Any]:
@@ -59,9 +63,9 @@ def measured(models: Mapping[str, Path], seed: int, sizes: Sizes, device: str) -
     sequences = measured_sequences(language, sizes.count)
     opened = {name: open_bare(path, device=device) for name, path in models.items()}
     base = opened.pop(BASE)
-    plan = AnalysisPlan(alphas=sizes.alphas, shuffles=sizes.shuffles, batch=40, seed=seed)
+    plan = AnalysisPlan(alphas=sizes.alphas, shuffles=sizes.shuffles, batch=sizes.batch, seed=seed)
     inputs = {kind: sequence_inputs(some) for kind, some in sequences.items()}
-    behaviour = answering({kind: some[: sizes.answered] for kind, some in sequences.items()})
+    behaviour = answering({kind: some[: sizes.answered] for kind, some in sequences.items()}, batch=sizes.batch)
     return analyse(base, opened, inputs, plan, behaviour=behaviour)
 
 
@@ -132,10 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     sizes = QUICK if options.quick else LARGE if options.large else Sizes()
     seeds = options.seeds or (SEEDS[:1] if options.quick else SEEDS)
-    folder = options.folder / ("quick" if options.quick else "large" if options.large else "full")
+    size = "quick" if options.quick else "large" if options.large else ""  # the folders' names, as the testbed's study
     parts = {}
     for seed in seeds:
-        parts[seed] = of_seed(folder, options.testbed, seed, sizes, options.device)
+        parts[seed] = of_seed(options.folder / size, options.testbed / size, seed, sizes, options.device)
         print(f"seed {seed}: {parts[seed]['minutes']:.1f} core-minutes", flush=True)
     figures = gathered(parts, quick=options.quick)
     show(mechanism(figures))
