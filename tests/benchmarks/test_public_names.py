@@ -24,6 +24,7 @@ PUBLIC = {
     "outrider.networks.tuning.reasons": "a room within",
     "outrider.runtime.evaluation": "a room within",
     "outrider.runtime.generate": "a room within",
+    "outrider.runtime.lab.analysis": "a room within",
     "outrider.runtime.inputs.streams": "the readers that benchmarks measure",
     "outrider.runtime.demos.drive": "the experiment that benchmarks/loop/drive.py runs on other tracks",
 }
