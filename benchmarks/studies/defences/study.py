@@ -12,7 +12,7 @@ import copy
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from outrider.networks import cache_folder
 from outrider.networks.transformers import Decoder
 from outrider.runtime.lab.evaluation import (
     DEFENCES,
+    AskedPrompt,
+    DefenceCell,
     DefenceTable,
     GuardSources,
     defences_picture,
@@ -40,17 +42,19 @@ NAME = "studies-defences"
 TOKENS = 24
 OF_TUNED = "none", "context"
 OF_SSFT = *OF_TUNED, "context_unrelated"
-SETTING = Setting(steps=32, batch=8, rate=1e-3, below=20)
+SETTING = Setting(steps=24, batch=8, rate=1e-3, below=20)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done. most: prompts of each tested set. learned: instructions of each kind that guards learn of.
+    """How much is done. most, most_of_tuned: prompts of each tested set, for the base and for tuned models.
 
-    examples: that models are tuned on. batch: conversations run at once.
+    learned: instructions of each kind that guards learn of. examples: that models are tuned on. batch: conversations
+    run at once.
     """
 
     most: int = 30
+    most_of_tuned: int = 15
     learned: int = 40
     examples: int = 100
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -63,10 +67,10 @@ class Size:
 SIZES = {
     "default": Size(),
     "quick": Size(
-        5, 12, 50, (0,), Setting(steps=8, batch=8, rate=2e-3, below=24), 20,
+        5, 3, 12, 50, (0,), Setting(steps=8, batch=8, rate=2e-3, below=24), 20,
         ("none", "instruction", "both", "self_check_input", "context"), ("SSFT",),
     ),
-    "large": Size(10_000, 200, 400, (0, 1, 2), Setting(steps=60, batch=16, rate=5e-4), 512),
+    "large": Size(10_000, 10_000, 200, 400, (0, 1, 2), Setting(steps=60, batch=16, rate=5e-4), 512),
 }  # fmt: skip
 
 
@@ -92,17 +96,29 @@ class Study:
         """All cells of these seeds. The base is with seed 0."""
         models: dict[str, Callable[[], Decoder]] = {}
         chosen: dict[str, Sequence[str]] = {}
-        if 0 in seeds:
-            models["base"], chosen["base"] = self._bare, self.size.base
         for seed in seeds:
             for method in self.size.methods:
                 name = f"{method}, seed {seed}"
                 models[name] = partial(self.variants.opened, method, seed, _told(f"{name}: tuning, step"))
                 chosen[name] = OF_SSFT if method == "SSFT" else OF_TUNED
-        return evaluate_defences(
-            models, self.found.asked, chosen, folder=self.folder, guards=GuardSources(self.found.learning),
-            tokens=TOKENS, batch=self.size.batch, progress=_told("prompts over all cells:"),
-        )  # fmt: skip
+        how: dict[str, Any] = {"folder": self.folder, "tokens": TOKENS, "batch": self.size.batch}
+        base: tuple[DefenceCell, ...] = ()
+        if 0 in seeds:
+            guards, told = GuardSources(self.found.learning), _told("base, prompts over all cells:")
+            bare = {"base": self._bare}
+            base = evaluate_defences(
+                bare, self.found.asked, self.size.base, guards=guards, progress=told, **how
+            ).cells  # fmt: skip
+        few = [one for part in self.few for one in part]
+        told = _told("tuned models, prompts over all cells:")
+        tuned = evaluate_defences(models, few, chosen, progress=told, **how)
+        return replace(tuned, cells=(*base, *tuned.cells))
+
+    @property
+    def few(self) -> list[list[AskedPrompt]]:
+        """The prompts of each tested set that tuned models are asked: the first of them."""
+        parts, most = self.found.pools.tested, self.size.most_of_tuned
+        return [[AskedPrompt(text, unsafe) for text in parts[name][:most]] for name, unsafe in PARTS.items()]
 
     def figures(self, table: DefenceTable, seeds: Sequence[int], seconds: float) -> dict[str, Any]:
         """Everything that the tables say, in JSON types."""
@@ -111,6 +127,8 @@ class Study:
             "model": "SmolLM2-135M",
             "unsafe": sum(one.unsafe for one in asked),
             "safe": sum(not one.unsafe for one in asked),
+            "asked_of_tuned": sum(map(len, self.few)),
+            "common": self.common(),
             "cells": self.cells(table, seeds),
             "judge": table.judge.to_dict(),
             "tokens": TOKENS,
@@ -122,8 +140,7 @@ class Study:
 
     def cells(self, table: DefenceTable, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
         """model -> defence -> judgements of each seed as letters, by kind of prompt, and means of the costs."""
-        parts = self.found.pools.tested
-        halves = [len(parts[next(name for name in PARTS if PARTS[name] is unsafe)]) for unsafe in (True, False)]
+        tested, few = self.found.pools.tested, [len(part) for part in self.few]
         found: dict[str, dict[str, Any]] = {}
         for name in ("base", *self.size.methods):
             cells: dict[str, list[Any]] = {}
@@ -131,8 +148,14 @@ class Study:
                 for cell in table.cells:
                     if cell.model == (name if seed is None else f"{name}, seed {seed}"):
                         cells.setdefault(cell.defence, []).append(cell)
+            halves = [few[0], few[2]] if name != "base" else [len(tested[part]) for part in ("unsafe", "borderline")]
             found[name] = {defence: _summed(several, halves) for defence, several in cells.items()}
         return found
+
+    def common(self) -> list[int]:
+        """Which of the base's unsafe prompts tuned models are asked too, by their places."""
+        tested, few = self.found.pools.tested, [len(part) for part in self.few]
+        return [*range(few[0]), *(len(tested["unsafe"]) + place for place in range(few[1]))]
 
     def _bare(self) -> Decoder:
         return Decoder(plain(copy.deepcopy(self.base.model)), self.base.processor)

@@ -38,9 +38,10 @@ def defences(figures: Mapping[str, Any]) -> list[Part]:
             rows,
         ),
         (
-            f"Tuned models: means of {len(figures['seeds'])} seeds, {setting['steps']} steps of {setting['batch']} of"
-            f" {figures['examples']} examples, LoRA of rank {setting['rank']} above layer {setting['below']}, rate"
-            f" {setting['rate']:g}. Answers are judged by their first {figures['tokens']} tokens and not kept. The"
+            f"Tuned models: means of {len(figures['seeds'])} seeds over {figures['asked_of_tuned']} of the prompts,"
+            f" {setting['steps']} steps of {setting['batch']} of {figures['examples']} examples, LoRA of rank"
+            f" {setting['rank']} above layer {setting['below']}, rate {setting['rate']:g}. Answers are judged by their"
+            f" first {figures['tokens']} tokens and not kept. The"
             f" judge ({judge['judge']}) is right on {judge['right']} of {judge['n']} made-up answers that no"
             f" rule was written for, {percent(judge['accuracy'])} [{low}, {high}]."
             f" {figures['seconds'] / 60:.0f} core-minutes in all."
@@ -50,7 +51,7 @@ def defences(figures: Mapping[str, Any]) -> list[Part]:
             ["claim", "figure", "points [95 %]", "held where", "held?"],
             [
                 [one.statement, one.figure, _points(one.value, one.low, one.high), one.rule, one.held]
-                for one in claims(judged)
+                for one in claims(judged, figures["common"])
             ],
         ),
         (

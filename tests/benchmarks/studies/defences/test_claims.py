@@ -55,11 +55,13 @@ def test_seeds_are_drawn_too():
 
 def test_rows_are_of_what_was_measured():
     base = {name: rates(80, 20) for name in ("none", "both", "self_check_input", "context")}
-    few = [one.statement for one in claims({"base": base})]
+    few = [one.statement for one in claims({"base": base}, [])]
     assert len(few) == 5
     tuned = {"SSFT": {name: rates(40, 0, seeds=3) for name in ("none", "context", "context_unrelated")}}
-    found = claims({"base": base, **tuned})
+    found = claims({"base": base, **tuned}, range(100))
     assert [one.statement for one in found[5:]] == [
         "SSFT is safer than the base", "contextual knowledge breaks SSFT", "SSFT: more than an unrelated passage does",
     ]  # fmt: skip
+    last = {"SSFT": {"none": {rate: values[:, 60:] for rate, values in tuned["SSFT"]["none"].items()}}}
+    assert claims({"base": base, **last}, range(60, 100))[-1].value == pytest.approx(0.5 - 0.0)
     assert {one.held for one in found} <= {"held", "not held", "not resolved", "no room"}

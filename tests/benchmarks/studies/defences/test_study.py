@@ -18,7 +18,7 @@ from benchmarks.studies.reasons.tuning import Setting
 from .tiny_material import tiny_base, tiny_material
 
 TINY = replace(
-    SIZES["quick"], examples=20, setting=Setting(steps=1, batch=2, rate=1e-2, rank=2, below=1),
+    SIZES["quick"], most_of_tuned=2, examples=20, setting=Setting(steps=1, batch=2, rate=1e-2, rank=2, below=1),
     base=("none", "both", "context", "probe"), methods=("SSFT", "DPO"),
 )  # fmt: skip
 
@@ -41,8 +41,14 @@ def test_figures_hold_judgements_and_no_words(tmp_path):
         "SSFT": ["none", "context", "context_unrelated"],
         "DPO": ["none", "context"],
     }
-    assert [len(row) for row in cells["SSFT"]["none"]["unsafe"]] == [5, 5]
-    assert cells["base"]["none"]["halves"] == [3, 2]
+    assert [len(row) for row in cells["base"]["none"]["unsafe"]] == [5]
+    assert [len(row) for row in cells["SSFT"]["none"]["unsafe"]] == [4, 4]
+    assert (cells["base"]["none"]["halves"], cells["SSFT"]["none"]["halves"]) == ([3, 2], [2, 2])
+    assert (figures["common"], figures["asked_of_tuned"]) == ([0, 1, 3, 4], 8)
+    whole, few = (
+        [one.digest for one in table.cell(model, "none").outcomes if one.unsafe] for model in ("base", "DPO, seed 1")
+    )
+    assert [whole[place] for place in figures["common"]] == few
     assert {*"".join(cells["base"]["none"]["unsafe"])} <= {*"arg"}
     written = json.dumps(figures) + "".join(path.read_text() for path in (tmp_path / "cells").iterdir())
     assert not [one.text for one in found.asked if one.text in written]
@@ -51,8 +57,8 @@ def test_figures_hold_judgements_and_no_words(tmp_path):
     assert cells["SSFT"]["context"]["safe"][1] == "".join(said)
     judged = arrays(cells)
     answered, refused = (judged["SSFT"]["none"][rate].mean() for rate in ("unsafe answered", "safe refused"))
-    assert answered == sum(row.count("a") for row in cells["SSFT"]["none"]["unsafe"]) / 10
-    assert refused == sum(row.count("r") for row in cells["SSFT"]["none"]["safe"]) / 10
+    assert answered == sum(row.count("a") for row in cells["SSFT"]["none"]["unsafe"]) / 8
+    assert refused == sum(row.count("r") for row in cells["SSFT"]["none"]["safe"]) / 8
 
 
 def test_the_command_gathers_what_other_runs_did(small, tmp_path, capsys):

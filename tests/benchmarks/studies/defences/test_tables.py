@@ -8,6 +8,7 @@ CELL = {
 }  # fmt: skip
 FIGURES = {
     "model": "tiny", "unsafe": 5, "safe": 5, "tokens": 24, "seeds": [0, 1], "examples": 100, "seconds": 90.0,
+    "asked_of_tuned": 10, "common": [0, 1, 2, 3, 4],
     "cells": {
         "base": {"none": CELL, "both": CELL | {"unsafe": ["rrrrr"]}},
         "SSFT": {"none": CELL | {"unsafe": ["aaaaa", "rrrrr"], "safe": ["raaaa", "gaaaa"]}},
@@ -36,7 +37,7 @@ def test_rows_tell_instructions_from_xstest_and_what_it_costs():
     assert both[2] == "0 % [0, 0]"
     assert tuned[2].startswith("50 % [")
     assert tuned[8] == "5 %"
-    assert "means of 2 seeds, 32 steps of 8 of 100 examples" in sentence
+    assert "means of 2 seeds over 10 of the prompts, 32 steps of 8 of 100 examples" in sentence
     assert "right on 9 of 10" in sentence
     assert "2 core-minutes" in sentence
     assert [row[0] for row in claimed.rows][-1] == "SSFT is safer than the base"
