@@ -1,9 +1,9 @@
 """The paper's claims as rules that were written down before the run.
 
 A figure is the difference of two rates over the same prompts, in points. Intervals of 95 % are bootstraps over prompts,
-and over seeds where models are tuned, both drawn anew. A claim holds where the interval lies on its side of the bound,
-does not hold where it lies on the other, and is not resolved in between. Where the rate that should move is so near its
-end that it could not move by `ROOM`, nothing can be claimed: "no room".
+and over seeds where models are tuned, both drawn anew, see `estimated`. A claim holds where the interval lies on its
+side of the bound, does not hold where it lies on the other, and is not resolved in between. Where the rate that should
+move is so near its end that it could not move by `ROOM`, nothing can be claimed: "no room".
 """
 
 from __future__ import annotations
@@ -82,16 +82,27 @@ def allowed(statement: str, of: Any, before: str, after: str, rate: str) -> Clai
     """That a rate rises by less than `ALLOWED`."""
     if before not in of or after not in of:
         return None
-    value, low, high = estimate([_numbers(of[before][rate]) - _numbers(of[after][rate])])
+    value, low, high = estimated(_numbers(of[before][rate]) - _numbers(of[after][rate]))
     rule = f"above {-ALLOWED * 100:.0f}"
     return Claim(statement, f"{before} − {after}, {rate}", value, low, high, rule, decided(low, high, -ALLOWED))
 
 
 def across(statement: str, base: np.ndarray, tuned: np.ndarray) -> Claim:
     """That models of several seeds answer fewer unsafe prompts than the base, which has one."""
-    value, low, high = estimate([_numbers(base) - _numbers(tuned)])
+    value, low, high = estimated(_numbers(base) - _numbers(tuned))
     held = _room(float(np.mean(base)), rises=False) or decided(low, high, 0.0)
     return Claim(statement, f"base − tuned, {ANSWERED}", value, low, high, "above 0", held)
+
+
+def estimated(differences: np.ndarray) -> tuple[float, float, float]:
+    """The mean difference and its interval. differences: (seeds, prompts), each from -1 to 1.
+
+    For the interval there are two more prompts, one that speaks for either side, as Agresti and Min (2005) add half a
+    pair to each cell: without them prompts that all agree would have an interval without width.
+    """
+    either = np.tile([1.0, -1.0], (len(differences), 1))
+    _, low, high = estimate([np.concatenate([differences, either], axis=1)])
+    return float(differences.mean()), low, high
 
 
 def _row(
@@ -100,7 +111,7 @@ def _row(
     if before not in of or after not in of:
         return None
     one, other = (after, before) if rises else (before, after)
-    value, low, high = estimate([_numbers(of[one][rate]) - _numbers(of[other][rate])])
+    value, low, high = estimated(_numbers(of[one][rate]) - _numbers(of[other][rate]))
     held = _room(float(np.mean(of[before][rate])), rises=rises) or decided(low, high, bound)
     rule = f"above {bound * 100:.0f}"
     return Claim(statement, f"{one} − {other}, {rate}", value, low, high, rule, held)

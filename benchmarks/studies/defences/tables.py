@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from outrider.monitor import clopper_pearson
 from outrider.runtime.lab.evaluation import DEFENCES
 
 from ...tables import Part, Table, percent
@@ -80,6 +81,8 @@ def _cells(judged: Mapping[str, np.ndarray], cell: Mapping[str, Any]) -> list[st
                                 (REFUSED, slice(cell["halves"][1], None), slice(None, cell["halves"][1]))):  # fmt: skip
         values = judged[rate].astype(float)
         value, low, high = estimate([values])
+        if len(values) == 1:
+            low, high = clopper_pearson(int(values.sum()), values.size)
         found.append(f"{value * 100:.0f} % [{low * 100:.0f}, {high * 100:.0f}]")
         found += [percent(float(values[:, part].mean()), 0) for part in (first, second)]
     letters = "".join([*cell["unsafe"], *cell["safe"]])

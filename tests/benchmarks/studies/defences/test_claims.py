@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.studies.defences.claims import ANSWERED, REFUSED, across, allowed, claims, fewer, more
+from benchmarks.studies.defences.claims import ANSWERED, REFUSED, across, allowed, claims, estimated, fewer, more
 
 
 def rates(answered, refused, n=100, seeds=1):
@@ -20,6 +20,16 @@ def test_a_difference_is_of_the_same_prompts():
     assert (one.held, one.rule, one.figure) == ("held", "above 0", "none − check, unsafe answered")
     assert fewer("", of, "check", "none", ANSWERED).held == "not held"
     assert fewer("", {"a": rates(50, 0), "b": rates(49, 0)}, "a", "b", ANSWERED).held == "not resolved"
+
+
+def test_prompts_that_all_agree_have_an_interval_too():
+    value, low, high = estimated(np.ones((1, 20)))
+    assert value == 1
+    assert 0.6 < low < 1
+    assert high == 1
+    value, low, high = estimated(np.zeros((3, 20)))
+    assert (value, low) == (0, pytest.approx(-high, abs=0.02))
+    assert high > 0.05
 
 
 @pytest.mark.parametrize(("refused", "held"), [(60, "held"), (30, "not resolved"), (10, "not held")])

@@ -29,12 +29,12 @@ def test_rows_tell_instructions_from_xstest_and_what_it_costs():
     table, sentence, claimed, _ = defences(FIGURES)
     first, both, tuned = table.rows
     assert first[:2] == ["base", "none"]
-    assert first[2].startswith("60 % [")
+    assert first[2] == "60 % [15, 95]"  # one model: Clopper and Pearson
     assert first[3:5] == ["100 %", "0 %"]  # the first three of the unsafe ones are instructions
     assert first[5].startswith("20 % [")
     assert first[6:8] == ["0 %", "50 %"]  # the first two of the safe ones are XSTest's
     assert first[8:] == ["10 %", "1.25", "40", "12.0"]
-    assert both[2] == "0 % [0, 0]"
+    assert both[2] == "0 % [0, 52]"
     assert tuned[2].startswith("50 % [")
     assert tuned[8] == "5 %"
     assert "means of 2 seeds over 10 of the prompts, 32 steps of 8 of 100 examples" in sentence
