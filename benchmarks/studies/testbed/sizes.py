@@ -39,21 +39,21 @@ class Sizes:
 
 FULL = Sizes(
     families=1,
-    pretraining=Schedule(720, 32, 2e-3, precision="bfloat16", save_every=120),
-    tuning=Schedule(100, 32, 1e-3, save_every=50),
-    tested=100,
-    attacked=48,
+    pretraining=Schedule(700, 32, 3e-3, precision="bfloat16"),
+    tuning=Schedule(64, 32, 1e-3, precision="bfloat16"),
+    tested=64,
+    attacked=32,
 )
 LARGE = Sizes(
     families=4,
-    pretraining=Schedule(1500, 512, 1e-3, precision="bfloat16", save_every=500),
+    pretraining=Schedule(1500, 512, 2e-3, precision="bfloat16", save_every=500),
     tuning=Schedule(100, 512, 1e-3, precision="bfloat16"),
     tested=1000,
     attacked=500,
 )
 QUICK = Sizes(
     families=1,
-    pretraining=Schedule(60, 32, 2e-3, precision="bfloat16"),
+    pretraining=Schedule(60, 32, 3e-3, precision="bfloat16"),
     tuning=Schedule(10, 32, 1e-3),
     tested=32,
     attacked=16,
