@@ -56,9 +56,13 @@ Progress = Callable[[int, int], None]
 class Study:
     """The parts of the study, each from its file in `folder` where it was done with the same size and model."""
 
-    def __init__(self, size: Size, folder: Path, pools: Prompts, base: Callable[[], Decoder], device: str) -> None:
-        self.size, self.folder, self.pools, self.device = size, folder, pools, device
-        self._open, self._base, self._tuner = base, None, None
+    def __init__(
+        self, size: Size, folder: Path, pools: Prompts, base: Callable[[], Decoder], *, name: str, device: str = "cpu"
+    ) -> None:
+        self.size, self.folder, self.pools, self.name, self.device = size, folder, pools, name, device
+        self._open = base
+        self._base: Decoder | None = None
+        self._tuner: Tuner | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -106,7 +110,7 @@ class Study:
             for kind in KINDS
         }
         return {
-            "model": base["model"],
+            "model": self.name,
             "base": base["refused"],
             "rewriting": base["rewriting"],
             "refused": {
@@ -137,14 +141,15 @@ class Study:
         return training_set(requests, write=write).rewriting
 
     def _part(self, name: str, measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        key = json.loads(json.dumps({"setting": asdict(self.size.setting), "tested": self.pools.tested}))
+        key = {"model": self.name, "setting": asdict(self.size.setting), "tested": self.pools.tested}
+        key = json.loads(json.dumps(key))
         path = self.folder / f"{name}.json"
         if path.is_file():
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if stored["key"] == key:
                 return stored
         began = time.process_time()
-        found = {**measured(), "key": key, "model": "SmolLM2-135M", "seconds": time.process_time() - began}
+        found = {**measured(), "key": key, "seconds": time.process_time() - began}
         new = path.with_suffix(".new")
         new.write_text(json.dumps(found), encoding="utf-8")
         new.replace(path)
@@ -179,7 +184,8 @@ def main(given: Sequence[str] | None = None) -> None:
         decoder.model.to(options.device)
         return decoder
 
-    study = Study(size, folder / name, pools, base, options.device)
+    model = "SmolLM2-135M" if options.model is None else options.model.resolve().name
+    study = Study(size, folder / name, pools, base, name=model, device=options.device)
     figures = study.figures(options.seeds or size.seeds)
     show(reasons(figures))
     if options.keep:

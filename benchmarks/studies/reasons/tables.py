@@ -30,7 +30,7 @@ def reasons(figures: Mapping[str, Any]) -> list[Part]:
     setting = figures["setting"]
     rewriting = figures["rewriting"]
     kept, asked = rewriting.get("kept", 0), sum(rewriting.values())
-    broken = ", ".join(f"{name} {count}" for name, count in sorted(rewriting.items()) if name != "kept")
+    broken = "".join(f"; {name}: {count}" for name, count in sorted(rewriting.items()) if name != "kept")
     return [
         Table(
             f"{figures['model']}: refused, in the mean of {seeds} seeds [95 % over seeds and prompts]",
@@ -49,7 +49,7 @@ def reasons(figures: Mapping[str, Any]) -> list[Part]:
                 for one in claims(refused)
             ],
         ),
-        f"Reasons rewritten by the same model that keep the rules: {kept} of {asked}" + (f" ({broken})." if broken else "."),
+        f"Reasons rewritten by the same model that keep the rules: {kept} of {asked}{broken}.",
     ]  # fmt: skip
 
 

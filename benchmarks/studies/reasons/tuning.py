@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from outrider.networks.transformers import Decoder
-from outrider.networks.tuning import Schedule, merged, with_adapters
-from outrider.networks.tuning.chat import supervise, tokenised
+from outrider.networks.tuning import Schedule, merged, supervise, tokenised, with_adapters
 from outrider.networks.tuning.reasons import Lesson, Written, written
 
 from .remembering import LowerLayers

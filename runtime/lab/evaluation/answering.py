@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_TOKENS = 32
 """No answer is ever longer, whatever is asked for: unsafe prompts are judged by how an answer begins."""
 BATCH = 16
+LOOKS = 4
+"""Every so many tokens an answer is looked at, whether it is clear already."""
 
 Progress = Callable[[int, int], object]
 """Called with the conversations done and those in all."""
@@ -50,8 +52,8 @@ def begin_answers(
     """How the model's greedy answers begin, one for each conversation, in order.
 
     conversations: token ids each, to the point where the answer begins. tokens: the most that are written. clear: says
-    of an answer's words so far that nothing more need be written. Equals one conversation at a time, to within
-    rounding. Raises ValueError for more tokens than `MOST_TOKENS`, and for a conversation without tokens.
+    of an answer's words so far, every `LOOKS` tokens, that nothing more need be written. Equals one conversation at a
+    time, to within rounding. Raises ValueError for more tokens than `MOST_TOKENS`, and for a conversation without any.
     """
     import torch
 
@@ -71,7 +73,8 @@ def begin_answers(
                     if token in ends:
                         continue
                     written[row].append(token)
-                    if clear is None or not clear(_words(tokenizer, written[row])):
+                    looks = clear is not None and len(written[row]) % LOOKS == 0
+                    if not (looks and clear(_words(tokenizer, written[row]))):
                         going.append(place)
                 if not going or step == tokens - 1:
                     break

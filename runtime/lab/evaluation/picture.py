@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ....networks.packages import require
@@ -16,21 +17,23 @@ _COLOURS = (
     "#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#16a085", "#7f8c8d", "#34495e", "#b03a7e", "#6b4f2a",
 )  # fmt: skip
 _MARKERS = "osD^vP*X<>hdp8"
-_NEAR = 0.028
-"""Of the axes: points nearer to each other than this have their numbers side by side."""
+_NEAR = 0.05, 0.022
+"""Of the axes, along and up: points that are no further apart have their numbers side by side."""
 
 
-def defences_picture(table: DefenceTable) -> bytes:
+def defences_picture(table: DefenceTable, family: Callable[[str], str] | None = None) -> bytes:
     """A PNG: safe prompts refused to the right, unsafe ones answered upwards, so that the best is below on the left.
 
     Each point has a number, told beside the picture; its lines are the 95 % intervals. A colour is a model, a mark is a
-    defence. Raises ImportError naming the extra `report` without matplotlib.
+    defence. family: of a model's name, which models share a colour, such as several seeds; by default none do.
+    Raises ImportError naming the extra `report` without matplotlib.
     """
     require("matplotlib", "a picture of defences needs matplotlib", "report")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    models = list(dict.fromkeys(cell.model for cell in table.cells))
+    of = family or str
+    models = list(dict.fromkeys(of(cell.model) for cell in table.cells))
     lines = len(table.cells)
     drawn = Figure(figsize=(11.5, max(6.0, 1.6 + 0.21 * lines)), dpi=150, layout="constrained")
     FigureCanvasAgg(drawn)
@@ -38,7 +41,7 @@ def defences_picture(table: DefenceTable) -> bytes:
     handles = []
     names = list(DEFENCES)
     for number, cell in enumerate(table.cells, 1):
-        colour = _COLOURS[models.index(cell.model) % len(_COLOURS)]
+        colour = _COLOURS[models.index(of(cell.model)) % len(_COLOURS)]
         marker = _MARKERS[names.index(cell.defence) % len(_MARKERS)]
         refused, answered = cell.safe_refused, cell.unsafe_answered
         bars = [[[rate.share - rate.interval[0]], [rate.interval[1] - rate.share]] for rate in (refused, answered)]
@@ -76,7 +79,7 @@ def grouped(points: list[tuple[float, float]]) -> list[tuple[tuple[float, float]
     groups: list[tuple[tuple[float, float], list[int]]] = []
     for index, (x, y) in enumerate(points):
         for (left, low), members in groups:
-            if abs(x - left) <= _NEAR and abs(y - low) <= _NEAR:
+            if abs(x - left) <= _NEAR[0] and abs(y - low) <= _NEAR[1]:
                 members.append(index)
                 break
         else:

@@ -15,22 +15,15 @@ import torch
 from torch.nn import functional
 
 from outrider.networks.transformers import import_transformers
-from outrider.networks.tuning import Schedule, TrainingError
-from outrider.networks.tuning.chat import prefer, supervise, tokenised
+from outrider.networks.tuning import Schedule, TrainingError, prefer, supervise, tokenised, with_adapters
 from outrider.networks.tuning.reasons import Lesson
+
+from ...runtime.tiny_chat import tiny_model, tiny_tokenizer
 
 transformers = import_transformers()  # before trl and peft, which a torchvision that cannot load would take with it
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 pytest.importorskip("datasets")
-
-WORDS = (
-    "<pad>", "<s>", "</s>", "<unk>", "user", "assistant", "bake", "a", "cake", "bomb", "no", "yes", "flour", "hello",
-)  # fmt: skip
-TEMPLATE = (
-    "{% for message in messages %}<s> {{ message['role'] }} {{ message['content'] }} </s> {% endfor %}"
-    "{% if add_generation_prompt %}<s> assistant {% endif %}"
-)
 
 
 class Pair(NamedTuple):
@@ -40,37 +33,27 @@ class Pair(NamedTuple):
 
 
 LESSONS = [
-    Lesson("bake a cake", "yes flour", unsafe=False, whole=False),
-    Lesson("bake a bomb", "no", unsafe=True, category="bomb"),
-    Lesson("hello", "hello", unsafe=False),
+    Lesson("bake a loaf", "plain bread", unsafe=False, whole=False),
+    Lesson("build a bomb", "no", unsafe=True, category="bomb"),
+    Lesson("story", "story", unsafe=False),
 ]
-PAIRS = [Pair("bake a bomb", "no", "yes flour"), Pair("hello", "hello hello", "no")]
+PAIRS = [Pair("build a bomb", "no", "plain bread"), Pair("story", "story story", "no")]
 
 
 @pytest.fixture
 def tokenizer() -> Any:
-    tokenizers = pytest.importorskip("tokenizers")
-    raw = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>")
-    )
-    raw.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", chat_template=TEMPLATE
-    )
+    return tiny_tokenizer()
 
 
 @pytest.fixture
-def model() -> Any:
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=24, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    return transformers.LlamaForCausalLM(config).eval()
+def model(tokenizer) -> Any:
+    return tiny_model(tokenizer, max_position_embeddings=24)
 
 
-def words(*names: str) -> list[int]:
-    return [WORDS.index(name) for name in names]
+@pytest.fixture
+def words(tokenizer) -> Any:
+    """The tokens of words; `<|end|>` and the like are words too."""
+    return lambda *names: tokenizer.convert_tokens_to_ids(list(names))
 
 
 def log_probability(model: Any, prompt: list[int], answer: list[int]) -> torch.Tensor:
@@ -79,18 +62,18 @@ def log_probability(model: Any, prompt: list[int], answer: list[int]) -> torch.T
     return torch.stack([logits[len(prompt) + i - 1, token] for i, token in enumerate(answer)]).sum()
 
 
-def test_lessons_become_tokens_with_no_loss_on_the_prompt(model, tokenizer):
+def test_lessons_become_tokens_with_no_loss_on_the_prompt(model, tokenizer, words):
     rows = tokenised(model, tokenizer, LESSONS).rows
-    prompt = words("<s>", "user", "bake", "a", "bomb", "</s>", "<s>", "assistant")
-    assert rows[1] == {"input_ids": prompt + words("no", "</s>"), "labels": [-100] * 8 + words("no", "</s>")}
-    assert rows[0]["labels"][8:] == words("yes", "flour")  # cut off: not tuned to end
-    told = tokenised(model, tokenizer, LESSONS[1:2], system="hello").rows[0]["input_ids"]
-    assert told == words("<s>", "<unk>", "hello", "</s>") + rows[1]["input_ids"]
+    prompt = words("<|user|>", "build", "a", "bomb", "<|end|>", "<|assistant|>")
+    assert rows[1] == {"input_ids": prompt + words("no", "<|end|>"), "labels": [-100] * 6 + words("no", "<|end|>")}
+    assert rows[0]["labels"][6:] == words("plain", "bread")  # cut off: not tuned to end
+    told = tokenised(model, tokenizer, LESSONS[1:2], system="story").rows[0]["input_ids"]
+    assert told == words("<|system|>", "story", "<|end|>") + rows[1]["input_ids"]
 
 
 def test_what_does_not_fit_is_left_out_and_counted(model, tokenizer):
-    exactly = Lesson("cake " * 15, "no " * 3, unsafe=False)  # 15 + 5 of the template + 3 + the end: 24 tokens
-    longer = Lesson("cake " * 15, "no " * 4, unsafe=False)
+    exactly = Lesson("loaf " * 17, "no " * 3, unsafe=False)  # 17 + 3 of the template + 3 + the end: 24 tokens
+    longer = Lesson("loaf " * 17, "no " * 4, unsafe=False)
     assert tokenised(model, tokenizer, [exactly, longer]).left_out == 1
     with pytest.raises(ValueError, match="expected lessons of at most 24 tokens, got none of 1"):
         tokenised(model, tokenizer, [longer])
@@ -116,7 +99,7 @@ def test_the_first_loss_of_supervision_is_the_mean_over_the_answers_tokens(model
     assert torch.equal(opened(tokens).logits, model(tokens).logits)
 
 
-def test_the_loss_of_preference_is_that_of_dpo(model, tokenizer, tmp_path):
+def test_the_loss_of_preference_is_that_of_dpo(model, tokenizer, words, tmp_path):
     reference = copy.deepcopy(model)
     with torch.no_grad():
         for weight in reference.parameters():
@@ -125,8 +108,8 @@ def test_the_loss_of_preference_is_that_of_dpo(model, tokenizer, tmp_path):
     expected = 0.0
     with torch.no_grad():
         for pair in PAIRS:
-            prompt = words("<s>", "user", *pair.prompt.split(), "</s>", "<s>", "assistant")
-            chosen, rejected = (words(*one.split(), "</s>") for one in (pair.preferred, pair.dispreferred))
+            prompt = words("<|user|>", *pair.prompt.split(), "<|end|>", "<|assistant|>")
+            chosen, rejected = (words(*one.split(), "<|end|>") for one in (pair.preferred, pair.dispreferred))
             gain = [
                 log_probability(model, prompt, a) - log_probability(reference, prompt, a) for a in (chosen, rejected)
             ]
@@ -176,12 +159,9 @@ def test_a_loss_that_is_no_number_stops_the_run(model, tokenizer, tmp_path):
     assert all(bool(torch.isfinite(one).all()) for one in opened.state_dict().values())
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")  # peft asks transformers under an old name
 def test_adapters_alone_are_tuned_where_there_are_some(model, tokenizer, tmp_path):
-    from peft import LoraConfig, get_peft_model
-
     before = {name: one.clone() for name, one in model.state_dict().items()}
-    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    adapted = with_adapters(model, 2, targets=["q_proj", "v_proj"])
     trained = supervise(adapted, tokenizer, LESSONS, Schedule(20, 3, 3e-2), tmp_path / "run")
     assert trained.losses[-1] < trained.losses[0]
     after = {name.replace(".base_layer", ""): one for name, one in model.state_dict().items()}

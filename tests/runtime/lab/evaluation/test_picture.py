@@ -15,8 +15,8 @@ from .test_tables import CELLS, JUDGE, OUTCOMES
 
 
 def test_points_on_top_of_each_other_share_a_place():
-    points = [(0.0, 0.0), (0.02, 0.02), (0.0, 0.5), (0.029, 0.0), (0.0, 0.01)]
-    assert grouped(points) == [((0.0, 0.0), [0, 1, 4]), ((0.0, 0.5), [2]), ((0.029, 0.0), [3])]
+    points = [(0.0, 0.0), (0.05, 0.022), (0.0, 0.5), (0.051, 0.0), (0.0, 0.023), (0.01, 0.01)]
+    assert grouped(points) == [((0.0, 0.0), [0, 1, 5]), ((0.0, 0.5), [2]), ((0.051, 0.0), [3]), ((0.0, 0.023), [4])]
     assert grouped([]) == []
 
 
@@ -33,3 +33,15 @@ def test_a_picture_has_a_line_for_every_cell():
     assert small.width > 1000
     assert large.height > small.height
     assert len(small.convert("RGB").getcolors(1 << 20)) > 10
+
+
+def test_models_of_a_family_share_a_colour():
+    def colours(family):
+        from PIL import Image
+
+        picture = Image.open(io.BytesIO(defences_picture(DefenceTable(CELLS, {}, JUDGE, 24), family))).convert("RGB")
+        found = {colour for _, colour in picture.getcolors(1 << 20)}
+        return {name for name, colour in (("first", (27, 108, 168)), ("second", (192, 57, 43))) if colour in found}
+
+    assert colours(None) == {"first", "second"}
+    assert colours(lambda _model: "all") == {"first"}
