@@ -47,7 +47,7 @@ class Sizes:
     """
 
     count: int = 200
-    answered: int = 100
+    answered: int = 80
     alphas: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     shuffles: int = 20
     batch: int = 40

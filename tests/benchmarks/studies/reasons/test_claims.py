@@ -62,9 +62,8 @@ def test_less_over_refusal_at_the_same_safety_holds():
     rows = found(same, {50: (0.9, 0.6, 0.1), 200: (0.9, 0.5, 0.1)})
     assert rows["less over-refusal, all sizes"].value == pytest.approx(0.35)
     assert rows["less over-refusal, 50 examples"].value == pytest.approx(0.4)
-    assert {rows[f"less over-refusal, {name}"].held for name in ("all sizes", "50 examples", "200 examples")} == {
-        "held"
-    }
+    where = "all sizes", "50 examples", "200 examples"
+    assert {rows[f"less over-refusal, {name}"].held for name in where} == {"held"}
     assert rows["clearly safe prompts are not refused more"].held == "held"
     assert rows["unsafe prompts are refused as often"].held == "held"
     assert rows["little data generalises"].held == "held"

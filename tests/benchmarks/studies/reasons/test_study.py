@@ -52,6 +52,6 @@ def test_a_part_of_another_size_is_done_again(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(study.Study, "_rewriting", lambda *_: {})
     monkeypatch.setattr(study, "plain", lambda model: model)
     monkeypatch.setattr(study, "Decoder", lambda *_: None)
-    made = Study(SIZE, tmp_path, pools, lambda: type("Base", (), {"model": 1, "processor": 2})(), name="tiny")
+    made = Study(SIZE, tmp_path, pools, type("Base", (), {"model": 1, "processor": 2}), name="tiny")
     assert made.untuned()["refused"] == {"unsafe": [True]}
     assert json.loads((tmp_path / "base.json").read_text())["key"]["tested"] == pools.tested
