@@ -54,7 +54,7 @@ class Sizes:
 
 
 QUICK = Sizes(count=60, answered=40, alphas=(1.0, 1.5), shuffles=5)
-LARGE = Sizes(count=1000, answered=1000, alphas=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0), batch=500)
+LARGE = Sizes(count=500, answered=500, batch=500)
 
 
 def measured(models: Mapping[str, Path], seed: int, sizes: Sizes, device: str) -> dict[str, Any]:

@@ -46,10 +46,10 @@ FULL = Sizes(
 )
 LARGE = Sizes(
     families=4,
-    pretraining=Schedule(1500, 512, 2e-3, precision="bfloat16", save_every=500),
+    pretraining=Schedule(1000, 512, 2e-3, precision="bfloat16", save_every=500),
     tuning=Schedule(100, 512, 1e-3, precision="bfloat16"),
-    tested=1000,
-    attacked=500,
+    tested=500,
+    attacked=200,
 )
 QUICK = Sizes(
     families=1,
