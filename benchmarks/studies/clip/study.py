@@ -29,7 +29,7 @@ from ...tables import show
 from . import tables
 from .base import Shape, trained
 from .concepts import choose
-from .measure import View, figures, look
+from .measure import VERSION, View, figures, look
 from .sketches import Sketches, read
 
 SWEPT = 0.1, 0.3, 1.0, 3.0  # weights of redirection, against one of preservation
@@ -116,7 +116,9 @@ def one_base(
         fixed = f"a drawing of a {np.random.default_rng(drawn).choice(sketches.classes.inside)}"
         for name, plan in plans(size, fixed).items():
             tuning = replace(size.tuning, seed=drawn)
-            settings = json.loads(json.dumps([asdict(plan), asdict(tuning), asdict(schedule), asdict(size.shape)]))
+            settings = json.loads(
+                json.dumps([VERSION, asdict(plan), asdict(tuning), asdict(schedule), asdict(size.shape)])
+            )
             path = home / f"{name.replace(' ', '-').replace(',', '')}-{again}.json"
             facts = _kept(path, settings)
             if facts is None:
