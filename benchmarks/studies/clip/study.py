@@ -116,9 +116,8 @@ def one_base(
         fixed = f"a drawing of a {np.random.default_rng(drawn).choice(sketches.classes.inside)}"
         for name, plan in plans(size, fixed).items():
             tuning = replace(size.tuning, seed=drawn)
-            settings = json.loads(
-                json.dumps([VERSION, asdict(plan), asdict(tuning), asdict(schedule), asdict(size.shape)])
-            )
+            told = [VERSION, *map(asdict, (plan, tuning, schedule, size.shape))]
+            settings = json.loads(json.dumps(told))
             path = home / f"{name.replace(' ', '-').replace(',', '')}-{again}.json"
             facts = _kept(path, settings)
             if facts is None:
