@@ -149,6 +149,15 @@ def test_adapters_go_onto_their_base_alone_also_where_it_has_moved(plan, home, t
         open_tuned(plan.output)
 
 
+@pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"precision": "bfloat16"}])
+def test_half_precision_of_weights_or_passes(plan, change):
+    trained = tune(replace(plan, **change))
+    assert trained.losses[-1] < trained.losses[0] / 3
+    kept = load_file(plan.output / "adapter_model.safetensors")
+    assert {one.dtype for one in kept.values()} == {torch.float32}
+    assert open_tuned(plan.output, dtype=change.get("dtype", "float32")).dtype == change.get("dtype", "float32")
+
+
 def test_another_plan_in_the_same_folder_is_refused(plan):
     tune(replace(plan, steps=2))
     for change, words in (
@@ -248,3 +257,11 @@ def test_the_trainers_of_trl_are_taken_lazily(plan, method, full, tmp_path):
     write_pairs(plan.pairs, seen)
     with pytest.warns(NetworkWarning, match="expected a prompt without pictures"):
         tune(replace(plan, steps=1, output=tmp_path / "other"))
+
+
+def test_a_base_that_was_named_from_another_folder_is_found(plan, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    tune(replace(plan, model=home.name, steps=1))
+    monkeypatch.chdir(tmp_path)
+    assert open_tuned(plan.output).layers == 2
+    assert TuningPlan.read(plan.output / "plan.yaml").model == home
