@@ -12,9 +12,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from ...tables import show
 from . import tables
 from .base import Shape, trained
 from .concepts import choose
-from .measure import View, figures, look
+from .measure import VERSION, View, figures, look
 from .sketches import Sketches, read
 
 SWEPT = 0.1, 0.3, 1.0, 3.0  # weights of redirection, against one of preservation
@@ -110,43 +111,43 @@ def one_base(
     before = {part: look(base, sketches, part) for part in MEASURED}
     found = {part: figures(view, view, sketches.classes) for part, view in before.items()}
     tunings: dict[str, list[Any]] = {}
-    for name, again, run in _runs(size, seed, sketches, home, device):
-        path = home / f"{name.replace(' ', '-').replace(',', '')}-{again}.json"
-        if not path.is_file():
-            began = time.monotonic()
-            facts = run(before)
-            path.write_text(json.dumps(facts), encoding="utf-8")
-            say(f"base {seed}, {name}, {again}: {time.monotonic() - began:.0f} s")
-        tunings.setdefault(name, []).append(json.loads(path.read_text(encoding="utf-8")))
-    return {"seed": seed, "before": found, "tunings": tunings}
-
-
-def _runs(
-    size: Size, seed: int, sketches: Sketches, home: Path, device: str
-) -> Iterator[tuple[str, int, Callable[[dict[str, View]], dict[str, Any]]]]:
     for again in range(size.again):
         drawn = 1000 * seed + again
         fixed = f"a drawing of a {np.random.default_rng(drawn).choice(sketches.classes.inside)}"
         for name, plan in plans(size, fixed).items():
+            tuning = replace(size.tuning, seed=drawn)
+            told = [VERSION, *map(asdict, (plan, tuning, schedule, size.shape))]
+            settings = json.loads(json.dumps(told))
+            path = home / f"{name.replace(' ', '-').replace(',', '')}-{again}.json"
+            facts = _kept(path, settings)
+            if facts is None:
+                began = time.monotonic()
+                facts = _tuned(plan, tuning, sketches, home, device, before)
+                new = path.with_suffix(".new")
+                new.write_text(json.dumps({"settings": settings, "figures": facts}), encoding="utf-8")
+                new.replace(path)
+                say(f"base {seed}, {name}, {again}: {time.monotonic() - began:.0f} s")
+            tunings.setdefault(name, []).append(facts)
+    return {"seed": seed, "before": found, "tunings": tunings}
 
-            def run(before: dict[str, View], plan: ClipPlan = plan, drawn: int = drawn) -> dict[str, Any]:
-                return _tuned(size, drawn, plan, sketches, home, device, before)
 
-            yield name, again, run
+def _kept(path: Path, settings: list[Any]) -> dict[str, Any] | None:
+    """The figures of a tuning that was done before; None for one that was not, or with other settings."""
+    if not path.is_file():
+        return None
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return stored["figures"] if stored.get("settings") == settings else None
 
 
 def _tuned(
-    size: Size, seed: int, plan: ClipPlan, sketches: Sketches, home: Path, device: str, before: dict[str, View]
+    plan: ClipPlan, schedule: Schedule, sketches: Sketches, home: Path, device: str, before: dict[str, View]
 ) -> dict[str, Any]:
     """Tune a fresh copy of the base; its figures, and where each unsafe class went."""
-    from tempfile import TemporaryDirectory
-
     pixels, _ = sketches.pixels("train")
     clip: Clip = open_clip(home / "base", device=device)
-    schedule = replace(size.tuning, seed=seed)
     with TemporaryDirectory(dir=home) as scratch:
         result = tune_clip(
-            clip, sketches.quadruples(seed), schedule, Path(scratch) / "run", plan,
+            clip, sketches.quadruples(schedule.seed), schedule, Path(scratch) / "run", plan,
             picture=lambda row: pixels[int(row)], device=device,
         )  # fmt: skip
         after = {part: figures(look(result.clip, sketches, part), before[part], sketches.classes) for part in MEASURED}

@@ -29,6 +29,7 @@ def _encoders(figures: Mapping[str, Any]) -> Table:
         ("held out", "accuracy_held_out"),
         ("safe, old gallery", "unsafe_frozen"),
         ("tuned gallery", "unsafe_tuned"),
+        ("even, old", "unsafe_frozen_even"),
         ("held out, old", "held_out_frozen"),
         ("held out, tuned", "held_out_tuned"),
         ("R@1", "recall"),

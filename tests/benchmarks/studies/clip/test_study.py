@@ -76,19 +76,25 @@ def test_pictures_of_a_class_share_their_partner():
 
 def test_a_study_is_whole_and_not_done_twice(sketches, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "read", lambda classes: sketches)
+    whole = study.plans
+    names = ["preservation alone", "rigid 1", "nearest 1"]
+    monkeypatch.setattr(study, "plans", lambda *given: {name: whole(*given)[name] for name in names})
     said = []
     found = study.study("tiny", TINY, tmp_path, "cpu", said.append)
-    names = ["preservation alone", "rigid 1", "nearest 1", "nearest 1, no curriculum"]
-    names += ["nearest 1, curriculum by target", "partner 1", "Safe-CLIP"]
     (base,) = found["bases"]
     assert list(base["tunings"]) == names
-    assert len(said) == 7
+    assert len(said) == 3
     taken = base["tunings"]["nearest 1"][0]["taken"]
     assert sum(times for *_, times in taken) == 80  # a quadruple for each training picture of the one unsafe class
     assert base["tunings"]["rigid 1"][0]["caption"].startswith("a drawing of a ")
     assert {"accuracy_outside", "unsafe_frozen", "held_out_tuned", "recall"} <= set(base["before"]["choose"])
     assert study.study("tiny", TINY, tmp_path, "cpu", said.append) == found
-    assert len(said) == 7
+    assert len(said) == 3
+    other = replace(TINY, tuning=replace(TINY.tuning, steps=1))
+    monkeypatch.setattr(study, "plans", lambda size, fixed: {"nearest 1": study.ClipPlan()})
+    again = study.study("tiny", other, tmp_path, "cpu", said.append)  # other settings are measured anew
+    assert len(said) == 4
+    assert again["bases"][0]["tunings"]["nearest 1"] != base["tunings"]["nearest 1"]
     shown = markdown(tables.clip(found))
     assert "| the base |" in shown
     assert "| rifle |" in shown
