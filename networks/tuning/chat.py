@@ -51,8 +51,8 @@ def supervise(
     """Tune a model on the answers of lessons by trl's SFTTrainer; the loss is on the tokens of the answers alone.
 
     model: a causal model of transformers, or one with adapters of peft. processor: its tokenizer, with a chat template.
-    lessons: with ``prompt``, ``answer`` and ``whole`` (see `reasons.Lesson`); an answer that is not whole is not tuned
-    to end. system: the system prompt, None for what the template has. progress, device, keep, and the folder: those of
+    lessons: with ``prompt``, ``answer`` and ``whole``, see `TaughtAnswer`; an answer that is not whole is not tuned to
+    end. system: the system prompt, None for what the template has. progress, device, keep, and the folder: those of
     `train`, whose errors it raises. Raises ValueError for a tokenizer without a chat template, and where no lesson fits
     into the model's context; ImportError without trl.
     """
@@ -206,8 +206,7 @@ def _dataset(rows: list[dict[str, Any]]) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """In its block, datasets shows no bars and trl's hints on deprecated things are no warnings."""
-    import datasets
-
+    datasets = require("datasets", "tuning a chat model needs datasets", "lab")
     shown = datasets.utils.logging.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
