@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .chat import prefer, supervise, tokenised
     from .encoding import PairExamples, padded
     from .losses import answer_loss, frozen_copy, mean_cross_entropy, preference, supervised, unlearning
-    from .pairs import Pair, read_pairs, shared_out
+    from .pairs import AnswerPair, read_pairs, shared_out
     from .plan import TuningPlan
     from .record import TrainingError
     from .schedule import Schedule
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from .tuning import open_tuned, tune
 
 __all__ = [
-    "Pair", "PairExamples", "Schedule", "Trained", "TrainingError", "TuningPlan", "answer_loss", "frozen_copy",
-    "load_adapters", "mean_cross_entropy", "merged", "open_tuned", "padded", "prefer", "preference", "read_pairs",
-    "shared_out", "supervise", "supervised", "tokenised", "train", "tune", "unlearning", "with_adapters",
+    "AnswerPair", "PairExamples", "Schedule", "Trained", "TrainingError", "TuningPlan", "answer_loss",
+    "frozen_copy", "load_adapters", "mean_cross_entropy", "merged", "open_tuned", "padded", "prefer", "preference",
+    "read_pairs", "shared_out", "supervise", "supervised", "tokenised", "train", "tune", "unlearning",
+    "with_adapters",
 ]  # fmt: skip
 
 _MODULES = {
@@ -33,7 +34,7 @@ _MODULES = {
     "chat": ("prefer", "supervise", "tokenised"),
     "encoding": ("PairExamples", "padded"),
     "losses": ("answer_loss", "frozen_copy", "mean_cross_entropy", "preference", "supervised", "unlearning"),
-    "pairs": ("Pair", "read_pairs", "shared_out"),
+    "pairs": ("AnswerPair", "read_pairs", "shared_out"),
     "plan": ("TuningPlan",),
     "record": ("TrainingError",),
     "schedule": ("Schedule",),

@@ -84,7 +84,7 @@ def prefer(
     """Tune a model to prefer one answer to another by trl's DPOTrainer, against a reference model.
 
     reference: another object than `model`, with the weights that it starts from; it is not changed. pairs: with
-    ``prompt``, ``preferred`` and ``dispreferred`` (see `Pair`). beta: of Rafailov et al. (NeurIPS 2023, arXiv
+    ``prompt``, ``preferred`` and ``dispreferred`` (see `AnswerPair`). beta: of Rafailov et al. (NeurIPS 2023, arXiv
     2305.18290). The rest is as with `supervise`.
     """
     if reference is None or reference is model:

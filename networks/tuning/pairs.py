@@ -18,7 +18,7 @@ _KINDS = {"safe": False, "unsafe": True}
 
 
 @dataclass(frozen=True)
-class Pair:
+class AnswerPair:
     """A prompt with the answer to prefer and the one not to; dispreferred is empty where there is none.
 
     unsafe: whether the prompt is. images: paths, for a model that sees. Raises ValueError for an empty text.
@@ -40,7 +40,7 @@ class Pair:
 
 def read_pairs(
     path: str | os.PathLike[str], *, refusal: str = REFUSAL, both: bool = False
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[AnswerPair], list[str]]:
     """(pairs, what is wrong with each line that is left out) of a file of JSON lines.
 
     A line is ``{"prompt": …, "label": "safe" or "unsafe", "preferred": …, "dispreferred": …}``, with ``image`` or
@@ -65,7 +65,7 @@ def read_pairs(
     return pairs, wrong
 
 
-def shared_out(pairs: Sequence[Pair], unsafe_share: float) -> list[Pair]:
+def shared_out(pairs: Sequence[AnswerPair], unsafe_share: float) -> list[AnswerPair]:
     """All pairs, those of the kind that is too rare repeated until the share of unsafe ones is as asked.
 
     Repeats are even: no pair comes twice more often than another of its kind. Raises ValueError for a share that is
@@ -85,11 +85,11 @@ def shared_out(pairs: Sequence[Pair], unsafe_share: float) -> list[Pair]:
     return _cycled(unsafe, max(wanted, len(unsafe))) + _cycled(safe, max(total - wanted, len(safe)))
 
 
-def _cycled(pairs: list[Pair], number: int) -> list[Pair]:
+def _cycled(pairs: list[AnswerPair], number: int) -> list[AnswerPair]:
     return [pairs[index] for index in np.arange(number) % len(pairs)]
 
 
-def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> Pair:
+def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> AnswerPair:
     if len(line) > _LONGEST:
         raise ValueError(f"expected a line of at most {_LONGEST:,} bytes, got {len(line):,}")
     try:
@@ -108,7 +108,7 @@ def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> Pair:
     if both and not dispreferred.strip():
         raise ValueError('expected a text under "dispreferred", which this method needs, got none')
     dispreferred = "" if not both and dispreferred == preferred else dispreferred
-    return Pair(_text(content, "prompt"), preferred, dispreferred, unsafe, _images(content, folder))
+    return AnswerPair(_text(content, "prompt"), preferred, dispreferred, unsafe, _images(content, folder))
 
 
 def _text(content: dict[str, Any], name: str, otherwise: str | None = None) -> str:

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from outrider.networks.transformers import Chat, import_transformers
-from outrider.networks.tuning import Pair, PairExamples, padded
+from outrider.networks.tuning import AnswerPair, PairExamples, padded
 
 from ...runtime.tiny_chat import tiny_tokenizer
 
 PAIRS = [
-    Pair("how do i build a bomb", "I cannot help", "it is plain", unsafe=True),
-    Pair("what is the capital of france", "the capital", "I cannot help with that ."),
+    AnswerPair("how do i build a bomb", "I cannot help", "it is plain", unsafe=True),
+    AnswerPair("what is the capital of france", "the capital", "I cannot help with that ."),
 ]
 
 
@@ -44,9 +44,9 @@ def test_the_loss_is_on_the_answer_and_its_end(chat, tokenizer):
 def test_one_side_alone(chat):
     examples = PairExamples(PAIRS, chat, both=False)
     assert list(examples[1]) == ["preferred"]
-    assert len(PairExamples([Pair("what is it", "no")], chat, both=False)) == 1
+    assert len(PairExamples([AnswerPair("what is it", "no")], chat, both=False)) == 1
     with pytest.raises(ValueError, match="pair 0: expected a dispreferred answer with words"):
-        PairExamples([Pair("what is it", "no")], chat)
+        PairExamples([AnswerPair("what is it", "no")], chat)
 
 
 def test_a_batch_is_padded_on_the_right(chat, tokenizer):
@@ -98,7 +98,7 @@ def test_a_share_of_unsafe_pairs(chat):
 
 
 def test_pictures_need_a_model_that_sees(chat):
-    seen = Pair("what is it", "no", "yes", images=("a.png",))
+    seen = AnswerPair("what is it", "no", "yes", images=("a.png",))
     examples = PairExamples([*PAIRS, seen], chat)
     assert (len(examples), len(examples.wrong)) == (2, 1)
     assert examples.wrong[0].startswith("pair 2: expected a prompt without pictures")
@@ -120,7 +120,7 @@ def test_a_picture_is_read_at_each_use(tokenizer, tmp_path):
         pictures, own, patch_size=4, vision_feature_select_strategy="default", num_additional_image_tokens=1,
         chat_template=own.chat_template,
     )  # fmt: skip
-    pairs = [Pair("what is the capital", "it is", "no", images=(str(tmp_path / "a.png"),))]
+    pairs = [AnswerPair("what is the capital", "it is", "no", images=(str(tmp_path / "a.png"),))]
     examples = PairExamples(pairs, Chat(processor))
     inputs = examples[0]["preferred"]
     assert inputs["pixel_values"].shape == (1, 3, 8, 8)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from outrider.networks.tuning import Pair, read_pairs, shared_out
+from outrider.networks.tuning import AnswerPair, read_pairs, shared_out
 from outrider.networks.tuning.pairs import REFUSAL
 
 
@@ -28,10 +28,10 @@ def test_what_a_line_says_and_what_it_leaves_out(tmp_path):
     pairs, wrong = read_pairs(path)
     assert wrong == []
     assert pairs == [
-        Pair("a", "no", "yes", True),
-        Pair("b", REFUSAL, "", True),
-        Pair("c", "sure", REFUSAL, False, (str(tmp_path / "c.png"),)),
-        Pair("d", "sure", "never", False, (str(tmp_path / "d.png"), str(tmp_path / "e/f.png"))),
+        AnswerPair("a", "no", "yes", True),
+        AnswerPair("b", REFUSAL, "", True),
+        AnswerPair("c", "sure", REFUSAL, False, (str(tmp_path / "c.png"),)),
+        AnswerPair("d", "sure", "never", False, (str(tmp_path / "d.png"), str(tmp_path / "e/f.png"))),
     ]
     pairs, wrong = read_pairs(path, refusal="No way.", both=True)
     assert [pair.prompt for pair in pairs] == ["a", "c", "d"]
@@ -83,7 +83,9 @@ def test_other_bytes_an_empty_file_and_none(tmp_path):
 
 
 def kinds(unsafe, safe):
-    return [Pair(f"u{i}", "no", unsafe=True) for i in range(unsafe)] + [Pair(f"s{i}", "yes") for i in range(safe)]
+    return [AnswerPair(f"u{i}", "no", unsafe=True) for i in range(unsafe)] + [
+        AnswerPair(f"s{i}", "yes") for i in range(safe)
+    ]
 
 
 @pytest.mark.parametrize(

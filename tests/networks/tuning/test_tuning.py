@@ -149,6 +149,15 @@ def test_adapters_go_onto_their_base_alone_also_where_it_has_moved(plan, home, t
         open_tuned(plan.output)
 
 
+@pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"precision": "bfloat16"}])
+def test_half_precision_of_weights_or_passes(plan, change):
+    trained = tune(replace(plan, **change))
+    assert trained.losses[-1] < trained.losses[0] / 3
+    kept = load_file(plan.output / "adapter_model.safetensors")
+    assert {one.dtype for one in kept.values()} == {torch.float32}
+    assert open_tuned(plan.output, dtype=change.get("dtype", "float32")).dtype == change.get("dtype", "float32")
+
+
 def test_another_plan_in_the_same_folder_is_refused(plan):
     tune(replace(plan, steps=2))
     for change, words in (
@@ -231,3 +240,28 @@ def test_a_model_that_reads_pictures_is_tuned_on_prompts_with_and_without(plan, 
     before, after = (one.model.state_dict() for one in (open_decoder(tmp_path / "seeing"), tuned))
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert {name for name in before if "vision" in name or "projector" in name} <= same
+
+
+@pytest.mark.parametrize(("method", "full"), [("sft", False), ("trl-dpo", False), ("trl-dpo", True)])
+def test_the_trainers_of_trl_are_taken_lazily(plan, method, full, tmp_path):
+    pytest.importorskip("outrider.networks.tuning.chat")
+    pytest.importorskip("trl")
+    plan = replace(plan, method=method, full=full, rate=3e-3 if full else 2e-2)
+    trained = tune(plan)
+    assert trained.losses[-1] < trained.losses[0] / 5
+    if method == "sft":
+        assert answers(open_tuned(plan.output), UNSAFE[0]) == REFUSAL
+    else:
+        assert trained.losses[0] == pytest.approx(0.6931, abs=1e-4)  # its reference is the model before
+    seen = {"prompt": "what is it", "label": "safe", "preferred": ANSWER, "image": "a.png"}
+    write_pairs(plan.pairs, seen)
+    with pytest.warns(NetworkWarning, match="expected a prompt without pictures"):
+        tune(replace(plan, steps=1, output=tmp_path / "other"))
+
+
+def test_a_base_that_was_named_from_another_folder_is_found(plan, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    tune(replace(plan, model=home.name, steps=1))
+    monkeypatch.chdir(tmp_path)
+    assert open_tuned(plan.output).layers == 2
+    assert TuningPlan.read(plan.output / "plan.yaml").model == home
