@@ -1,10 +1,11 @@
 """The paper's claims about the mechanism, each with its figure and the rule by which it held, fixed before the run.
 
 A claim has parts, one for each method or kind of input that it is about; each part is one number a seed, made so that
-the claim says it lies above a bound. A part held if its mean over seeds and the lower end of its 95 % t-interval lie
-above the bound; partly, if the mean alone does; otherwise it did not hold. A claim held if all parts did, did not hold
-if no part held even partly, and held partly otherwise. One seed has no interval: then a part holds partly at best. With
-three seeds the interval is 2.5 standard deviations to either side, so `partly` is often all that can be said.
+the claim says it lies above a bound. A part held if the lower end of its 95 % t-interval over seeds lies above the
+bound; partly, if that is not so but every seed does; otherwise it did not hold. A claim held if all its parts did; it
+did not hold if fewer than half of them held even partly; otherwise it held partly. One seed has no interval: then a
+part holds partly at best. With three seeds the interval is 2.5 standard deviations to either side, so `partly` is often
+all that can be said, and a part about which nothing is true holds partly one time in eight.
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ class PartFound:
     @property
     def verdict(self) -> str:
         """Held, partly or not, by the numbers that decide: `decided` where they are others than those shown."""
-        mean, low, _ = over_seeds(self.values if self.decided is None else self.decided)
-        if not mean > self.bound:
-            return NOT
-        return HELD if low is not None and low > self.bound else PARTLY
+        deciding = self.values if self.decided is None else self.decided
+        low = over_seeds(deciding)[1]
+        if low is not None and low > self.bound:
+            return HELD
+        return PARTLY if deciding and all(value > self.bound for value in deciding) else NOT
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ class ClaimFound:
 
     @property
     def verdict(self) -> str:
-        said = {part.verdict for part in self.parts}
-        return said.pop() if len(said) == 1 else PARTLY
+        said = [part.verdict for part in self.parts]
+        if all(verdict == HELD for verdict in said):
+            return HELD
+        return NOT if 2 * said.count(NOT) > len(said) else PARTLY
 
 
 def over_seeds(values: Sequence[float]) -> tuple[float, float | None, float | None]:

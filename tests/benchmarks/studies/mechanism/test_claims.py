@@ -27,7 +27,9 @@ def test_mean_and_interval_are_those_of_the_t_distribution():
         ([1.0, 1.0, 1.0], 1.0, NOT),
         ([1.0, 2.0, 3.0], 0.0, PARTLY),
         ([1.0, 2.0, 3.0], 2.0, NOT),
+        ([3.0, 3.0, -0.1], 0.0, NOT),
         ([9.0], 0.0, PARTLY),
+        ([], 0.0, NOT),
         ([1.0, math.nan, 1.0], 0.0, NOT),
     ],
 )
@@ -40,6 +42,8 @@ def test_a_claim_holds_where_all_its_parts_do():
     held, partly, failed = (PartFound("p", values) for values in ([1.0, 1.0], [1.0], [-1.0]))
     assert ClaimFound("", "", [held, held]).verdict == HELD
     assert ClaimFound("", "", [held, failed]).verdict == PARTLY
+    assert ClaimFound("", "", [held, failed, failed]).verdict == NOT
+    assert ClaimFound("", "", [held, held, partly]).verdict == PARTLY
     assert ClaimFound("", "", [partly, partly]).verdict == PARTLY
     assert ClaimFound("", "", [failed, failed]).verdict == NOT
 
