@@ -73,8 +73,7 @@ def begin_answers(
                     if token in ends:
                         continue
                     written[row].append(token)
-                    looks = clear is not None and len(written[row]) % LOOKS == 0
-                    if not (looks and clear(_words(tokenizer, written[row]))):
+                    if clear is None or len(written[row]) % LOOKS or not clear(_words(tokenizer, written[row])):
                         going.append(place)
                 if not going or step == tokens - 1:
                     break
