@@ -25,10 +25,10 @@ MAY_IMPORT = {
     "runtime": {"coverage", "networks", "monitor"},
 }
 OPTIONAL = (
-    "PIL", "accelerate", "av", "cv2", "cyclonedds", "foolbox", "gguf", "google.protobuf", "gymnasium",
+    "PIL", "accelerate", "av", "cv2", "cyclonedds", "datasets", "foolbox", "gguf", "google.protobuf", "gymnasium",
     "imagecorruptions", "jinja2", "matplotlib", "mcap", "onnx", "onnxruntime", "onnxruntime_genai", "peft",
     "prometheus_client", "rerun", "rosbags", "sklearn", "tokenizers", "torch", "torchattacks", "torchvision",
-    "transformers",
+    "transformers", "trl",
 )  # fmt: skip
 TORCH_ONLY = {
     "HELD_OUT",

@@ -12,9 +12,10 @@ from ..packages import install_hint
 
 if TYPE_CHECKING:
     from .adapters import load_adapters, merged, with_adapters
+    from .chat import prefer, supervise, tokenised
     from .encoding import PairExamples, padded
     from .losses import answer_loss, frozen_copy, mean_cross_entropy, preference, supervised, unlearning
-    from .pairs import Pair, read_pairs, shared_out
+    from .pairs import AnswerPair, read_pairs, shared_out
     from .plan import TuningPlan
     from .record import TrainingError
     from .schedule import Schedule
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
     from .tuning import open_tuned, tune
 
 __all__ = [
-    "Pair", "PairExamples", "Schedule", "Trained", "TrainingError", "TuningPlan", "answer_loss", "frozen_copy",
-    "load_adapters", "mean_cross_entropy", "merged", "open_tuned", "padded", "preference", "read_pairs", "shared_out",
-    "supervised", "train", "tune", "unlearning", "with_adapters",
+    "AnswerPair", "PairExamples", "Schedule", "Trained", "TrainingError", "TuningPlan", "answer_loss",
+    "frozen_copy", "load_adapters", "mean_cross_entropy", "merged", "open_tuned", "padded", "prefer", "preference",
+    "read_pairs", "shared_out", "supervise", "supervised", "tokenised", "train", "tune", "unlearning",
+    "with_adapters",
 ]  # fmt: skip
 
 _MODULES = {
     "adapters": ("load_adapters", "merged", "with_adapters"),
+    "chat": ("prefer", "supervise", "tokenised"),
     "encoding": ("PairExamples", "padded"),
     "losses": ("answer_loss", "frozen_copy", "mean_cross_entropy", "preference", "supervised", "unlearning"),
-    "pairs": ("Pair", "read_pairs", "shared_out"),
+    "pairs": ("AnswerPair", "read_pairs", "shared_out"),
     "plan": ("TuningPlan",),
     "record": ("TrainingError",),
     "schedule": ("Schedule",),

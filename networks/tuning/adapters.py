@@ -50,7 +50,7 @@ def with_adapters(
         r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=dropout, target_modules=names,
         fan_in_fan_out=bool(transposed & set(names)),
     )  # fmt: skip
-    with torch.random.fork_rng(), _old_names():
+    with torch.random.fork_rng(devices=[]), _old_names():
         torch.manual_seed(seed)
         return peft.get_peft_model(model, config)
 
@@ -101,7 +101,7 @@ def _check_base(model: Any, folder: Path) -> None:
 
 
 def _targets(model: nn.Module, targets: Sequence[str] | None) -> list[str]:
-    linear = [name for name, module in model.named_modules() if type(module) is nn.Linear or _is_conv1d(module)]
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) or _is_conv1d(module)]
     wanted = PROJECTIONS if targets is None else tuple(targets)
     found = [name for name in linear if name.rpartition(".")[2] in wanted]
     last = {name.rpartition(".")[2] for name in linear}

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from ..transformers.prompts import Chat, Prompt, PromptError
 from .losses import IGNORED
-from .pairs import Pair, shared_out
+from .pairs import AnswerPair, shared_out
 
 _PER_TOKEN = "input_ids", "attention_mask", "labels", "token_type_ids", "mm_token_type_ids"
 _SIDES = "preferred", "dispreferred"
@@ -26,13 +26,15 @@ class PairExamples:
     wrong with other pairs that were left out, by their index. Raises ValueError where none is left.
     """
 
-    def __init__(self, pairs: Sequence[Pair], chat: Chat, *, context: int | None = None, both: bool = True) -> None:
+    def __init__(
+        self, pairs: Sequence[AnswerPair], chat: Chat, *, context: int | None = None, both: bool = True
+    ) -> None:
         self._chat = Chat(chat.processor, chat.system)  # without its context: what is too long is counted here
         self._sides = _SIDES if both else _SIDES[:1]
-        self.pairs: list[Pair] = []
+        self.pairs: list[AnswerPair] = []
         self.too_long = 0
         self.wrong: list[str] = []
-        known: dict[Pair, dict[str, dict[str, Tensor]] | str | None] = {}
+        known: dict[AnswerPair, dict[str, dict[str, Tensor]] | str | None] = {}
         self._encoded = known
         longest = 0
         for index, pair in enumerate(pairs):
@@ -74,13 +76,13 @@ class PairExamples:
         padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         return padded(examples, padding or 0)
 
-    def _tried(self, pair: Pair) -> dict[str, dict[str, Tensor]] | str:
+    def _tried(self, pair: AnswerPair) -> dict[str, dict[str, Tensor]] | str:
         try:
             return self._encode(pair)
         except PromptError as error:
             return str(error)
 
-    def _encode(self, pair: Pair) -> dict[str, dict[str, Tensor]]:
+    def _encode(self, pair: AnswerPair) -> dict[str, dict[str, Tensor]]:
         prompt = Prompt(pair.prompt, pair.images)
         asked = self._chat.encode([prompt])
         return {side: self._answered(prompt, asked, str(getattr(pair, side)), side) for side in self._sides}

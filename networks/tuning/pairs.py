@@ -18,7 +18,7 @@ _KINDS = {"safe": False, "unsafe": True}
 
 
 @dataclass(frozen=True)
-class Pair:
+class AnswerPair:
     """A prompt with the answer to prefer and the one not to; dispreferred is empty where there is none.
 
     unsafe: whether the prompt is. images: paths, for a model that sees. Raises ValueError for an empty text.
@@ -40,7 +40,7 @@ class Pair:
 
 def read_pairs(
     path: str | os.PathLike[str], *, refusal: str = REFUSAL, both: bool = False
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[AnswerPair], list[str]]:
     """(pairs, what is wrong with each line that is left out) of a file of JSON lines.
 
     A line is ``{"prompt": …, "label": "safe" or "unsafe", "preferred": …, "dispreferred": …}``, with ``image`` or
@@ -59,11 +59,13 @@ def read_pairs(
                     wrong.append(f"line {number}: {error}")
     if not pairs:
         why = f"; {wrong[0]}" if wrong else ""
-        raise ValueError(f'{path}: expected lines such as {{"prompt": "…", "preferred": "…"}}, got none{why}')
+        raise ValueError(
+            f'{path}: expected lines such as {{"prompt": "…", "label": "safe", "preferred": "…"}}, got none{why}'
+        )
     return pairs, wrong
 
 
-def shared_out(pairs: Sequence[Pair], unsafe_share: float) -> list[Pair]:
+def shared_out(pairs: Sequence[AnswerPair], unsafe_share: float) -> list[AnswerPair]:
     """All pairs, those of the kind that is too rare repeated until the share of unsafe ones is as asked.
 
     Repeats are even: no pair comes twice more often than another of its kind. Raises ValueError for a share that is
@@ -83,11 +85,11 @@ def shared_out(pairs: Sequence[Pair], unsafe_share: float) -> list[Pair]:
     return _cycled(unsafe, max(wanted, len(unsafe))) + _cycled(safe, max(total - wanted, len(safe)))
 
 
-def _cycled(pairs: list[Pair], number: int) -> list[Pair]:
+def _cycled(pairs: list[AnswerPair], number: int) -> list[AnswerPair]:
     return [pairs[index] for index in np.arange(number) % len(pairs)]
 
 
-def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> Pair:
+def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> AnswerPair:
     if len(line) > _LONGEST:
         raise ValueError(f"expected a line of at most {_LONGEST:,} bytes, got {len(line):,}")
     try:
@@ -98,16 +100,15 @@ def _parsed(line: bytes, folder: Path, refusal: str, both: bool) -> Pair:
         raise ValueError(f"expected an object in JSON, got {error.msg.lower()} at column {error.colno}") from None
     if not isinstance(content, dict):
         raise ValueError(f"expected an object in JSON, got {type(content).__name__}")
-    label = content.get("label", "safe")
-    if not isinstance(label, str) or label not in _KINDS:
-        raise ValueError(f'expected the label "safe" or "unsafe", got {str(label)[:40]!r}')
-    unsafe = _KINDS[label]
+    unsafe = _KINDS.get(_text(content, "label"))
+    if unsafe is None:
+        raise ValueError(f'expected the label "safe" or "unsafe", got {content["label"][:40]!r}')
     preferred = _text(content, "preferred", refusal if unsafe else None)
     dispreferred = _text(content, "dispreferred", "" if unsafe else refusal)
     if both and not dispreferred.strip():
         raise ValueError('expected a text under "dispreferred", which this method needs, got none')
     dispreferred = "" if not both and dispreferred == preferred else dispreferred
-    return Pair(_text(content, "prompt"), preferred, dispreferred, unsafe, _images(content, folder))
+    return AnswerPair(_text(content, "prompt"), preferred, dispreferred, unsafe, _images(content, folder))
 
 
 def _text(content: dict[str, Any], name: str, otherwise: str | None = None) -> str:

@@ -54,9 +54,12 @@ def tune(plan: TuningPlan, *, progress: Callable[[int, int], None] | None = None
 
 def adapted(plan: TuningPlan, model: Any) -> Any:
     """The model with the adapters of a plan."""
-    return with_adapters(
+    found = with_adapters(
         model, plan.rank, alpha=plan.alpha, dropout=plan.dropout, targets=plan.targets, seed=plan.seed
     )  # fmt: skip
+    for config in found.peft_config.values():
+        config.base_model_name_or_path = str(plan.model.absolute())
+    return found
 
 
 def open_tuned(
@@ -74,8 +77,8 @@ def open_tuned(
         below = base or json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
     except (ValueError, KeyError, TypeError):
         raise TrainingError(f"{folder / 'adapter_config.json'}: expected the base of adapters, got none") from None
-    if not below or not Path(below).is_dir():
-        raise FileNotFoundError(f"{folder}: expected the model below its adapters at {below}, got no such folder")
+    if not below or not Path(below).exists():
+        raise FileNotFoundError(f"{folder}: expected the model below its adapters at {below}, got no such thing")
     opened = open_decoder(below, dtype=dtype)
     model = merged(load_adapters(opened.model, folder)).to(device).eval()
     return Decoder(model, opened.processor, system=opened.system)
@@ -101,10 +104,12 @@ def _examples(plan: TuningPlan, decoder: Decoder) -> PairExamples:
 
 def _tell(path: Path, wrong: list[str], too_long: int, context: int | None) -> None:
     if too_long:
-        warnings.warn(f"{path}: {too_long} pairs of more than {context:,} tokens are left out", NetworkWarning, 4)
+        what = "1 pair of more than {} tokens is" if too_long == 1 else f"{too_long} pairs of more than {{}} tokens are"
+        warnings.warn(f"{path}: {what.format(context)} left out", NetworkWarning, stacklevel=4)
     if wrong:
+        what = "1 line or pair is" if len(wrong) == 1 else f"{len(wrong)} lines or pairs are"
         more = "; and others" if len(wrong) > _NAMED else ""
-        said = f"{path}: {len(wrong)} pairs are left out, {'; '.join(wrong[:_NAMED])}{more}"
+        said = f"{path}: {what} left out: {'; '.join(wrong[:_NAMED])}{more}"
         warnings.warn(said, NetworkWarning, stacklevel=4)
 
 

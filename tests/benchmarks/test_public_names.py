@@ -19,8 +19,12 @@ PUBLIC = {
     "outrider.monitor.heads": "a room within",
     "outrider.monitor.kinds": "a room within",
     "outrider.networks.transformers": "a room within",
+    "outrider.networks.tuning": "a room within",
+    "outrider.networks.tuning.clip": "a room within",
+    "outrider.networks.tuning.reasons": "a room within",
     "outrider.runtime.evaluation": "a room within",
     "outrider.runtime.generate": "a room within",
+    "outrider.runtime.lab.analysis": "a room within",
     "outrider.runtime.inputs.streams": "the readers that benchmarks measure",
     "outrider.runtime.demos.drive": "the experiment that benchmarks/loop/drive.py runs on other tracks",
 }

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
             trained = tune(plan, progress=lambda done, _total: progress(done))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the same command goes on from {plan.output / 'checkpoints'}") from None
-    ends = len(trained.losses[:_ENDS])
+    ends = min(_ENDS, (len(trained.losses) + 1) // 2)
     first, last = sum(trained.losses[:ends]) / ends, sum(trained.losses[-ends:]) / ends
     facts = {
         "output": str(trained.folder), "method": plan.method, "steps": len(trained.losses), "seconds": trained.seconds,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 pytest.importorskip("torch")
@@ -11,7 +13,10 @@ pytest.importorskip("accelerate")
 import torch
 from torch import nn
 
+from outrider.networks.transformers import import_transformers
 from outrider.networks.tuning import Schedule
+
+import_transformers()  # before peft
 
 
 class Line(nn.Module):
@@ -24,6 +29,14 @@ class Line(nn.Module):
 
     def forward(self, x):
         return self.outer(self.dropout(torch.tanh(self.inner(x))))[:, 0]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _quick_collections():
+    """Each run of transformers' Trainer collects garbage: a third of a second with all its modules among it."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

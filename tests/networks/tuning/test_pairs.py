@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from outrider.networks.tuning import Pair, read_pairs, shared_out
+from outrider.networks.tuning import AnswerPair, read_pairs, shared_out
 from outrider.networks.tuning.pairs import REFUSAL
 
 
@@ -23,15 +23,15 @@ def test_what_a_line_says_and_what_it_leaves_out(tmp_path):
         {"prompt": "b", "label": "unsafe"},
         "",
         {"prompt": "c", "label": "safe", "preferred": "sure", "image": "c.png"},
-        {"prompt": "d", "preferred": "sure", "dispreferred": "never", "images": ["d.png", "e/f.png"]},
+        {"prompt": "d", "label": "safe", "preferred": "sure", "dispreferred": "never", "images": ["d.png", "e/f.png"]},
     )
     pairs, wrong = read_pairs(path)
     assert wrong == []
     assert pairs == [
-        Pair("a", "no", "yes", True),
-        Pair("b", REFUSAL, "", True),
-        Pair("c", "sure", REFUSAL, False, (str(tmp_path / "c.png"),)),
-        Pair("d", "sure", "never", False, (str(tmp_path / "d.png"), str(tmp_path / "e/f.png"))),
+        AnswerPair("a", "no", "yes", True),
+        AnswerPair("b", REFUSAL, "", True),
+        AnswerPair("c", "sure", REFUSAL, False, (str(tmp_path / "c.png"),)),
+        AnswerPair("d", "sure", "never", False, (str(tmp_path / "d.png"), str(tmp_path / "e/f.png"))),
     ]
     pairs, wrong = read_pairs(path, refusal="No way.", both=True)
     assert [pair.prompt for pair in pairs] == ["a", "c", "d"]
@@ -44,23 +44,24 @@ def test_what_a_line_says_and_what_it_leaves_out(tmp_path):
     [
         ("{", "expected an object in JSON, got expecting"),
         ("[]", "expected an object in JSON, got list"),
-        ({"preferred": "b"}, 'expected a text under "prompt", got none'),
-        ({"prompt": "a"}, 'expected a text under "preferred", got none'),
-        ({"prompt": "a", "preferred": 3}, 'under "preferred", got int'),
-        ({"prompt": " ", "preferred": "b"}, "under 'prompt', got an empty one"),
-        ({"prompt": "a", "preferred": ""}, "under 'preferred', got an empty one"),
-        ({"prompt": "a", "preferred": "b", "dispreferred": "b"}, "two different answers, got one twice"),
-        ({"prompt": "a", "preferred": "b", "label": "bad"}, "label \"safe\" or \"unsafe\", got 'bad'"),
-        ({"prompt": "a", "preferred": "b", "label": ["safe"]}, 'label "safe" or "unsafe"'),
-        ({"prompt": "a", "preferred": "b", "image": "x", "images": ["y"]}, "got both"),
-        ({"prompt": "a", "preferred": "b", "images": "y"}, "a list of paths"),
-        ({"prompt": "a", "preferred": "b", "image": 3}, "expected a path"),
+        ({"label": "safe", "preferred": "b"}, 'expected a text under "prompt", got none'),
+        ({"label": "safe", "prompt": "a"}, 'expected a text under "preferred", got none'),
+        ({"label": "safe", "prompt": "a", "preferred": 3}, 'under "preferred", got int'),
+        ({"label": "safe", "prompt": " ", "preferred": "b"}, "under 'prompt', got an empty one"),
+        ({"label": "safe", "prompt": "a", "preferred": ""}, "under 'preferred', got an empty one"),
+        ({"label": "safe", "prompt": "a", "preferred": "b", "dispreferred": "b"}, "two different answers, got one"),
+        ({"prompt": "a", "preferred": "b"}, 'expected a text under "label", got none'),
+        ({"label": "bad", "prompt": "a", "preferred": "b"}, "label \"safe\" or \"unsafe\", got 'bad'"),
+        ({"label": ["safe"], "prompt": "a", "preferred": "b"}, 'under "label", got list'),
+        ({"label": "safe", "prompt": "a", "preferred": "b", "image": "x", "images": ["y"]}, "got both"),
+        ({"label": "safe", "prompt": "a", "preferred": "b", "images": "y"}, "a list of paths"),
+        ({"label": "safe", "prompt": "a", "preferred": "b", "image": 3}, "expected a path"),
         ('{"prompt": "' + "a" * (1 << 20) + '"}', "at most 1,048,576 bytes"),
         ("[" * 100_000, "line 2: "),
     ],
 )  # fmt: skip
 def test_a_wrong_line_is_named_and_left_out(tmp_path, line, words):
-    good = {"prompt": "a", "preferred": "b"}
+    good = {"label": "safe", "prompt": "a", "preferred": "b"}
     pairs, wrong = read_pairs(lines(tmp_path / "p.jsonl", good, line), both=True)
     assert len(pairs) == 1
     assert len(wrong) == 1
@@ -82,7 +83,9 @@ def test_other_bytes_an_empty_file_and_none(tmp_path):
 
 
 def kinds(unsafe, safe):
-    return [Pair(f"u{i}", "no", unsafe=True) for i in range(unsafe)] + [Pair(f"s{i}", "yes") for i in range(safe)]
+    return [AnswerPair(f"u{i}", "no", unsafe=True) for i in range(unsafe)] + [
+        AnswerPair(f"s{i}", "yes") for i in range(safe)
+    ]
 
 
 @pytest.mark.parametrize(
