@@ -12,9 +12,7 @@ def of(refused, letters):
 def scores(shift=0.0):
     """shift: how much less the medium rate refuses of unsafe inputs."""
     safe = {kind: of(0.0, 0.97) for kind in SAFE_KINDS} | {"any": of(0.0, 0.9), "alias-safe": of(0.0, 0.9)}
-    models = {
-        "base": {kind: of(0.0, 0.99) for kind in (*safe, "unsafe", *JAILBREAKS, "before adversary", "adversary")}
-    }
+    models = {"base": {kind: of(0.0, 0.99) for kind in (*safe, "unsafe", *JAILBREAKS, "before adversary", "adversary")}}
     for method, refused, attacked in (("SSFT", 0.95, 0.9), ("DPO", 0.98, 0.5), ("unlearning", 1.0, 0.4)):
         medium = refused - shift
         models[f"{method}-M"] = safe | {

@@ -11,9 +11,8 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
-from benchmarks.studies.testbed import work
+from benchmarks.studies.testbed import tables, work
 from benchmarks.studies.testbed.sizes import FULL, LARGE, METHODS, Sizes
-from benchmarks.studies.testbed.tables import testbed
 from benchmarks.tables import Table
 from outrider.networks.tuning import Schedule
 
@@ -58,7 +57,7 @@ def test_what_is_there_is_taken_as_it_is_and_what_is_missing_is_made(done, monke
 
 
 def test_the_tables_show_every_model_kind_and_claim(done):
-    parts = testbed({"seeds": {"1": done[1]}})
+    parts = tables.testbed({"seeds": {"1": done[1]}})
     shares, claims, training = (part for part in parts if isinstance(part, Table))
     assert [row[0] for row in shares.rows] == [*work.KINDS, "before adversary", "adversary"]
     assert shares.header[1:] == list(done[1]["models"])

@@ -38,7 +38,7 @@ def test_a_reader_gets_a_table_and_a_second_run_trains_nothing(testbed, tmp_path
     first = testbed("--methods", "unlearning")
     assert first.code == 0
     head, *rows, said = first.out.splitlines()
-    assert head.split() == [*"% refused / right / letters right".split(), "base", "unlearning"]
+    assert head.split() == ["%", "refused", "/", "right", "/", "letters", "right", "base", "unlearning"]
     assert [row.split()[0] for row in rows] == [
         "any", "unsafe", "safe-by-text", "safe-by-task", "safe-by-both", "JB-CO-Task", "JB-CO-Text", "JB-MisGen"
     ]  # fmt: skip
