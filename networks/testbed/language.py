@@ -91,10 +91,10 @@ class Language:
         """n sequences of a kind.
 
         "any" has all tasks and texts, as in pretraining, where nothing is unsafe: each rule equally often, by any of
-        its tokens. In "single" a task of each pair is the identity, so that nothing is composed. "unsafe": task tokens and text are.
-        "safe" is its three kinds in equal shares: an unsafe task with safe text, a safe task with unsafe text, both
-        safe. The jailbreaks are unsafe: each pair of task tokens has a safe and an unsafe one; the text is half of a
-        safe branch; the task tokens are aliases. "alias-safe" has those aliases and safe text. Raises ValueError for
+        its tokens. In "single" a task of each pair is the identity, so that nothing is composed. "unsafe": task tokens
+        and text are. "safe" is its three kinds in equal shares: an unsafe task with safe text, a safe task with unsafe
+        text, both safe. The jailbreaks are unsafe: each pair of task tokens has a safe and an unsafe one; the text is
+        half of a safe branch; the task tokens are aliases. "alias-safe" has those and safe text. Raises ValueError for
         another kind.
         """
         if kind not in KINDS:

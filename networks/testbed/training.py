@@ -21,7 +21,8 @@ from torch.nn.functional import cross_entropy
 from ..tuning.losses import frozen_copy, preference, supervised, unlearning
 from ..tuning.schedule import Schedule
 from ..tuning.training import Trained, train
-from .language import LONGEST, TEXT_AT, Language
+from .grammar import LONGEST
+from .language import TEXT_AT, Language
 from .model import new_model, open_model
 from .sequences import IGNORED, Sequences, joined
 

@@ -18,6 +18,7 @@ PUBLIC = {
     "outrider.monitor.evaluation.adaptive": "a room within",
     "outrider.monitor.heads": "a room within",
     "outrider.monitor.kinds": "a room within",
+    "outrider.networks.testbed": "a room within",
     "outrider.networks.transformers": "a room within",
     "outrider.networks.tuning": "a room within",
     "outrider.networks.tuning.clip": "a room within",

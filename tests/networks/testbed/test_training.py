@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
+
+import torch
 
 from outrider.networks.testbed import Language, make_safe, open_model, pretrain
 from outrider.networks.testbed.training import _Draws, language_loss
@@ -34,7 +36,7 @@ def same(one, two):
 
 def test_pretraining_leaves_a_model_with_its_language_and_lowers_the_loss(tiny, tmp_path):
     told = []
-    schedule = Schedule(30, 8, 2e-2)
+    schedule = Schedule(15, 6, 3e-2)
     run = pretrain(
         Language(3),
         tmp_path,
@@ -44,10 +46,10 @@ def test_pretraining_leaves_a_model_with_its_language_and_lowers_the_loss(tiny, 
         progress=lambda done, total: told.append((done, total)),
     )
     assert Language.load(tmp_path).facts == {"seed": 3, "families": 4}
-    assert len(run.losses) == len(run.parts["output"]) == 30
-    assert np.mean(run.losses[-5:]) < np.mean(run.losses[:5])
-    assert told[0] == (0, 30)
-    assert told[-1] == (30, 30)
+    assert len(run.losses) == len(run.parts["output"]) == 15
+    assert np.mean(run.losses[-3:]) < np.mean(run.losses[:3])
+    assert told[0] == (0, 15)
+    assert told[-1] == (15, 15)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
@@ -126,7 +128,7 @@ def test_the_loss_is_that_of_outputs_and_a_part_of_the_texts(language, tiny):
 @pytest.mark.parametrize("method", ["ssft", "dpo", "unlearning"])
 def test_tuning_raises_what_is_preferred_and_leaves_the_base_alone(base, tmp_path, method):
     before = weights(base)
-    run = make_safe(base, tmp_path / method, method, Schedule(25, 10, 1e-2))
+    run = make_safe(base, tmp_path / method, method, Schedule(15, 10, 2e-2))
     first, last = (np.mean(run.parts["preferred"][part]) for part in (slice(0, 5), slice(-5, None)))
     assert last < first
     if method != "ssft":
