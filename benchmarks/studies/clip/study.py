@@ -186,7 +186,7 @@ def main() -> int:
     found = study(name, size_of, options.folder, options.device, lambda text: print(text, file=sys.stderr, flush=True))
     show(tables.clip(found))
     if options.keep:
-        keep("studies-clip", found)
+        keep("studies-clip" + "-large" * options.large, found, device=options.device)
     return 0
 
 

@@ -1,6 +1,6 @@
 """The mechanism of safety tuning on the testbed: `python -m benchmarks.studies.mechanism.study`.
 
-Takes the models that `python -m benchmarks.studies.testbed` left, a base and six tuned ones for each seed, and measures
+Takes the models that `python -m benchmarks.studies.testbed.study` left, a base and six tuned ones a seed, and measures
 each once: clusters, weights, sensitivity, and W_base + α ΔW. A seed that is done is not measured again; seeds may run
 beside each other, each with `--seeds N`. Nothing is chosen on these inputs: the rules of `claims` were written before.
 """
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = gathered(parts, quick=options.quick)
     show(mechanism(figures))
     if options.keep:
-        keep(NAME, figures)
+        keep(NAME + "-large" * options.large, figures, device=options.device)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def main(given: Sequence[str] | None = None) -> None:
     figures = study.figures(options.seeds or size.seeds)
     show(reasons(figures))
     if options.keep:
-        keep(NAME, figures)
+        keep(NAME + "-large" * options.large, figures, device=options.device)
 
 
 if __name__ == "__main__":

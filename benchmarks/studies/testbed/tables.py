@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...tables import Part, Table
-from .claims import Found, claims, over_seeds
+from ..seeds import over_seeds
+from .claims import Found, claims
 from .work import ATTACKED, BASE, KINDS, UNATTACKED, tuned_names
 
 _SHOWN = (*KINDS, UNATTACKED, ATTACKED)

@@ -1,4 +1,4 @@
-"""Safety tuning and jailbreaks on the synthetic testbed: `python -m benchmarks.studies.testbed`.
+"""Safety tuning and jailbreaks on the synthetic testbed: `python -m benchmarks.studies.testbed.study`.
 
 Trains a base and six tuned models for each seed, and scores them. What is done stays in the folder: a run that was cut
 off goes on, and seeds may run beside each other, each with `--seeds N`; the last call shows all. On a GPU seeds run
@@ -31,7 +31,6 @@ SEEDS = (0, 1, 2)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, score and show."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.studies.testbed",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -60,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = {"seeds": {str(seed): part for seed, part in parts.items()}, "quick": options.quick}
     show(testbed(figures))
     if options.keep:
-        keep(NAME, figures)
+        keep(NAME + "-large" * options.large, figures, device=options.device)
 
 
 def _beside(seeds: Sequence[int], options: argparse.Namespace) -> None:
     """Each seed in a process of its own; they share the device."""
-    command = [sys.executable, "-m", "benchmarks.studies.testbed", "--folder", str(options.folder)]
+    command = [sys.executable, "-m", "benchmarks.studies.testbed.study", "--folder", str(options.folder)]
     command += ["--device", options.device, "--threads", str(options.threads)]
     command += ["--quick"] * options.quick + ["--large"] * options.large
     running = [subprocess.Popen([*command, "--seeds", str(seed)], stdout=subprocess.DEVNULL) for seed in seeds]
