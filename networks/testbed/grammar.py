@@ -115,7 +115,9 @@ def _rules(nodes: int, choices: int, kinds: Sequence[int] | None, rng: np.random
         for choice in range(choices):
             count = int(rng.integers(2, 4))
             children[node, choice, 0] = rng.choice(own)
-            others = np.where(rng.random(count - 1) < _COMMON, rng.choice(common, count - 1), rng.choice(own, count - 1))
+            others = np.where(
+                rng.random(count - 1) < _COMMON, rng.choice(common, count - 1), rng.choice(own, count - 1)
+            )
             children[node, choice, 1:count] = others
     return Rules(children)
 
