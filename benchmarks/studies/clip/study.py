@@ -32,9 +32,11 @@ from .concepts import choose
 from .measure import VERSION, View, figures, look
 from .sketches import Sketches, read
 
-SWEPT = 0.1, 0.3, 1.0, 3.0  # weights of redirection, against one of preservation
+NEAREST = 0.1, 0.2, 0.4, 0.8, 1.6  # weights of redirection, against one of preservation
+RIGID = 0.025, 0.05, 0.1, 0.2, 0.4  # smaller ones, as it takes less to be as safe: the curves must meet
+ASIDE = 0.4  # the weight at which curriculum and partners are compared
 MEASURED = "choose", "test"
-LEARNING = Schedule(2500, 64, 1e-3, 0.05, weight_decay=0.05, betas=(0.9, 0.98), save_every=500)
+LEARNING = Schedule(3500, 64, 1e-3, 0.05, weight_decay=0.05, betas=(0.9, 0.98), save_every=500)
 TUNING = Schedule(80, 48, 1e-3, 0.1, weight_decay=0.0, save_every=1000)
 
 
@@ -44,8 +46,9 @@ class Size:
 
     safe: int = 108
     seeds: tuple[int, ...] = (0, 1, 2)
-    again: int = 2  # tunings of each kind and base, with other pairs and another order
-    swept: tuple[float, ...] = SWEPT
+    again: int = 2  # tunings of a sweep and base, with other pairs and another order
+    nearest: tuple[float, ...] = NEAREST
+    rigid: tuple[float, ...] = RIGID
     shape: Shape = field(default_factory=Shape)
     base: Schedule = LEARNING
     tuning: Schedule = TUNING
@@ -57,7 +60,8 @@ SIZES = {
         28,
         (0,),
         1,
-        (0.3, 1.0),
+        (0.2, 0.4),
+        (0.1, 0.4),
         base=replace(LEARNING, steps=600),
         tuning=replace(TUNING, steps=30),
     ),
@@ -72,15 +76,22 @@ SIZES = {
 }
 
 
-def plans(size: Size, fixed: str) -> dict[str, ClipPlan]:
-    """What is done to each base, by its name. fixed: the caption that rigid redirection goes to."""
-    found = {"preservation alone": ClipPlan(redirect=0, curriculum="none")}
-    for weight in size.swept:
+def plans(size: Size, fixed: str, again: int) -> dict[str, ClipPlan]:
+    """What is done to each base, by its name. fixed: the caption that rigid redirection goes to. again: 0 at first.
+
+    The sweeps are done anew each time, what is beside them once.
+    """
+    found = {}
+    for weight in size.rigid:
         found[f"rigid {weight:g}"] = ClipPlan(target="fixed", caption=fixed, redirect=weight)
+    for weight in size.nearest:
         found[f"nearest {weight:g}"] = ClipPlan(redirect=weight)
-    found["nearest 1, no curriculum"] = ClipPlan(curriculum="none")
-    found["nearest 1, curriculum by target"] = ClipPlan(curriculum="target")
-    found["partner 1"] = ClipPlan(target="partner")
+    if again:
+        return found
+    found["preservation alone"] = ClipPlan(redirect=0, curriculum="none")
+    found[f"nearest {ASIDE:g}, no curriculum"] = ClipPlan(redirect=ASIDE, curriculum="none")
+    found[f"nearest {ASIDE:g}, curriculum by target"] = ClipPlan(redirect=ASIDE, curriculum="target")
+    found[f"partner {ASIDE:g}"] = ClipPlan(target="partner", redirect=ASIDE)
     found["Safe-CLIP"] = ClipPlan("safe-clip", "partner", curriculum="none")
     return found
 
@@ -96,7 +107,8 @@ def study(name: str, size: Size, folder: Path, device: str, say: Callable[[str],
         "size": name,
         "classes": {"safe": size.safe, "unsafe": sketches.classes.unsafe, "held_out": sketches.classes.held_out},
         "schedules": {"base": [size.base.steps, size.base.batch], "tuning": [size.tuning.steps, size.tuning.batch]},
-        "swept": list(size.swept),
+        "swept": {"nearest": list(size.nearest), "rigid": list(size.rigid)},
+        "aside": ASIDE,
         "bases": bases,
     }
 
@@ -114,7 +126,7 @@ def one_base(
     for again in range(size.again):
         drawn = 1000 * seed + again
         fixed = f"a drawing of a {np.random.default_rng(drawn).choice(sketches.classes.inside)}"
-        for name, plan in plans(size, fixed).items():
+        for name, plan in plans(size, fixed, again).items():
             tuning = replace(size.tuning, seed=drawn)
             told = [VERSION, *map(asdict, (plan, tuning, schedule, size.shape))]
             settings = json.loads(json.dumps(told))

@@ -89,7 +89,7 @@ def test_a_tuning_lowers_the_loss_that_the_formula_gives(folder, quadruples, tmp
     def loss(now):
         tuned, frozen = (Embeddings(*map(torch.from_numpy, one)) for one in (now, before))
         if plan.method == "safe-clip":
-            return safe_clip_loss(tuned, frozen)[0].item()
+            return safe_clip_loss(tuned, frozen, scale=base.model.logit_scale.exp().item())[0].item()
         return safer_clip_loss(tuned, frozen, goals)[0].item()
 
     assert loss(after) < 0.9 * loss(before)
