@@ -26,6 +26,7 @@ PUBLIC = {
     "outrider.runtime.evaluation": "a room within",
     "outrider.runtime.generate": "a room within",
     "outrider.runtime.lab.analysis": "a room within",
+    "outrider.runtime.lab.evaluation": "a room within",
     "outrider.runtime.inputs.streams": "the readers that benchmarks measure",
     "outrider.runtime.demos.drive": "the experiment that benchmarks/loop/drive.py runs on other tracks",
 }

@@ -17,8 +17,16 @@ from typing import Any
 import torch
 
 from outrider.networks.transformers import Decoder
-from outrider.networks.tuning import merged, padded, preference, supervised, train, unlearning, with_adapters
-from outrider.networks.tuning.chat import tokenised
+from outrider.networks.tuning import (
+    merged,
+    padded,
+    preference,
+    supervised,
+    tokenised,
+    train,
+    unlearning,
+    with_adapters,
+)
 from outrider.networks.tuning.reasons import TaughtAnswer, training_set
 
 from ..reasons.prompts import Prompts, drawn
