@@ -3,7 +3,7 @@
 On a machine with a CUDA device: checks against the host (`device_check`), then ResNet-50 with all layers watched, bare
 and guarded in turns, at batch 1 and 64, in fp16 and bf16, eager, compiled and in a CUDA graph. What does not work
 or finds no time is a line of the table that says so. `--cpu` measures ResNet-18 on one thread of the processor.
-`--seconds` bounds the whole; `--trial` asks a little of everything in 150 seconds.
+`--seconds` bounds the whole; `--trial` asks a little of everything in two minutes.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def waits_and_bytes(guards: Guards, criteria: str = "bitmap", dtype: str = "floa
 
 
 def rivals(guards: Guards, seconds: float) -> list[dict[str, Any]]:
-    """What pytorch-ood's detectors of the last features add to the same network, and what one tap of ours there does."""
+    """What pytorch-ood's detectors of the last features add to the same network."""
     try:
         from pytorch_ood.detector import KNN, Mahalanobis
     except Exception as error:
@@ -190,7 +190,9 @@ def on_processor(rounds: int, compiled: bool = True) -> list[dict[str, Any]]:
                     torch._dynamo.reset()  # noqa: SLF001
                     pair = [torch.compile(one, fullgraph=True) for one in pair]
                 with torch.no_grad():
-                    calls = {name: (lambda one=one: one(frames)) for name, one in zip(("bare", "guarded"), pair)}
+                    calls = {
+                        name: (lambda one=one: one(frames)) for name, one in zip(("bare", "guarded"), pair, strict=True)
+                    }
                     times = paired(calls, rounds, warm_up=5)
                 row |= {"bare_ms": float(np.median(times["bare"]) * 1e3), "ratio": ratio(times, "guarded", "bare")}
             except Exception as error:
@@ -225,7 +227,10 @@ def on_device(seconds: float, trial: bool) -> dict[str, Any]:
     for case in TRIAL if trial else [*CASES[:4], *COMPILED[:2], *CASES[4:], *COMPILED[2:]]:
         needed = 50 if case in COMPILED else 12
         if left() < needed:
-            rows.append(dict(zip(("mode", "batch", "dtype", "criteria"), case)) | {"error": "left out: no time left"})
+            rows.append(
+                dict(zip(("mode", "batch", "dtype", "criteria"), case, strict=True))
+                | {"error": "left out: no time left"}
+            )
             continue
         started = time.perf_counter()
         rows.append(one_case(guards, case, 1.0 if trial else 2.0))
@@ -250,7 +255,7 @@ def on_device(seconds: float, trial: bool) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--seconds", type=float, default=450, help="for the whole, 450 by default")
-    parser.add_argument("--trial", action="store_true", help="a little of everything, in 150 seconds")
+    parser.add_argument("--trial", action="store_true", help="a little of everything, in two minutes")
     parser.add_argument("--cpu", action="store_true", help="ResNet-18 on one thread of the processor")
     parser.add_argument("--rounds", type=int, default=60, help="of the processor's figures")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results")
@@ -264,7 +269,7 @@ def main() -> None:
         if options.keep:
             keep("device-cpu", rows)
         return
-    found = on_device(min(options.seconds, 130) if options.trial else options.seconds, options.trial)
+    found = on_device(min(options.seconds, 120) if options.trial else options.seconds, options.trial)
     if options.keep:
         keep("device", found)
 

@@ -127,7 +127,8 @@ def module(device: str, seconds: float) -> list[tuple[str, Callable[[], str]]]:
     def autocast(dtype: torch.dtype) -> str:
         with torch.autocast(device, dtype):
             output, score, _, deviations = guarded(frames)
-        assert deviations.dtype == torch.float32 and output.dtype == dtype
+        assert deviations.dtype == torch.float32
+        assert output.dtype == dtype
         assert np.isfinite(score.cpu().numpy()).tolist() == np.isfinite(host.score).tolist()
         return f"scores {score[:2].tolist()} beside {host.score[:2].tolist()}"
 

@@ -57,13 +57,10 @@ class Bench(Kept):
     It is what `Judge` is on the host, made of a profile, its logic and its calibration; its tables are buffers.
     neurons: of each tap of the profile, (n * samples, neurons) float32. scores: (n, classes) float32, None without
     classes. broken: (n,) bool, frames that alarm whatever the rest says, or None. threshold: a number, (1,) or
-    (classes,); None for the calibrated one. Products are in float32 also where autocast is on.
+    (classes,); None for the calibrated one. A score that is infinite is above every threshold.
+    Products are in float32 also where autocast is on.
     Raises ValueError for what has no form on a device.
     """
-
-    threshold: Tensor
-    covered: Tensor
-    seen: Tensor
 
     def __init__(self, profile: Profile, logic: Logic, calibration: Calibration) -> None:
         super().__init__()
@@ -125,7 +122,7 @@ class Bench(Kept):
             allowed = allowed.double()
             if allowed.ndim and allowed.shape[0] > 1:
                 allowed = allowed.index_select(0, labels)
-        return Judgement(score, ~(score <= allowed), deviations, labels)
+        return Judgement(score, ~((score <= allowed) & torch.isfinite(score)), deviations, labels)
 
     def deviations(self, neurons: Sequence[Tensor], labels: Tensor) -> Tensor:
         """(n, columns) float32, of classes that are covered."""

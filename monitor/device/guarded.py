@@ -80,7 +80,7 @@ class GuardedModule(nn.Module):
 class GuardedFrames(GuardedModule):
     """A `GuardedModule` of a module with one input, with the parameters of it that exporters ask for by name."""
 
-    def forward(self, frames: Any, threshold: Tensor | float | None = None) -> Guarded:  # type: ignore[override]
+    def forward(self, frames: Any, threshold: Tensor | float | None = None) -> Guarded:
         return self.guard((frames,), {}, threshold)
 
 

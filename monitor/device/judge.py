@@ -14,7 +14,7 @@ from ..errors import NotReadyError
 from ..kernels import verdicts as kernels
 from ..monitor import Monitor
 from ..verdict import BROKEN_INPUT, Columns, Status, Verdicts, thresholds_and_warnings
-from .guarded import GuardedModule, guarded_module
+from .guarded import guarded_module
 
 BYTES_A_FRAME = 16
 """What crosses to the host for a frame without an alarm: its score and its class, as two float64."""
@@ -112,7 +112,7 @@ class _Room:
     """Pinned memory for one batch, and the event behind what is copied to it."""
 
     def __init__(self) -> None:
-        self._host: Tensor | None = None
+        self._host = torch.empty(0, 2)
         self._event: Any = None
         self._owner: Waiting | None = None
         self._rows = 0
@@ -123,8 +123,9 @@ class _Room:
             self._owner.take()
         self._owner, self._rows = owner, len(found)
         if found.is_cuda:
-            if self._host is None or len(self._host) < len(found):
-                self._host, self._event = torch.empty(found.shape, dtype=found.dtype, pin_memory=True), torch.cuda.Event()
+            if len(self._host) < len(found):
+                self._host = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
+                self._event = torch.cuda.Event()
             self._host[: len(found)].copy_(found, non_blocking=True)
             self._event.record()
         else:
@@ -138,9 +139,7 @@ class _Room:
         if self._event is not None:
             self._event.synchronize()
         self._owner = None
-        assert self._host is not None
-        taken: np.ndarray = self._host[: self._rows].numpy().copy()
-        return taken
+        return np.array(self._host[: self._rows])
 
 
 def _broken(frames: tuple[Any, ...]) -> Tensor | None:

@@ -20,8 +20,8 @@ from ..tap import Tap
 from .fused import passes
 from .network import TorchNetwork
 from .outputs import class_scores_of, pick
-from .recorder import Reads
 from .reading.functions import name_of
+from .recorder import Reads
 
 
 class Seen(NamedTuple):
@@ -50,7 +50,7 @@ class Watched(nn.Module):
         self.classes, self.scores, self.key = network.classes, network.scores, network.scores_output
         self.count = len(network.taps) - (self.classes is not None)
         self.of_scores = self.classes is not None
-        parts = dict(self.module.named_modules())
+        parts: dict[str, Any] = dict(self.module.named_modules())
         inner = {path for path in plan.owners if any(_within(path, other) for other in plan.owners)}
         self.tapped = [path for path, runs in plan.runs.items() if any(runs)]
         self.listening = sorted(plan.owners - inner)
@@ -61,12 +61,13 @@ class Watched(nn.Module):
             part.outrider_listens = path in self.listening
             part.outrider_seen = part.outrider_listener = None
             part.outrider_pools = _pools(part, part.outrider_runs, network.taps)
-            part.__class__ = _tapped(type(part))
+            kind: Any = type(part)
+            part.__class__ = _tapped(kind)
 
     def forward(self, *inputs: Any, **named: Any) -> Seen:
         listener = Listener(self.sequence) if self.listening else None
-        parts = [self.module.get_submodule(path) for path in self.tapped]
-        owners = [self.module.get_submodule(path) for path in self.listening]
+        parts: list[Any] = [self.module.get_submodule(path) for path in self.tapped]
+        owners: list[Any] = [self.module.get_submodule(path) for path in self.listening]
         for part in parts:
             part.outrider_seen = []
         for owner in owners:
@@ -179,7 +180,7 @@ def _pools(part: nn.Module, runs: Any, taps: Sequence[Tap]) -> list[int | None] 
 
 
 @cache
-def _tapped(kind: type[nn.Module]) -> type[nn.Module]:
+def _tapped(kind: Any) -> type[nn.Module]:
     return type(f"Tapped{kind.__name__}", (Tapped, kind), {"__module__": kind.__module__})
 
 

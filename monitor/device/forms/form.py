@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,10 @@ LARGEST_COLUMN = 16_384  # as of `coverage.joined`: a larger one is a form of it
 
 class Kept(nn.Module):
     """A module whose tables keep their dtype: it can be moved, but `half()` and the like leave it as exact as it is."""
+
+    if TYPE_CHECKING:  # a table is a buffer by its name
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         def moved(table: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def _power(n: int) -> int:
 
 
 def as_rows(x: Tensor) -> tuple[Tensor, bool] | None:
-    """A map (n, channels, *sizes) as (n, channels, places), and whether places lie side by side; None for other layouts."""
+    """A map (n, channels, *sizes) as (n, channels, places), and whether places lie side by side; None for gaps."""
     if x.ndim < 3 or x.numel() == 0:
         return None
     if x.is_contiguous():
@@ -142,7 +142,7 @@ if HAS_TRITON:
         relu_pooled.register_kernel("cpu")(relu_pooled_plain)
         pooled_outside.register_kernel("cpu")(pooled_outside_plain)
 else:
-    relu_pooled, pooled_outside = relu_pooled_plain, pooled_outside_plain  # type: ignore[assignment]
+    relu_pooled, pooled_outside = relu_pooled_plain, pooled_outside_plain
 
 
 def takes(x: Tensor) -> bool:
@@ -153,7 +153,8 @@ def takes(x: Tensor) -> bool:
     """
     if not (x.is_cuda and HAS_TRITON) or x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         return False
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or (torch.is_grad_enabled() and x.requires_grad):
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if traced or (torch.is_grad_enabled() and x.requires_grad):
         return False
     return (x.numel() >= _MANY or torch.cuda.is_current_stream_capturing()) and as_rows(x) is not None
 
