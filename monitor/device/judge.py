@@ -139,7 +139,8 @@ class _Room:
         if self._event is not None:
             self._event.synchronize()
         self._owner = None
-        return np.array(self._host[: self._rows])
+        taken: np.ndarray = self._host[: self._rows].numpy().copy()
+        return taken
 
 
 def _broken(frames: tuple[Any, ...]) -> Tensor | None:

@@ -51,12 +51,11 @@ class RepeatedOutput:
         self._most = most
         self._before: list[np.ndarray] = []
         self._digest = np.zeros(1, np.uint64)
-        self._held = 0
         self.count = 0
 
     def reset(self) -> None:
         """Forget the frames before."""
-        self._before, self.count, self._held = [], 0, 0
+        self._before, self.count = [], 0
 
     def reason(self, judge: FrameJudge, changed: bool) -> str:
         """Why the output of the last frame is stale; "" where it is not. changed: whether the frame is another one."""
@@ -68,27 +67,24 @@ class RepeatedOutput:
             self._before = [np.empty(_size(one), np.uint32) for one in whole]
             for one, before in zip(whole, self._before, strict=True):
                 _kept(_words(one), before)
-            self.count, self._held = 0, 0
+            self.count = 0
             return ""
         same = True
         for one, before in zip(whole, self._before, strict=True):
             same &= _kept(_words(one), before)
         if not same:
-            self.count, self._held = 0, 0
+            self.count = 0
             return ""
         digest = uint64(0)
         for values in seen.activations:
             words = _words(values)
             digest = _digest(words, max(1, len(words) // _WORDS), np.uint64(digest))
-        if self._held and digest == self._digest[0]:
-            self.count += 1
-        else:
-            self.count = 0
-        self._held, self._digest[0] = 1, digest
-        if self.count + 2 < self._most:
+        self.count = self.count + 1 if self.count and digest == self._digest[0] else 1
+        self._digest[0] = digest
+        if self.count < self._most:
             return ""
         return (
-            f"the network repeats itself: the same bits of scores and neurons for {self.count + 2} frames in a row that"
+            f"the network repeats itself: the same bits of scores and neurons for {self.count} frames in a row that"
             " differ; look for a graph or a binding that reads an old input"
         )
 
