@@ -69,7 +69,7 @@ def test_rows_a_class_that_is_not_covered_and_scores_that_are_no_numbers(monitor
     np.testing.assert_allclose(found.score.numpy(), verdicts.score, rtol=1e-5)
     np.testing.assert_array_equal(found.alarm.numpy(), verdicts.alarm)
     uncovered = verdicts.prediction == 2
-    assert np.isinf(found.deviations[torch.from_numpy(uncovered)]).all()
+    assert np.isinf(found.deviations.numpy()[uncovered]).all()
     inner = np.isfinite(verdicts.score)
     np.testing.assert_allclose(found.deviations.numpy()[inner], verdicts.deviation[inner], rtol=1e-5)
 
