@@ -45,7 +45,7 @@ def criteria(device: str) -> str:
         expected = np.stack([criterion.deviation(*pair, labels) for pair in zip(signatures, values, strict=True)], 1)
         found = np.empty_like(expected)
         for form, lot in forms_of(criterion, signatures):
-            given = [torch.from_numpy(values[i]).to(device) for i in lot]
+            given = torch.cat([torch.from_numpy(values[i]) for i in lot], 1).to(device)
             found[:, lot] = form.to(device)(given, torch.from_numpy(labels).to(device)).cpu().numpy()
         finite = np.isfinite(expected)
         assert (np.isfinite(found) == finite).all(), f"{text}: infinite elsewhere"

@@ -62,13 +62,10 @@ class GuardedModule(nn.Module):
         self, inputs: tuple[Any, ...], named: Mapping[str, Any], threshold: Tensor | float | None = None
     ) -> tuple[Any, Judgement]:
         """The output, and the `Judgement` with the class predicted."""
-        broken: Tensor | None = None
-        for part in _floats_in((inputs, named)):
-            sums = part.detach().reshape(part.shape[0], -1).sum(1, dtype=torch.float32)
-            lost = ~torch.isfinite(sums)  # a sum reads each number once; one that overflows counts too
-            broken = lost if broken is None else broken | lost
+        frames = [part.detach() for part in _floats_in((inputs, named))]
         output, scores, neurons = self.watched(*inputs, **named)
-        return output, self.bench([neurons[tap] for tap in self.taps], scores, broken, threshold)
+        sources = self.bench.sources([neurons[tap] for tap in self.taps])
+        return output, self.bench(sources, scores, frames, threshold)
 
     def train(self, mode: bool = True) -> GuardedModule:
         """Raises ValueError for training mode: what it judges by was learned from the module at rest."""

@@ -1,7 +1,7 @@
 """Criteria that add up what each neuron costs: all columns of one at once, cut into blocks of neurons.
 
 A block lies within a column. Sums over the neurons of a block, then over the blocks of a column, are those of a
-column. The neurons that fill up its last block cost nothing.
+column. Its first neuron fills up its last block, with tables by which it costs nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ....coverage import Signature
-from .form import Form, form_of, rows, tables_of
+from .form import Form, Taken, form_of, rows, tables_of
 
 _BLOCK = 32
 
@@ -30,6 +30,12 @@ class Counting(Form):
         self.fill = [-size % self.block for size in self.sizes]
         counts = [(size + more) // self.block for size, more in zip(self.sizes, self.fill, strict=True)]
         self.put("within", np.repeat(np.eye(len(counts), dtype=bool), counts, axis=1))
+        self.place(self.starts)
+
+    def place(self, starts: Sequence[int]) -> None:
+        super().place(starts)
+        pairs = zip(self.starts, self.sizes, self.fill, strict=True)
+        self.taken = Taken(np.concatenate([np.r_[start : start + size, [start] * more] for start, size, more in pairs]))
 
     def put_joined(self, name: str, tables: Sequence[np.ndarray], fill: float) -> None:
         """Keep tables of the columns beside each other, along their neurons, the second axis or the only one."""
@@ -40,11 +46,8 @@ class Counting(Form):
             parts.append(np.pad(table, width, constant_values=fill))
         self.put(name, np.concatenate(parts, axis=min(1, tables[0].ndim - 1)))
 
-    def forward(self, values: list[Tensor], labels: Tensor) -> Tensor:
-        parts = []
-        for part, more in zip(values, self.fill, strict=True):
-            parts += [part, part.new_zeros(part.shape[0], more)] if more else [part]
-        whole = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    def forward(self, values: Tensor, labels: Tensor) -> Tensor:
+        whole = self.taken(values)
         costs = torch.where(torch.isfinite(whole), self.costs(whole, labels), torch.inf)
         if len(self.sizes) == 1:
             return costs.sum(1, keepdim=True)

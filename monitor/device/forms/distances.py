@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ....coverage import Signature
 from ....coverage.criteria.norm import SMALLEST
-from .form import Form, OfOne, form_of, rows, tables_of
+from .form import Form, OfOne, Taken, form_of, rows, tables_of
 
 
 class Stacked(Form):
@@ -21,10 +21,17 @@ class Stacked(Form):
         super().__init__([signature.neurons for signature in signatures])
         self.lots = [[i for i, own in enumerate(self.sizes) if own == size] for size in sorted(set(self.sizes))]
         there = [i for lot in self.lots for i in lot]
-        self.order = None if there == sorted(there) else np.argsort(there).tolist()
+        order = None if there == sorted(there) else torch.from_numpy(np.argsort(there))
+        self.register_buffer("order", order)
         tables = tables_of(signatures)
         for k, lot in enumerate(self.lots):
             self.put_lot(k, [tables[i] for i in lot])
+        self.place(self.starts)
+
+    def place(self, starts: Sequence[int]) -> None:
+        super().place(starts)
+        ranges = [np.arange(start, start + size) for start, size in zip(self.starts, self.sizes, strict=True)]
+        self.taken = nn.ModuleList([Taken(np.concatenate([ranges[i] for i in lot])) for lot in self.lots])
 
     def put_lot(self, k: int, tables: list[Any]) -> None:
         """Keep the tables of a lot."""
@@ -34,15 +41,15 @@ class Stacked(Form):
         """(columns, n) of the values of a lot, (columns, n, neurons)."""
         raise NotImplementedError
 
-    def forward(self, values: list[Tensor], labels: Tensor) -> Tensor:
+    def forward(self, values: Tensor, labels: Tensor) -> Tensor:
         found = []
-        for k, lot in enumerate(self.lots):
-            stacked = torch.stack([values[i] for i in lot])
+        for k, (lot, taken) in enumerate(zip(self.lots, self.taken, strict=True)):
+            stacked = taken(values).reshape(values.shape[0], len(lot), -1).transpose(0, 1)
             own = self.squares(k, stacked, labels)
             right = torch.isfinite(stacked).all(2) & (own >= 0)  # also of numbers whose products overflow
             found.append(torch.where(right, own, torch.inf))
         whole = (found[0] if len(found) == 1 else torch.cat(found)).transpose(0, 1)
-        return whole if self.order is None else torch.stack([whole[:, i] for i in self.order], 1)
+        return whole if self.order is None else whole.index_select(1, self.order)
 
 
 def _of_class(table: Tensor, labels: Tensor) -> Tensor:

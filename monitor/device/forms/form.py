@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ....coverage import Criterion, Signature
 
-LARGEST_COLUMN = 16_384  # as of `coverage.joined`: a larger one is a form of its own
+LARGEST_COLUMN = 16_384
+"""As of `coverage.joined`: a larger one is a form of its own."""
 
 
 class Kept(nn.Module):
@@ -32,29 +33,50 @@ class Kept(nn.Module):
 class Form(Kept):
     """Columns of one criterion: (values, labels) -> deviations (n, columns) float32, as `Criterion.deviation`.
 
-    values: of each column (n, neurons) float32. labels: (n,) int64, within the classes. Rows with NaN or Inf deviate by
-    infinity; for classes that were never observed `DeviceJudge` sees to it. A form is `put` together from tables as
-    buffers, and its operations are those that every exporter knows.
+    values: (n, any) float32, of which `place` says where the neurons of each column begin; at first they lie one behind
+    the other. labels: (n,) int64, within the classes. Rows with NaN or Inf deviate by infinity; for classes that were
+    never observed `Bench` sees to it. A form is `put` together from tables as buffers, and its operations are those
+    that every exporter knows.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self.sizes = list(sizes)
+        self.starts = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
 
     def put(self, name: str, table: np.ndarray) -> None:
         """Keep a table as a buffer, as it is."""
         self.register_buffer(name, torch.from_numpy(np.array(table, order="C")))
 
-    def forward(self, values: list[Tensor], labels: Tensor) -> Tensor:
+    def place(self, starts: Sequence[int]) -> None:
+        """Where in a row of values the neurons of each column begin."""
+        self.starts = list(starts)
+
+    def forward(self, values: Tensor, labels: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+class Taken(Kept):
+    """Some neurons of (n, any) values: a slice where they lie side by side, else gathered."""
+
+    def __init__(self, at: np.ndarray) -> None:
+        super().__init__()
+        self.first, self.count = int(at[0]), len(at)
+        apart = bool((at != np.arange(self.first, self.first + self.count)).any())
+        self.register_buffer("at", torch.from_numpy(at.astype(np.int64)) if apart else None)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.at is None:
+            return values[:, self.first : self.first + self.count]
+        return values.index_select(1, self.at)
 
 
 class OfOne(Form):
     """A form of one column, which writes `deviation`: (values (n, neurons), labels) -> (n,)."""
 
-    def forward(self, values: list[Tensor], labels: Tensor) -> Tensor:
-        found = self.deviation(values[0], labels)
-        return torch.where(finite(values[0]), found, torch.inf).unsqueeze(1)
+    def forward(self, values: Tensor, labels: Tensor) -> Tensor:
+        own = values[:, self.starts[0] : self.starts[0] + self.sizes[0]]
+        return torch.where(finite(own), self.deviation(own, labels), torch.inf).unsqueeze(1)
 
     def deviation(self, values: Tensor, labels: Tensor) -> Tensor:
         """Of rows that are finite; any number for others."""

@@ -50,12 +50,12 @@ def monitor():
     return found
 
 
-def judged(monitor, batch, broken=None, threshold=None):
+def judged(monitor, batch, threshold=None):
     seen = monitor.network.observe(batch)
     order = {tap.id: i for i, tap in enumerate(monitor.network.taps)}
     neurons = [torch.from_numpy(seen.activations[order[tap.id]]) for tap in monitor.learned.facts.taps]
     bench = Bench(monitor.learned, monitor.logic, monitor.calibration)
-    return bench(neurons, torch.from_numpy(seen.logits), broken, threshold)
+    return bench(bench.sources(neurons), torch.from_numpy(seen.logits), [torch.from_numpy(batch)], threshold)
 
 
 def test_rows_a_class_that_is_not_covered_and_scores_that_are_no_numbers(monitor):
@@ -76,7 +76,8 @@ def test_rows_a_class_that_is_not_covered_and_scores_that_are_no_numbers(monitor
 
 def test_broken_frames_alarm_whatever_the_threshold(monitor):
     batch = frames(4, 3)
-    found = judged(monitor, batch, torch.tensor([False, True, False, False]), threshold=1e9)
+    batch[1, 8] = np.inf
+    found = judged(monitor, batch, threshold=1e9)
     assert found.alarm[1]
     assert torch.isinf(found.score[1])
     assert torch.isinf(found.deviations[1]).all()

@@ -52,7 +52,7 @@ def on_device(criterion, signatures, values, labels):
     """The same by forms; infinite for classes that were never seen, which the bench sees to."""
     found = np.full((len(labels), len(signatures)), np.nan, np.float32)
     for form, lot in forms_of(criterion, signatures):
-        result = form([torch.from_numpy(values[i]) for i in lot], torch.from_numpy(labels))
+        result = form(torch.cat([torch.from_numpy(values[i]) for i in lot], 1), torch.from_numpy(labels))
         assert result.dtype == torch.float32
         found[:, lot] = result.numpy()
     seen = np.stack([signature.counts > 0 for signature in signatures], 1)[labels]

@@ -48,7 +48,7 @@ def test_values_on_bounds_and_one_step_beyond_are_told_as_on_the_host(criterion,
     rows = np.concatenate([np.float32(values), np.float32(trusted), ends, np.float32(beyond)])[:, None]
     labels = np.zeros(len(rows), np.int64)
     ((form, _),) = forms_of(criterion, [signature])
-    found = form([torch.from_numpy(rows)], torch.from_numpy(labels))[:, 0].numpy()
+    found = form(torch.from_numpy(rows), torch.from_numpy(labels))[:, 0].numpy()
     np.testing.assert_allclose(found, criterion.deviation(signature, rows, labels), rtol=1e-6)
 
 

@@ -33,7 +33,7 @@ def test_columns_of_one_size_share_a_product_and_come_back_in_their_order():
     assert form.lots == [[1, 3], [0, 2]]
     values, labels = asked(known), np.arange(64) % 2
     labels[:] = 0
-    found = form([torch.from_numpy(one) for one in values], torch.from_numpy(labels))
+    found = form(torch.from_numpy(np.concatenate(values, 1)), torch.from_numpy(labels))
     np.testing.assert_allclose(found, on_host(Mahalanobis(), signatures, values, labels), rtol=3e-6)
 
 
@@ -42,7 +42,7 @@ def test_numbers_whose_products_overflow_deviate_by_infinity():
     ((form, _),) = forms_of(Mahalanobis(), signatures)
     huge = torch.full((1, 8), 3e38)
     huge[0, ::2] = -3e38
-    assert torch.isinf(form([huge], torch.zeros(1, dtype=torch.int64))).all()
+    assert torch.isinf(form(huge, torch.zeros(1, dtype=torch.int64))).all()
 
 
 def test_a_class_of_fewer_samples_than_k_has_its_farthest_one():
@@ -52,7 +52,7 @@ def test_a_class_of_fewer_samples_than_k_has_its_farthest_one():
     criterion.observe(signature, rows, np.array([0] * 7 + [1] * 2))
     asked_of = rng.normal(0, 1, (2, 3)).astype(np.float32)
     ((form, _),) = forms_of(criterion, [signature])
-    found = form([torch.from_numpy(asked_of)], torch.tensor([0, 1]))[:, 0]
+    found = form(torch.from_numpy(asked_of), torch.tensor([0, 1]))[:, 0]
     of_first = np.sort(np.linalg.norm(rows[:7] - asked_of[0], axis=1))[4]
     of_second = np.linalg.norm(rows[7:] - asked_of[1], axis=1).max()
     np.testing.assert_allclose(found, [of_first, of_second], rtol=1e-6)

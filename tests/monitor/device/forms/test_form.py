@@ -55,7 +55,7 @@ def test_a_criterion_without_a_form_is_refused_by_name_and_can_be_given_one(monk
     criterion.observe(signature, np.zeros((1, 3), np.float32), np.zeros(1, np.int64))
     rows = np.float32([[1, 2, 0], [-1, -2, -3], [0, np.nan, 0]])
     ((form, _),) = forms_of(criterion, [signature])
-    found = form([torch.from_numpy(rows)], torch.zeros(3, dtype=torch.int64))[:, 0]
+    found = form(torch.from_numpy(rows), torch.zeros(3, dtype=torch.int64))[:, 0]
     np.testing.assert_array_equal(found, criterion.deviation(signature, rows, np.zeros(3, np.int64)))
 
 

@@ -31,5 +31,5 @@ def test_of_equal_neurons_the_first_is_the_higher():
     criterion.observe(signature, np.eye(8, dtype=np.float32)[[1, 1, 5]], np.zeros(3, np.int64))
     rows = np.float32([[0, 1, 0, 0, 0, 1, 0, 0], [0] * 8])
     ((form, _),) = forms_of(criterion, [signature])
-    found = form([torch.from_numpy(rows)], torch.zeros(2, dtype=torch.int64))[:, 0]
+    found = form(torch.from_numpy(rows), torch.zeros(2, dtype=torch.int64))[:, 0]
     np.testing.assert_allclose(found, criterion.deviation(signature, rows, np.zeros(2, np.int64)), rtol=1e-6)

@@ -35,6 +35,6 @@ def test_scores_without_a_highest_and_without_a_second(kind, scores):
         signature = criterion.empty(values.shape[1], 1)
         criterion.observe(signature, values, np.zeros(3, np.int64))
         ((form, _),) = forms_of(criterion, [signature])
-        found = form([torch.from_numpy(values)], torch.zeros(3, dtype=torch.int64))[:, 0]
+        found = form(torch.from_numpy(values), torch.zeros(3, dtype=torch.int64))[:, 0]
         expected = criterion.deviation(signature, values, np.zeros(3, np.int64))
         np.testing.assert_allclose(found, expected, rtol=1e-6)
