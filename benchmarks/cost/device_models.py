@@ -38,7 +38,9 @@ def monitor_of(module: nn.Module, criteria: Any = None) -> Monitor:
     A network with random weights sees one class in all frames. So the signatures are of noise about what the neurons
     show, for each class, and every class counts as covered: what a judge does then costs what it costs.
     """
-    network = TorchNetwork(module, (3, 224, 224))
+    network = (
+        TorchNetwork(module, (3, 224, 224)) if criteria is None else TorchNetwork(module, (3, 224, 224), taps="auto")
+    )
     monitor = Monitor(network, criteria)
     rng = np.random.default_rng(0)
     batches = [rng.random((8, 3, 224, 224), dtype=np.float32) for _ in range(FRAMES // 8)]

@@ -43,9 +43,9 @@ class GuardedModule(nn.Module):
     which pools and compares in float32. It stays in eval mode.
     """
 
-    def __init__(self, watched: Watched, bench: Bench, taps: list[int]) -> None:
+    def __init__(self, watched: Watched, bench: Bench) -> None:
         super().__init__()
-        self.watched, self.bench, self.taps = watched, bench, taps
+        self.watched, self.bench = watched, bench
         self.columns = bench.names
         super().train(False)
 
@@ -64,7 +64,7 @@ class GuardedModule(nn.Module):
         """The output, and the `Judgement` with the class predicted."""
         frames = [part.detach() for part in _floats_in((inputs, named))]
         output, scores, neurons = self.watched(*inputs, **named)
-        sources = self.bench.sources([neurons[tap] for tap in self.taps])
+        sources = self.bench.sources(neurons)
         return output, self.bench(sources, scores, frames, threshold)
 
     def train(self, mode: bool = True) -> GuardedModule:
@@ -114,7 +114,7 @@ def _made(network: TorchNetwork, profile: Profile, logic: Logic, calibration: Ca
     bench = Bench(profile, logic, calibration)
     order = {tap.id: i for i, tap in enumerate(network.taps)}
     kind = GuardedFrames if len(network.inputs) == 1 else GuardedModule
-    return kind(Watched(network), bench, [order[tap.id] for tap in profile.facts.taps])
+    return kind(Watched(network, [order[tap.id] for tap in profile.facts.taps]), bench)
 
 
 def _opened(module: nn.Module, profile: Profile) -> TorchNetwork:

@@ -7,7 +7,7 @@ keeps what it returns, so that whatever is traced, compiled, exported or copied 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from .recorder import Reads
 
 
 class Seen(NamedTuple):
-    """output: of the module itself. scores: (n, classes) float32, None without classes. neurons: of each tap."""
+    """output: of the module itself. scores: (n, classes) float32, None without classes. neurons: of each tap asked."""
 
     output: Any
     scores: Tensor | None
@@ -37,27 +37,32 @@ class Watched(nn.Module):
 
     It has the parts of the module, copied, and its weights, not copied: they are the same memory until either is moved.
     The module itself stays as it is. Gradients flow through the output alone.
+    taps: the positions of the network's taps whose neurons it returns, in this order; all by default.
     Raises ValueError for a module that is compiled, takes another way while it is watched, keeps something from frame
     to frame, or cannot be copied, and for class scores of places.
     """
 
-    def __init__(self, network: TorchNetwork) -> None:
+    def __init__(self, network: TorchNetwork, taps: Sequence[int] | None = None) -> None:
         super().__init__()
         plan, refused = network.plan, network.cannot_be_rebuilt
         if refused:
             raise ValueError(f"expected {refused}, got {network!r}")
         self.module = twin_of(network.module)
         self.classes, self.scores, self.key = network.classes, network.scores, network.scores_output
-        self.count = len(network.taps) - (self.classes is not None)
-        self.of_scores = self.classes is not None
+        last = len(network.taps) - 1 if self.classes is not None else -1  # that of the scores
+        self.taps = list(range(len(network.taps)) if taps is None else taps)
+        self.of_scores = [position for position in self.taps if position == last]
+        read = set(self.taps) - {last}
+        runs = {path: [_some(reads, read) for reads in several] for path, several in plan.runs.items()}
+        sequence = [(function, _some(reads, read)) for function, _, reads in plan.sequence]
         parts: dict[str, Any] = dict(self.module.named_modules())
         inner = {path for path in plan.owners if any(_within(path, other) for other in plan.owners)}
-        self.tapped = [path for path, runs in plan.runs.items() if any(runs)]
-        self.listening = sorted(plan.owners - inner)
-        self.sequence = [(function, reads) for function, _, reads in plan.sequence]
+        self.tapped = [path for path, several in runs.items() if any(several)]
+        self.listening = sorted(plan.owners - inner) if any(reads for _, reads in sequence) else []
+        self.sequence = sequence
         for path in dict.fromkeys((*self.tapped, *self.listening)):
             part = parts[path]
-            part.outrider_runs = plan.runs[path] if path in self.tapped else None
+            part.outrider_runs = runs[path] if path in self.tapped else None
             part.outrider_listens = path in self.listening
             part.outrider_seen = part.outrider_listener = None
             part.outrider_pools = _pools(part, part.outrider_runs, network.taps)
@@ -75,14 +80,14 @@ class Watched(nn.Module):
         output = self.module(*inputs, **named)
         found: dict[int, Tensor] = {}
         for path, part in zip(self.tapped, parts, strict=True):
-            runs = part.outrider_seen
+            seen = part.outrider_seen
             part.outrider_seen = None
-            if len(runs) != len(part.outrider_runs):
+            if len(seen) != len(part.outrider_runs):
                 raise RuntimeError(
                     f"expected {path!r} to run {len(part.outrider_runs)} times, as when it was profiled, got"
-                    f" {len(runs)}; the parts that run must not depend on the data"
+                    f" {len(seen)}; the parts that run must not depend on the data"
                 )
-            for run in runs:
+            for run in seen:
                 found.update(run)
         for owner in owners:
             owner.outrider_listener = None
@@ -90,11 +95,11 @@ class Watched(nn.Module):
             found.update(listener.found())
         cut = [position for position, values in found.items() if values.ndim == 3]
         found.update(zip(cut, passes.joined([found[position] for position in cut], passes.MEAN), strict=True))
-        neurons = [found[position] for position in range(self.count)]
         scores = None
-        if self.of_scores:
+        if self.classes is not None:
             scores = class_scores_of(pick(output, self.key).detach(), self.scores)
-            neurons.append(scores)
+            found.update((position, scores) for position in self.of_scores)
+        neurons = [found[position] for position in self.taps]
         return Seen(output, scores, neurons)
 
 
@@ -207,6 +212,10 @@ def twin_of(module: nn.Module) -> nn.Module:
         return copy.deepcopy(module, memo)
     except Exception as error:
         raise ValueError(f"expected a module that can be copied, got {type(module).__name__}: {error!r}") from error
+
+
+def _some(reads: Reads, positions: Collection[int]) -> Reads:
+    return [(position, read) for position, read in reads if position in positions]
 
 
 def _within(path: str, other: str) -> bool:

@@ -89,6 +89,25 @@ def test_neurons_are_of_float32_whatever_the_module_computes_in():
     assert module.conv.weight.dtype == torch.float32
 
 
+def test_some_taps_alone_are_read_in_the_order_that_was_asked_for():
+    _, network = made()
+    last = len(network.taps) - 1
+    watched = Watched(network, [last, 2])
+    assert watched.tapped == [network.taps[2].name.split("#")[0]]
+    assert not watched.listening
+    with torch.no_grad():
+        found = watched(torch.from_numpy(frames())).neurons
+    seen = network.observe(frames()).activations
+    for own, position in zip(found, (last, 2), strict=True):
+        np.testing.assert_allclose(own, seen[position], rtol=1e-6)
+    of_function = next(i for i, tap in enumerate(network.taps) if tap.name == "relu#function")
+    watched = Watched(network, [of_function])
+    assert not watched.tapped
+    with torch.no_grad():
+        (own,) = watched(torch.from_numpy(frames())).neurons
+    np.testing.assert_allclose(own, seen[of_function], rtol=1e-6)
+
+
 class Counting(nn.Module):
     def __init__(self):
         super().__init__()
