@@ -55,17 +55,17 @@ class GuardedModule(nn.Module):
 
     def guard(self, inputs: tuple[Any, ...], named: Mapping[str, Any], threshold: Tensor | float | None) -> Guarded:
         """What it returns for the arguments of the module."""
-        output, judged = self.judged(inputs, named, threshold)
+        output, judged, _ = self.judged(inputs, named, threshold)
         return Guarded(output, judged.score, judged.alarm, judged.deviations)
 
     def judged(
         self, inputs: tuple[Any, ...], named: Mapping[str, Any], threshold: Tensor | float | None = None
-    ) -> tuple[Any, Judgement]:
-        """The output, and the `Judgement` with the class predicted."""
+    ) -> tuple[Any, Judgement, list[Tensor]]:
+        """The output, the `Judgement` with the class predicted, and the neurons that it was made of."""
         frames = [part.detach() for part in _floats_in((inputs, named))]
         output, scores, neurons = self.watched(*inputs, **named)
         sources = self.bench.sources(neurons)
-        return output, self.bench(sources, scores, frames, threshold)
+        return output, self.bench(sources, scores, frames, threshold), sources
 
     def train(self, mode: bool = True) -> GuardedModule:
         """Raises ValueError for training mode: what it judges by was learned from the module at rest."""

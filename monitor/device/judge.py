@@ -44,7 +44,7 @@ class Waiting:
 
     def verdicts(self) -> Verdicts:
         """What `Monitor.check` says of these frames, but for the last digits of distances."""
-        return self._judge.verdicts(self, self.take(), self._broken)
+        return self._judge.verdicts(self.take(), self.deviations, self._broken)
 
 
 class DeviceJudge:
@@ -81,12 +81,12 @@ class DeviceJudge:
             label = class_scores_of(pick(output, self._key), self._kind).argmax(1).double()
         room = self._rooms[self._next]
         self._next = (self._next + 1) % len(self._rooms)
-        waiting = Waiting(self, output, deviations, _broken(frames), room)
+        waiting = Waiting(self, output, deviations, broken_frames(frames), room)
         room.fill(torch.stack((score.double(), label), 1), waiting)
         return waiting
 
-    def verdicts(self, waiting: Waiting, taken: np.ndarray, broken: Tensor | None) -> Verdicts:
-        """The verdicts on a batch of which score and class are there."""
+    def verdicts(self, taken: np.ndarray, deviations_there: Tensor, broken: Tensor | None) -> Verdicts:
+        """The verdicts on a batch of which score and class are here, (n, 2), and deviations (n, columns) there."""
         n = len(taken)
         score, label = taken[:, 0].copy(), taken[:, 1].astype(np.int64)
         status, threshold, confidence = np.empty(n, np.int64), np.empty(n), np.empty(n)
@@ -95,7 +95,8 @@ class DeviceJudge:
         reasons: dict[int, str] = {}
         if status.any():
             rows = np.flatnonzero(status)
-            deviations[rows] = waiting.deviations[torch.from_numpy(rows).to(waiting.deviations.device)].cpu().numpy()
+            loud = torch.from_numpy(rows).to(deviations_there.device)
+            deviations[rows] = deviations_there[loud].cpu().numpy()
             covered = self._profile.trusted.covered
             for i in np.flatnonzero(~np.isfinite(score)).tolist():
                 missing = -1 if covered[label[i]] else int(label[i])
@@ -143,7 +144,7 @@ class _Room:
         return taken
 
 
-def _broken(frames: tuple[Any, ...]) -> Tensor | None:
+def broken_frames(frames: tuple[Any, ...]) -> Tensor | None:
     """(n,) bool, on the device: which frames hold NaN or Inf; None where none are floats."""
     found = None
     for part in frames:

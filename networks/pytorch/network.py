@@ -206,6 +206,10 @@ class TorchNetwork(Network):
         """Frames of noise as tensors that the module takes, an input behind the other."""
         return self._arguments.samples(frames)
 
+    def tensors(self, batch: Any) -> tuple[Tensor, ...]:
+        """A batch as the module takes it, an input behind the other, on its device. Raises what `observe` raises."""
+        return self._samples(batch)
+
     def call(self, module: Any, samples: tuple[Tensor, ...]) -> Any:
         """What a module that is called as this one returns for such tensors."""
         return self._arguments.call(module, samples)
