@@ -40,7 +40,7 @@ def monitor_of(module: nn.Module, criteria: Any = None) -> Monitor:
     """A calibrated monitor of all layers.
 
     A network with random weights sees one class in all frames. So the signatures are of noise about what the neurons
-    show, for some classes, and every class counts as covered: a judge has as much to do as with any.
+    show, for some classes, of which one is the class that it sees, and every class counts as covered: a judge has as much to do as with any.
     """
     network = (
         TorchNetwork(module, (3, 224, 224)) if criteria is None else TorchNetwork(module, (3, 224, 224), taps="auto")
@@ -52,14 +52,15 @@ def monitor_of(module: nn.Module, criteria: Any = None) -> Monitor:
         warnings.simplefilter("ignore")
         profile = monitor.profile(batches)
         order = {tap.id: i for i, tap in enumerate(network.taps)}
-        seen = network.observe(batches[0]).activations
+        observed = network.observe(batches[0])
+        seen, first = observed.activations, int(observed.logits[0].argmax())
         signatures, known = [], dict[Any, Any]()
         for column in profile.columns:
             values = seen[order[profile.facts.taps[column.tap].id]]
             key = column.tap, column.criterion.keeps()
             if key not in known:
                 known[key] = column.criterion.empty(values.shape[1], CLASSES)
-                labels = np.tile(np.arange(_LEARNED), _SAMPLES)
+                labels = np.tile((first + np.arange(_LEARNED)) % CLASSES, _SAMPLES)
                 noise = np.float32(0.1) * rng.standard_normal((len(labels), values.shape[1]), np.float32)
                 rows = values[np.arange(len(labels)) % len(values)]
                 column.criterion.observe(known[key], rows + noise * np.abs(rows).mean(), labels)

@@ -15,7 +15,7 @@ from ..facts.network import gives_codes, told_apart
 from ..judging.places import samples_of
 from ..logic import Logic
 from ..profile import Profile
-from .forms import LARGEST_COLUMN, Kept, forms_of, refuse_without_form
+from .forms import LARGEST_COLUMN, Tables, forms_of, refuse_without_form
 from .logics import joining_of
 
 
@@ -51,7 +51,7 @@ def refuse_without_forms(profile: Profile, logic: Logic, scales: dict[str, np.nd
             )
 
 
-class Bench(Kept):
+class Bench(Tables):
     """Judges the frames of a batch: (sources, class scores, frames, threshold) -> `Judgement`.
 
     It is what `Judge` is on the host, made of a profile, its logic and its calibration; its tables are buffers.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...networks.pytorch.network import TorchNetwork
 from ...networks.pytorch.outputs import same_bits
-from ...networks.pytorch.watched import Watched
+from ...networks.pytorch.watched import WatchedModule
 from ..calibration import Calibration
 from ..errors import MismatchError, NotReadyError
 from ..facts.network import NetworkFacts
@@ -43,7 +43,7 @@ class GuardedModule(nn.Module):
     which pools and compares in float32. It stays in eval mode.
     """
 
-    def __init__(self, watched: Watched, bench: Bench) -> None:
+    def __init__(self, watched: WatchedModule, bench: Bench) -> None:
         super().__init__()
         self.watched, self.bench = watched, bench
         self.columns = bench.names
@@ -114,7 +114,7 @@ def _made(network: TorchNetwork, profile: Profile, logic: Logic, calibration: Ca
     bench = Bench(profile, logic, calibration)
     order = {tap.id: i for i, tap in enumerate(network.taps)}
     kind = GuardedFrames if len(network.inputs) == 1 else GuardedModule
-    return kind(Watched(network, [order[tap.id] for tap in profile.facts.taps]), bench)
+    return kind(WatchedModule(network, [order[tap.id] for tap in profile.facts.taps]), bench)
 
 
 def _opened(module: nn.Module, profile: Profile) -> TorchNetwork:

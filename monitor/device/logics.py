@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ..data.groups import Groups
 from ..logic import Logic, Scales
-from .forms import Kept
+from .forms import Tables
 
 _STEEPEST = 1e300  # of a slope: a distance of 0 along it is 0, and not NaN
 
 
-class Joining(Kept):
+class Joining(Tables):
     """Deviations (n, columns) float64, finite -> scores (n,) float64."""
 
     def put(self, **tables: Any) -> None:
@@ -52,7 +52,7 @@ class HighestZ(Joining):
         return (_scaled(deviations, self.log) / self.scale + self.shift).amax(1)
 
 
-class Curve(Joining):
+class SurpriseCurve(Joining):
     """-log p of each value, (n, columns), along a curve of its own: linear between knots, and by `excess` behind them.
 
     The knot before a value is found by counting those that are not above it.
@@ -80,7 +80,7 @@ class KthVote(Joining):
 
     def __init__(self, logic: Any, scales: Scales, groups: Groups) -> None:
         super().__init__()
-        self.curve = Curve(scales)
+        self.curve = SurpriseCurve(scales)
         self.k = logic.k or len(groups.of)
 
     def forward(self, deviations: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class HighestPart(Joining):
 
     def __init__(self, logic: Any, scales: Scales, groups: Groups) -> None:
         super().__init__()
-        self.parts, self.curve = Parts(logic, scales, groups, given=False), Curve(scales)
+        self.parts, self.curve = Parts(logic, scales, groups, given=False), SurpriseCurve(scales)
 
     def forward(self, deviations: Tensor) -> Tensor:
         return self.curve(self.parts(deviations)).amax(1)
@@ -145,7 +145,7 @@ class HarmonicMean(Joining):
 
     def __init__(self, logic: Any, scales: Scales, groups: Groups) -> None:
         super().__init__()
-        self.parts, self.curve = Parts(logic, scales, groups, given=True), Curve(scales)
+        self.parts, self.curve = Parts(logic, scales, groups, given=True), SurpriseCurve(scales)
         self.put(votes=groups.votes())
 
     def forward(self, deviations: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from .reading.functions import name_of
 from .recorder import Reads
 
 
-class Seen(NamedTuple):
+class WatchedOutput(NamedTuple):
     """output: of the module itself. scores: (n, classes) float32, None without classes. neurons: of each tap asked."""
 
     output: Any
@@ -32,8 +32,8 @@ class Seen(NamedTuple):
     neurons: list[Tensor]
 
 
-class Watched(nn.Module):
-    """The module of a network, as a module that returns `Seen`, in float32 whatever the module computes in.
+class WatchedModule(nn.Module):
+    """The module of a network, as a module that returns `WatchedOutput`, in float32 whatever the module computes in.
 
     It has the parts of the module, copied, and its weights, not copied: they are the same memory until either is moved.
     The module itself stays as it is. Gradients flow through the output alone.
@@ -69,7 +69,7 @@ class Watched(nn.Module):
             kind: Any = type(part)
             part.__class__ = _tapped(kind)
 
-    def forward(self, *inputs: Any, **named: Any) -> Seen:
+    def forward(self, *inputs: Any, **named: Any) -> WatchedOutput:
         listener = Listener(self.sequence) if self.listening else None
         parts: list[Any] = [self.module.get_submodule(path) for path in self.tapped]
         owners: list[Any] = [self.module.get_submodule(path) for path in self.listening]
@@ -100,7 +100,7 @@ class Watched(nn.Module):
             scores = class_scores_of(pick(output, self.key).detach(), self.scores)
             found.update((position, scores) for position in self.of_scores)
         neurons = [found[position] for position in self.taps]
-        return Seen(output, scores, neurons)
+        return WatchedOutput(output, scores, neurons)
 
 
 class Listener(TorchFunctionMode):
@@ -136,7 +136,7 @@ class Listener(TorchFunctionMode):
 
 
 class Tapped:
-    """A part that keeps the neurons of what it returns, while its `Watched` runs."""
+    """A part that keeps the neurons of what it returns, while its `WatchedModule` runs."""
 
     outrider_runs: Any
     outrider_listens: bool
@@ -158,7 +158,7 @@ class Tapped:
         return value
 
     def reads(self, seen: list[dict[int, Tensor]]) -> Reads:
-        """What to read of this run; nothing of one run too many, of which `Watched` tells."""
+        """What to read of this run; nothing of one run too many, of which `WatchedModule` tells."""
         run = len(seen)
         return self.outrider_runs[run] if run < len(self.outrider_runs) else ()
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from . import counting, distances, patterns, scores
-from .form import FORMS, LARGEST_COLUMN, Form, Kept, OfOne, form_of, forms_of, refuse_without_form, tables_of
+from .form import FORMS, LARGEST_COLUMN, Form, OfOne, Tables, form_of, forms_of, refuse_without_form, tables_of
 
 __all__ = [
-    "FORMS", "LARGEST_COLUMN", "Form", "Kept", "OfOne", "counting", "distances", "form_of", "forms_of", "patterns",
-    "refuse_without_form", "scores", "tables_of",
+    "FORMS",
+    "LARGEST_COLUMN",
+    "Form",
+    "OfOne",
+    "Tables",
+    "counting",
+    "distances",
+    "form_of",
+    "forms_of",
+    "patterns",
+    "refuse_without_form",
+    "scores",
+    "tables_of",
 ]  # fmt: skip

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from ....coverage import Signature
-from .form import Form, Taken, form_of, rows, tables_of
+from .form import Form, Gathered, form_of, rows, tables_of
 
 _BLOCK = 32
 
 
-class Counting(Form):
+class CountingForm(Form):
     """The sum over neurons of `costs`; NaN and Inf cost infinity."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -35,7 +35,9 @@ class Counting(Form):
     def place(self, starts: Sequence[int]) -> None:
         super().place(starts)
         pairs = zip(self.starts, self.sizes, self.fill, strict=True)
-        self.taken = Taken(np.concatenate([np.r_[start : start + size, [start] * more] for start, size, more in pairs]))
+        self.taken = Gathered(
+            np.concatenate([np.r_[start : start + size, [start] * more] for start, size, more in pairs])
+        )
 
     def put_joined(self, name: str, tables: Sequence[np.ndarray], fill: float) -> None:
         """Keep tables of the columns beside each other, along their neurons, the second axis or the only one."""
@@ -59,7 +61,7 @@ class Counting(Form):
         raise NotImplementedError
 
 
-class Outside(Counting):
+class Outside(CountingForm):
     """Neurons outside an interval of their class, as `range_outside`."""
 
     def __init__(self, signatures: Sequence[Signature]) -> None:
@@ -73,7 +75,7 @@ class Outside(Counting):
         return torch.where(inside, 0.0, 1.0)
 
 
-class Beyond(Counting):
+class Beyond(CountingForm):
     """How far neurons lie outside of an interval, in widths of it, as `range_magnitude`."""
 
     def __init__(self, signatures: Sequence[Signature]) -> None:
@@ -88,7 +90,7 @@ class Beyond(Counting):
         return torch.relu(beyond) * rows(self.per_width, labels)
 
 
-class InNewSections(Counting):
+class InNewSections(CountingForm):
     """Neurons in a section that their class has not visited, as `bitmap_outside`.
 
     Bits are read by arithmetic that is exact in floats, which every exporter knows: bit k of b is what is odd in
@@ -117,7 +119,7 @@ def new_section(scaled: Tensor, base: Tensor, bits: Tensor, halves: Tensor) -> T
     return torch.where(within & visited, 0.0, 1.0)
 
 
-class OfSections(Counting):
+class OfSections(CountingForm):
     """The cost of the section of each neuron, as `sections_cost`."""
 
     def __init__(self, signatures: Sequence[Signature]) -> None:

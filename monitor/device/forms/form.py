@@ -15,7 +15,7 @@ LARGEST_COLUMN = 16_384
 """As of `coverage.joined`: a larger one is a form of its own."""
 
 
-class Kept(nn.Module):
+class Tables(nn.Module):
     """A module whose tables keep their dtype: it can be moved, but `half()` and the like leave it as exact as it is."""
 
     if TYPE_CHECKING:  # a table is a buffer by its name
@@ -30,7 +30,7 @@ class Kept(nn.Module):
         return super()._apply(moved, recurse)
 
 
-class Form(Kept):
+class Form(Tables):
     """Columns of one criterion: (values, labels) -> deviations (n, columns) float32, as `Criterion.deviation`.
 
     values: (n, any) float32, of which `place` says where the neurons of each column begin; at first they lie one behind
@@ -56,7 +56,7 @@ class Form(Kept):
         raise NotImplementedError
 
 
-class Taken(Kept):
+class Gathered(Tables):
     """Some neurons of (n, any) values: a slice where they lie side by side, else gathered."""
 
     def __init__(self, at: np.ndarray) -> None:

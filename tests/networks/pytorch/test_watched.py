@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from outrider.networks import TorchNetwork  # noqa: E402
-from outrider.networks.pytorch.watched import Tapped, Watched, twin_of  # noqa: E402
+from outrider.networks.pytorch.watched import Tapped, WatchedModule, twin_of  # noqa: E402
 
 SHAPE = (3, 9, 8)
 
@@ -57,7 +57,7 @@ def test_neurons_and_scores_are_those_that_the_network_observes(neurons):
     assert {"relu", "inner.gelu", "inner.gelu#2", "inner.relu", "inner.relu#2", "relu#function"} <= set(names)
     seen = network.observe(frames())
     with torch.no_grad():
-        output, scores, found = Watched(network)(torch.from_numpy(frames()))
+        output, scores, found = WatchedModule(network)(torch.from_numpy(frames()))
     assert torch.equal(output, torch.as_tensor(seen.output))
     np.testing.assert_array_equal(scores, seen.logits)
     assert len(found) == len(network.taps)
@@ -67,7 +67,7 @@ def test_neurons_and_scores_are_those_that_the_network_observes(neurons):
 
 def test_the_module_itself_is_left_alone_and_its_weights_are_shared():
     module, network = made()
-    watched = Watched(network)
+    watched = WatchedModule(network)
     assert not any(isinstance(part, Tapped) for part in module.modules())
     assert isinstance(watched.module.relu, Tapped)
     assert isinstance(watched.module.relu, nn.ReLU)
@@ -81,7 +81,7 @@ def test_the_module_itself_is_left_alone_and_its_weights_are_shared():
 
 def test_neurons_are_of_float32_whatever_the_module_computes_in():
     module, network = made()
-    watched = Watched(network).bfloat16()
+    watched = WatchedModule(network).bfloat16()
     with torch.no_grad():
         output, scores, found = watched(torch.from_numpy(frames()).bfloat16())
     assert output.dtype == torch.bfloat16
@@ -92,7 +92,7 @@ def test_neurons_are_of_float32_whatever_the_module_computes_in():
 def test_some_taps_alone_are_read_in_the_order_that_was_asked_for():
     _, network = made()
     last = len(network.taps) - 1
-    watched = Watched(network, [last, 2])
+    watched = WatchedModule(network, [last, 2])
     assert watched.tapped == [network.taps[2].name.split("#")[0]]
     assert not watched.listening
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_some_taps_alone_are_read_in_the_order_that_was_asked_for():
     for own, position in zip(found, (last, 2), strict=True):
         np.testing.assert_allclose(own, seen[position], rtol=1e-6)
     of_function = next(i for i, tap in enumerate(network.taps) if tap.name == "relu#function")
-    watched = Watched(network, [of_function])
+    watched = WatchedModule(network, [of_function])
     assert not watched.tapped
     with torch.no_grad():
         (own,) = watched(torch.from_numpy(frames())).neurons
@@ -123,14 +123,14 @@ def test_a_module_that_keeps_something_from_frame_to_frame_is_refused():
     with pytest.warns(UserWarning, match="keeps something"):
         _, network = made(Counting())
     with pytest.raises(ValueError, match="expected a module that keeps nothing from frame to frame, got TorchNetwork"):
-        Watched(network)
+        WatchedModule(network)
 
 
 def test_a_module_without_a_copy_is_refused():
     module, network = made()
     module.uncopied = (one for one in ())
     with pytest.raises(ValueError, match=r"expected a module that can be copied, got Mixed: TypeError"):
-        Watched(network)
+        WatchedModule(network)
 
 
 def test_tied_weights_and_tensors_that_are_no_buffers_stay_so_in_a_twin():
@@ -147,7 +147,7 @@ def test_tied_weights_and_tensors_that_are_no_buffers_stay_so_in_a_twin():
 
 def test_other_calls_than_in_the_trial_are_noticed():
     _, network = made()
-    watched = Watched(network)
+    watched = WatchedModule(network)
     watched.module.inner.forward = lambda x: x
     with pytest.raises(RuntimeError, match=r"expected the functions that ran when it was profiled, got 'relu'"):
         watched(torch.zeros(1, *SHAPE))
