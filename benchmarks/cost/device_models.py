@@ -40,7 +40,8 @@ def monitor_of(module: nn.Module, criteria: Any = None) -> Monitor:
     """A calibrated monitor of all layers.
 
     A network with random weights sees one class in all frames. So the signatures are of noise about what the neurons
-    show, for some classes, of which one is the class that it sees, and every class counts as covered: a judge has as much to do as with any.
+    show, for some classes and the one that it sees, and every class counts as covered: a judge has as much to do as
+    with any.
     """
     network = (
         TorchNetwork(module, (3, 224, 224)) if criteria is None else TorchNetwork(module, (3, 224, 224), taps="auto")
