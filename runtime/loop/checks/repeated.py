@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import int64, types, uint32, uint64
+from numba import float32, int64, types, uint32, uint64
 
-from ....coverage.kernels.compiling import compiled, read
+from ....coverage.kernels.compiling import VALUES, compiled, read
 from ....monitor import FrameJudge
 
 _WORDS = 4096
 """So many words of a tap's neurons are looked at, evenly spread."""
 
 
-@compiled(read(uint32, 1), uint32[::1], returns=types.boolean)
-def _kept(words, before):
-    """Whether all words are those of before; they take their place."""
-    same = True
+@compiled(VALUES, float32[:, ::1], returns=types.boolean)
+def _kept(values, before):
+    """Whether all values have the bits of those before; they take their place. Both are of one shape."""
+    words, kept, same = values.reshape(values.size).view(uint32), before.reshape(before.size).view(uint32), True
     for i in range(words.shape[0]):
-        same &= words[i] == before[i]
-        before[i] = words[i]
+        same &= words[i] == kept[i]
+        kept[i] = words[i]
     return same
 
 
@@ -49,30 +49,25 @@ class RepeatedOutput:
         if most is not None and most < 2:
             raise ValueError(f"expected stuck as None or a number of frames from 2, got {most}")
         self._most = most
-        self._before: list[np.ndarray] = []
+        self._deviations = self._scores = np.empty((0, 0), np.float32)
         self._digest = np.zeros(1, np.uint64)
         self.count = 0
 
     def reset(self) -> None:
         """Forget the frames before."""
-        self._before, self.count = [], 0
+        self._deviations, self.count = np.empty((0, 0), np.float32), 0
 
     def reason(self, judge: FrameJudge, changed: bool) -> str:
         """Why the output of the last frame is stale; "" where it is not. changed: whether the frame is another one."""
         seen = judge.seen
         if self._most is None or seen is None or not changed:
             return ""
-        whole = [judge.deviations] if seen.logits is None else [judge.deviations, seen.logits]
-        if len(self._before) != len(whole) or any(len(b) != _size(w) for b, w in zip(self._before, whole, strict=True)):
-            self._before = [np.empty(_size(one), np.uint32) for one in whole]
-            for one, before in zip(whole, self._before, strict=True):
-                _kept(_words(one), before)
-            self.count = 0
+        scores = judge.deviations if seen.logits is None else np.ascontiguousarray(seen.logits, np.float32)
+        if self._deviations.shape != judge.deviations.shape or self._scores.shape != scores.shape:
+            self._deviations, self._scores, self.count = judge.deviations.copy(), scores.copy(), 0
             return ""
-        same = True
-        for one, before in zip(whole, self._before, strict=True):
-            same &= _kept(_words(one), before)
-        if not same:
+        same = _kept(judge.deviations, self._deviations)
+        if not (_kept(scores, self._scores) and same):
             self.count = 0
             return ""
         digest = uint64(0)
@@ -87,10 +82,6 @@ class RepeatedOutput:
             f"the network repeats itself: the same bits of scores and neurons for {self.count} frames in a row that"
             " differ; look for a graph or a binding that reads an old input"
         )
-
-
-def _size(values: np.ndarray) -> int:
-    return len(_words(values))
 
 
 def _words(values: Any) -> np.ndarray:
