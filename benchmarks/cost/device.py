@@ -22,9 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from outrider.monitor.device.captured import Captured
-from outrider.monitor.device.guarded import GuardedModule, guarded_module
-from outrider.monitor.device.judge import BYTES_A_FRAME, DeviceJudge
+from outrider.monitor.device import BYTES_A_FRAME, Captured, DeviceJudge, GuardedModule, guarded_module
 
 from ..results import keep
 from ..tables import Table, show
@@ -109,10 +107,10 @@ def one_case(guards: Guards, case: tuple[str, int, str, str], seconds: float) ->
         bare, guarded = guards.of(criteria, dtype)
         frames = frames_of(batch, "cuda", getattr(torch, dtype))
         if mode.startswith("compiled"):
-            torch._dynamo.reset()  # noqa: SLF001 - no public name does it
+            torch.compiler.reset()
             bare, guarded = torch.compile(bare, fullgraph=True), torch.compile(guarded, fullgraph=True)
         if mode.endswith("judge"):
-            torch._dynamo.reset()  # noqa: SLF001
+            torch.compiler.reset()
             guarded = copy.deepcopy(guarded)
             guarded.bench.compile(fullgraph=True)
         if "graph" in mode:
@@ -195,7 +193,7 @@ def on_processor(rounds: int, compiled: bool = True) -> list[dict[str, Any]]:
             try:
                 pair: list[Any] = [bare, guarded]
                 if mode == "compiled":
-                    torch._dynamo.reset()  # noqa: SLF001
+                    torch.compiler.reset()
                     pair = [torch.compile(one, fullgraph=True) for one in pair]
                 with torch.no_grad():
                     calls = {

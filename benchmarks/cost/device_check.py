@@ -11,10 +11,8 @@ import numpy as np
 import torch
 
 from outrider.coverage import parse_criterion
-from outrider.monitor.device.captured import Captured
+from outrider.monitor.device import Captured, DeviceJudge, guarded_module
 from outrider.monitor.device.forms import forms_of
-from outrider.monitor.device.guarded import guarded_module
-from outrider.monitor.device.judge import DeviceJudge
 from outrider.networks.pytorch.fused import passes
 
 from .device_models import frames_of, monitor_of, network_of

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from outrider.monitor import Monitor
-from outrider.networks import TorchNetwork
-from outrider.networks.pytorch.torchvision_import import import_torchvision
+from outrider.networks import TorchNetwork, import_torchvision
 
 CLASSES = 1000
 FRAMES = 48
