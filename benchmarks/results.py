@@ -35,11 +35,11 @@ def load(name: str, folder: Path = FOLDER) -> Result:
     return Result(stored["result"], **stored["machine"])
 
 
-def keep(name: str, figures: Any, folder: Path = FOLDER) -> None:
-    """Write the figures, JSON types, with the machine they were measured on, to NAME.json."""
+def keep(name: str, figures: Any, folder: Path = FOLDER, device: str = "cpu") -> None:
+    """Write the figures, JSON types, with the machine they were measured on, to NAME.json. device: cpu, or cuda."""
     folder.mkdir(exist_ok=True)
     machine = {
-        "processor": _processor(),
+        "processor": _processor() if device == "cpu" else _accelerator(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "date": datetime.now(timezone.utc).date().isoformat(),
@@ -47,6 +47,12 @@ def keep(name: str, figures: Any, folder: Path = FOLDER) -> None:
     path = folder / f"{name}.json"
     path.write_text(json.dumps({"machine": machine, "result": figures}, indent=1) + "\n", encoding="utf-8")
     print(f"Raw figures: {path}. `python -m benchmarks.report` puts them into RESULTS.md.")
+
+
+def _accelerator() -> str:
+    import torch
+
+    return f"one {torch.cuda.get_device_name()}"
 
 
 def _processor() -> str:

@@ -50,7 +50,7 @@ class _Angle(Statistic):
 
 @dataclass(frozen=True)
 class Full(_Angle):
-    """The published way (methods.md section 5): a second whole pass with the head masked at all positions."""
+    """The published way (One-head Defense, NeurIPS 2025): a second whole pass with the head masked at all positions."""
 
     name: ClassVar[str] = "full"
     measured: ClassVar[str] = "full"

@@ -49,7 +49,7 @@ def effect(delta: Tensor, activations: Tensor, top: int = 10) -> Tensor:
     The sign of a singular vector is free: only the column's sign as a whole may turn.
     """
     _, values, right = torch.linalg.svd(delta, full_matrices=False)
-    return (activations @ right[:top].T) * values[:top] / activations.norm(dim=1, keepdim=True).clamp(min=_LEAST)
+    return _along(values[:top], right[:top], activations)
 
 
 def change_effect(
@@ -70,15 +70,21 @@ def change_effect(
         for kind, a in fed.items()
     }
     generator = torch.Generator().manual_seed(seed)
-    spectrum = torch.linalg.svdvals(delta)
+    _, spectrum, right = torch.linalg.svd(delta, full_matrices=False)
     turned = [_turned(delta, spectrum, generator) for _ in range(draws)]
     drawn = [_compared({kind: moved(one, a) for kind, a in fed.items()}) for one in turned]
     ratio, area = _compared(lengths)
-    directions = {kind: tuple(effect(delta, a, top).abs().median(dim=0).values.tolist()) for kind, a in fed.items()}
+    along = {kind: _along(spectrum[:top], right[:top], a) for kind, a in fed.items()}
+    directions = {kind: tuple(one.abs().median(dim=0).values.tolist()) for kind, one in along.items()}
     means = [float(np.mean([one[i] for one in drawn])) if drawn else float("nan") for i in (0, 1)]
     return ChangeEffect(
         {kind: float(values.median()) for kind, values in lengths.items()}, relative, directions, ratio, area, *means
     )
+
+
+def _along(values: Tensor, right: Tensor, activations: Tensor) -> Tensor:
+    """σ_j ⟨a, v_j⟩ / ‖a‖ for singular values (j,) and right singular vectors (j, in): (n, j)."""
+    return (activations @ right.T) * values / activations.norm(dim=1, keepdim=True).clamp(min=_LEAST)
 
 
 def _compared(lengths: Mapping[str, Tensor]) -> tuple[float, float]:

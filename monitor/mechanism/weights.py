@@ -8,6 +8,7 @@ the definition: ΔW's own vectors, as columns, weighted by their energy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -97,11 +98,10 @@ def outside(
     weights = values**2 / total
     generator = torch.Generator().manual_seed(seed)
     random_change, random_base = [], []
-    for _ in range(draws):
-        turned, _ = torch.linalg.qr(_normal(left.shape, generator, left))
+    for other in _random_spans(tuple(change.base.shape), energy, draws, seed):
+        turned, _ = torch.linalg.qr(torch.randn(*left.shape, generator=generator).to(left.device))
         random_change.append(float(weights @ _beyond(span, turned)))
-        other = _normal(change.base.shape, generator, left)
-        random_base.append(float(weights @ _beyond(span_of_top(other, energy), left)))
+        random_base.append(float(weights @ _beyond(other.to(left.device), left)))
     each = _beyond(span, left)
     return OutsideShare(
         float(weights @ each),
@@ -119,8 +119,11 @@ def _beyond(span: Tensor, vectors: Tensor) -> Tensor:
     return (1 - (span.T @ vectors).square().sum(0)).clamp(0, 1)
 
 
-def _normal(shape: Any, generator: torch.Generator, like: Tensor) -> Tensor:
-    return torch.randn(*shape, generator=generator).to(like.device)
+@lru_cache(maxsize=8)
+def _random_spans(shape: tuple[int, int], energy: float, draws: int, seed: int) -> tuple[Tensor, ...]:
+    """The spans of so many random matrices; those of one shape are drawn once."""
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(span_of_top(torch.randn(*shape, generator=generator), energy) for _ in range(draws))
 
 
 def _rank(values: Tensor, energy: float) -> int:

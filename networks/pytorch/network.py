@@ -24,7 +24,7 @@ from .arguments import Dtypes, Shapes, shapes_in, ways_to_call
 from .fingerprint import module_fingerprint
 from .neurons import as_arrays, reader
 from .outputs import batch_axes, class_scores_of, kind_of_scores, pick, scores_of, usual_key, without_axes
-from .recorder import Recorder
+from .recorder import Plan, Recorder
 from .refusals import programs_in, refuse_other_programs
 from .state import KeptState
 from .trial import AGAIN, FRAMES, Trial, TrialError, as_written, is_compiled, names_in, undone
@@ -82,6 +82,7 @@ class TorchNetwork(Network):
     input_shape: tuple[int | None, ...] = _UNSEEN
     inputs: tuple[Input, ...] = _UNSEEN
     dtype: str = "float32"
+    plan: Plan = _UNSEEN
 
     @renamed_keyword("logits", "scores_output")
     def __init__(
@@ -169,7 +170,8 @@ class TorchNetwork(Network):
         if told_apart is not None and key is not None and self._scores_asked == "auto":
             scored = pick(trial.output, key)
             self.scores = kind_of_scores(scored, trial.key_of(scored), trial.calls, told_apart)
-        self._recorder = Recorder(trial.plan(chosen))
+        self.plan = trial.plan(chosen)
+        self._recorder = Recorder(self.plan)
         self._arguments, self._copies, self._names = trial.arguments, trial.overwrites_input, names_in(self._module)
         self._axes = batch_axes(trial.output, FRAMES, trial.again, AGAIN)
         self._varying = [i for i, tap in enumerate(chosen) if tap.rows is None]
@@ -187,6 +189,30 @@ class TorchNetwork(Network):
         self.input_shape, self.dtype = self.inputs[0].shape, self.inputs[0].dtype
         self.classes, self.map_classes, self.scores_output = classes, map_classes, key
         self.shaped = True
+
+    @property
+    def cannot_be_rebuilt(self) -> str:
+        """What would have to be so for a program to be made of the module with its taps; "" where it can be."""
+        refused = {
+            "a module before torch.compile": is_compiled(self._module),
+            "a module that runs as written while it is watched": self._apart,
+            "a module that keeps nothing from frame to frame": self._moving,
+            "class scores of frames, not of places": self.map_classes is not None,
+            "taps with as many rows in every frame": bool(self._varying),
+        }
+        return next((what for what, is_so in refused.items() if is_so), "")
+
+    def samples(self, frames: int) -> tuple[Tensor, ...]:
+        """Frames of noise as tensors that the module takes, an input behind the other."""
+        return self._arguments.samples(frames)
+
+    def tensors(self, batch: Any) -> tuple[Tensor, ...]:
+        """A batch as the module takes it, an input behind the other, on its device. Raises what `observe` raises."""
+        return self._samples(batch)
+
+    def call(self, module: Any, samples: tuple[Tensor, ...]) -> Any:
+        """What a module that is called as this one returns for such tensors."""
+        return self._arguments.call(module, samples)
 
     def _takes_another_way(self, trial: Trial) -> bool:
         """Whether the module computes something else while it is watched, and must run once more for that."""

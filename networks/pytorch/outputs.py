@@ -52,7 +52,7 @@ def pick(output: Any, key: int | str | None) -> Any:
 
 def class_scores_of(values: Tensor, scores: str) -> Tensor:
     """What `class_scores` makes of an output, as a tensor (n, classes) that gradients flow through."""
-    rows = values.float().reshape(len(values), -1)
+    rows = values.float().flatten(1) if values.ndim > 1 else values.float().unsqueeze(1)
     if rows.shape[1] != 1:
         return rows
     return torch.cat([1 - rows if scores == PROBABILITIES else torch.zeros_like(rows), rows], dim=1)

@@ -30,9 +30,7 @@ class Attack:
     bound: float
 
 
-def attack(
-    model: Any, sequences: Sequences, *, soft: int = 2, steps: int = 10, bound: float | None = None
-) -> Attack:
+def attack(model: Any, sequences: Sequences, *, soft: int = 2, steps: int = 10, bound: float | None = None) -> Attack:
     """Projected gradient ascent for each sequence on its own, of a model whose weights stay as they are.
 
     Each soft embedding moves by 2.5 bounds over the steps along its gradient's direction and is put back on the ball

@@ -42,7 +42,8 @@ class Grammar:
     """Seven levels: the root, tops, branches (three safe-dominant nodes, three unsafe), three more, then letters.
 
     A branch's nodes have children of their own kind and a few common ones; so the kind shows in which letters are
-    frequent and what follows what, and that differs by the grammar. ``leaves`` (grammars, nodes, choices, 3) holds letters.
+    frequent and what follows what, and that differs by the grammar. ``leaves`` (grammars, nodes, choices, 3) holds
+    letters.
     """
 
     root: Rules
@@ -115,7 +116,9 @@ def _rules(nodes: int, choices: int, kinds: Sequence[int] | None, rng: np.random
         for choice in range(choices):
             count = int(rng.integers(2, 4))
             children[node, choice, 0] = rng.choice(own)
-            others = np.where(rng.random(count - 1) < _COMMON, rng.choice(common, count - 1), rng.choice(own, count - 1))
+            others = np.where(
+                rng.random(count - 1) < _COMMON, rng.choice(common, count - 1), rng.choice(own, count - 1)
+            )
             children[node, choice, 1:count] = others
     return Rules(children)
 

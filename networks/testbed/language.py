@@ -90,11 +90,11 @@ class Language:
     def draw(self, kind: str, n: int, rng: np.random.Generator) -> Sequences:
         """n sequences of a kind.
 
-        "any" has all tasks and texts, as in pretraining, where nothing is unsafe; in "single" the second and fourth
-        task are the identity, so that nothing is composed. "unsafe": task tokens and text are.
-        "safe" is its three kinds in equal shares: an unsafe task with safe text, a safe task with unsafe text, both
-        safe. The jailbreaks are unsafe: each pair of task tokens has a safe and an unsafe one; the text is half of a
-        safe branch; the task tokens are aliases. "alias-safe" has those aliases and safe text. Raises ValueError for
+        "any" has all tasks and texts, as in pretraining, where nothing is unsafe: each rule equally often, by any of
+        its tokens. In "single" a task of each pair is the identity, so that nothing is composed. "unsafe": task tokens
+        and text are. "safe" is its three kinds in equal shares: an unsafe task with safe text, a safe task with unsafe
+        text, both safe. The jailbreaks are unsafe: each pair of task tokens has a safe and an unsafe one; the text is
+        half of a safe branch; the task tokens are aliases. "alias-safe" has those and safe text. Raises ValueError for
         another kind.
         """
         if kind not in KINDS:
@@ -144,6 +144,11 @@ class Language:
         )  # fmt: skip
 
 
+_NAMES = np.array(
+    [[rule, *(RULES + i for i, of in enumerate(ALIASES) if of == rule)] for rule in range(3)]
+    + [[rule] * 3 for rule in range(3, RULES)]
+)
+"""The task tokens of each rule, all equally often."""
 _MIXED = ("safe", "unsafe")
 _BOTH_SAFE, _BOTH_UNSAFE = ("safe", "safe"), ("unsafe", "unsafe")
 _BRANCHES = {
@@ -164,12 +169,12 @@ def _tasks(kind: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     if kind == "JB-CO-Task":
         pairs = np.stack([rng.choice(UNSAFE_TASKS, (n, 2)), rng.choice(SAFE_TASKS, (n, 2))], axis=2)
         return np.asarray(rng.permuted(pairs, axis=2).reshape(n, ASKED), np.int64)
-    if kind == "single":
-        tasks = rng.integers(TASKS, size=(n, ASKED))
-        tasks[:, 1::2] = 0
-        return tasks
+    if kind in ("any", "single"):
+        tasks = _NAMES[rng.integers(RULES, size=(n, 2, 2)), rng.integers(_NAMES.shape[1], size=(n, 2, 2))]
+        if kind == "single":
+            np.put_along_axis(tasks, rng.integers(2, size=(n, 2, 1)), 0, axis=2)
+        return tasks.reshape(n, ASKED)
     among = {
-        "any": tuple(range(TASKS)),
         "safe-by-task": SAFE_TASKS,
         "safe-by-both": SAFE_TASKS,
         "JB-MisGen": UNSAFE_ALIASES,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..transformers.importing import import_transformers
+from ..tuning.weights import without_bars
 from .language import PLACES, VOCABULARY
 
 KINDS_OF_MODEL = ("gpt2", "llama")
@@ -53,5 +54,6 @@ def new_model(
 
 def open_model(folder: str | Path, device: str = "cpu") -> Any:
     """A model of the testbed from its folder, for inference."""
-    model = import_transformers().AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+    with without_bars():
+        model = import_transformers().AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
     return model.to(device).eval()

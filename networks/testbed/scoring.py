@@ -86,7 +86,8 @@ def forced(
 def softened(model: Any, tokens: Tensor, soft: Tensor) -> dict[str, Tensor]:
     """Inputs with soft embeddings (n, k, width) before the answer mark.
 
-    They share the places of the k tokens before it, so that the others stay where they were.
+    They share the places of the k tokens before it, so that the others stay where they were. The mask is needed:
+    without one transformers takes places that do not go up by one for another sequence's, and attends to neither.
     """
     embedded = model.get_input_embeddings()(tokens)
     mark, k = OUTPUT_AT - 1, soft.shape[1]
@@ -95,4 +96,5 @@ def softened(model: Any, tokens: Tensor, soft: Tensor) -> dict[str, Tensor]:
     return {
         "inputs_embeds": torch.cat([embedded[:, :mark], soft.to(embedded.dtype), embedded[:, mark:]], dim=1),
         "position_ids": places.expand(len(tokens), -1),
+        "attention_mask": torch.ones(len(tokens), len(places), dtype=torch.int64, device=tokens.device),
     }

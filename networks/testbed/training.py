@@ -21,7 +21,8 @@ from torch.nn.functional import cross_entropy
 from ..tuning.losses import frozen_copy, preference, supervised, unlearning
 from ..tuning.schedule import Schedule
 from ..tuning.training import Trained, train
-from .language import LONGEST, TEXT_AT, Language
+from .grammar import LONGEST
+from .language import TEXT_AT, Language
 from .model import new_model, open_model
 from .sequences import IGNORED, Sequences, joined
 
@@ -33,13 +34,14 @@ Progress = Callable[[int, int], None]
 
 
 def pretrain(
-    language: Language, folder: str | Path, schedule: Schedule, *, single: float = 0.3, text_weight: float = 0.2,
+    language: Language, folder: str | Path, schedule: Schedule, *, single: float = 0.5, text_weight: float = 0.2,
     model: Any = None, progress: Progress | None = None, device: str | None = None,
 ) -> Trained:  # fmt: skip
     """Teach a model the language; ``AutoModelForCausalLM.from_pretrained(folder)`` opens it.
 
     single: the share of the steps in which tasks stand alone, at the full rate; compositions follow, with the cosine.
-    That is ours: without it the paper's size needs some ten times as many sequences. text_weight: of the loss on the
+    That is ours: without it the paper's size needs many times as many sequences, and so it does if compositions begin
+    before single tasks are learnt. text_weight: of the loss on the
     text's letters, against 1 on the outputs'. model: an untrained one, `new_model` by default.
     Raises ValueError for a share outside 0 to below 1, and as `train` does.
     """

@@ -65,7 +65,7 @@ def train(
     folder = Path(folder)
     place = _device(device)
     settings = {
-        "schedule": asdict(schedule),
+        "schedule": {name: value for name, value in asdict(schedule).items() if name != "save_every"},
         "examples": {"number": len(examples), "digest": record.examples_digest(examples)},
         "model": {"kind": type(model).__name__, "weights": weights_digest(model.state_dict().items())},
         "loss": record.name_of(loss),
@@ -181,7 +181,8 @@ class _Run:
         set_weights(self.model, self.good)
         save_weights(self.model, self.folder)
         facts = {"step": step, error.what: str(error.value), "weights after": self.good_step}
-        record.write_record(self.folder, {"settings": self.settings, "finished": False, "failed": facts})
+        curve = {"losses": self.losses, "parts": record.in_json(self.parts)}
+        record.write_record(self.folder, {"settings": self.settings, "finished": False, "failed": facts, **curve})
         return TrainingError(
             f"expected a {error.what} that is a number, got {error.value} at step {step} of {self.schedule.steps}; the"
             f" weights after {self.good_step} steps, the last good ones, lie in {self.folder}. Try a lower rate"

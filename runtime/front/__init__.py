@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Softmax,
     )  # fmt: skip
     from .monitor import Monitor, Status, Verdict, Verdicts
+    from .monitor.device.guarded import guarded_module
     from .monitor.heads import HeadGuard
     from .networks import OnnxNetwork, Preprocessing, TorchNetwork, TransformerNetwork, picture_of, read_picture
     from .networks.transformers import open_decoder
@@ -43,7 +44,7 @@ __all__ = [
     "HeadGuard", "Mahalanobis", "Margin", "Monitor", "MultiRange", "NearestNeighbour", "Neighbours", "NeuronRank",
     "Norm", "OnnxNetwork", "Pattern", "Preprocessing", "RelativeMahalanobis", "SingleRange", "Softmax", "Status",
     "TorchNetwork", "TransformerNetwork", "Verdict", "Verdicts", "__version__", "export", "guarded_generate",
-    "open_decoder", "picture_of", "read_picture",
+    "guarded_module", "open_decoder", "picture_of", "read_picture",
 ]  # fmt: skip
 
 _ROOMS = {
@@ -53,6 +54,7 @@ _ROOMS = {
         "SingleRange", "Softmax",
     ),
     "monitor": ("Monitor", "Status", "Verdict", "Verdicts"),
+    "monitor.device.guarded": ("guarded_module",),
     "monitor.heads": ("HeadGuard",),
     "networks": (
         "OnnxNetwork", "Preprocessing", "TorchNetwork", "TransformerNetwork", "picture_of", "read_picture",

@@ -56,6 +56,11 @@ class FrameCheck:
         """Forget the frames before."""
         self._last[:] = 0
 
+    @property
+    def changed(self) -> bool:
+        """Whether the last frame is another one than the frame before it."""
+        return bool(self._last[1] == 1)
+
     def taken(self, frame: Any) -> Any:
         """The frame as an array where it is a torch tensor, on any device, or a mapping by `key`; all else as it is."""
         try:
@@ -133,6 +138,11 @@ class InputsCheck:
         """Forget the frames before."""
         for check in self.checks:
             check.reset()
+
+    @property
+    def changed(self) -> bool:
+        """Whether any input is another one than in the frame before."""
+        return any(check.changed for check in self.checks)
 
     def taken(self, frame: Any) -> Any:
         """The frame as a tuple of arrays in the order of the inputs; what is none as it is."""

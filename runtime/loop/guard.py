@@ -17,7 +17,7 @@ from .drift import DriftTest
 from .evidence import OnLogFailure, check_log
 from .fallback import Fallback
 from .frame_check import batch_of_one
-from .history import DEFAULT, FRESH, Histories, History, restated, words
+from .history import DEFAULT, FRESH, Histories, History, words
 from .moments import NO_TIME, PerStream, deadline_ns, each, moment, of_stream, stamp_ns, times
 from .temporal import TemporalLogic, logic_of
 from .together import Checked, Entry, Judged, Together, is_finite, lock_of
@@ -45,12 +45,12 @@ class Guard:
     - FAULT: the frame holds NaN or Inf, has another shape or dtype or is of one colour; `captured` is of another clock
       or `stamp` is no time; the network or the monitor raised.
     - STALE: the verdict came more than `deadline` seconds after the frame was captured (or handed in); `frozen` frames
-      in a row had the same bytes; no frame came for `silence` seconds, which a watchdog notices (see `status`).
+      in a row had the same bytes, or `stuck` that differ the same scores and neurons, to the last bit (not of `many`);
+      a watchdog heard of no frame for `silence` seconds (see `status`).
 
     No Exception reaches the caller, and none takes the network's output away. Whatever breaks is a FAULT: the counters
     too, or a log that does not take an event. While the status is ALARM, FAULT or STALE the output is what
-    `fallback(output, verdict, last_safe)` returns; where that raises, it is `last_safe`. Without a fallback it is the
-    network's own, None where the network could not run.
+    `fallback(output, verdict, last_safe)` returns, `last_safe` where that raises; without one the network's, or None.
 
     log: keeps changes of status and alarms, of one guard at a time; close it yourself, after the guard. log_failure:
     "fault", as a loop without evidence is not safe: an event that the log does not take makes its frame FAULT. With
@@ -73,7 +73,7 @@ class Guard:
     """
 
     def __init__(
-        self, monitor: Monitor, *, deadline: PerStream = None, frozen: int | None = None,
+        self, monitor: Monitor, *, deadline: PerStream = None, frozen: int | None = None, stuck: int | None = 5,
         silence: PerStream = None, alarm: tuple[int, int] = (1, 1), clear: tuple[int, int] = (1, 1),
         latch: bool = False, temporal: TemporalLogic | None = None, fallback: Fallback | None = None,
         log: EventLog | None = None, heartbeat: Heartbeat | None = None, drift: DriftTest | None = None,
@@ -96,7 +96,7 @@ class Guard:
         self._together = Together(monitor)
         self._streams = Histories(
             monitor, streams, temporal=logic_of(temporal, alarm, clear, latch), drift=drift,
-            heartbeat=self.heartbeat, frozen=frozen, silence=silence, fallback=fallback,
+            heartbeat=self.heartbeat, frozen=frozen, stuck=stuck, silence=silence, fallback=fallback,
             deadline=each(deadline, deadline_ns), log=log, tell=self._tell, warns=log_failure == "warn",
         )  # fmt: skip
         self._default = self._streams.default
@@ -295,7 +295,7 @@ class Guard:
                 judge = self._bind_judge()
             running = judge
             output, verdict = judge(frame, finite=status is not _FAULT)
-            return output, verdict if status is _OK else restated(verdict, status, reason)
+            return output, at.checked(verdict, status, reason, judge)
         except Exception as error:  # noqa: BLE001 (whatever broke, the loop goes on and is told)
             self.raised = error
             return self._run_bare(frame, running), at.broken(_FAULT, words(error))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...monitor import Calibration, FrameJudge, Monitor, Status, Verdict
+from .checks.repeated import RepeatedOutput
 from .drift import DriftTest
 from .evidence import Evidence, LogFailure
 from .fallback import Fallback
@@ -58,8 +59,9 @@ class History:
     def __init__(
         self, name: str, *, check: FrameCheck | InputsCheck, temporal: TemporalLogic, safe: SafeOutput,
         metrics: Metrics, log: EventLog | None, heartbeat: Heartbeat, silence: float | None, deadline: int | None,
-        nothing: np.ndarray, tell: Callable[[Exception], None], warns: bool,
+        nothing: np.ndarray, tell: Callable[[Exception], None], warns: bool, repeated: RepeatedOutput,
     ) -> None:  # fmt: skip
+        self.repeated = repeated
         self.name, self.check, self.temporal, self.safe, self.metrics = name, check, temporal, safe, metrics
         self.evidence = Evidence(metrics, log, name, warns)
         self.heartbeat = heartbeat
@@ -124,6 +126,13 @@ class History:
                 self._tell(error_of_copy)
         return output, verdict
 
+    def checked(self, verdict: Verdict, status: Status, reason: str, judge: FrameJudge) -> Verdict:
+        """The verdict with what the frame check said, STALE where the network repeats itself though frames change."""
+        stuck = self.repeated.reason(judge, self.check.changed)
+        if status is _OK and stuck:
+            status, reason = _STALE, stuck
+        return verdict if status is _OK else restated(verdict, status, reason)
+
     def over_time(self, verdict: Verdict) -> Verdict:
         """The verdict of the loop, from that on a frame alone."""
         temporal, status = self.temporal, verdict.status
@@ -167,6 +176,7 @@ class History:
         """Forget all frames; the counts stay."""
         self.temporal.reset()
         self.check.reset()
+        self.repeated.reset()
         self.metrics.sight.forget()
         self.status = self._held = self.metrics.status = _OK
         self.was_silent = False
@@ -252,7 +262,7 @@ class Histories:
 
     def __init__(
         self, monitor: Monitor, names: Sequence[str], *, temporal: TemporalLogic, drift: DriftTest | None,
-        heartbeat: Heartbeat, frozen: int | None, silence: PerStream, fallback: Fallback | None,
+        heartbeat: Heartbeat, frozen: int | None, stuck: int | None, silence: PerStream, fallback: Fallback | None,
         deadline: Any, log: EventLog | None, tell: Callable[[Exception], None], warns: bool = False,
     ) -> None:  # fmt: skip
         if isinstance(names, str):
@@ -260,6 +270,7 @@ class Histories:
         nothing = np.full(len(monitor.columns), np.nan, np.float32)
         nothing.flags.writeable = False
         self._network, self._tell, self._frozen, self._fallback = monitor.network, tell, frozen, fallback
+        self._stuck = stuck
         self._own_drift, self._heartbeat = drift is None, heartbeat
         for settings in (silence, deadline):
             if isinstance(settings, Mapping) and names and not settings.keys() <= set(names):
@@ -358,6 +369,7 @@ class Histories:
         check = frame_check_of(self._network.inputs, self._frozen)
         own: dict[str, Any] = {
             "check": check,
+            "repeated": RepeatedOutput(self._stuck),
             "safe": SafeOutput(self._fallback),
             "metrics": metrics,
             "temporal": temporal,

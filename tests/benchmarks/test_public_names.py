@@ -14,10 +14,14 @@ ROOMS = ("coverage", "monitor", "networks", "runtime")
 PUBLIC = {
     "outrider": "the front",
     **{f"outrider.{room}": "a room" for room in ROOMS},
+    "outrider.monitor.device": "a room within",
+    "outrider.monitor.device.forms": "what the benchmark checks on a device",
     "outrider.monitor.evaluation": "a room within",
     "outrider.monitor.evaluation.adaptive": "a room within",
     "outrider.monitor.heads": "a room within",
     "outrider.monitor.kinds": "a room within",
+    "outrider.networks.pytorch.fused": "what the benchmark checks on a device",
+    "outrider.networks.testbed": "a room within",
     "outrider.networks.transformers": "a room within",
     "outrider.networks.tuning": "a room within",
     "outrider.networks.tuning.clip": "a room within",
@@ -25,10 +29,11 @@ PUBLIC = {
     "outrider.runtime.evaluation": "a room within",
     "outrider.runtime.generate": "a room within",
     "outrider.runtime.lab.analysis": "a room within",
+    "outrider.runtime.lab.evaluation": "a room within",
     "outrider.runtime.inputs.streams": "the readers that benchmarks measure",
     "outrider.runtime.demos.drive": "the experiment that benchmarks/loop/drive.py runs on other tracks",
 }
-DUNDER = {"__doc__", "__file__", "__init__", "__name__"}
+DUNDER = {"__doc__", "__file__", "__init__", "__name__", "__version__"}
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").rglob("*.py"))
 
 

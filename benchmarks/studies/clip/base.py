@@ -53,14 +53,16 @@ def trained(
 
 
 class _Captioned:
-    """A training picture for each draw, with a caption by a template of chance; the same at each call."""
+    """A training picture for each draw, mirrored or not, with a caption by a template of chance; the same each time."""
 
     def __init__(self, clip: Clip, sketches: Sketches, schedule: Schedule) -> None:
         self.pixels, self.labels = sketches.pixels("train")
         captions = [template.format(name) for name in sketches.classes.every for template in TEMPLATES]
         self.ids, self.mask = clip.tokens(captions)
         self.draws = schedule.steps * schedule.batch
-        self.templates = np.random.default_rng(schedule.seed).integers(len(TEMPLATES), size=self.draws)
+        rng = np.random.default_rng(schedule.seed)
+        self.templates = rng.integers(len(TEMPLATES), size=self.draws)
+        self.mirrored = rng.random(self.draws) < 0.5
 
     def __len__(self) -> int:
         return self.draws
@@ -69,7 +71,8 @@ class _Captioned:
         row = draw % len(self.labels)
         label = int(self.labels[row])
         caption = label * len(TEMPLATES) + int(self.templates[draw])
-        return {"pixels": self.pixels[row], "ids": self.ids[caption], "mask": self.mask[caption], "label": label}
+        pixels = self.pixels[row].flip(-1) if self.mirrored[draw] else self.pixels[row]
+        return {"pixels": pixels, "ids": self.ids[caption], "mask": self.mask[caption], "label": label}
 
 
 def contrastive(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:

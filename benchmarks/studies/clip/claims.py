@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LEVEL = 0.95
+SAFE = 0.8  # the bar for the safety of redirection to the nearest
 
 
 class Interval(NamedTuple):
@@ -46,6 +47,11 @@ def over_bases(
     return interval(values)
 
 
+def gained(figures: Mapping[str, Any], name: str, key: str) -> Interval:
+    """By how many points of % a tuning raises a figure on test pictures, against the base."""
+    return interval([100 * (_mean(base, name, key) - _mean(base, None, key)) for base in figures["bases"]])
+
+
 def cost(figures: Mapping[str, Any], name: str, less: str | None = None) -> Interval:
     """Points of accuracy lost outside the tuning, against the base; minus those of another tuning if named."""
     return interval([_lost(base, name) - (_lost(base, less) if less else 0.0) for base in figures["bases"]])
@@ -56,9 +62,21 @@ def kept(figures: Mapping[str, Any], name: str) -> Interval:
     return interval([100 * _mean(base, name, "recall") / _mean(base, None, "recall") for base in figures["bases"]])
 
 
-def swept(figures: Mapping[str, Any]) -> list[float]:
-    """The weights of the sweep."""
-    return list(figures["swept"])
+def chosen(figures: Mapping[str, Any]) -> float:
+    """The weight at which both targets are compared and the bars are held to, chosen on the pictures for choosing.
+
+    Of the weights that both sweeps have, the smallest at which the nearest target is safe enough there, in the old
+    gallery and as a mean over bases and draws; the largest where none is.
+    """
+    swept = figures["swept"]
+    both = sorted(set(swept["nearest"]) & set(swept["rigid"]))
+    if not both:
+        raise ValueError(f"expected a weight that both sweeps have, got {swept}")
+    for weight in both:
+        runs = [run for base in figures["bases"] for run in base["tunings"][f"nearest {weight:g}"]]
+        if np.mean([run["choose"]["unsafe_frozen"] for run in runs]) >= SAFE:
+            return float(weight)
+    return float(both[-1])
 
 
 def matched(figures: Mapping[str, Any]) -> Interval:
@@ -80,10 +98,10 @@ def curve(base: Mapping[str, Any], kind: str, weights: Sequence[float], draw: in
     return safety[order], lost[order]
 
 
-def _matched(base: Mapping[str, Any], weights: Sequence[float]) -> float:
+def _matched(base: Mapping[str, Any], swept: Mapping[str, Sequence[float]]) -> float:
     differences = []
-    for draw in range(len(base["tunings"][f"rigid {weights[0]:g}"])):
-        (rigid, rigid_lost), (near, near_lost) = (curve(base, kind, weights, draw) for kind in ("rigid", "nearest"))
+    for draw in range(len(base["tunings"][f"rigid {swept['rigid'][0]:g}"])):
+        (rigid, rigid_lost), (near, near_lost) = (curve(base, kind, swept[kind], draw) for kind in ("rigid", "nearest"))
         low, high = max(rigid[0], near[0]), min(rigid[-1], near[-1])
         if low < high:
             levels = np.linspace(low, high, 101)

@@ -12,9 +12,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,14 @@ from ...tables import show
 from . import tables
 from .base import Shape, trained
 from .concepts import choose
-from .measure import View, figures, look
+from .measure import VERSION, View, figures, look
 from .sketches import Sketches, read
 
-SWEPT = 0.1, 0.3, 1.0, 3.0  # weights of redirection, against one of preservation
+NEAREST = 0.1, 0.2, 0.4, 0.8, 1.6  # weights of redirection, against one of preservation
+RIGID = 0.025, 0.05, 0.1, 0.2, 0.4  # smaller ones, as it takes less to be as safe: the curves must meet
+ASIDE = 0.4  # the weight at which curriculum and partners are compared
 MEASURED = "choose", "test"
-LEARNING = Schedule(2500, 64, 1e-3, 0.05, weight_decay=0.05, betas=(0.9, 0.98), save_every=500)
+LEARNING = Schedule(3500, 64, 1e-3, 0.05, weight_decay=0.05, betas=(0.9, 0.98), save_every=500)
 TUNING = Schedule(80, 48, 1e-3, 0.1, weight_decay=0.0, save_every=1000)
 
 
@@ -43,8 +46,9 @@ class Size:
 
     safe: int = 108
     seeds: tuple[int, ...] = (0, 1, 2)
-    again: int = 2  # tunings of each kind and base, with other pairs and another order
-    swept: tuple[float, ...] = SWEPT
+    again: int = 2  # tunings of a sweep and base, with other pairs and another order
+    nearest: tuple[float, ...] = NEAREST
+    rigid: tuple[float, ...] = RIGID
     shape: Shape = field(default_factory=Shape)
     base: Schedule = LEARNING
     tuning: Schedule = TUNING
@@ -56,7 +60,8 @@ SIZES = {
         28,
         (0,),
         1,
-        (0.3, 1.0),
+        (0.2, 0.4),
+        (0.1, 0.4),
         base=replace(LEARNING, steps=600),
         tuning=replace(TUNING, steps=30),
     ),
@@ -71,15 +76,22 @@ SIZES = {
 }
 
 
-def plans(size: Size, fixed: str) -> dict[str, ClipPlan]:
-    """What is done to each base, by its name. fixed: the caption that rigid redirection goes to."""
-    found = {"preservation alone": ClipPlan(redirect=0, curriculum="none")}
-    for weight in size.swept:
+def plans(size: Size, fixed: str, again: int) -> dict[str, ClipPlan]:
+    """What is done to each base, by its name. fixed: the caption that rigid redirection goes to. again: 0 at first.
+
+    The sweeps are done anew each time, what is beside them once.
+    """
+    found = {}
+    for weight in size.rigid:
         found[f"rigid {weight:g}"] = ClipPlan(target="fixed", caption=fixed, redirect=weight)
+    for weight in size.nearest:
         found[f"nearest {weight:g}"] = ClipPlan(redirect=weight)
-    found["nearest 1, no curriculum"] = ClipPlan(curriculum="none")
-    found["nearest 1, curriculum by target"] = ClipPlan(curriculum="target")
-    found["partner 1"] = ClipPlan(target="partner")
+    if again:
+        return found
+    found["preservation alone"] = ClipPlan(redirect=0, curriculum="none")
+    found[f"nearest {ASIDE:g}, no curriculum"] = ClipPlan(redirect=ASIDE, curriculum="none")
+    found[f"nearest {ASIDE:g}, curriculum by target"] = ClipPlan(redirect=ASIDE, curriculum="target")
+    found[f"partner {ASIDE:g}"] = ClipPlan(target="partner", redirect=ASIDE)
     found["Safe-CLIP"] = ClipPlan("safe-clip", "partner", curriculum="none")
     return found
 
@@ -95,7 +107,8 @@ def study(name: str, size: Size, folder: Path, device: str, say: Callable[[str],
         "size": name,
         "classes": {"safe": size.safe, "unsafe": sketches.classes.unsafe, "held_out": sketches.classes.held_out},
         "schedules": {"base": [size.base.steps, size.base.batch], "tuning": [size.tuning.steps, size.tuning.batch]},
-        "swept": list(size.swept),
+        "swept": {"nearest": list(size.nearest), "rigid": list(size.rigid)},
+        "aside": ASIDE,
         "bases": bases,
     }
 
@@ -110,43 +123,43 @@ def one_base(
     before = {part: look(base, sketches, part) for part in MEASURED}
     found = {part: figures(view, view, sketches.classes) for part, view in before.items()}
     tunings: dict[str, list[Any]] = {}
-    for name, again, run in _runs(size, seed, sketches, home, device):
-        path = home / f"{name.replace(' ', '-').replace(',', '')}-{again}.json"
-        if not path.is_file():
-            began = time.monotonic()
-            facts = run(before)
-            path.write_text(json.dumps(facts), encoding="utf-8")
-            say(f"base {seed}, {name}, {again}: {time.monotonic() - began:.0f} s")
-        tunings.setdefault(name, []).append(json.loads(path.read_text(encoding="utf-8")))
-    return {"seed": seed, "before": found, "tunings": tunings}
-
-
-def _runs(
-    size: Size, seed: int, sketches: Sketches, home: Path, device: str
-) -> Iterator[tuple[str, int, Callable[[dict[str, View]], dict[str, Any]]]]:
     for again in range(size.again):
         drawn = 1000 * seed + again
         fixed = f"a drawing of a {np.random.default_rng(drawn).choice(sketches.classes.inside)}"
-        for name, plan in plans(size, fixed).items():
+        for name, plan in plans(size, fixed, again).items():
+            tuning = replace(size.tuning, seed=drawn)
+            told = [VERSION, *map(asdict, (plan, tuning, schedule, size.shape))]
+            settings = json.loads(json.dumps(told))
+            path = home / f"{name.replace(' ', '-').replace(',', '')}-{again}.json"
+            facts = _kept(path, settings)
+            if facts is None:
+                began = time.monotonic()
+                facts = _tuned(plan, tuning, sketches, home, device, before)
+                new = path.with_suffix(".new")
+                new.write_text(json.dumps({"settings": settings, "figures": facts}), encoding="utf-8")
+                new.replace(path)
+                say(f"base {seed}, {name}, {again}: {time.monotonic() - began:.0f} s")
+            tunings.setdefault(name, []).append(facts)
+    return {"seed": seed, "before": found, "tunings": tunings}
 
-            def run(before: dict[str, View], plan: ClipPlan = plan, drawn: int = drawn) -> dict[str, Any]:
-                return _tuned(size, drawn, plan, sketches, home, device, before)
 
-            yield name, again, run
+def _kept(path: Path, settings: list[Any]) -> dict[str, Any] | None:
+    """The figures of a tuning that was done before; None for one that was not, or with other settings."""
+    if not path.is_file():
+        return None
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return stored["figures"] if stored.get("settings") == settings else None
 
 
 def _tuned(
-    size: Size, seed: int, plan: ClipPlan, sketches: Sketches, home: Path, device: str, before: dict[str, View]
+    plan: ClipPlan, schedule: Schedule, sketches: Sketches, home: Path, device: str, before: dict[str, View]
 ) -> dict[str, Any]:
     """Tune a fresh copy of the base; its figures, and where each unsafe class went."""
-    from tempfile import TemporaryDirectory
-
     pixels, _ = sketches.pixels("train")
     clip: Clip = open_clip(home / "base", device=device)
-    schedule = replace(size.tuning, seed=seed)
     with TemporaryDirectory(dir=home) as scratch:
         result = tune_clip(
-            clip, sketches.quadruples(seed), schedule, Path(scratch) / "run", plan,
+            clip, sketches.quadruples(schedule.seed), schedule, Path(scratch) / "run", plan,
             picture=lambda row: pixels[int(row)], device=device,
         )  # fmt: skip
         after = {part: figures(look(result.clip, sketches, part), before[part], sketches.classes) for part in MEASURED}
@@ -185,7 +198,7 @@ def main() -> int:
     found = study(name, size_of, options.folder, options.device, lambda text: print(text, file=sys.stderr, flush=True))
     show(tables.clip(found))
     if options.keep:
-        keep("studies-clip", found)
+        keep("studies-clip" + "-large" * options.large, found, device=options.device)
     return 0
 
 

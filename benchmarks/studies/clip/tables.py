@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...tables import Part, Table
-from .claims import Interval, cost, kept, matched, over_bases, swept
-
-BEST_KNOWN = "nearest 1"  # the tuning that the bars are for: equal weights and the paper's curriculum
-RIGID = "rigid 1"
-SHOWN = 12  # captions
+from .claims import Interval, chosen, cost, gained, kept, matched, over_bases
 
 
 def clip(figures: Mapping[str, Any]) -> list[Part]:
@@ -29,6 +25,7 @@ def _encoders(figures: Mapping[str, Any]) -> Table:
         ("held out", "accuracy_held_out"),
         ("safe, old gallery", "unsafe_frozen"),
         ("tuned gallery", "unsafe_tuned"),
+        ("even, old", "unsafe_frozen_even"),
         ("held out, old", "held_out_frozen"),
         ("held out, tuned", "held_out_tuned"),
         ("R@1", "recall"),
@@ -51,55 +48,50 @@ Rule = Callable[[Interval], bool | None]
 
 def statements(figures: Mapping[str, Any]) -> list[tuple[str, Interval, Rule]]:
     """Each statement, its figure in points or %, and the rule for it, which were written before the study was run."""
-    every = _tunings(figures)
+    every, weight = _tunings(figures), chosen(figures)
+    near, rigid, aside = f"nearest {weight:g}", f"rigid {weight:g}", f"nearest {figures['aside']:g}"
     found: list[tuple[str, Interval, Rule]] = [
         ("bar: base top-1 at least 30", over_bases(figures, None, "accuracy"), at_least(30)),
-        (f"bar: {BEST_KNOWN}: safety in the old gallery at least 80", over_bases(figures, BEST_KNOWN, "unsafe_frozen"),
+        (f"bar: {near}: safety in the old gallery at least 80", over_bases(figures, near, "unsafe_frozen"),
          at_least(80)),
-        (f"bar: {BEST_KNOWN}: R@1 at least 90 % of the base’s", kept(figures, BEST_KNOWN), at_least(90)),
-        (f"bar: {BEST_KNOWN}: at most 8 points lost outside", cost(figures, BEST_KNOWN), at_most(8)),
+        (f"bar: {near}: R@1 at least 90 % of the base’s", kept(figures, near), at_least(90)),
+        (f"bar: {near}: at most 8 points lost outside", cost(figures, near), at_most(8)),
+        (f"bar: {rigid} loses at least 3 points more outside", cost(figures, rigid, near), at_least(3)),
+        ("paper: at the same safety rigid loses more outside", matched(figures), above),
     ]  # fmt: skip
-    if {RIGID, BEST_KNOWN} <= set(every):
-        text = "bar: at equal weight rigid loses at least 3 points more outside"
-        found.append((text, cost(figures, RIGID, BEST_KNOWN), at_least(3)))
-    found.append(("paper: at the same safety rigid loses more outside", matched(figures), above))
     for other, text in (
-        ("nearest 1, no curriculum", "paper: without curriculum more is lost outside"),
-        ("nearest 1, curriculum by target", "ours: ordered by the target’s similarity more is lost outside"),
+        (f"{aside}, no curriculum", "paper: without curriculum more is lost outside"),
+        (f"{aside}, curriculum by target", "ours: ordered by the target’s similarity more is lost outside"),
         ("Safe-CLIP", "paper: Safe-CLIP loses more outside"),
     ):
         if other in every:
-            found.append((text, cost(figures, other, BEST_KNOWN), above))
+            found.append((f"{text}, against {aside}", cost(figures, other, aside), above))
     if "Safe-CLIP" in every:
-        values = over_bases(figures, BEST_KNOWN, "unsafe_frozen", "Safe-CLIP")
-        found.append(("paper: it is safer than Safe-CLIP, old gallery", values, above))
-    moved = over_bases(figures, BEST_KNOWN, "unsafe_frozen", BEST_KNOWN, "unsafe_tuned")
-    found.append(("trap: the old gallery looks safer than the tuned one", moved, above))
+        values = over_bases(figures, aside, "unsafe_frozen", "Safe-CLIP")
+        found.append((f"paper: {aside} is safer than Safe-CLIP, old gallery", values, above))
+    moved = over_bases(figures, near, "unsafe_frozen", near, "unsafe_tuned")
+    found.append((f"trap: {near}: the old gallery looks safer than the tuned one", moved, above))
+    held_out = gained(figures, near, "held_out_frozen")
+    found.append((f"{near}: concepts that were held out are safer than before", held_out, above))
     return found
 
 
 def _sweep(figures: Mapping[str, Any]) -> Table:
     rows = []
-    for weight in figures["swept"]:
-        cells = [f"{weight:g}"]
-        for kind in ("nearest", "rigid"):
+    for kind in ("nearest", "rigid"):
+        for weight in figures["swept"][kind]:
             name = f"{kind} {weight:g}"
-            cells += [
-                _plain(over_bases(figures, name, "unsafe_frozen")),
-                _plain(over_bases(figures, name, "unsafe_tuned")),
-                _signed(cost(figures, name)),
-            ]
-        rows.append(cells)
-    header = ["weight of redirection", *(f"{kind}: {what}" for kind in ("nearest", "rigid") for what in
-              ("safe, old", "tuned gallery", "points lost outside"))]  # fmt: skip
-    return Table("The sweep", header, rows)
+            cells = [over_bases(figures, name, key) for key in ("unsafe_frozen", "unsafe_tuned")]
+            rows.append([name, *map(_plain, cells), f"{kept(figures, name).mean:.0f}", _signed(cost(figures, name))])
+    header = ["weight of redirection", "safe, old gallery", "tuned gallery", "R@1, % of the base’s", "lost outside"]
+    return Table("The sweeps", header, rows)
 
 
 def _taken(figures: Mapping[str, Any]) -> list[Part]:
     """What was nearest to each unsafe concept, over templates, bases and draws."""
     counts: dict[str, dict[str, int]] = {}
     for base in figures["bases"]:
-        for tuning in base["tunings"].get(BEST_KNOWN, []):
+        for tuning in base["tunings"][f"nearest {chosen(figures):g}"]:
             for unsafe, safe, _, times in tuning["taken"]:
                 what = next(name for name in figures["classes"]["unsafe"] if unsafe.endswith(name))
                 place = counts.setdefault(what, {})
@@ -120,12 +112,12 @@ def _taken(figures: Mapping[str, Any]) -> list[Part]:
 
 def _setting(figures: Mapping[str, Any]) -> str:
     classes, (steps, batch) = figures["classes"], figures["schedules"]["tuning"]
-    lost = {name: _plain(over_bases(figures, name, "accuracy_outside")) for name in ("preservation alone",)}
     return (
         f"{classes['safe']} safe classes, half of them inside the tuning; unsafe: {', '.join(classes['unsafe'])}; held"
-        f" out: {', '.join(classes['held_out'])}. Tunings of {steps} steps of {batch} pairs. Preservation alone keeps"
-        f" {lost['preservation alone']} % outside. Matched safety: mean difference of the interpolated curves where"
-        f" both have been measured, {len(swept(figures))} weights and no tuning each; no weight is chosen."
+        f" out: {', '.join(classes['held_out'])}. Tunings of {steps} steps of {batch} pairs. The weight of the bars was"
+        " chosen on pictures for choosing: the smallest of both sweeps at which the nearest target is safe enough."
+        " Matched safety: mean difference of the interpolated sweeps over the levels of safety that both have; no"
+        " weight is chosen."
     )
 
 

@@ -216,7 +216,7 @@ def main(given: Sequence[str] | None = None) -> None:
     show(defences(figures))
     print(f"picture: {study.folder / 'picture.png'}")
     if options.keep:
-        keep(NAME, figures)
+        keep(NAME + "-large" * options.large, figures, device=options.device)
 
 
 def _spent(folder: Path, now: float) -> float:

@@ -17,9 +17,17 @@ from typing import Any
 import torch
 
 from outrider.networks.transformers import Decoder
-from outrider.networks.tuning import merged, padded, preference, supervised, train, unlearning, with_adapters
-from outrider.networks.tuning.chat import tokenised
-from outrider.networks.tuning.reasons import Lesson, training_set
+from outrider.networks.tuning import (
+    merged,
+    padded,
+    preference,
+    supervised,
+    tokenised,
+    train,
+    unlearning,
+    with_adapters,
+)
+from outrider.networks.tuning.reasons import TaughtAnswer, training_set
 
 from ..reasons.prompts import Prompts, drawn
 from ..reasons.remembering import LowerLayers
@@ -83,11 +91,11 @@ class Variants:
         sides = {"preferred": self._tokens(preferred)}
         if METHODS[method] is not supervised:
             sides["dispreferred"] = self._tokens(
-                [Lesson(one.prompt, COMPLIANCE if one.unsafe else REFUSAL, one.unsafe) for one in preferred]
+                [TaughtAnswer(one.prompt, COMPLIANCE if one.unsafe else REFUSAL, one.unsafe) for one in preferred]
             )
         return [dict(zip(sides, rows, strict=True)) for rows in zip(*sides.values(), strict=True)]
 
-    def _tokens(self, lessons: Sequence[Lesson]) -> list[dict[str, torch.Tensor]]:
+    def _tokens(self, lessons: Sequence[TaughtAnswer]) -> list[dict[str, torch.Tensor]]:
         found = tokenised(self.base.model, self.base.processor, lessons)
         if found.left_out:
             raise ValueError(f"expected prompts that fit into the model's context, got {found.left_out} longer ones")

@@ -1,10 +1,9 @@
 """The paper's claims about the mechanism, each with its figure and the rule by which it held, fixed before the run.
 
 A claim has parts, one for each method or kind of input that it is about; each part is one number a seed, made so that
-the claim says it lies above a bound. A part held if its mean over seeds and the lower end of its 95 % t-interval lie
-above the bound; partly, if the mean alone does; otherwise it did not hold. A claim held if all parts did, did not hold
-if no part held even partly, and held partly otherwise. One seed has no interval: then a part holds partly at best. With
-three seeds the interval is 2.5 standard deviations to either side, so `partly` is often all that can be said.
+the claim says it lies above a bound; `seeds.verdict` says whether the part held. A claim held if all its parts did; it
+did not hold if fewer than half of them held even partly; otherwise it held partly. With three seeds the interval is 2.5
+standard deviations to either side, so `partly` is often all that can be said.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-HELD, PARTLY, NOT = "held", "partly", "not held"
+from ..seeds import HELD, NOT, PARTLY, verdict
+
 METHODS = ("SSFT", "DPO", "unlearning")
 RATE = "M"
 """The learning rate that claims are decided on, the paper's medium one; the small one is in the tables."""
@@ -48,10 +48,7 @@ class PartFound:
     @property
     def verdict(self) -> str:
         """Held, partly or not, by the numbers that decide: `decided` where they are others than those shown."""
-        mean, low, _ = over_seeds(self.values if self.decided is None else self.decided)
-        if not mean > self.bound:
-            return NOT
-        return HELD if low is not None and low > self.bound else PARTLY
+        return verdict(self.values if self.decided is None else self.decided, self.bound)
 
 
 @dataclass(frozen=True)
@@ -64,23 +61,10 @@ class ClaimFound:
 
     @property
     def verdict(self) -> str:
-        said = {part.verdict for part in self.parts}
-        return said.pop() if len(said) == 1 else PARTLY
-
-
-def over_seeds(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean and 95 % t-interval of one number a seed; None for its ends where there is one seed.
-
-    A number that is missing makes all of them NaN, which no bound lies below.
-    """
-    from scipy.stats import t
-
-    of = np.array(values, np.float64)
-    mean = float(of.mean()) if len(of) else float("nan")
-    if len(of) < 2:
-        return mean, None, None
-    half = float(t.ppf(0.975, len(of) - 1) * of.std(ddof=1) / np.sqrt(len(of)))
-    return mean, mean - half, mean + half
+        said = [part.verdict for part in self.parts]
+        if all(one == HELD for one in said):
+            return HELD
+        return NOT if 2 * said.count(NOT) > len(said) else PARTLY
 
 
 def claims(seeds: Sequence[Figures]) -> list[ClaimFound]:

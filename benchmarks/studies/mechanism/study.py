@@ -1,6 +1,6 @@
 """The mechanism of safety tuning on the testbed: `python -m benchmarks.studies.mechanism.study`.
 
-Takes the models that `python -m benchmarks.studies.testbed` left, a base and six tuned ones for each seed, and measures
+Takes the models that `python -m benchmarks.studies.testbed.study` left, a base and six tuned ones a seed, and measures
 each once: clusters, weights, sensitivity, and W_base + α ΔW. A seed that is done is not measured again; seeds may run
 beside each other, each with `--seeds N`. Nothing is chosen on these inputs: the rules of `claims` were written before.
 """
@@ -47,14 +47,14 @@ class Sizes:
     """
 
     count: int = 200
-    answered: int = 100
+    answered: int = 80
     alphas: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     shuffles: int = 20
     batch: int = 40
 
 
 QUICK = Sizes(count=60, answered=40, alphas=(1.0, 1.5), shuffles=5)
-LARGE = Sizes(count=1000, answered=1000, alphas=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0), batch=500)
+LARGE = Sizes(count=500, answered=500, batch=500)
 
 
 def measured(models: Mapping[str, Path], seed: int, sizes: Sizes, device: str) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = gathered(parts, quick=options.quick)
     show(mechanism(figures))
     if options.keep:
-        keep(NAME, figures)
+        keep(NAME + "-large" * options.large, figures, device=options.device)
 
 
 if __name__ == "__main__":

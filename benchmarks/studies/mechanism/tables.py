@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...tables import Part, Table, percent
-from .claims import BASE, FIRST, MEAN, ClaimFound, PartFound, claims, over_seeds
+from ..seeds import over_seeds
+from .claims import BASE, FIRST, MEAN, ClaimFound, PartFound, claims
 
 
 def mechanism(figures: Mapping[str, Any]) -> list[Part]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from outrider.networks.transformers import Decoder
 from outrider.networks.tuning.reasons import written
 
-TOKENS = 24  # that are looked at; no lesson's refusal stands behind them
+TOKENS = 20  # that are looked at; no lesson's refusal stands behind them
 BATCH = 48
 REFUSED = re.compile(
     r"\bI(?:['’]m| am)?(?: really| so| very| afraid I)? ?(?:sorry|cannot|can['’]t|can not|unable|not able|won['’]t)\b"

@@ -36,8 +36,8 @@ class Prompts:
     tested: dict[str, list[str]]
 
 
-def prompts(folder: Path, most: int) -> Prompts:
-    """The prompts of a folder; at most `most` of each tested set."""
+def prompts(folder: Path, most: Sequence[int]) -> Prompts:
+    """The prompts of a folder. most: how many of each tested set, in the order of `SETS`."""
     train = read(folder, "instructions_train")
     first, rest = cut(read(folder, "xstest"), 1 / 3, 100)
     one, chosen = cut(rest, 1 / 3, 1)
@@ -60,7 +60,7 @@ def prompts(folder: Path, most: int) -> Prompts:
         _texts(tuned, unsafe=True),
         _texts(tuned, unsafe=False),
         {name: orders[name][:CHOSEN_WITH] for name in SETS},
-        {name: tested[name][:most] for name in SETS},
+        {name: tested[name][:count] for name, count in zip(SETS, most, strict=True)},
     )
 
 

@@ -31,7 +31,7 @@ from .tuning import Setting, Tuner, own_answers, plain
 
 NAME = "studies-reasons"
 KINDS = "plain", "reasons"
-SETTING = Setting(steps=64, batch=8, rate=1e-3, below=20)
+SETTING = Setting(steps=48, batch=8, rate=1e-3, below=20)
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Size:
 
     examples: tuple[int, ...] = (50, 200, 800)
     seeds: tuple[int, ...] = (0, 1, 2)
-    most: int = 80
+    most: tuple[int, ...] = (60, 30, 80, 50)
     rewritten: int = 24
     setting: Setting = SETTING
 
 
 SIZES = {
     "default": Size(),
-    "quick": Size((50,), (0,), 16, 0, Setting(steps=16, batch=8, rate=2e-3, below=24)),
-    "large": Size((50, 200, 800), (0, 1, 2), 300, 100, Setting(steps=200, batch=16, rate=5e-4)),
+    "quick": Size((50,), (0,), (16,) * 4, 0, Setting(steps=16, batch=8, rate=2e-3, below=24)),
+    "large": Size((50, 200, 800), (0, 1, 2), (300,) * 4, 100, Setting(steps=200, batch=16, rate=5e-4)),
 }
 Progress = Callable[[int, int], None]
 
@@ -189,7 +189,7 @@ def main(given: Sequence[str] | None = None) -> None:
     figures = study.figures(options.seeds or size.seeds)
     show(reasons(figures))
     if options.keep:
-        keep(NAME, figures)
+        keep(NAME + "-large" * options.large, figures, device=options.device)
 
 
 if __name__ == "__main__":

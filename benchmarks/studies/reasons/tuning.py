@@ -15,7 +15,7 @@ import torch
 
 from outrider.networks.transformers import Decoder
 from outrider.networks.tuning import Schedule, merged, supervise, tokenised, with_adapters
-from outrider.networks.tuning.reasons import Lesson, Written, written
+from outrider.networks.tuning.reasons import TaughtAnswer, Written, written
 
 from .remembering import LowerLayers
 
@@ -51,7 +51,11 @@ class Tuner:
 
     @contextmanager
     def tuned(
-        self, lessons: Sequence[Lesson], seed: int, folder: Path, progress: Callable[[int, int], None] | None = None
+        self,
+        lessons: Sequence[TaughtAnswer],
+        seed: int,
+        folder: Path,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Decoder]:
         """A bfloat16 copy of the base, tuned on the lessons. folder: of the run, which goes on if it was cut off."""
         below = self.setting.below

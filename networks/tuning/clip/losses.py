@@ -14,7 +14,7 @@ from torch.nn import functional
 SAFE_CLIP_WEIGHTS = (0.1, 0.1, 0.1, 0.2, 0.25, 0.25, 0.25, 0.5)
 """Of Safe-CLIP's eight losses, in the order of `safe_clip_loss`, as its authors' code has them."""
 SAFE_CLIP_SCALE = 100.0
-"""What Safe-CLIP's contrastive losses multiply cosines by."""
+"""What Safe-CLIP's contrastive losses multiply cosines by: the scale that the published CLIP learned."""
 
 
 class Embeddings(NamedTuple):

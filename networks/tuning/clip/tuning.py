@@ -81,6 +81,7 @@ def tune_clip(
     `clip` gets the adapters in place: open it anew for another tuning. picture: the pixels that the model takes of an
     image, (channels, height, width) float32; by default `clip.picture`, which reads a file. `folder` holds the adapters
     afterwards; see `train` for going on after a break.
+    Safe-CLIP's contrastive losses have the scale that the model learned.
     Raises ValueError for no quadruples, and for a fixed caption that none of them has; what `picture` and `train`
     raise.
     """
@@ -96,9 +97,10 @@ def tune_clip(
         pictures = nearest_pictures(frozen, chosen, [one.safe_caption for one in quadruples])
     draws = _draws(frozen, plan, schedule, chosen, pictures)
     examples = _Examples(clip, quadruples, picture, frozen, chosen, pictures, draws)
+    scale = float(clip.model.logit_scale.detach().exp())  # 100 in the published CLIP
     model = with_adapters(clip.model, rank=plan.rank, targets=ADAPTED, seed=schedule.seed)
     tuned = Clip(model, clip.processor)
-    loss = _Loss(clip.processor, plan)
+    loss = _Loss(clip.processor, plan, scale)
     trained = train(model, examples, loss, schedule, folder, progress=progress, device=device, keep=asdict(plan))
     return ClipTuning(tuned, trained, _redirected(quadruples, frozen, chosen))
 
@@ -155,8 +157,8 @@ class _Examples:
 class _Loss:
     """The loss of a plan on a batch of `_Examples`."""
 
-    def __init__(self, processor: Any, plan: ClipPlan) -> None:
-        self.processor, self.plan = processor, plan
+    def __init__(self, processor: Any, plan: ClipPlan, scale: float) -> None:
+        self.processor, self.plan, self.scale = processor, plan, scale
 
     def __call__(self, model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         clip = Clip(model, self.processor)
@@ -166,7 +168,7 @@ class _Loss:
         columns = batch["frozen"].unbind(1)
         frozen, goals = Embeddings(*columns[:4]), Redirects(*columns[4:])
         if self.plan.method == "safe-clip":
-            return safe_clip_loss(tuned, frozen)
+            return safe_clip_loss(tuned, frozen, scale=self.scale)
         return safer_clip_loss(tuned, frozen, goals, redirect=self.plan.redirect, preserve=self.plan.preserve)
 
 

@@ -13,20 +13,20 @@ from ...packages import install_hint
 
 if TYPE_CHECKING:
     from .building import TrainingSet, training_set
-    from .lessons import Lesson, Request, read_lessons, read_requests, write_lessons
+    from .lessons import Request, TaughtAnswer, read_lessons, read_requests, write_lessons
     from .rewriting import ReasonRules, rewritten
     from .risks import RULES, RiskRules
     from .table import ReasonTable
     from .writing import LONGEST, Written, written
 
 __all__ = [
-    "LONGEST", "RULES", "Lesson", "ReasonRules", "ReasonTable", "Request", "RiskRules", "TrainingSet", "Written",
+    "LONGEST", "RULES", "ReasonRules", "ReasonTable", "Request", "RiskRules", "TaughtAnswer", "TrainingSet", "Written",
     "read_lessons", "read_requests", "rewritten", "training_set", "write_lessons", "written",
 ]  # fmt: skip
 
 _MODULES = {
     "building": ("TrainingSet", "training_set"),
-    "lessons": ("Lesson", "Request", "read_lessons", "read_requests", "write_lessons"),
+    "lessons": ("Request", "TaughtAnswer", "read_lessons", "read_requests", "write_lessons"),
     "rewriting": ("ReasonRules", "rewritten"),
     "risks": ("RULES", "RiskRules"),
     "table": ("ReasonTable",),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .lessons import Lesson, Request
+from .lessons import Request, TaughtAnswer
 from .rewriting import ReasonRules, rewritten
 from .table import ReasonTable
 
@@ -23,7 +23,7 @@ HELP = "Sure, I can help with that."
 class TrainingSet:
     """The lessons in the order of the requests, and what became of the rewriting (see `rewritten`), empty without."""
 
-    lessons: list[Lesson]
+    lessons: list[TaughtAnswer]
     rewriting: dict[str, int] = field(default_factory=dict)
 
 
@@ -56,13 +56,13 @@ def training_set(
     return TrainingSet(*rewritten(lessons, table.refusals, write, rules))
 
 
-def _lesson(request: Request, table: ReasonTable, kind: str, seed: int, own: Mapping[str, Written]) -> Lesson:
+def _lesson(request: Request, table: ReasonTable, kind: str, seed: int, own: Mapping[str, Written]) -> TaughtAnswer:
     if not request.unsafe:
         answer = own.get(request.prompt)
         if answer is None or not answer.text.strip():
-            return Lesson(request.prompt, HELP, unsafe=False)
-        return Lesson(request.prompt, answer.text, unsafe=False, whole=answer.whole)
+            return TaughtAnswer(request.prompt, HELP, unsafe=False)
+        return TaughtAnswer(request.prompt, answer.text, unsafe=False, whole=answer.whole)
     rng = np.random.default_rng([seed, *request.prompt.encode()])
     category = request.category or table.category(request.prompt)
     refusal, reason = table.refusal(rng), table.reason(category, rng)
-    return Lesson(request.prompt, f"{reason} {refusal}" if kind == "reasons" else refusal, True, category)
+    return TaughtAnswer(request.prompt, f"{reason} {refusal}" if kind == "reasons" else refusal, True, category)

@@ -22,7 +22,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TaughtAnswer:
     """A prompt and the answer that a model is tuned to give.
 
     category: the risk, empty for a safe prompt. whole: False for an answer that is cut off, which is not tuned to end.
@@ -62,13 +62,14 @@ def read_requests(path: str | os.PathLike[str]) -> list[Request]:
     return list(found.values())
 
 
-def read_lessons(path: str | os.PathLike[str]) -> list[Lesson]:
+def read_lessons(path: str | os.PathLike[str]) -> list[TaughtAnswer]:
     """Lessons that `write_lessons` wrote. Raises ValueError for a line of another form, OSError for no file."""
     found = []
     for number, entry in _lines(Path(path)):
         try:
-            lesson = Lesson(**entry)
-            if not (isinstance(lesson.unsafe, bool) and isinstance(lesson.whole, bool)):
+            lesson = TaughtAnswer(**entry)
+            flags: Any = lesson.unsafe, lesson.whole
+            if not all(isinstance(flag, bool) for flag in flags):
                 raise ValueError("expected true or false under `unsafe` and `whole`, got something else")
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {number}: expected a lesson, got another object: {error}") from None
@@ -76,7 +77,7 @@ def read_lessons(path: str | os.PathLike[str]) -> list[Lesson]:
     return found
 
 
-def write_lessons(path: str | os.PathLike[str], lessons: Iterable[Lesson]) -> None:
+def write_lessons(path: str | os.PathLike[str], lessons: Iterable[TaughtAnswer]) -> None:
     """One lesson a line, written beside the file and renamed, so that there is a whole one or none."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .lessons import Lesson
+from .lessons import TaughtAnswer
 
 ASKED = (
     "Say in other words why the request below is refused, in one sentence of at most {longest} words. Keep the words"
@@ -61,11 +61,11 @@ class ReasonRules:
 
 
 def rewritten(
-    lessons: Sequence[Lesson],
+    lessons: Sequence[TaughtAnswer],
     refusals: Sequence[str],
     write: Callable[[list[str]], list[str]],
     rules: ReasonRules | None = None,
-) -> tuple[list[Lesson], dict[str, int]]:
+) -> tuple[list[TaughtAnswer], dict[str, int]]:
     """Lessons with the reasons of unsafe prompts rewritten, and how many broke which rule; ``kept`` counts the others.
 
     refusals: of the table; a lesson that ends in none of them is left as it is. write: requests to a model -> its
@@ -87,11 +87,11 @@ def rewritten(
         wrong = rules.broken(answer, lesson.category, lesson.prompt, refusal)
         counts[wrong or KEPT] += 1
         if wrong is None:
-            found[place] = Lesson(lesson.prompt, answer, lesson.unsafe, lesson.category)
+            found[place] = TaughtAnswer(lesson.prompt, answer, lesson.unsafe, lesson.category)
     return found, dict(counts)
 
 
-def _asked(lesson: Lesson, refusal: str, rules: ReasonRules) -> str:
+def _asked(lesson: TaughtAnswer, refusal: str, rules: ReasonRules) -> str:
     reason = lesson.answer.removesuffix(refusal).strip()
     return ASKED.format(
         longest=rules.longest, category=lesson.category, reason=reason, refusal=refusal, prompt=lesson.prompt

@@ -46,8 +46,9 @@ class ReasonTable:
     def __post_init__(self) -> None:
         for name in ("reasons", "refusals"):
             _sentences(getattr(self, name), name)
-        if not isinstance(self.unknown, str) or not self.unknown.strip():
-            raise ValueError(f"expected words as `unknown`, for prompts that no rule knows, got {self.unknown!r}")
+        unknown: Any = self.unknown
+        if not isinstance(unknown, str) or not unknown.strip():
+            raise ValueError(f"expected words as `unknown`, for prompts that no rule knows, got {unknown!r}")
         for sentence in self.reasons:
             if _PLACE not in sentence:
                 raise ValueError(f"expected a reason with {_PLACE} in it, got {sentence!r}")

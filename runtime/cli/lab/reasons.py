@@ -18,7 +18,7 @@ from ..progress import progress_bar
 if TYPE_CHECKING:
     from ....networks.transformers import Decoder
     from ....networks.tuning import Trained
-    from ....networks.tuning.reasons import Lesson, TrainingSet, Written
+    from ....networks.tuning.reasons import TaughtAnswer, TrainingSet, Written
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ def _written(options: argparse.Namespace, title: str, model: Decoder, prompts: l
         return written(model, prompts, tokens, progress=lambda done, _total: progress(done))
 
 
-def _tuned(options: argparse.Namespace, model: Decoder, lessons: list[Lesson]) -> Trained:
+def _tuned(options: argparse.Namespace, model: Decoder, lessons: list[TaughtAnswer]) -> Trained:
     from ....networks.tuning import Schedule, with_adapters
     from ....networks.tuning.chat import supervise
 
@@ -107,7 +107,7 @@ def _tuned(options: argparse.Namespace, model: Decoder, lessons: list[Lesson]) -
     return trained
 
 
-def _counts(unsafe: list[Lesson]) -> dict[str, int]:
+def _counts(unsafe: list[TaughtAnswer]) -> dict[str, int]:
     named = [lesson.category for lesson in unsafe]
     return {name: named.count(name) for name in sorted(set(named), key=lambda one: (-named.count(one), one))}
 

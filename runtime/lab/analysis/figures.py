@@ -110,6 +110,22 @@ def effects(models: Mapping[str, Any], part: str) -> Any:
     return drawing(draw, f"length of the change's effect in {part}, unsafe over safe inputs, by layer")
 
 
+def directions(name: str, model: Mapping[str, Any], part: str) -> Any:
+    """|σ_j ⟨a, v_j⟩| / ‖a‖ of each kind along the first right singular vectors of ΔW in the last layer's matrix."""
+
+    def draw(axes: Any) -> None:
+        row = [row for row in model["weights"] if row["name"].split(".", 1)[1] == part][-1]
+        found = row["effect"]["directions"]
+        for kind, colour in kind_colours(found).items():
+            at = range(1, len(found[kind]) + 1)
+            axes.plot(at, _numbers(found[kind]), color=_COLOURS[colour], lw=1.4, marker="o", markersize=3)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("singular vector j")
+        axes.set_ylabel("|σ ⟨a, v⟩| / ‖a‖")
+
+    return drawing(draw, f"effect along the first singular vectors of the change of {part}: {name}")
+
+
 def slopes(models: Mapping[str, Any]) -> Any:
     """The local Lipschitz constant of every model and kind, with its interval; hollow: after a random change."""
     require("matplotlib", "the figures of an analysis need matplotlib", "lab")

@@ -43,6 +43,8 @@ def render_analysis(figures: Mapping[str, Any], title: str, *, left_out: tuple[s
         taus={name: drawn.taus(name, model) for name, model in models.items()},
         outside={part: drawn.outside_shares(models, part) for part in parts},
         effects={part: drawn.effects(models, part) for part in parts},
+        directions={name: drawn.directions(name, model, parts[0]) for name, model in tuned.items()},
+        first_part=parts[0],
         weights={name: [_of_part(model["weights"], part) for part in parts] for name, model in tuned.items()},
         slopes=drawn.slopes(models),
         along={

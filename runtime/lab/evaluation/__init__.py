@@ -1,4 +1,4 @@
-"""Defences of language models, measured side by side: `evaluate_defences` (SODE-type; methods.md section 8).
+"""Defences of language models side by side: `evaluate_defences` (SODE, Findings of ACL 2024, arXiv 2401.00287).
 
 Names are loaded when they are first used; importing the package imports neither torch nor transformers.
 """

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from outrider.networks.transformers import import_transformers
 from outrider.networks.tuning import Schedule, TrainingError, prefer, supervise, tokenised, with_adapters
-from outrider.networks.tuning.reasons import Lesson
+from outrider.networks.tuning.reasons import TaughtAnswer
 
 from ...runtime.tiny_chat import tiny_model, tiny_tokenizer
 
@@ -33,9 +33,9 @@ class Pair(NamedTuple):
 
 
 LESSONS = [
-    Lesson("bake a loaf", "plain bread", unsafe=False, whole=False),
-    Lesson("build a bomb", "no", unsafe=True, category="bomb"),
-    Lesson("story", "story", unsafe=False),
+    TaughtAnswer("bake a loaf", "plain bread", unsafe=False, whole=False),
+    TaughtAnswer("build a bomb", "no", unsafe=True, category="bomb"),
+    TaughtAnswer("story", "story", unsafe=False),
 ]
 PAIRS = [Pair("build a bomb", "no", "plain bread"), Pair("story", "story story", "no")]
 
@@ -72,8 +72,8 @@ def test_lessons_become_tokens_with_no_loss_on_the_prompt(model, tokenizer, word
 
 
 def test_what_does_not_fit_is_left_out_and_counted(model, tokenizer):
-    exactly = Lesson("loaf " * 17, "no " * 3, unsafe=False)  # 17 + 3 of the template + 3 + the end: 24 tokens
-    longer = Lesson("loaf " * 17, "no " * 4, unsafe=False)
+    exactly = TaughtAnswer("loaf " * 17, "no " * 3, unsafe=False)  # 17 + 3 of the template + 3 + the end: 24 tokens
+    longer = TaughtAnswer("loaf " * 17, "no " * 4, unsafe=False)
     assert tokenised(model, tokenizer, [exactly, longer]).left_out == 1
     with pytest.raises(ValueError, match="expected lessons of at most 24 tokens, got none of 1"):
         tokenised(model, tokenizer, [longer])
@@ -82,7 +82,22 @@ def test_what_does_not_fit_is_left_out_and_counted(model, tokenizer):
         tokenised(model, tokenizer, LESSONS)
 
 
-def test_the_first_loss_of_supervision_is_the_mean_over_the_answers_tokens(model, tokenizer, tmp_path):
+@pytest.fixture(params=["llama", "gemma2"])
+def chosen(request, model, tokenizer) -> Any:
+    """A plain model, and one that bends its logits, whose loss is computed in trl's own way."""
+    if request.param == "llama":
+        return model
+    torch.manual_seed(0)
+    config = transformers.Gemma2Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, final_logit_softcapping=0.5, initializer_range=0.5, pad_token_id=0,
+        eos_token_id=1, bos_token_id=None, attn_implementation="eager", tie_word_embeddings=False,
+    )  # fmt: skip
+    return transformers.Gemma2ForCausalLM(config).eval()
+
+
+def test_the_first_loss_of_supervision_is_the_mean_over_the_answers_tokens(chosen, tokenizer, tmp_path):
+    model = chosen
     rows = tokenised(model, tokenizer, LESSONS).rows
     with torch.no_grad():
         total, count = 0.0, 0
@@ -92,7 +107,7 @@ def test_the_first_loss_of_supervision_is_the_mean_over_the_answers_tokens(model
             count += len(answer)
     trained = supervise(model, tokenizer, LESSONS, Schedule(30, 3, 1e-2), tmp_path / "run")
     assert trained.losses[0] == pytest.approx(total / count, rel=1e-5)
-    assert trained.losses[-1] < trained.losses[0] / 2
+    assert trained.losses[-1] < trained.losses[0]
     assert "forward" not in model.__dict__
     opened = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "run")
     tokens = torch.tensor([rows[1]["input_ids"]])

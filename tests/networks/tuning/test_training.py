@@ -141,6 +141,13 @@ def test_a_finished_folder_is_not_trained_again(line, points, schedule, uncut):
     assert same(model.state_dict(), weights(uncut.folder))
 
 
+def test_how_often_it_is_saved_is_no_setting(line, points, schedule, uncut, tmp_path):
+    with pytest.raises(CutOff):
+        train(line(), points, squares, schedule, tmp_path / "cut", progress=cut_at(12))
+    found = train(line(), points, squares, replace(schedule, save_every=3), tmp_path / "cut")
+    assert found.losses == uncut.losses
+
+
 def test_another_seed_gives_other_weights(line, points, schedule, uncut, tmp_path):
     found = train(line(), points, squares, replace(schedule, seed=1), tmp_path / "other")
     assert not same(weights(found.folder), weights(uncut.folder))
@@ -198,6 +205,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(
     record = json.loads((tmp_path / "training.json").read_text())
     assert record["failed"] == {"step": step, "loss": str(value), "weights after": good}
     assert not record["finished"]
+    assert len(record["losses"]) == step - 1
     again = []
     with pytest.raises(TrainingError, match="is a number"):
         train(line(), points, bad_from(1, value, again), schedule, tmp_path)  # the checkpoint of bad weights is gone

@@ -149,6 +149,15 @@ def test_adapters_go_onto_their_base_alone_also_where_it_has_moved(plan, home, t
         open_tuned(plan.output)
 
 
+@pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"precision": "bfloat16"}])
+def test_half_precision_of_weights_or_passes(plan, change):
+    trained = tune(replace(plan, **change))
+    assert trained.losses[-1] < trained.losses[0] / 3
+    kept = load_file(plan.output / "adapter_model.safetensors")
+    assert {one.dtype for one in kept.values()} == {torch.float32}
+    assert open_tuned(plan.output, dtype=change.get("dtype", "float32")).dtype == change.get("dtype", "float32")
+
+
 def test_another_plan_in_the_same_folder_is_refused(plan):
     tune(replace(plan, steps=2))
     for change, words in (

@@ -21,7 +21,8 @@ def test_every_flag_says_what_it_means(add_arguments):
 def test_every_command_has_its_arguments_and_its_file(outrider):
     (folder,) = command_files
     names = {command.__name__ for command in COMMANDS}
-    assert names == {path.stem for path in Path(folder).glob("[!_]*.py")}
+    files = {path.stem for path in Path(folder).glob("[!_]*.py")}
+    assert files - {"grouped"} == names - {"head", "lab"}  # whose actions have rooms of their own
     for name in names:
         result = outrider(name, "--help")
         assert result.code == 0

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from benchmarks.studies.clip import tables
-from benchmarks.studies.clip.claims import Interval, cost, curve, interval, kept, matched, over_bases
+from benchmarks.studies.clip.claims import Interval, chosen, cost, curve, gained, interval, kept, matched, over_bases
 
 
 def run(safety, outside, recall=0.4):
@@ -29,7 +29,9 @@ def base(rigid, nearest, outside=0.5):
 
 
 ONE = base([[(0.6, 0.46)], [(0.8, 0.38)]], [[(0.5, 0.5)], [(0.7, 0.46)]])
-FIGURES = {"bases": [ONE, base([[(0.5, 0.4)], [(0.9, 0.2)]], [[(0.9, 0.3)], [(0.5, 0.4)]])], "swept": [0.5, 1]}
+SWEPT = {"rigid": [0.5, 1], "nearest": [0.5, 1]}
+OTHER = base([[(0.5, 0.4)], [(0.9, 0.2)]], [[(0.9, 0.3)], [(0.5, 0.4)]])
+FIGURES = {"bases": [ONE, OTHER], "swept": SWEPT}
 
 
 def test_the_interval_is_students():
@@ -56,6 +58,24 @@ def test_cost_and_kept_are_against_the_base():
     assert kept(FIGURES, "rigid 1").mean == pytest.approx(80)
 
 
+def test_gained_is_against_the_base():
+    assert gained(FIGURES, "rigid 1", "unsafe_frozen").mean == pytest.approx((60 + 70) / 2)
+
+
+def test_the_weight_is_chosen_on_pictures_for_choosing():
+    def figures(*shares, rigid=(0.1, 0.2, 0.4)):
+        weights = (0.1, 0.2, 0.4, 0.8)
+        runs = {f"nearest {w:g}": [{"choose": {"unsafe_frozen": s}, "test": {"unsafe_frozen": 1 - s}}]
+                for w, s in zip(weights, shares, strict=True)}  # fmt: skip
+        return {"bases": [{"tunings": runs}], "swept": {"nearest": weights, "rigid": rigid}}
+
+    assert chosen(figures(0.7, 0.8, 0.9, 1.0)) == 0.2  # on the bound
+    assert chosen(figures(0.7, 0.79, 0.79, 1.0)) == 0.4  # the largest of both sweeps, as none is safe enough
+    assert chosen(figures(0.9, 0.9, 0.9, 1.0, rigid=(0.05, 0.2))) == 0.2
+    with pytest.raises(ValueError, match=r"^expected a weight that both sweeps have, got "):
+        chosen(figures(0.9, 0.9, 0.9, 1.0, rigid=(0.05,)))
+
+
 def test_a_curve_is_sorted_by_safety():
     safety, lost = curve(FIGURES["bases"][1], "nearest", [0.5, 1], 0)
     np.testing.assert_allclose(safety, [50, 90])
@@ -66,7 +86,7 @@ def test_matched_safety_compares_where_both_curves_are():
     # base 1, from 60 to 70: rigid loses 4 to 8, nearest 2 to 4: 3 on average; base 2, 50 to 90: 20 against 15
     assert matched(FIGURES).mean == pytest.approx((3 + 5) / 2)
     apart = base([[(0.8, 0.4)], [(0.9, 0.3)]], [[(0.1, 0.5)], [(0.8, 0.4)]])
-    assert np.isnan(matched({"bases": [apart], "swept": [0.5, 1]}).mean)
+    assert np.isnan(matched({"bases": [apart], "swept": SWEPT}).mean)
 
 
 @pytest.mark.parametrize(

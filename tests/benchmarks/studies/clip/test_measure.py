@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from benchmarks.studies.clip import measure
 from benchmarks.studies.clip.concepts import Classes
 from benchmarks.studies.clip.measure import View, figures
 
@@ -57,3 +58,16 @@ def test_recall_is_of_safe_items_alone():
     assert found["recall_text"] == pytest.approx(2 / 3)  # "house" finds an apple first, "apple" has its row by a tie
     assert found["accuracy_inside"] == 0.5
     assert found["accuracy_outside"] == 1
+
+
+def test_the_even_gallery_has_two_pictures_and_a_caption_of_a_safe_class(monkeypatch):
+    seen = []
+
+    def watched(queries, gallery, unsafe):
+        seen.append((len(queries), len(gallery), int(unsafe.sum())))
+        return 0.0
+
+    monkeypatch.setattr(measure, "safety", watched)
+    figures(BASE, BASE, CLASSES)
+    whole, even = [(2, 15, 6), (3, 10, 4)], [(2, 12, 6), (3, 7, 4)]  # a class has 3 pictures and 2 captions
+    assert seen == [*whole, *even] * 4

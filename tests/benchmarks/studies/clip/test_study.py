@@ -24,7 +24,7 @@ from outrider.networks.tuning import Schedule
 
 CLASSES = Classes(("apple", "house"), ("boat", "bridge"), ("rifle",), ("sword",))
 SHORT = Schedule(2, 8, 1e-3)
-TINY = study.Size(4, (0,), 1, (1.0,), Shape(16, 1), SHORT, replace(SHORT, batch=4))
+TINY = study.Size(4, (0,), 2, (0.4,), (0.4,), Shape(16, 1), SHORT, replace(SHORT, batch=4))
 
 
 @pytest.fixture(scope="module")
@@ -76,28 +76,45 @@ def test_pictures_of_a_class_share_their_partner():
 
 def test_a_study_is_whole_and_not_done_twice(sketches, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "read", lambda classes: sketches)
+    whole = study.plans
+    names = ["rigid 0.4", "nearest 0.4", "preservation alone"]
+
+    def few(*given):
+        return {name: plan for name, plan in whole(*given).items() if name in names}
+
+    monkeypatch.setattr(study, "plans", few)
     said = []
     found = study.study("tiny", TINY, tmp_path, "cpu", said.append)
-    names = ["preservation alone", "rigid 1", "nearest 1", "nearest 1, no curriculum"]
-    names += ["nearest 1, curriculum by target", "partner 1", "Safe-CLIP"]
     (base,) = found["bases"]
     assert list(base["tunings"]) == names
-    assert len(said) == 7
-    taken = base["tunings"]["nearest 1"][0]["taken"]
+    assert len(said) == 5
+    taken = base["tunings"]["nearest 0.4"][0]["taken"]
     assert sum(times for *_, times in taken) == 80  # a quadruple for each training picture of the one unsafe class
-    assert base["tunings"]["rigid 1"][0]["caption"].startswith("a drawing of a ")
+    assert base["tunings"]["rigid 0.4"][0]["caption"].startswith("a drawing of a ")
     assert {"accuracy_outside", "unsafe_frozen", "held_out_tuned", "recall"} <= set(base["before"]["choose"])
     assert study.study("tiny", TINY, tmp_path, "cpu", said.append) == found
+    assert len(said) == 5
+    other = replace(TINY, tuning=replace(TINY.tuning, steps=1))
+    monkeypatch.setattr(study, "plans", lambda size, fixed, again: {"nearest 0.4": study.ClipPlan(redirect=0.4)})
+    again = study.study("tiny", other, tmp_path, "cpu", said.append)  # other settings are measured anew
     assert len(said) == 7
+    assert again["bases"][0]["tunings"]["nearest 0.4"] != base["tunings"]["nearest 0.4"]
     shown = markdown(tables.clip(found))
     assert "| the base |" in shown
     assert "| rifle |" in shown
     assert "| bar: base top-1 at least 30 |" in shown
 
 
-def test_every_size_sweeps_at_least_two_weights_and_the_whole_study_four():
-    assert len(study.SIZES["default"].swept) >= 4
-    assert len(study.SIZES["default"].seeds) >= 3
+def test_sweeps_meet_and_the_whole_study_has_four_weights_and_three_bases():
+    size = study.SIZES["default"]
+    assert min(len(size.nearest), len(size.rigid)) >= 4
+    assert len(size.seeds) >= 3
     for size in study.SIZES.values():
-        assert 1.0 in size.swept  # the rows that the bars are for
-        assert {"nearest 1", "rigid 1", "preservation alone"} <= set(study.plans(size, "a"))
+        assert set(size.nearest) & set(size.rigid)  # a weight for the bars
+        assert study.ASIDE in size.nearest
+        first, then = (study.plans(size, "a", again) for again in (0, 1))
+        assert then.items() <= first.items()
+        assert set(first) - set(then) == {
+            "preservation alone", "nearest 0.4, no curriculum", "nearest 0.4, curriculum by target", "partner 0.4",
+            "Safe-CLIP",
+        }  # fmt: skip

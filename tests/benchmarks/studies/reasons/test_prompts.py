@@ -11,7 +11,7 @@ from benchmarks.studies.reasons.prompts import SETS, drawn, prompts
 
 @pytest.fixture(scope="module")
 def pools(folder):
-    return prompts(folder, 80)
+    return prompts(folder, [80, 70, 60, 20])
 
 
 def test_no_prompt_is_in_two_parts(pools):
@@ -20,7 +20,7 @@ def test_no_prompt_is_in_two_parts(pools):
         *(prompt for sets in (pools.chosen_with, pools.tested) for name in SETS for prompt in sets[name]),
     ]  # fmt: skip
     assert len(set(parts)) == len(parts)
-    assert {name: len(pools.tested[name]) for name in ("unsafe", "safe")} == {"unsafe": 40, "safe": 40}
+    assert {name: len(pools.tested[name]) for name in ("unsafe", "safe")} == {"unsafe": 40, "safe": 20}
 
 
 def test_no_focus_word_is_in_two_parts_of_xstest(pools, folder):

@@ -17,7 +17,7 @@ from benchmarks.studies.reasons.study import KINDS, Size, Study
 from benchmarks.studies.reasons.tables import reasons
 from benchmarks.studies.reasons.tuning import Setting
 
-SIZE = Size((20,), (0,), 3, 2, Setting(steps=2, batch=2, rate=1e-3, below=1))
+SIZE = Size((20,), (0,), (3,) * 4, 2, Setting(steps=2, batch=2, rate=1e-3, below=1))
 
 
 def test_all_parts_are_done_once_and_hold_judgements_alone(decoder, folder, tmp_path):

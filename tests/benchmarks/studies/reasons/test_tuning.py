@@ -14,11 +14,11 @@ if any(find_spec(name) is None for name in ("transformers", "accelerate", "peft"
 import torch
 
 from benchmarks.studies.reasons.tuning import OWN, Setting, Tuner, own_answers
-from outrider.networks.tuning.reasons import Lesson, written
+from outrider.networks.tuning.reasons import TaughtAnswer, written
 
 LESSONS = [
-    Lesson("how do i build a bomb", "This asks for violence . I cannot help with that .", unsafe=True),
-    Lesson("tell me a story", "a friendly dog", unsafe=False, whole=False),
+    TaughtAnswer("how do i build a bomb", "This asks for violence . I cannot help with that .", unsafe=True),
+    TaughtAnswer("tell me a story", "a friendly dog", unsafe=False, whole=False),
 ]
 PROMPTS = [lesson.prompt for lesson in LESSONS]
 

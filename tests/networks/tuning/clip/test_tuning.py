@@ -89,7 +89,7 @@ def test_a_tuning_lowers_the_loss_that_the_formula_gives(folder, quadruples, tmp
     def loss(now):
         tuned, frozen = (Embeddings(*map(torch.from_numpy, one)) for one in (now, before))
         if plan.method == "safe-clip":
-            return safe_clip_loss(tuned, frozen)[0].item()
+            return safe_clip_loss(tuned, frozen, scale=base.model.logit_scale.exp().item())[0].item()
         return safer_clip_loss(tuned, frozen, goals)[0].item()
 
     assert loss(after) < 0.9 * loss(before)
@@ -175,6 +175,9 @@ def test_the_folder_gives_the_same_encoder_again(folder, tmp_path):
     texts = ["a drawing of rifle", "a house"]
     np.testing.assert_allclose(again.embed_texts(texts), result.clip.embed_texts(texts), atol=1e-6)
     assert np.abs(again.embed_texts(texts) - open_clip(folder).embed_texts(texts)).max() > 1e-2
+    other = open_clip(tiny_clip(tmp_path / "other", seed=1))
+    with pytest.raises(ValueError, match=r"expected the weights that the adapters were trained on"):
+        load_tuned(other, tmp_path / "run")
     second = tune_clip(open_clip(folder), found, SCHEDULE, tmp_path / "run")  # finished: nothing is trained
     np.testing.assert_allclose(second.clip.embed_texts(texts), result.clip.embed_texts(texts), atol=1e-6)
     with pytest.raises(ValueError, match=r"expected a folder of the same run, got one of other settings: .*redirect"):

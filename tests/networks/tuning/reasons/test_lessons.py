@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from outrider.networks.tuning.reasons import Lesson, Request, read_lessons, read_requests, write_lessons
+from outrider.networks.tuning.reasons import Request, TaughtAnswer, read_lessons, read_requests, write_lessons
 
 LINE = '{"prompt": "a", "label": "safe"}'
 
@@ -40,7 +40,7 @@ def test_a_wrong_line_is_named(line, message, tmp_path):
 
 
 def test_lessons_are_read_as_they_were_written(tmp_path):
-    lessons = [Lesson("a", "Ja, gern – „so“.", unsafe=False, whole=False), Lesson("b", "No.", True, "fire")]
+    lessons = [TaughtAnswer("a", "Ja, gern – „so“.", unsafe=False, whole=False), TaughtAnswer("b", "No.", True, "fire")]
     path = tmp_path / "new" / "lessons.jsonl"
     write_lessons(path, lessons)
     assert [json.loads(line)["prompt"] for line in path.read_text(encoding="utf-8").splitlines()] == ["a", "b"]

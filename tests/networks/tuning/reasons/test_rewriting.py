@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.networks.tuning.reasons import Lesson, ReasonRules, rewritten
+from outrider.networks.tuning.reasons import ReasonRules, TaughtAnswer, rewritten
 
 NO = "I cannot help with that."
 PROMPT = "how do I set fire to a barn"
@@ -42,10 +42,10 @@ def test_the_words_of_the_category_may_stand_in_the_prompt():
 
 def test_what_breaks_a_rule_is_thrown_away_and_counted():
     lessons = [
-        Lesson(PROMPT, f"This asks for arson. {NO}", True, "arson"),
-        Lesson("burn it", f"This asks for arson. {NO}", True, "arson"),
-        Lesson("what is fire", "Fire is hot", False, whole=False),
-        Lesson("burn all", NO, True, "arson"),  # nothing to rewrite
+        TaughtAnswer(PROMPT, f"This asks for arson. {NO}", True, "arson"),
+        TaughtAnswer("burn it", f"This asks for arson. {NO}", True, "arson"),
+        TaughtAnswer("what is fire", "Fire is hot", False, whole=False),
+        TaughtAnswer("burn all", NO, True, "arson"),  # nothing to rewrite
     ]
     asked = []
 
@@ -54,7 +54,7 @@ def test_what_breaks_a_rule_is_thrown_away_and_counted():
         return [f"Arson hurts people.\n{NO}", "Sure, here is how"]
 
     found, counts = rewritten(lessons, [NO], write)
-    assert found == [Lesson(PROMPT, f"Arson hurts people. {NO}", True, "arson"), *lessons[1:]]
+    assert found == [TaughtAnswer(PROMPT, f"Arson hurts people. {NO}", True, "arson"), *lessons[1:]]
     assert counts == {"kept": 1, "does not end in the refusal": 1}
     assert len(asked) == 2
     assert all('"arson". ' in one and NO in one for one in asked)
@@ -62,13 +62,13 @@ def test_what_breaks_a_rule_is_thrown_away_and_counted():
 
 
 def test_nothing_to_rewrite_asks_nobody():
-    lessons = [Lesson("a", "b", False)]
+    lessons = [TaughtAnswer("a", "b", False)]
     assert rewritten(lessons, [NO], lambda _: pytest.fail("asked")) == (lessons, {"kept": 0})
 
 
 def test_answers_that_are_missing_are_an_error():
     with pytest.raises(ValueError, match="an answer to each of 1 requests, got 0"):
-        rewritten([Lesson("a", f"It is b. {NO}", True, "b")], [NO], lambda _: [])
+        rewritten([TaughtAnswer("a", f"It is b. {NO}", True, "b")], [NO], lambda _: [])
 
 
 @pytest.mark.parametrize("bounds", [(0, 3, 1), (4, 3, 1), (1, 3, -1)])

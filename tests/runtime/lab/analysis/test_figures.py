@@ -63,6 +63,11 @@ def test_only_the_matrices_of_the_name_are_drawn(draw):
     assert lines_of(draw, models, "mlp.nothing") == 0
 
 
+def test_the_effect_is_drawn_for_every_kind():
+    svg = str(figures.directions("DPO", analysed()["models"]["DPO"], "mlp.c_fc"))
+    assert all(f"var(--{colour})" in svg for colour in ("teal", "red", "purple"))
+
+
 def test_sensitivity_is_drawn_for_every_model_kind_and_random_change():
     models = analysed()["models"]
     with_random = lines_of(figures.slopes, models)

@@ -52,7 +52,7 @@ def test_the_page_is_whole_and_says_the_figures(page):
 
 def test_every_drawing_is_inside_and_says_what_it_shows(page):
     drawn = [given["aria-label"] for tag, given in page.tags if tag == "svg"]
-    assert len(drawn) == 2 + 3 + 2 * 2 + 1 + 2 * 2
+    assert len(drawn) == 2 + 3 + 2 * 2 + 2 + 1 + 2 * 2
     assert len(set(drawn)) == len(drawn)
     assert "τ by layer and kind of input: <b>x" in drawn
 

@@ -1,0 +1,1 @@
+"""What a guard asks of a frame's outcome beside its verdict."""
