@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .answering import MOST_TOKENS
     from .asking import ModelJudge
-    from .cells import DefenceCell, Outcome, Rate
+    from .cells import DefenceCell, PromptOutcome, Rate
     from .defences import DEFENCES, Defence
     from .evaluating import AskedPrompt, DefenceTable, evaluate_defences
     from .guards import GuardSources, LearningPrompts
@@ -31,7 +31,7 @@ __all__ = [
     "JudgeMeasured",
     "LearningPrompts",
     "ModelJudge",
-    "Outcome",
+    "PromptOutcome",
     "Rate",
     "RuleJudge",
     "defences_picture",
@@ -46,7 +46,7 @@ __all__ = [
 _MODULES = {
     "answering": ("MOST_TOKENS",),
     "asking": ("ModelJudge",),
-    "cells": ("DefenceCell", "Outcome", "Rate"),
+    "cells": ("DefenceCell", "PromptOutcome", "Rate"),
     "defences": ("DEFENCES", "Defence"),
     "evaluating": ("DefenceTable", "AskedPrompt", "evaluate_defences"),
     "guards": ("GuardSources", "LearningPrompts"),

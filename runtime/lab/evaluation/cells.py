@@ -17,7 +17,7 @@ from .judge import ANSWERED, GARBAGE, JUDGEMENTS, REFUSED
 _FORMAT = 1
 
 
-class Outcome(NamedTuple):
+class PromptOutcome(NamedTuple):
     """What became of one prompt. digest: the first 16 digits of the prompt's SHA-256.
 
     prefills: passes over a conversation. read, written: tokens of conversations and of answers.
@@ -56,7 +56,7 @@ class DefenceCell:
 
     model: str
     defence: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[PromptOutcome, ...]
     left_out: int
     seconds: float
 
@@ -145,8 +145,8 @@ def digest_of(facts: Any, conversations: Iterable[Sequence[int]] = ()) -> str:
     return digest.hexdigest()
 
 
-def _checked(row: Any) -> Outcome:
+def _checked(row: Any) -> PromptOutcome:
     digest, unsafe, judgement, prefills, read, written = row
     if judgement not in JUDGEMENTS or not isinstance(unsafe, bool):
         raise ValueError("expected a judgement, got another thing")
-    return Outcome(str(digest), unsafe, judgement, int(prefills), int(read), int(written))
+    return PromptOutcome(str(digest), unsafe, judgement, int(prefills), int(read), int(written))

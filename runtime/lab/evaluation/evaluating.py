@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ....monitor import MismatchError
 from .answering import BATCH, MOST_TOKENS, Begun, Progress, begin_answers, check_tokens
 from .asking import says_yes
-from .cells import CellStore, DefenceCell, Outcome, digest_of, prompt_key
+from .cells import CellStore, DefenceCell, PromptOutcome, digest_of, prompt_key
 from .defences import DEFENCES, GUARDS, Defence, chosen_defences
 from .guards import GuardSources
 from .judge import REFUSED, AnswerJudge, RuleJudge
@@ -89,7 +89,7 @@ def evaluate_defences(
     missing: dict[tuple[str, str], str] = {}
     total, done = sum(map(len, plan.values())) * len(prompts), 0
     for name, chosen in plan.items():
-        trial = Trial(name, models[name](), judged_by, sources, tokens=tokens, batch=batch, judge_key=judge_key)
+        trial = ModelTrial(name, models[name](), judged_by, sources, tokens=tokens, batch=batch, judge_key=judge_key)
         for defence in chosen:
             before = done
 
@@ -114,7 +114,7 @@ def evaluate_defences(
 
 
 @dataclass(repr=False)
-class Trial:
+class ModelTrial:
     """One model, and the answers that several defences have in common, in memory alone."""
 
     name: str
@@ -169,7 +169,7 @@ class Trial:
 
     def _outcomes(
         self, defence: Defence, prompts: Sequence[AskedPrompt], progress: Progress | None
-    ) -> list[Outcome | None]:
+    ) -> list[PromptOutcome | None]:
         """What became of each prompt, None where it does not fit."""
         spoken = [self._conversation(defence, one.text) for one in prompts]
         asked = [self._question(CHECK_INPUT, one.text) if defence.looks == "input" else [] for one in prompts]
@@ -184,7 +184,7 @@ class Trial:
         }
         checked = [i for i in passed if checks[i] and self._fits(checks[i], 1)]
         bad = dict(zip(checked, says_yes(self.decoder, [checks[i] for i in checked], batch=self.batch), strict=True))
-        found: list[Outcome | None] = [None] * len(prompts)
+        found: list[PromptOutcome | None] = [None] * len(prompts)
         for i, flag in zip(places, flagged, strict=True):
             # A guard reads the prefill of the answer itself; a self-check is a conversation of its own.
             extra = len(asked[i]) + len(checks.get(i, ()))
@@ -194,7 +194,7 @@ class Trial:
             if checks.get(i) and i not in bad:
                 continue  # the question about this answer does not fit
             judgement = REFUSED if bad.get(i) else said
-            found[i] = Outcome(
+            found[i] = PromptOutcome(
                 prompt_key(prompts[i].text), prompts[i].unsafe, judgement, prefills, own + extra,
                 0 if begun is None else begun.written,
             )  # fmt: skip

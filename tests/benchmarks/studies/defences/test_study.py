@@ -79,7 +79,7 @@ def test_the_command_gathers_what_other_runs_did(small, tmp_path, capsys):
 
 def test_kept_figures_make_the_tables(small, tmp_path, monkeypatch, capsys):
     kept = {}
-    monkeypatch.setattr(module, "keep", lambda name, figures: kept.update({name: figures}))
+    monkeypatch.setattr(module, "keep", lambda name, figures, **_: kept.update({name: figures}))
     main(["--prompts", "folder", "--quick", "--folder", str(tmp_path), "--keep"])
     capsys.readouterr()
     table, sentence, rows, last = defences(json.loads(json.dumps(kept["studies-defences"])))

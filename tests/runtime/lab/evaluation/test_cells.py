@@ -5,15 +5,15 @@ import json
 import pytest
 
 from outrider.monitor import clopper_pearson
-from outrider.runtime.lab.evaluation.cells import CellStore, DefenceCell, Outcome, Rate, digest_of, prompt_key
+from outrider.runtime.lab.evaluation.cells import CellStore, DefenceCell, PromptOutcome, Rate, digest_of, prompt_key
 from outrider.runtime.lab.evaluation.judge import ANSWERED, GARBAGE, REFUSED
 
 OUTCOMES = (
-    Outcome("a", True, ANSWERED, 1, 10, 5),
-    Outcome("b", True, REFUSED, 2, 30, 0),
-    Outcome("c", True, GARBAGE, 1, 20, 7),
-    Outcome("d", False, REFUSED, 1, 10, 1),
-    Outcome("e", False, ANSWERED, 1, 10, 2),
+    PromptOutcome("a", True, ANSWERED, 1, 10, 5),
+    PromptOutcome("b", True, REFUSED, 2, 30, 0),
+    PromptOutcome("c", True, GARBAGE, 1, 20, 7),
+    PromptOutcome("d", False, REFUSED, 1, 10, 1),
+    PromptOutcome("e", False, ANSWERED, 1, 10, 2),
 )
 CELL = DefenceCell("base", "none", OUTCOMES, 2, 1.5)
 

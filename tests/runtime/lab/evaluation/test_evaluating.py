@@ -12,7 +12,7 @@ from outrider.runtime.lab.evaluation.answering import begin_answers
 from outrider.runtime.lab.evaluation.asking import says_yes
 from outrider.runtime.lab.evaluation.cells import Rate, prompt_key
 from outrider.runtime.lab.evaluation.defences import DEFENCES
-from outrider.runtime.lab.evaluation.evaluating import AskedPrompt, Trial, evaluate_defences, possible_defences
+from outrider.runtime.lab.evaluation.evaluating import AskedPrompt, ModelTrial, evaluate_defences, possible_defences
 from outrider.runtime.lab.evaluation.guards import GuardSources, HeadsGuard, ProbeGuard
 from outrider.runtime.lab.evaluation.judge import ANSWERED, REFUSED, judgement
 from outrider.runtime.lab.evaluation.rendering import Rendering
@@ -140,7 +140,7 @@ def test_a_run_that_was_cut_off_goes_on(decoder, counted, tmp_path):
 def test_other_weights_words_and_lengths_have_other_keys(decoder):
     def key(name="none", of=decoder, prompts=PROMPTS, **options):
         given = {"judge": Remembering(), "sources": GuardSources(), "tokens": 4} | options
-        return Trial("m", of, **given).key(DEFENCES[name], prompts)
+        return ModelTrial("m", of, **given).key(DEFENCES[name], prompts)
 
     flipped = [one._replace(unsafe=not one.unsafe) for one in PROMPTS]
     keys = [

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from outrider.runtime.lab.evaluation.cells import DefenceCell, Outcome, Rate
+from outrider.runtime.lab.evaluation.cells import DefenceCell, PromptOutcome, Rate
 from outrider.runtime.lab.evaluation.evaluating import DefenceTable
 from outrider.runtime.lab.evaluation.judge import ANSWERED, GARBAGE, REFUSED
 from outrider.runtime.lab.evaluation.labelled import JudgeMeasured
@@ -19,10 +19,10 @@ JUDGE = JudgeMeasured(
     },
 )
 OUTCOMES = (
-    Outcome("a", True, ANSWERED, 1, 10, 4),
-    Outcome("b", True, REFUSED, 1, 20, 1),
-    Outcome("c", False, GARBAGE, 2, 1000, 1),
-    Outcome("d", False, ANSWERED, 1, 30, 2),
+    PromptOutcome("a", True, ANSWERED, 1, 10, 4),
+    PromptOutcome("b", True, REFUSED, 1, 20, 1),
+    PromptOutcome("c", False, GARBAGE, 2, 1000, 1),
+    PromptOutcome("d", False, ANSWERED, 1, 30, 2),
 )
 CELLS = DefenceCell("base", "none", OUTCOMES, 0, 1.0), DefenceCell("a|b", "context", OUTCOMES, 1, 1.0)
 TABLE = DefenceTable(CELLS, {("a|b", "both"): "there is none"}, JUDGE, 24)
