@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..data.changes import Change
 from ..errors import MismatchError, ProfileError, warn
-from ..files import PART, read_contents, unpacked, unpacked_profile
+from ..facts.network import NetworkFacts
+from ..files import PART, checked_contents, read_contents, unpacked, unpacked_profile
 from ..files.container import KEY, Contents
+from ..files.profile_file import damage_told
 from .fleets import MERGED, Whole, merged_profiles
 from .merging import Merged, Merger
 from .part import Part
@@ -58,6 +60,22 @@ def merged(given: Iterable[Given], *, allow_missing: bool = False) -> Merged:
     if len(wholes) == 1:
         raise ProfileError(f"expected several profiles to merge, got {wholes[0].name} alone")
     return merged_profiles(wholes)
+
+
+def network_of(paths: Sequence[str | os.PathLike[str]]) -> tuple[Path, NetworkFacts]:
+    """The first of some files that is a part or a profile, and what it says of its network.
+
+    Raises ProfileError naming the first file where none is one.
+    """
+    broken: list[Exception] = []
+    for path in paths:
+        try:
+            facts = checked_contents(path, arrays=False).facts
+            with damage_told(path):
+                return Path(path), NetworkFacts.from_dict(facts["network"])
+        except (ProfileError, FileNotFoundError) as error:
+            broken.append(error)
+    raise broken[0] if broken else ProfileError("expected parts to merge, got none")
 
 
 def _told(found: Merged) -> Merged:

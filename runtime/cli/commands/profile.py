@@ -22,6 +22,7 @@ from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar
 from ..reading import advised, reading_facts, with_policy, write_reading
+from ..sharding import profile_shard
 from .inspect import print_profile
 
 
@@ -68,6 +69,9 @@ def run(options: argparse.Namespace) -> int:
         source = with_labels_for(network, source)
         preprocessing, seen = remembering(network)
         try:
+            if options.shard is not None:
+                names = _class_names(network, source)
+                return profile_shard(options, monitor, source, partial, preprocessing, seen, names)
             with advised(partial), progress_bar("profiling", len(source), quiet=options.quiet) as progress:
                 if old is not None:
                     preprocessing, seen = comparing(monitor), monitor.learned.trusted.pictures
@@ -114,6 +118,7 @@ def _refuse_what_is_learned(options: argparse.Namespace) -> None:
         "--trusted-confidence": options.trusted_confidence != 0.9,
         "--minimum-per-class": options.minimum_per_class != 5,
         "--resume": options.resume,
+        "--shard": options.shard,
         "a flag on how pictures are read": pictures(options),
     }
     named = [name for name, value in given.items() if value]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from .evaluating import evaluate
 from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
-from .offline import calibrate, profile
+from .offline import calibrate, merge, profile
 from .running import check, demo, report, watch
 
 
@@ -26,6 +26,7 @@ def head(parser: argparse.ArgumentParser) -> None:
 
 COMMANDS = (
     profile,
+    merge,
     calibrate,
     check,
     evaluate,

@@ -1,4 +1,4 @@
-"""What the commands take that learn from data: profile, calibrate."""
+"""What the commands take that learn from data: profile, merge, calibrate."""
 
 from __future__ import annotations
 
@@ -107,6 +107,33 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="learn more into a copy of this profile, with its criteria; its threshold is dropped",
     )
     parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
+    parser.add_argument(
+        "--shard",
+        type=types.shard,
+        metavar="K/N",
+        help="learn as worker K of N, counted from 0, and write a part; `outrider merge` joins the parts of all N",
+    )
+    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+
+
+def merge(parser: argparse.ArgumentParser) -> None:
+    """Make one profile of the parts that many workers wrote, or of the profiles of several fleets."""
+    parser.add_argument(
+        "parts",
+        nargs="+",
+        type=Path,
+        metavar="PART",
+        help="what `profile --shard` wrote, or finished profiles",
+    )
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, required=True, metavar="FILE", help="the profile to write"
+    )
+    add_network_arguments(parser)
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="make a profile of the parts that are there; its history says what is missing",
+    )
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
 
 

@@ -1,0 +1,58 @@
+"""How frames are cut: the same for any number of workers."""
+
+from __future__ import annotations
+
+import pytest
+
+from outrider.monitor.shards import Plan, Shard
+from outrider.monitor.shards.plan import LEAST_FRAMES, MOST
+
+
+@pytest.mark.parametrize(
+    ("frames", "leaves"),
+    [(1, 1), (127, 1), (128, 2), (255, 2), (256, 4), (64 * 4096 - 1, 2048), (64 * 4096, 4096), (10**9, 4096)],
+)
+def test_the_number_of_logical_shards_follows_from_that_of_frames(frames, leaves):
+    plan = Plan(frames, 64)
+    assert (plan.leaves, 1 << plan.height) == (leaves, leaves)
+    assert leaves <= MOST
+    assert leaves == 1 or frames // leaves >= LEAST_FRAMES
+
+
+@pytest.mark.parametrize("frames", [1, 100, 129, 1000, 4097, 70_001])
+def test_each_row_is_in_the_logical_shard_of_its_share(frames):
+    plan = Plan(frames, 64)
+    found = [leaf for leaf in range(plan.leaves) for _ in plan.rows(leaf)]
+    assert found == [row * plan.leaves // frames for row in range(frames)]
+    assert plan.rows(0).start == 0
+    assert all(plan.rows(leaf).stop == plan.rows(leaf + 1).start for leaf in range(plan.leaves))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 64, 1000])
+def test_workers_share_the_logical_shards_evenly(workers):
+    plan = Plan(10_000, 64)
+    shares = [plan.leaves_of(Shard(k, workers)) for k in range(workers)]
+    assert [leaf for share in shares for leaf in share] == list(range(plan.leaves))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_shard_is_read_and_written():
+    assert Shard.parse("3/64") == Shard(3, 64)
+    assert str(Shard.parse("0/1")) == "0/1"
+
+
+@pytest.mark.parametrize("text", ["64/64", "1/0", "3", "3/", "/3", "-1/4", "1.0/2", "a/b"])
+def test_a_shard_out_of_range_is_refused(text):
+    with pytest.raises(ValueError, match="expected a shard"):
+        Shard.parse(text)
+
+
+def test_the_range_is_named():
+    with pytest.raises(ValueError, match="expected a shard from 0/64 to 63/64, as they are counted from 0, got 64/64"):
+        Shard(64, 64).checked()
+
+
+@pytest.mark.parametrize("plan", [Plan(0, 64), Plan(100, 0)])
+def test_nothing_cannot_be_cut(plan):
+    with pytest.raises(ValueError, match="expected frames and batches of at least 1"):
+        plan.checked()
