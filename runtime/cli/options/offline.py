@@ -208,6 +208,19 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         metavar="LOG",
         help="set it anew on the frames that a guard kept in its event log (watch --keep-clean); may be given again",
     )
+    parser.add_argument(
+        "--shard",
+        type=types.shard,
+        metavar="K/N",
+        help="see held-out data as worker K of N, counted from 0, and write what was seen to -o FILE",
+    )
+    parser.add_argument(
+        "--scores",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="set it on what workers saw, with the files of --shard of all N; neither data nor network are needed",
+    )
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history that `inspect` shows")
     add_batch_arguments(parser, 64, "DATA")
     add_on_error_argument(parser)
