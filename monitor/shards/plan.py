@@ -7,7 +7,7 @@ from typing import NamedTuple
 MOST = 4096
 """Logical shards, at most: a few for each of a thousand workers."""
 LEAST_FRAMES = 64
-"""Frames of a logical shard, at least: one batch. Of fewer frames in all, there is one logical shard."""
+"""Frames of a logical shard, at least."""
 
 
 class Shard(NamedTuple):
@@ -38,10 +38,9 @@ class Shard(NamedTuple):
 class Plan(NamedTuple):
     """Frames in their order, cut into logical shards, and these into batches.
 
-    The number of logical shards depends on that of the frames alone: the largest power of two, at most `MOST`, that
-    leaves `LEAST_FRAMES` frames to each. Logical shard i holds the rows r with i = floor(r * leaves / frames). A batch
-    begins where its logical shard does and never goes beyond, so that the network sees the same batches whoever reads
-    them.
+    A logical shard is as many whole batches, but for the last. Their size depends on the number of frames and on that of
+    a batch alone: the smallest that makes at most `MOST` of them with at least `LEAST_FRAMES` frames each. So the
+    network sees the same batches whoever reads them.
 
     frames: how many there are in all. batch: the frames of a batch, at most.
     """
@@ -56,18 +55,23 @@ class Plan(NamedTuple):
         return self
 
     @property
+    def size(self) -> int:
+        """The frames of a logical shard; the last may have fewer."""
+        return self.batch * -(-max(LEAST_FRAMES, -(-self.frames // MOST)) // self.batch)
+
+    @property
     def leaves(self) -> int:
         """How many logical shards there are."""
-        return min(MOST, 1 << (max(1, self.frames // LEAST_FRAMES).bit_length() - 1))
+        return -(-self.frames // self.size)
 
     @property
     def height(self) -> int:
         """How often they are joined two by two until one is left."""
-        return self.leaves.bit_length() - 1
+        return (self.leaves - 1).bit_length()
 
     def rows(self, leaf: int) -> range:
         """The rows of a logical shard."""
-        return range(*(-(-at * self.frames // self.leaves) for at in (leaf, leaf + 1)))
+        return self.rows_of(range(leaf, leaf + 1))
 
     def leaves_of(self, shard: Shard) -> range:
         """The logical shards of a worker; none where there are more workers than these."""
@@ -75,4 +79,4 @@ class Plan(NamedTuple):
 
     def rows_of(self, leaves: range) -> range:
         """The rows of logical shards that follow each other."""
-        return range(self.rows(leaves.start).start, self.rows(leaves.stop).start)
+        return range(*(min(at * self.size, self.frames) for at in (leaves.start, leaves.stop)))

@@ -29,7 +29,7 @@ def test_all_are_held_while_there_is_room(small):
 
 def smallest(data, count):
     """The frames with the smallest digests, in their order, equal ones once."""
-    digests, rows = np.unique(digests_of(data), return_index=True)
+    _, rows = np.unique(digests_of(data), return_index=True)
     return data[rows[:count]]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 
 import numpy as np
@@ -44,8 +43,11 @@ def test_batches_begin_where_logical_shards_do():
             seen.append(len(batch))
             return super().observe(batch)
 
-    Monitor(Watched(), FEW).profile_part(frames(2 * 100), "0/1", batch_size=64)
-    assert seen == [64, 36, 64, 36]
+    Monitor(Watched(), FEW).profile_part(frames(2 * 100), "0/1", batch_size=24)
+    assert seen == [24] * 8 + [8]
+    seen.clear()
+    Monitor(Watched(), FEW).profile_part(frames(2 * 100), "1/2", batch_size=24)
+    assert seen == [24] * 5 + [8]
 
 
 def test_the_monitor_stays_as_it_is(monitor):
@@ -58,7 +60,7 @@ def test_the_monitor_stays_as_it_is(monitor):
 def test_a_file_holds_all_of_it_and_is_its_owners(tmp_path):
     part = learned(frames(64 * 8), "1/3")
     part.save(tmp_path / "part.outrider")
-    assert stat.S_IMODE(os.stat(tmp_path / "part.outrider").st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "part.outrider").stat().st_mode) == 0o600
     again = Part.load(tmp_path / "part.outrider")
     assert bytes(again) == (tmp_path / "part.outrider").read_bytes() == bytes(part)
     assert bytes(Part.of(bytes(part))) == bytes(part)

@@ -9,22 +9,26 @@ from outrider.monitor.shards.plan import LEAST_FRAMES, MOST
 
 
 @pytest.mark.parametrize(
-    ("frames", "leaves"),
-    [(1, 1), (127, 1), (128, 2), (255, 2), (256, 4), (64 * 4096 - 1, 2048), (64 * 4096, 4096), (10**9, 4096)],
-)
-def test_the_number_of_logical_shards_follows_from_that_of_frames(frames, leaves):
-    plan = Plan(frames, 64)
-    assert (plan.leaves, 1 << plan.height) == (leaves, leaves)
+    ("frames", "batch", "size", "leaves"),
+    [
+        (1, 64, 64, 1), (64, 64, 64, 1), (65, 64, 64, 2), (1000, 64, 64, 16), (1000, 100, 100, 10), (1000, 24, 72, 14),
+        (1000, 1, 64, 16), (64 * 4096, 64, 64, 4096), (64 * 4096 + 1, 64, 128, 2049), (10**9, 64, 244_160, 4096),
+    ],
+)  # fmt: skip
+def test_logical_shards_follow_from_the_number_of_frames_and_the_batch(frames, batch, size, leaves):
+    plan = Plan(frames, batch)
+    assert (plan.size, plan.leaves) == (size, leaves)
+    assert size >= LEAST_FRAMES
+    assert size % batch == 0
     assert leaves <= MOST
-    assert leaves == 1 or frames // leaves >= LEAST_FRAMES
+    assert 1 << plan.height >= leaves > (1 << plan.height) // 2
 
 
 @pytest.mark.parametrize("frames", [1, 100, 129, 1000, 4097, 70_001])
-def test_each_row_is_in_the_logical_shard_of_its_share(frames):
+def test_each_row_is_in_one_logical_shard(frames):
     plan = Plan(frames, 64)
     found = [leaf for leaf in range(plan.leaves) for _ in plan.rows(leaf)]
-    assert found == [row * plan.leaves // frames for row in range(frames)]
-    assert plan.rows(0).start == 0
+    assert found == [row // plan.size for row in range(frames)]
     assert all(plan.rows(leaf).stop == plan.rows(leaf + 1).start for leaf in range(plan.leaves))
 
 

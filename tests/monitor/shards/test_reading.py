@@ -57,7 +57,7 @@ def test_a_file_that_is_not_there_is_named(files, tmp_path):
 
 def test_parts_and_finished_profiles_do_not_mix(files, monitor, tmp_path):
     monitor.save(tmp_path / "whole.outrider")
-    with pytest.raises(ProfileError, match="got both, such as .*whole.outrider: merge the parts first"):
+    with pytest.raises(ProfileError, match=r"got both, such as .*whole.outrider: merge the parts first"):
         Monitor.merge([*files, tmp_path / "whole.outrider"], NumpyNetwork())
 
 
@@ -72,7 +72,7 @@ def test_one_profile_alone_or_one_to_resume_is_refused(monitor, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         unfinished.profile(batches(frames(100)), progress=stop, checkpoint=tmp_path / "partial.outrider")
-    with pytest.raises(ProfileError, match="partial.outrider: expected a finished profile, got one to resume"):
+    with pytest.raises(ProfileError, match=r"partial.outrider: expected a finished profile, got one to resume"):
         Monitor.merge([tmp_path / "whole.outrider", tmp_path / "partial.outrider"], NumpyNetwork())
 
 
@@ -96,5 +96,5 @@ def test_the_network_is_that_of_the_first_file_that_can_be_read(files):
     assert (path, facts.engine) == (files[1], "numpy")
     for file in files:
         file.write_bytes(b"torn")
-    with pytest.raises(ProfileError, match="part-0.outrider: expected a profile"):
+    with pytest.raises(ProfileError, match=r"part-0.outrider: expected a profile"):
         network_of(files)
