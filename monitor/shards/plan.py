@@ -38,8 +38,8 @@ class Shard(NamedTuple):
 class Plan(NamedTuple):
     """Frames in their order, cut into logical shards, and these into batches.
 
-    A logical shard is as many whole batches, but for the last. Their size depends on the number of frames and on that of
-    a batch alone: the smallest that makes at most `MOST` of them with at least `LEAST_FRAMES` frames each. So the
+    A logical shard is so many whole batches; the last may be shorter. How many depends on the number of frames and the
+    size of a batch alone: as few as make at most `MOST` logical shards, each of at least `LEAST_FRAMES` frames. So the
     network sees the same batches whoever reads them.
 
     frames: how many there are in all. batch: the frames of a batch, at most.

@@ -212,7 +212,7 @@ def test_the_order_of_classes_is_seen_over_all_parts():
 def test_memory_is_that_of_a_profile(data):
     """However many frames: a part holds at most two nodes of each level."""
     part = learned(data, "0/1", FEW)
-    assert len(part.sums) == bin(part.plan.leaves).count("1")
+    assert len(part.sums) == part.plan.leaves.bit_count()
     part = learned(data, "1/3", FEW)
     assert len(part.sums) <= 2 * part.plan.height
     assert part.profile.nbytes == learned(data[: 64 * 8], "1/3", FEW).profile.nbytes

@@ -73,13 +73,13 @@ def test_drives_reach_over_shards(tmp_path, by):
 def test_frames_that_come_twice_are_left_out_wherever_they_are(tmp_path):
     data = HELD_OUT.copy()
     data[2000:2100], data[50:60] = data[:100], frames(2000)[:10]
+    alone, monitor = profiled(), profiled()
     with pytest.warns(OutriderWarning) as said:
-        alone = profiled()
         alone.calibrate(in_one_place(data), 0.05)
     wanted = {str(one.message) for one in said}
+    together = Gathered(gathered(4, data=data))
     with pytest.warns(OutriderWarning) as said:
-        monitor = profiled()
-        monitor.calibrate(Gathered(gathered(4, data=data)), 0.05)
+        monitor.calibrate(together, 0.05)
     assert {str(one.message) for one in said} == wanted
     assert any("the same as one before" in text for text in wanted)
     assert any("learned from by the profile" in text for text in wanted)
@@ -115,7 +115,7 @@ def test_a_part_in_a_file(tmp_path):
     with pytest.raises(ProfileError, match="expected a profile, got part 1 of 4 of its scores"):
         Monitor.load(tmp_path / "part.outrider", NumpyNetwork())
     profiled().save(tmp_path / "profile.outrider")
-    with pytest.raises(ProfileError, match="expected scores of held-out frames, .* got a profile"):
+    with pytest.raises(ProfileError, match=r"expected scores of held-out frames, .* got a profile"):
         ScorePart.load(tmp_path / "profile.outrider")
 
 
