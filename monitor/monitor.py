@@ -36,6 +36,7 @@ from .logic import HarmonicP, Logic, Sum, make_logic
 from .places import LargestArea
 from .profile import Profile
 from .shards.frames import frames_of
+from .shards.merging import Merger
 from .shards.part import Part
 from .shards.profiling import as_shard, learned_part
 from .shards.reading import merged
@@ -293,12 +294,12 @@ class Monitor(Calibrated):
             )  # fmt: skip
 
     @classmethod
-    def merge(cls, parts: Iterable[Any], network: Any, *, allow_missing: bool = False) -> Self:
+    def merge(cls, parts: Iterable[Any] | Merger, network: Any, *, allow_missing: bool = False) -> Self:
         """The monitor of what many workers learned, or of the finished profiles of several fleets.
 
-        parts: of `profile_part`, as files, in memory or as the bytes of them, in any order; or the files of finished
-        profiles of different frames, whose thresholds are dropped. network: as for `load`. allow_missing: whether the
-        profile may be that of some parts; an OutriderWarning and the history of the profile say what is missing.
+        parts: of `profile_part`, as files, in memory or as their bytes, in any order; a `Merger` that took them in; or
+        the files of finished profiles of different frames, whose thresholds are dropped. network: as for `load`.
+        allow_missing: whether some parts are enough; a warning and the history of the profile say what is missing.
         Raises MismatchError naming what differs for parts of different networks, taps, criteria, preprocessing or rules
         of trust. Raises ProfileError for frames that are in two parts, and, naming all of them, for shards that are
         missing, not finished or in a file that is broken; the files stay as they are. Raises what `profile` raises at

@@ -127,6 +127,17 @@ class Part:
             self.seen.append(self.opened.digest)
             self.opened = None
 
+    def first(self) -> Part:
+        """One that has seen nothing, as the worker of the first logical shard alone."""
+        return Part.fresh(self.profile, self.logic, self.plan, Shard(0, self.plan.leaves), self.listing)
+
+    def at(self, shard: Shard) -> Part:
+        """The same as if what it learned as the first logical shard were that of another worker."""
+        (((_, _), sums),) = self.sums
+        tree: Tree[Sums] = Tree(partial(joined, self.profile.columns))
+        tree.add((0, shard.worker), sums)
+        return replace(self, shard=shard.checked(), sums=tree)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as a file, for its owner alone to read: it holds frames. Raises ProfileError."""
         write_whole(Path(path), packed_part(self), mode=0o600)

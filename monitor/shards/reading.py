@@ -23,12 +23,14 @@ Given = Any
 _LARGEST = 100_000_000
 
 
-def merged(given: Iterable[Given], *, allow_missing: bool = False) -> Merged:
+def merged(given: Iterable[Given] | Merger, *, allow_missing: bool = False) -> Merged:
     """The profile of all that is given, not finished yet.
 
     One file at a time is held in memory, those of a profile in the order of their shards. Warns of what is missing,
-    and writes it into the history. See `Monitor.merge` for what is raised.
+    and writes it into the history. given: also a `Merger` that has them. See `Monitor.merge` for what is raised.
     """
+    if isinstance(given, Merger):
+        return _told(given.merged(allow_missing=allow_missing))
     items = sorted(given, key=_first_shard)
     if not items:
         raise ProfileError("expected parts to merge, got none")
