@@ -30,6 +30,12 @@ def run(options: argparse.Namespace) -> int:
     if options.extend is not None:
         _refuse_what_is_learned(options)
     criteria = _criteria(options.criterion)
+    taps = _taps(criteria) if options.taps is None else options.taps
+    if options.engine == "ray":
+        from ..clustering import profile_on_ray
+
+        return profile_on_ray(options, criteria, taps)
+    refuse_without_cluster(options)
     carried = states(options)
     source = with_policy(
         open_frames(options.data, options.rows, inputs_of(options.network, options.weights, carried)), options.on_error
@@ -48,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             options.network,
             source,
             pictures(options),
-            taps=_taps(criteria) if options.taps is None else options.taps,
+            taps=taps,
             neurons=options.neurons,
             weights=options.weights,
             classes=options.classes,
@@ -101,6 +107,18 @@ def run(options: argparse.Namespace) -> int:
 
     answer(facts, show, as_json=options.json)
     return 0
+
+
+def refuse_without_cluster(options: argparse.Namespace) -> None:
+    """Raise ValueError where a flag of a cluster is given without one."""
+    given = {
+        "--workers": options.workers,
+        "--frames": options.frames,
+        "--frame-column": options.frame_column,
+        "--label-column": options.label_column,
+    }
+    if named := [name for name, value in given.items() if value is not None]:
+        raise ValueError(f"expected {', '.join(named)} with --engine ray, got it without")
 
 
 def _refuse_what_is_learned(options: argparse.Namespace) -> None:

@@ -113,7 +113,23 @@ def profile(parser: argparse.ArgumentParser) -> None:
         metavar="K/N",
         help="learn as worker K of N, counted from 0, and write a part; `outrider merge` joins the parts of all N",
     )
+    add_cluster_arguments(parser)
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
+
+
+def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--engine` and what goes with it."""
+    cluster = parser.add_argument_group("on a cluster")
+    cluster.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="ray: on a Ray cluster; DATA are a folder of pictures, a .parquet or .tar (WebDataset), or their address",
+    )
+    cluster.add_argument("--workers", type=types.positive, metavar="N", help="default: one a core, but one to read")
+    cluster.add_argument("--frames", type=types.positive, metavar="N", help="in DATA; default: Ray counts them")
+    cluster.add_argument("--frame-column", metavar="NAME", help="of frames or pictures, in .parquet and .tar")
+    cluster.add_argument("--label-column", metavar="NAME", help="of the numbers of classes; default: no labels")
 
 
 def merge(parser: argparse.ArgumentParser) -> None:
