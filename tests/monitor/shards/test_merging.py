@@ -7,10 +7,13 @@ import re
 import numpy as np
 import pytest
 
-from outrider.coverage import Gaussian, SingleRange
+from outrider.coverage import Gaussian, Mahalanobis, SingleRange
 from outrider.monitor import MismatchError, Monitor, OutriderWarning, ProfileError
 from outrider.monitor.shards import Part
+from outrider.networks import TorchNetwork
 
+from ...detectors import NumpyDetector, scenes
+from ...networks.several import Fused, fused_frames
 from ..conftest import CLASSES, NumpyNetwork, batches, frames
 from .workers import EVERY, learned, parts, shuffled, whole
 
@@ -216,3 +219,60 @@ def test_memory_is_that_of_a_profile(data):
     part = learned(data, "1/3", FEW)
     assert len(part.sums) <= 2 * part.plan.height
     assert part.profile.nbytes == learned(data[: 64 * 8], "1/3", FEW).profile.nbytes
+
+
+def test_a_detector(tmp_path):
+    """Its detections are learned class by class, and the classes of a part are those it saw."""
+    pictures = np.concatenate([scenes(130, classes=1), scenes(130, seed=1)])
+
+    def made(workers):
+        monitors = [Monitor(NumpyDetector(), "single_range") for _ in range(workers)]
+        found = [bytes(one.profile_part(pictures, (k, workers))) for k, one in enumerate(monitors)]
+        monitor = Monitor.merge(shuffled(found), NumpyDetector())
+        monitor.save(tmp_path / f"{workers}.outrider")
+        return monitor, (tmp_path / f"{workers}.outrider").read_bytes()
+
+    (alone, expected), (monitor, found) = made(1), made(4)
+    assert found == expected
+    plain = Monitor(NumpyDetector(), "single_range").profile(batches(pictures, 64)).boxes
+    boxes = monitor.learned.boxes
+    assert boxes.per_class.tolist() == plain.per_class.tolist() == alone.learned.boxes.per_class.tolist()
+    assert (boxes.frames, boxes.left_out, boxes.matched) == (plain.frames, plain.left_out, plain.matched)
+    for name, array in boxes.signatures[0].arrays.items():
+        np.testing.assert_allclose(array, plain.signatures[0].arrays[name], rtol=1e-9)
+
+
+def test_a_network_with_several_inputs(tmp_path):
+    data = fused_frames(300)
+    found = []
+    for workers in (1, 3):
+        given = [
+            bytes(Monitor(Fused(), {"hidden": [SingleRange(), Gaussian()]}).profile_part(data, (k, workers)))
+            for k in range(workers)
+        ]
+        Monitor.merge(given, Fused()).save(tmp_path / "one.outrider")
+        found.append((tmp_path / "one.outrider").read_bytes())
+    assert found[0] == found[1]
+
+
+def test_places_of_a_map(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(6, 2, 1)
+    ).eval()  # fmt: skip
+    data = np.random.default_rng(0).normal(size=(200, 3, 8, 8)).astype(np.float32)
+
+    def network():
+        return TorchNetwork(module, (3, 8, 8), taps="auto", neurons="pixel", classes="pixel")
+
+    found = []
+    for workers in (1, 3):
+        given = [
+            bytes(Monitor(network(), {"*": Mahalanobis()}).profile_part(data, (k, workers))) for k in range(workers)
+        ]
+        monitor = Monitor.merge(given, network())
+        monitor.save(tmp_path / "one.outrider")
+        found.append((tmp_path / "one.outrider").read_bytes())
+    assert found[0] == found[1]
+    assert monitor.learned.trusted.per_map_class.min() > 0
