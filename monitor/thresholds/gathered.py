@@ -139,7 +139,8 @@ class Gathered:
         if not parts_in_order:
             raise ProfileError("expected held-out frames, got none in any part")
         self.profile = found[0][1].profile
-        self.held_out = HeldOut(*(_behind_each_other(parts_in_order, name) for name in HeldOut._fields))
+        joined: dict[str, Any] = {name: _behind_each_other(parts_in_order, name) for name in HeldOut._fields}
+        self.held_out = HeldOut(**joined)
         self.drives = self.held_out.drives
 
     def of(self, profile: str) -> HeldOut:

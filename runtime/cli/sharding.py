@@ -90,7 +90,7 @@ def score_shard(
         )
     part.save(options.output)
     rows, seen = part.rows, len(part.held_out.digests)
-    facts = {
+    facts: dict[str, Any] = {
         "shard": [part.shard.worker, part.shard.of],
         "rows": [rows.start, rows.stop],
         "of_frames": part.plan.frames,
