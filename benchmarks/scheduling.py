@@ -8,10 +8,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .keys import ROOT
 
@@ -171,6 +174,21 @@ class Plan:
 
     def _file(self, task: Task, kind: str, ending: str) -> Path:
         return self.folder / kind / f"{re.sub(r'[^a-z0-9]+', '-', task.name.lower())}.{ending}"
+
+
+@contextmanager
+def shown(plan: Plan, title: str) -> Iterator[Callable[[], None]]:
+    """A bar while the tasks of a plan run, and a line for each that ends. Gives what moves the bar."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}")
+    with Progress(*columns, refresh_per_second=2) as progress:
+        bar = progress.add_task(title, total=sum(plan.seconds.values()), left="")
+        plan.say = lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        def move() -> None:
+            doing, left = " · ".join(plan.running) or title, f"{plan.left / 60:.0f} min left"
+            progress.update(bar, completed=plan.done, description=doing, left=left)
+
+        yield move
 
 
 def named(states: dict[str, State], *wanted: State) -> list[str]:

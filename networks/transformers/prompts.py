@@ -88,6 +88,9 @@ class Chat:
 
     def render(self, prompt: Prompt) -> str:
         """The prompt in the words of the template, to the point where the answer begins."""
+        return self._templated(prompt)
+
+    def _templated(self, prompt: Prompt, answer: str | None = None) -> str:
         content: Any = prompt.text
         if self.sees:
             content = [*({"type": "image"} for _ in prompt.images), {"type": "text", "text": prompt.text}]
@@ -95,8 +98,26 @@ class Chat:
         if self.system is not None:
             told = [{"type": "text", "text": self.system}] if self.sees else self.system
             messages.insert(0, {"role": "system", "content": told})
+        if answer is not None:
+            messages.append(
+                {"role": "assistant", "content": [{"type": "text", "text": answer}] if self.sees else answer}
+            )
         owner = self.processor if getattr(self.processor, "chat_template", None) else self.tokenizer
-        return str(owner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return str(owner.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer is None))
+
+    def render_answer(self, prompt: Prompt, answer: str) -> str:
+        """The answer as the template writes it behind the prompt, to the token that ends it.
+
+        Where the template does not write the prompt as before once an answer follows, the answer and the end alone.
+        """
+        asked = self.render(prompt)
+        said = self._templated(prompt, answer)
+        end = str(self.tokenizer.eos_token or "")
+        if not said.startswith(asked):
+            return answer + end
+        said = said[len(asked) :]
+        after = said.rpartition(answer.strip())[2]
+        return said.rstrip() if after.strip() else said.rstrip() + end
 
     def encode(self, things: Sequence[Any]) -> dict[str, Tensor]:
         """A batch of prompts as a model's inputs, padded on the left.

@@ -91,7 +91,8 @@ def _run(options: argparse.Namespace) -> int:
         from ...monitor import OutriderWarning
         from ...networks import NetworkWarning
 
-        command = import_module(f".commands.{options.command}", __package__)
+        name = "grouped" if hasattr(options, "action") else options.command
+        command = import_module(f".commands.{name}", __package__)
 
     def show(message: Warning | str, category: type[Warning], *_where: object) -> None:
         if issubclass(category, (OutriderWarning, NetworkWarning)):

@@ -7,7 +7,6 @@ never decide that a prompt is refused, and a prompt that no rule knows gets the 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import yaml
 
 from ...monitor import Status, Verdict
 from ...monitor.attributes import strict
+from ...networks.tuning.reasons.risks import RULES, RiskRules
 from ..printable import told
 
 if TYPE_CHECKING:
@@ -25,33 +25,7 @@ PLAIN = "I cannot help with that."
 REASONED = "This asks for {category}, so I cannot help with that."
 UNCHECKED = "This request could not be checked, so it is not answered."
 
-RULES: dict[str, tuple[str, ...]] = {
-    "sexual content with minors": ("child porn*", "child sex*", "underage sex*", "groom a child", "minor sexual*"),
-    "self-harm": ("suicid*", "self-harm*", "kill myself", "kill yourself", "starve myself", "anorexi*", "cut myself"),
-    "weapons or explosives": (
-        "bomb*", "explosive*", "grenade*", "gun", "guns", "firearm*", "silencer*", "ammunition", "nerve agent*",
-        "bioweapon*", "chemical weapon*", "anthrax", "ricin",
-    ),
-    "illegal drugs": ("meth", "methamphetamine*", "cocaine", "heroin", "fentanyl", "mdma", "lsd", "drug deal*"),
-    "breaking into computers": (
-        "hack*", "malware", "ransomware", "keylogger*", "phish*", "ddos", "exploit a vulnerability", "botnet*",
-        "steal password*", "computer virus*",
-    ),
-    "theft or fraud": (
-        "steal*", "theft", "shoplift*", "burgl*", "rob", "robbing", "fraud*", "counterfeit*", "forge", "forged",
-        "scam*", "launder*", "embezzl*", "blackmail*", "extort*", "tax evasion", "identity theft",
-    ),
-    "hatred or harassment": (
-        "racis*", "sexis*", "xenophob*", "antisemit*", "homophob*", "hate speech", "inferior race", "bully*", "harass*",
-        "stalk*", "defam*", "slur*", "body sham*", "doxx*",
-    ),
-    "violence": (
-        "kill*", "murder*", "assassin*", "stab*", "poison*", "tortur*", "kidnap*", "rape*", "terroris*", "massacre*",
-        "assault*", "harm others", "harm someone", "hurt someone", "sabotage*", "arson*",
-    ),
-    "disinformation": ("fake news", "misinformation", "disinformation", "conspiracy theor*", "propaganda", "hoax*"),
-}  # fmt: skip
-"""Our table: risk category -> words, a `*` at the end of a word standing for any ending."""
+__all__ = ["PLAIN", "REASONED", "RULES", "UNCHECKED", "Refusals"]
 
 
 @strict
@@ -75,7 +49,7 @@ class Refusals:
         for name, text in (("reasoned", reasoned), ("plain", plain), ("unchecked", unchecked)):
             if not text.strip():
                 raise ValueError(f"expected a sentence as {name}=, got an empty one")
-        self._patterns = {category: _pattern(category, words) for category, words in self.rules.items()}
+        self._risks = RiskRules(self.rules)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -103,7 +77,7 @@ class Refusals:
 
     def category(self, prompt: str) -> str | None:
         """The risk category that the rules find in a prompt, or None."""
-        return next((category for category, pattern in self._patterns.items() if pattern.search(prompt)), None)
+        return self._risks.category(prompt)
 
     def sentence(self, prompt: str, verdict: Verdict) -> str:
         """The refusal of a prompt with this verdict."""
@@ -114,11 +88,3 @@ class Refusals:
 
     def __repr__(self) -> str:
         return f"Refusals({len(self.rules)} categories, plain={self.plain!r})"
-
-
-def _pattern(category: str, words: Any) -> re.Pattern[str]:
-    listed = isinstance(words, list | tuple) and words
-    if not listed or not all(isinstance(word, str) and word.strip(" *") for word in words):
-        raise ValueError(f"expected a list of words for the category {category!r}, got {words!r}")
-    parts = (re.escape(word.strip().rstrip("*")) + r"\w*" * word.strip().endswith("*") for word in words)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)".replace(r"\ ", r"\s+"), re.IGNORECASE)

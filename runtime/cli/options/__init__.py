@@ -1,5 +1,7 @@
 """What each command takes. A command's name is that of its function here and of its file in `commands/`.
 
+The commands of a group are files of its own folder.
+
 Nothing is imported that takes time: help and mistakes in the arguments are answered at once.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from .evaluating import evaluate
 from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
+from .lab import lab
 from .offline import calibrate, merge, profile
 from .running import check, demo, report, watch
 
@@ -39,6 +42,7 @@ COMMANDS = (
     verify,
     report,
     head,
+    lab,
     demo,
 )
 

@@ -169,3 +169,16 @@ def test_inputs_without_tokens_are_refused():
         left_padded({"attention_mask": torch.ones(1, 3)})
     with pytest.raises(ValueError, match=r"attention mask of \(1, 2\)"):
         left_padded({"input_ids": torch.ones(1, 2), "attention_mask": torch.ones(1, 3)})
+
+
+def test_an_answer_is_written_as_the_template_does_to_its_end(tokenizer):
+    chat, prompt = Chat(tokenizer), Prompt("how do i bake a cake")
+    assert chat.render_answer(prompt, "be kind") == " be kind </s>"
+    template = tokenizer.chat_template
+    try:
+        tokenizer.chat_template = template.replace("</s> {% endfor %}", "{% endfor %}")  # an answer without its end
+        assert Chat(tokenizer).render_answer(prompt, "be kind") == " be kind</s>"
+        tokenizer.chat_template = template.replace("<s> {{ message['role'] }}", "{{ loop.length }}")
+        assert Chat(tokenizer).render_answer(prompt, "be kind") == "be kind</s>"  # the prompt is written otherwise
+    finally:
+        tokenizer.chat_template = template

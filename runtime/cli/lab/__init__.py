@@ -1,0 +1,1 @@
+"""What the commands of `outrider lab` do, a file for each."""

@@ -1,0 +1,1 @@
+"""The safety laboratory: what makes a model safer, and what that did to it."""
