@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..coverage import Criterion, parse_criterion
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
@@ -21,9 +19,7 @@ from .calibration import Calibration
 from .criteria import Criteria, columns_of, fit_to_scores, taps_for
 from .data.batches import Batch, Batches, batches_of, behind, kept, peeked
 from .data.changes import Change, with_change
-from .data.class_order import Confusion
 from .data.digests import MOST as MOST_DIGESTS
-from .data.spool import FrameSpool
 from .describe import describe
 from .errors import ProfileError, warn
 from .facts.network import NetworkFacts
@@ -35,6 +31,7 @@ from .learning import Learner, complete, fresh_profile, names_of_classes, to_ext
 from .logic import HarmonicP, Logic, Sum, make_logic
 from .places import LargestArea
 from .profile import Profile
+from .shards.finishing import finish, probe
 from .shards.frames import frames_of
 from .shards.merging import Merger
 from .shards.part import Part
@@ -47,7 +44,6 @@ if TYPE_CHECKING:
 
 
 _CHECKPOINT_SECONDS = 30.0
-_PROBED_AT_ONCE = 32
 
 
 @strict
@@ -240,7 +236,8 @@ class Monitor(Calibrated):
             if path and time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 write_profile(path, profile, self.logic)
                 saved = time.monotonic()
-        _finish(self.network, profile, self.logic, learner.confusion)
+        complete(profile, learner.confusion)
+        probe(self.network, profile, self.logic)
         if what:
             change = Change.made(what, None if before is None else before.thresholds, None)
             profile.history = with_change(profile.history, change)
@@ -270,7 +267,7 @@ class Monitor(Calibrated):
         a pair of an array and labels, a dataset with a length and numbers as keys, or `Frames`. shard: ``"3/64"`` or
         (3, 64), the worker and how many there are, counted from 0. batch_size: the same for all.
         The profile that `merge` makes has the same bits however many workers there are, where these run on processors
-        of one kind. Which frames belong together follows from their number alone, see `Plan`.
+        of one kind. Which frames belong together follows from their number alone, see `Sharding`.
         listing: a digest of the names of all frames, which must be the same in all parts. pictures: takes in what
         pictures are like as the data are read. checkpoint: a path that keeps what was learned, as of `profile`; whoever
         saves the part deletes it. All else is as of `profile`. The monitor stays as it is.
@@ -308,7 +305,7 @@ class Monitor(Calibrated):
         found = merged(parts, allow_missing=allow_missing)
         opened = opened_for("parts", found.profile.facts, network)
         try:
-            _finish(opened, found.profile, found.logic, found.confusion)
+            finish(opened, found)
         except BaseException:
             if opened is not network:
                 opened.close()
@@ -387,13 +384,3 @@ class Monitor(Calibrated):
         state = "calibrated" if self.calibration else "profiled" if self._learned.complete else "unfit"
         criteria = ", ".join(dict.fromkeys(repr(column.criterion) for column in self._learned.columns))
         return f"Monitor[{state}]({criteria}; {self.logic!r}; {len(self.columns)} columns)"
-
-
-def _finish(network: Network, profile: Profile, logic: Logic, confusion: Confusion) -> None:
-    """Make a profile ready, and see how some of its own frames deviate from it; then let go of them."""
-    complete(profile, confusion)
-    if profile.spool.frames is not None:
-        learned = Monitor.of(network, profile, logic, None)
-        probe = np.concatenate([learned.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)])
-        profile.trusted.probe = probe[~np.isnan(probe).any(axis=1)]  # where numbers were too large to be multiplied
-    profile.spool = FrameSpool(seen=profile.spool.seen)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .part import Part
-from .plan import Plan, Shard
+from .plan import Shard, Sharding
 
-__all__ = ["Part", "Plan", "Shard"]
+__all__ = ["Part", "Shard", "Sharding"]

@@ -11,7 +11,7 @@ from ..errors import MismatchError, ProfileError
 from ..logic import Logic
 from ..profile import Profile, TrustedSet
 from .part import Part
-from .plan import Plan, Shard
+from .plan import Shard, Sharding
 from .sums import Sums, absorb, exact
 from .tree import Tree
 
@@ -121,10 +121,10 @@ class Merger:
         return "; ".join(said)
 
     @property
-    def _plan(self) -> Plan | None:
+    def _plan(self) -> Sharding | None:
         return None if self._first is None else self._first.plan
 
-    def _gaps(self, plan: Plan) -> list[str]:
+    def _gaps(self, plan: Sharding) -> list[str]:
         """The shards that are not there, or the rows where those that are there are of different numbers of workers."""
         finished = [one for one in self._taken if one.finished == len(one.leaves)]
         ends = [(0, 0), *sorted((one.leaves.start, one.leaves.stop) for one in finished if one.leaves)]

@@ -25,7 +25,7 @@ from ..learning import Learner
 from ..logic import Logic
 from ..profile import Profile
 from .frames import Frames
-from .plan import Plan, Shard
+from .plan import Shard, Sharding
 from .stored import packed_part, unpacked_part
 from .sums import Opened, Sums, joined
 from .tree import Tree
@@ -48,7 +48,7 @@ class Part:
 
     profile: Profile
     logic: Logic
-    plan: Plan
+    plan: Sharding
     shard: Shard
     sums: Tree[Sums]
     listing: str = ""
@@ -58,7 +58,7 @@ class Part:
     confusion: Confusion = field(default_factory=Confusion)
 
     @classmethod
-    def fresh(cls, profile: Profile, logic: Logic, plan: Plan, shard: Shard, listing: str = "") -> Part:
+    def fresh(cls, profile: Profile, logic: Logic, plan: Sharding, shard: Shard, listing: str = "") -> Part:
         """A part that has seen nothing. profile: a fresh one."""
         profile = replace(profile, spool=FrameSpool(total=plan.frames))
         return cls(profile, logic, plan.checked(), shard.checked(), Tree(partial(joined, profile.columns)), listing)

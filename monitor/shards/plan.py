@@ -35,7 +35,7 @@ class Shard(NamedTuple):
         return f"{self.worker}/{self.of}"
 
 
-class Plan(NamedTuple):
+class Sharding(NamedTuple):
     """Frames in their order, cut into logical shards, and these into batches.
 
     A logical shard is so many whole batches; the last may be shorter. How many depends on the number of frames and the
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
     frames: int
     batch: int
 
-    def checked(self) -> Plan:
+    def checked(self) -> Sharding:
         """The same. Raises ValueError for no frames and for batches of none."""
         if self.frames < 1 or self.batch < 1:
             raise ValueError(f"expected frames and batches of at least 1, got {self.frames} and {self.batch}")

@@ -16,7 +16,7 @@ from ..logic import Logic
 from ..profile import Profile
 from .frames import Frames
 from .part import Part, refuse_memory, resumed
-from .plan import Plan, Shard
+from .plan import Shard, Sharding
 
 _CHECKPOINT_SECONDS = 30.0
 
@@ -49,7 +49,7 @@ def learned_part(
     refuse_memory(network)
     network.reset()
     learn_shape(network, data)
-    part = Part.fresh(*fresh(), Plan(len(data), batch_size), shard, listing)
+    part = Part.fresh(*fresh(), Sharding(len(data), batch_size), shard, listing)
     if checkpoint is not None and checkpoint.exists():
         part = resumed(Part.load(checkpoint), checkpoint, part)
     trusted = part.profile.trusted

@@ -26,7 +26,7 @@ from ..files.container import Contents, packed
 from ..files.content import checked_array
 from ..files.profile_file import PART, assembled, damage_told, profile_contents
 from ..profile import Profile
-from .plan import Plan, Shard
+from .plan import Shard, Sharding
 from .sums import Opened, Sums, joined, summed
 from .tree import Tree
 
@@ -97,7 +97,7 @@ def unpacked_part(contents: Contents, path: str | os.PathLike[str], make: Callab
 
 def _part(facts: dict[str, Any], arrays: _Arrays, make: Callable[..., _Made]) -> _Made:
     told, of_boxes = facts["shard"], facts.get("part_boxes")
-    plan, shard = Plan(int(told["frames"]), int(told["batch"])), Shard(int(told["worker"]), int(told["of"]))
+    plan, shard = Sharding(int(told["frames"]), int(told["batch"])), Shard(int(told["worker"]), int(told["of"]))
     plan.checked()
     shard.checked()
     nodes: dict[str, dict[str, np.ndarray]] = {}

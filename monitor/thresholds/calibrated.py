@@ -23,7 +23,7 @@ from ..learning import sure_of
 from ..online import Watcher
 from ..shards.frames import frames_of
 from ..shards.part import refuse_memory
-from ..shards.plan import Plan
+from ..shards.plan import Sharding
 from ..shards.profiling import as_shard
 from .calibrating import FAR, calibrate, check_groups, check_rates
 from .gathered import Gathered, ScorePart, profile_digest
@@ -129,7 +129,7 @@ class Calibrated(Watcher):
         and for other than a drive a frame.
         """
         frames, of = frames_of(data), as_shard(shard)
-        plan = Plan(len(frames), batch_size).checked()
+        plan = Sharding(len(frames), batch_size).checked()
         refuse_memory(self.network)
         numbers = None if drives is None else numbered(np.asarray(drives))
         if numbers is not None and len(numbers) != len(frames):

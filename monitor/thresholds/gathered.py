@@ -26,7 +26,7 @@ from ..files.content import checked_array
 from ..files.profile_file import damage_told, profile_contents
 from ..logic import Logic
 from ..profile import Profile
-from ..shards.plan import Plan, Shard
+from ..shards.plan import Shard, Sharding
 from .held_out import HeldOut
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ScorePart:
     """
 
     profile: str
-    plan: Plan
+    plan: Sharding
     shard: Shard
     held_out: HeldOut
     listing: str = ""
@@ -55,7 +55,7 @@ class ScorePart:
     by: str = ""
 
     @classmethod
-    def of_frames(cls, profile: str, plan: Plan, shard: Shard, held_out: HeldOut, listing: str = "") -> Self:
+    def of_frames(cls, profile: str, plan: Sharding, shard: Shard, held_out: HeldOut, listing: str = "") -> Self:
         """The part of some frames."""
         seen = hashlib.blake2b(np.ascontiguousarray(held_out.digests).tobytes(), digest_size=16).hexdigest()
         return cls(profile, plan, shard, held_out, listing, seen, program())
@@ -106,7 +106,7 @@ class ScorePart:
             raise ProfileError(f"{name}: expected scores of held-out frames, {what}, got a {kind}")
         with damage_told(name):
             told = facts["shard"]
-            plan, shard = Plan(int(told["frames"]), int(told["batch"])), Shard(int(told["worker"]), int(told["of"]))
+            plan, shard = Sharding(int(told["frames"]), int(told["batch"])), Shard(int(told["worker"]), int(told["of"]))
             held_out = _held_out(tensors)
             part = cls.of_frames(str(facts["profile"]), plan.checked(), shard.checked(), held_out, str(told["listing"]))
             part.by = str(facts["by"])

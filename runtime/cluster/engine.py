@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...monitor import Monitor, ProfileError
 from ...monitor.criteria import Criteria
 from ...monitor.logic import Logic
-from ...monitor.shards import Part, Plan, Shard
+from ...monitor.shards import Part, Shard, Sharding
 from ...monitor.shards.merging import Merger
 from ...networks import Network
 from ...networks.adapting import as_network, is_network
@@ -64,7 +64,7 @@ def profile(
     workers, ProfileError for a recurrent network and for other than the frames counted, and what `Monitor.profile`
     raises. What a worker raises comes as Ray raises it.
     """
-    data = ray_data()
+    ray_data()
     import ray
 
     _connect(ray)
@@ -76,7 +76,7 @@ def profile(
                 "expected a network that sees each frame by itself, got a recurrent one: its frames cannot be cut"
             )
         count = dataset.count() if frames is None else frames
-        plan = Plan(count, batch_size)
+        plan = Sharding(count, batch_size)
         if not count:
             raise ProfileError("expected trusted frames, got none")
         monitor = Monitor(opened, criteria, logic=logic)
@@ -85,7 +85,7 @@ def profile(
             minimum_per_class=minimum_per_class, class_names=class_names,
         )  # fmt: skip
         merger = Merger()
-        given = _learned(ray, data, dataset, Worker, (make, bytes(empty), column, label), plan, workers, cpus, gpus)
+        given = _learned(ray, dataset, Worker, (make, bytes(empty), column, label), plan, workers, cpus, gpus)
         done = 0
         for leaf, state in enumerate(given):
             if leaf >= plan.leaves:
@@ -159,7 +159,7 @@ def _made(network: Any, options: dict[str, Any]) -> Network:
 
 
 def _learned(
-    ray: Any, data: Any, dataset: Dataset, worker: type, arguments: tuple[Any, ...], plan: Plan, workers: int | None,
+    ray: Any, dataset: Dataset, worker: type, arguments: tuple[Any, ...], plan: Sharding, workers: int | None,
     cpus: float, gpus: float,
 ) -> Iterator[bytes]:  # fmt: skip
     """What is learned of each logical shard, in their order."""

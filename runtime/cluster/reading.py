@@ -17,14 +17,14 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-class Read(NamedTuple):
+class ReadData(NamedTuple):
     """A dataset, not read yet. column: of its frames."""
 
     dataset: Dataset
     column: str
 
 
-def read(data: str, column: str | None = None) -> Read:
+def read(data: str, column: str | None = None) -> ReadData:
     """The dataset of a Parquet file or folder (``.parquet``), of WebDataset shards (``.tar``), or a folder of pictures.
 
     data: a path, or an address as Ray's readers take it. column: of the frames; by default the bytes of the pictures,
@@ -36,12 +36,12 @@ def read(data: str, column: str | None = None) -> Read:
     ending = PurePosixPath(data.rstrip("/")).suffix.lower()
     if ending == ".parquet":
         found = ray.read_parquet(data)
-        return Read(found, column or _column(found, data, _COLUMNS["parquet"]))
+        return ReadData(found, column or _column(found, data, _COLUMNS["parquet"]))
     if ending == ".tar":
         found = ray.read_webdataset(data, decoder=None)
-        return Read(found, column or _column(found, data, _COLUMNS["tar"]))
+        return ReadData(found, column or _column(found, data, _COLUMNS["tar"]))
     suffixes = [suffix[1:] for suffix in IMAGE_SUFFIXES]
-    return Read(ray.read_binary_files(data, include_paths=True, file_extensions=suffixes), column or "bytes")
+    return ReadData(ray.read_binary_files(data, include_paths=True, file_extensions=suffixes), column or "bytes")
 
 
 def _column(dataset: Dataset, data: str, usual: tuple[str, ...]) -> str:

@@ -23,7 +23,7 @@ from ..opening import learned_inputs, open_monitor
 from ..printing import answer
 from ..progress import progress_bar
 from ..reading import advised, reading_facts, with_policy, write_reading
-from ..sharding import refuse_of_all, score_shard
+from ..workers.shards import refuse_of_all, score_shard
 
 
 def run(options: argparse.Namespace) -> int:

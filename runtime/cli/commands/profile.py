@@ -22,7 +22,7 @@ from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar
 from ..reading import advised, reading_facts, with_policy, write_reading
-from ..sharding import profile_shard
+from ..workers.shards import profile_shard
 from .inspect import print_profile
 
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     criteria = _criteria(options.criterion)
     taps = _taps(criteria) if options.taps is None else options.taps
     if options.engine == "ray":
-        from ..clustering import profile_on_ray
+        from ..workers.cluster import profile_on_ray
 
         return profile_on_ray(options, criteria, taps)
     refuse_without_cluster(options)

@@ -1,6 +1,6 @@
 """What each command takes. A command's name is that of its function here and of its file in `commands/`.
 
-The commands of a group are files of its own folder.
+The commands of a group are files of its own folder; others may name the folder of theirs as `room`.
 
 Nothing is imported that takes time: help and mistakes in the arguments are answered at once.
 """

@@ -134,6 +134,7 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def merge(parser: argparse.ArgumentParser) -> None:
     """Make one profile of the parts that many workers wrote, or of the profiles of several fleets."""
+    parser.set_defaults(room="workers")
     parser.add_argument(
         "parts",
         nargs="+",

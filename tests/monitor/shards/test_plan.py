@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outrider.monitor.shards import Plan, Shard
+from outrider.monitor.shards import Shard, Sharding
 from outrider.monitor.shards.plan import LEAST_FRAMES, MOST
 
 
@@ -16,7 +16,7 @@ from outrider.monitor.shards.plan import LEAST_FRAMES, MOST
     ],
 )  # fmt: skip
 def test_logical_shards_follow_from_the_number_of_frames_and_the_batch(frames, batch, size, leaves):
-    plan = Plan(frames, batch)
+    plan = Sharding(frames, batch)
     assert (plan.size, plan.leaves) == (size, leaves)
     assert size >= LEAST_FRAMES
     assert size % batch == 0
@@ -26,7 +26,7 @@ def test_logical_shards_follow_from_the_number_of_frames_and_the_batch(frames, b
 
 @pytest.mark.parametrize("frames", [1, 100, 129, 1000, 4097, 70_001])
 def test_each_row_is_in_one_logical_shard(frames):
-    plan = Plan(frames, 64)
+    plan = Sharding(frames, 64)
     found = [leaf for leaf in range(plan.leaves) for _ in plan.rows(leaf)]
     assert found == [row // plan.size for row in range(frames)]
     assert all(plan.rows(leaf).stop == plan.rows(leaf + 1).start for leaf in range(plan.leaves))
@@ -34,7 +34,7 @@ def test_each_row_is_in_one_logical_shard(frames):
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, 64, 1000])
 def test_workers_share_the_logical_shards_evenly(workers):
-    plan = Plan(10_000, 64)
+    plan = Sharding(10_000, 64)
     shares = [plan.leaves_of(Shard(k, workers)) for k in range(workers)]
     assert [leaf for share in shares for leaf in share] == list(range(plan.leaves))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -56,7 +56,7 @@ def test_the_range_is_named():
         Shard(64, 64).checked()
 
 
-@pytest.mark.parametrize("plan", [Plan(0, 64), Plan(100, 0)])
+@pytest.mark.parametrize("plan", [Sharding(0, 64), Sharding(100, 0)])
 def test_nothing_cannot_be_cut(plan):
     with pytest.raises(ValueError, match="expected frames and batches of at least 1"):
         plan.checked()

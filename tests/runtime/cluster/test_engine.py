@@ -165,7 +165,5 @@ def test_a_cluster_that_cannot_be_reached_is_told(monkeypatch, model):
         def init(**settings):
             raise ConnectionError("Could not find any running Ray instance at 10.0.0.1:6379\nmore")
 
-    with pytest.raises(
-        ConnectionError, match=r"expected a Ray cluster that can be reached, got ConnectionError: Could"
-    ):
+    with pytest.raises(ConnectionError, match=r"expected a Ray cluster .*, got ConnectionError: Could"):
         engine._connect(Away)

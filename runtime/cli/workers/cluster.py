@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ...coverage import Criterion
-from ...monitor.facts.network import NetworkFacts
-from ...networks.pictures.reading import decode_picture
-from ..cluster.engine import profile
-from ..cluster.reading import read
-from ..inputs.detectors import decoder_of
-from ..inputs.networks import open_network, reopen_network
-from ..inputs.sources import Source, channels_first
-from .commands.inspect import print_profile
-from .opening import pictures
-from .printing import answer
-from .progress import progress_bar
+from ....coverage import Criterion
+from ....monitor.facts.network import NetworkFacts
+from ....networks.pictures.reading import decode_picture
+from ...cluster.engine import profile
+from ...cluster.reading import read
+from ...inputs.detectors import decoder_of
+from ...inputs.networks import open_network, reopen_network
+from ...inputs.sources import Source, channels_first
+from ..commands.inspect import print_profile
+from ..opening import pictures
+from ..printing import answer
+from ..progress import progress_bar
 
 
 def profile_on_ray(

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...monitor import Monitor
-from ...monitor.shards import Part
-from ...networks import Preprocessing
-from ...networks.pictures.facts import PictureFacts
-from ..inputs.joint import JointSource
-from ..inputs.sharded import SourceFrames, listing_of
-from ..inputs.sources import Source
-from .printing import answer
-from .progress import progress_bar
-from .reading import advised, reading_facts, write_reading
+from ....monitor import Monitor
+from ....monitor.shards import Part
+from ....networks import Preprocessing
+from ....networks.pictures.facts import PictureFacts
+from ...inputs.joint import JointSource
+from ...inputs.sharded import SourceFrames, listing_of
+from ...inputs.sources import Source
+from ..printing import answer
+from ..progress import progress_bar
+from ..reading import advised, reading_facts, write_reading
 
 
 def profile_shard(

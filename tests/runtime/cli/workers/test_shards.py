@@ -8,7 +8,7 @@ import pytest
 
 from outrider.networks import load_dataset
 
-from .outcomes import TORN, error_of, save
+from ..outcomes import TORN, error_of, save
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_pictures_are_remembered_over_all_shards(outrider, shards, model, tmp_pa
 
 
 def test_it_goes_on_where_it_was_interrupted(outrider, shards, model, tmp_path, monkeypatch):
-    from outrider.runtime.cli import sharding
+    from outrider.runtime.cli.workers import shards as sharding
 
     real = sharding.progress_bar
 

@@ -9,8 +9,8 @@ from ....monitor import Monitor
 from ....monitor.shards.reading import network_of
 from ...inputs.detectors import decoder_of
 from ...inputs.networks import reopen_network
+from ..commands.inspect import print_profile
 from ..printing import answer
-from .inspect import print_profile
 
 
 def run(options: argparse.Namespace) -> int:
