@@ -33,9 +33,14 @@ class FrameSpool:
         self._digests = np.empty(0, np.uint64)
         if self._parts:  # those of an older file come as they were drawn
             self._digests, rows = np.unique(digests_of(together(self._parts)), return_index=True)
-            self._parts = [part[rows] for part in self._parts]
+            if not np.array_equal(rows, np.arange(len(self._parts[0]))):
+                self._parts = [part[rows] for part in self._parts]
         self._highest = _highest(total)
         self.seen = seen
+
+    def of_all(self, total: int) -> None:
+        """Know from now on how many frames there are in all."""
+        self._highest = _highest(total)
 
     @property
     def frames(self) -> Any:

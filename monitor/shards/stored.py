@@ -18,7 +18,6 @@ import numpy as np
 from ...coverage import describe_criterion, make_criterion
 from ..boxes.learned import BoxColumn, LearnedBoxes
 from ..data.class_order import Confusion
-from ..data.spool import FrameSpool
 from ..errors import ProfileError
 from ..files.box_file import packed_boxes, unpacked_boxes
 from ..files.calibrations import ReadArrays
@@ -121,7 +120,7 @@ def _part(facts: dict[str, Any], arrays: _Arrays, make: Callable[..., _Made]) ->
         )
         empty = [one.criterion.empty(profile.facts.taps[one.tap].size, 1) for one in box_columns]
         profile.boxes = LearnedBoxes(box_columns, empty)
-    profile.spool = FrameSpool(profile.spool.frames, profile.spool.seen, plan.frames)
+    profile.spool.of_all(plan.frames)
     read = {
         prefix: _sums(profile, node, None if of_boxes is None else of_boxes["nodes"][prefix])
         for prefix, node in nodes.items()
