@@ -62,6 +62,8 @@ def _merges(criterion: Criterion, rng: np.random.Generator) -> None:
     _expect(_same(a, before), "merge changed one of the signatures it joined", criterion)
     _expect(_same(first, whole), "merging shards differs from one pass over all samples", criterion)
     _expect(_same(first, second), "merging in another order gives another signature", criterion)
+    exact = not criterion.merges_exactly or all(_alike(whole, one) for one in (first, second))
+    _expect(exact, "merges_exactly, and shards have other bits than one pass", criterion)
     _expect(
         _same(criterion.merge(whole, criterion.empty(_NEURONS, _CLASSES)), whole), "merging nothing adds", criterion
     )
@@ -76,6 +78,11 @@ def _same(a: Signature, b: Signature) -> bool:
         else np.array_equal(array, b.arrays[name])
         for name, array in a.arrays.items()
     )
+
+
+def _alike(a: Signature, b: Signature) -> bool:
+    """Whether two signatures have the same bits."""
+    return all(array.tobytes() == b.arrays[name].tobytes() for name, array in a.arrays.items())
 
 
 def _deviates(criterion: Criterion, rng: np.random.Generator) -> None:

@@ -38,6 +38,9 @@ class Criterion(ABC):
     """Whether its deviation says how unsure the network itself is."""
     follows_confidence: ClassVar[bool] = False
     """Whether its deviation falls as the network is surer, so that a logic may judge it given the confidence."""
+    merges_exactly: ClassVar[bool] = False
+    """Whether what it keeps has the same bits however samples are split, and in whichever order they are merged: so it
+    is with counts, extremes and samples chosen by their hash. Sums of floats differ in their last bits."""
 
     @final
     def empty(self, neurons: int, classes: int) -> Signature:
@@ -68,17 +71,23 @@ class Criterion(ABC):
     @final
     def merge(self, a: Signature, b: Signature) -> Signature:
         """The signature of the samples of both, as one pass over all of them would leave it."""
-        self._check_owner(a)
-        self._check_owner(b)
-        if (a.neurons, a.classes) != (b.neurons, b.classes):
-            raise ValueError(
-                f"expected signatures of the same size, got {a.neurons} neurons x {a.classes} classes"
-                f" and {b.neurons} x {b.classes}"
-            )
         merged = a.copy()
-        self._merge(merged, b.copy())
-        merged.counts += b.counts
+        self.absorb(merged, b.copy())
         return merged
+
+    @final
+    def absorb(self, into: Signature, other: Signature) -> None:
+        """`merge` in place: add the samples of `other` to `into`. What `other` holds is lost."""
+        self._check_owner(into)
+        self._check_owner(other)
+        if (into.neurons, into.classes) != (other.neurons, other.classes):
+            raise ValueError(
+                f"expected signatures of the same size, got {into.neurons} neurons x {into.classes} classes"
+                f" and {other.neurons} x {other.classes}"
+            )
+        self._merge(into, other)
+        into.counts += other.counts
+        into.forget_tables()
 
     @final
     def deviation(

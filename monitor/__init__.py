@@ -33,15 +33,18 @@ from .logic import HarmonicP, Logic, MaxZ, Normalised, SmallestP, Sum, Votes, ZS
 from .monitor import Monitor
 from .places import LargestArea, PlaceLogic, Places, Region, WorstPlace
 from .profile import Profile
+from .shards.merging import Merger
+from .shards.part import Part
+from .thresholds.gathered import Gathered, ScorePart
 from .thresholds.recalibrating import KeptFrames, Recalibration
 from .transfer import transfer
 from .verdict import Status, Verdict, Verdicts
 
 __all__ = [
-    "BoxVerdict", "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "HarmonicP",
-    "KeptFrames", "LargestArea", "Logic", "MaxZ", "MismatchError", "Monitor", "Normalised", "NotReadyError",
-    "OutriderError", "OutriderWarning", "PlaceLogic", "Places", "Profile", "ProfileError", "Recalibration",
-    "Region", "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes", "WorstPlace",
+    "BoxVerdict", "Calibration", "CalibrationError", "ClassRate", "ExportError", "FrameJudge", "Gathered", "HarmonicP",
+    "KeptFrames", "LargestArea", "Logic", "MaxZ", "Merger", "MismatchError", "Monitor", "Normalised", "NotReadyError",
+    "OutriderError", "OutriderWarning", "Part", "PlaceLogic", "Places", "Profile", "ProfileError", "Recalibration",
+    "Region", "ScorePart", "SignatureError", "SmallestP", "Status", "Sum", "Verdict", "Verdicts", "Votes", "WorstPlace",
     "ZScore", "auroc", "clopper_pearson", "conformal_threshold", "default_criteria", "describe_logic",
     "describe_profile", "false_alarm_rate", "make_logic", "needed_samples", "new_key", "read_facts", "sign_file",
     "transfer", "verify_file",

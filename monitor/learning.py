@@ -91,8 +91,11 @@ class Learner:
             self._boxes = BoxLearner(profile.facts, profile.boxes, of_boxes)
         self._axes = [place_axes(tap) if by_map and told_apart(tap) else None for tap in taps]
 
-    def learn(self, frames: Any, labels: np.ndarray | None) -> None:
-        """Observe a batch and add the frames that are trusted. Raises ValueError for labels that do not fit."""
+    def learn(self, frames: Any, labels: np.ndarray | None) -> np.ndarray:
+        """Observe a batch and add the frames that are trusted. Returns the digests of all its frames, (n,) uint64.
+
+        Raises ValueError for labels that do not fit.
+        """
         facts, trusted = self._profile.facts, self._profile.trusted
         truth: list[Detections] | None = None
         if labels is not None and are_boxes(labels):
@@ -144,10 +147,11 @@ class Learner:
         digests = digests_of(frames)
         self._profile.digests.add(digests if chosen.all() else digests[chosen])
         if self._network.memory is None:  # frames out of their order would tell nothing of a recurrent network
-            self._profile.spool.add(each(together(as_arrays(frames)), lambda part: part[chosen]))
+            self._profile.spool.add(each(together(as_arrays(frames)), lambda part: part[chosen]), digests[chosen])
         trusted.per_class += np.bincount(predictions[chosen], minlength=len(trusted.per_class))
         trusted.non_finite += int((~finite).sum())
         trusted.frames += n
+        return digests
 
     @staticmethod
     def _count_map_classes(

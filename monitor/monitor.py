@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..coverage import Criterion, parse_criterion
 from ..networks import Network
 from ..networks.adapting import as_network, is_network
+from ..networks.pictures.facts import PictureFacts
 from .attributes import close, strict
 from .calibration import Calibration
 from .criteria import Criteria, columns_of, fit_to_scores, taps_for
 from .data.batches import Batch, Batches, batches_of, behind, kept, peeked
 from .data.changes import Change, with_change
 from .data.digests import MOST as MOST_DIGESTS
-from .data.spool import FrameSpool
 from .describe import describe
-from .errors import MismatchError, ProfileError, warn
+from .errors import ProfileError, warn
 from .facts.network import NetworkFacts
+from .facts.opening import opened_for
 from .files import read_contents, read_profile, unpacked_profile, write_profile
 from .judge import FrameJudge, Judge
 from .judging.grid import place_columns
@@ -32,6 +31,12 @@ from .learning import Learner, complete, fresh_profile, names_of_classes, to_ext
 from .logic import HarmonicP, Logic, Sum, make_logic
 from .places import LargestArea
 from .profile import Profile
+from .shards.finishing import finish, probe
+from .shards.frames import frames_of
+from .shards.merging import Merger
+from .shards.part import Part
+from .shards.profiling import as_shard, learned_part
+from .shards.reading import merged
 from .thresholds.calibrated import Calibrated, Progress
 
 if TYPE_CHECKING:
@@ -39,7 +44,6 @@ if TYPE_CHECKING:
 
 
 _CHECKPOINT_SECONDS = 30.0
-_PROBED_AT_ONCE = 32
 
 
 @strict
@@ -233,12 +237,7 @@ class Monitor(Calibrated):
                 write_profile(path, profile, self.logic)
                 saved = time.monotonic()
         complete(profile, learner.confusion)
-        if profile.spool.frames is not None:
-            learned = Monitor.of(self.network, profile, self.logic, None)
-            probes = [learned.deviations(frames) for frames in profile.spool.batches(_PROBED_AT_ONCE)]
-            probe = np.concatenate(probes)
-            trusted.probe = probe[~np.isnan(probe).any(axis=1)]  # where the numbers were too large to be multiplied
-        profile.spool = FrameSpool(seen=profile.spool.seen)
+        probe(self.network, profile, self.logic)
         if what:
             change = Change.made(what, None if before is None else before.thresholds, None)
             profile.history = with_change(profile.history, change)
@@ -247,6 +246,71 @@ class Monitor(Calibrated):
             self._checkpoint = path
             self.profile_sha256, self.profile_digest = "", None
         return profile
+
+    def profile_part(
+        self,
+        data: Any,
+        shard: str | tuple[int, int],
+        *,
+        batch_size: int = 64,
+        trusted_confidence: float = 0.9,
+        minimum_per_class: int = 5,
+        class_names: Sequence[str] = (),
+        listing: str = "",
+        pictures: PictureFacts | None = None,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike | None = None,
+    ) -> Part:
+        """What one of many workers learns of its shard of the trusted data; `merge` makes a profile of all parts.
+
+        data: all frames, in an order that is the same for every worker, of which this one reads its own: a whole array,
+        a pair of an array and labels, a dataset with a length and numbers as keys, or `Frames`. shard: ``"3/64"`` or
+        (3, 64), the worker and how many there are, counted from 0. batch_size: the same for all.
+        The profile that `merge` makes has the same bits however many workers there are, where these run on processors
+        of one kind. Which frames belong together follows from their number alone, see `Sharding`.
+        listing: a digest of the names of all frames, which must be the same in all parts. pictures: takes in what
+        pictures are like as the data are read. checkpoint: a path that keeps what was learned, as of `profile`; whoever
+        saves the part deletes it. All else is as of `profile`. The monitor stays as it is.
+        Raises ValueError for a shard out of range, TypeError for data that cannot be read from any row on, such as a
+        generator, ProfileError for a recurrent network, and what `profile` raises.
+        """
+        frames, names = frames_of(data), class_names
+
+        def fresh() -> tuple[Profile, Logic]:
+            if self._learned is None:
+                self._begin()
+            profile = self._start(trusted_confidence, minimum_per_class, None)
+            profile.class_names = names_of_classes(names, profile.facts)
+            return profile, self.logic
+
+        path = None if checkpoint is None else Path(checkpoint)
+        with self._lock:
+            return learned_part(
+                self.network, frames, as_shard(shard), batch_size, fresh, listing=listing, pictures=pictures,
+                progress=progress, checkpoint=path,
+            )  # fmt: skip
+
+    @classmethod
+    def merge(cls, parts: Iterable[Any] | Merger, network: Any, *, allow_missing: bool = False) -> Self:
+        """The monitor of what many workers learned, or of the finished profiles of several fleets.
+
+        parts: of `profile_part`, as files, in memory or as their bytes, in any order; a `Merger` that took them in; or
+        the files of finished profiles of different frames, whose thresholds are dropped. network: as for `load`.
+        allow_missing: whether some parts are enough; a warning and the history of the profile say what is missing.
+        Raises MismatchError naming what differs for parts of different networks, taps, criteria, preprocessing or rules
+        of trust. Raises ProfileError for frames that are in two parts, and, naming all of them, for shards that are
+        missing, not finished or in a file that is broken; the files stay as they are. Raises what `profile` raises at
+        its end.
+        """
+        found = merged(parts, allow_missing=allow_missing)
+        opened = opened_for("parts", found.profile.facts, network)
+        try:
+            finish(opened, found)
+        except BaseException:
+            if opened is not network:
+                opened.close()
+            raise
+        return cls.of(opened, fit_to_scores(found.profile, opened.scores), found.logic, None)
 
     @property
     def _criterion_of_boxes(self) -> Criterion | None:
@@ -305,20 +369,7 @@ class Monitor(Calibrated):
         profile, logic, calibration = unpacked_profile(contents, path)
         if not profile.complete:
             raise ProfileError(f"{path}: expected a finished profile, got one to resume; run profile again with it")
-        try:
-            opened = network if is_network(network) else as_network(network, **profile.facts.options())
-        except (TypeError, ValueError) as error:
-            engine = f", of engine {profile.facts.engine}; `transfer` moves it to another form of the network"
-            raise MismatchError(
-                f"{path}: expected the network it was learned from, got another: {error}{engine}"
-            ) from error
-        try:
-            profile.facts.refuse_another(path, NetworkFacts.of(opened, opened.taps))
-        except MismatchError:
-            if opened is not network:
-                opened.close()
-            raise
-        profile.facts.prepare(opened)
+        opened = opened_for(path, profile.facts, network)
         monitor = cls.of(opened, fit_to_scores(profile, opened.scores), logic, calibration)
         monitor.profile_sha256, monitor.profile_digest = contents.sha256, contents.digest
         return monitor

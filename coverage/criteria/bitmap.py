@@ -26,6 +26,7 @@ class CoverageBitmap(Criterion):
 
     sections: int = 8
     name: ClassVar[str] = "bitmap"
+    merges_exactly: ClassVar[bool] = True
     takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

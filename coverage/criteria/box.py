@@ -35,6 +35,7 @@ class Box(Criterion):
     boxes: int = 8
     capacity: int = 128
     name: ClassVar[str] = "box"
+    merges_exactly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 < self.improvement < 1, "improvement in (0, 1)", self.improvement)

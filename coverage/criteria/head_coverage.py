@@ -38,6 +38,7 @@ class HeadCoverage(Criterion):
     sections: int = 8
     capacity: int = 256
     name: ClassVar[str] = "head"
+    merges_exactly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.channels >= 0, "1 or more channels of a head, or 0 for those of the tap", self.channels)

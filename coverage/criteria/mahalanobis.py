@@ -48,9 +48,13 @@ class Mahalanobis(Criterion):
 
     def _merge(self, into: Signature, other: Signature) -> None:
         into.arrays["squares"] += other.arrays["squares"]
-        for c in np.flatnonzero(other.counts):
-            mean = into.arrays["mean"][c]
-            join_outer(mean, into.arrays["squares"], into.counts[c], other.counts[c], other.arrays["mean"][c])
+        seen = np.flatnonzero(other.counts)
+        mine, theirs = into.counts[seen, None], other.counts[seen, None]
+        mean = into.arrays["mean"][seen]
+        step = other.arrays["mean"][seen] - mean
+        into.arrays["mean"][seen] = mean + step * (theirs / (mine + theirs))
+        step *= np.sqrt(mine * (theirs / (mine + theirs)))  # 0 where there was nothing before
+        into.arrays["squares"] += step.T @ step  # of all classes at once: many times as fast as one by one
 
     def _check_stored(self, arrays: Arrays, counts: np.ndarray) -> None:
         refuse(~np.isfinite(arrays["mean"]), "a finite mean", arrays["mean"])

@@ -31,6 +31,7 @@ class MultiRange(Criterion):
     sections: int = 32
     cost: str = "share"
     name: ClassVar[str] = "multi_range"
+    merges_exactly: ClassVar[bool] = True
     takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

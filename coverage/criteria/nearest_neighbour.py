@@ -26,6 +26,7 @@ class NearestNeighbour(Criterion):
     k: int = 1
     capacity: int = 256
     name: ClassVar[str] = "nearest_neighbour"
+    merges_exactly: ClassVar[bool] = True
     takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -40,6 +40,7 @@ class Neighbours(Criterion):
     normalise: bool = True
     centres: int = 0
     name: ClassVar[str] = "neighbours"
+    merges_exactly: ClassVar[bool] = True
     LARGEST: ClassVar[int] = 2**26
 
     def __post_init__(self) -> None:

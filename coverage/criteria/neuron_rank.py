@@ -24,6 +24,7 @@ class NeuronRank(Criterion):
 
     top: int = 32
     name: ClassVar[str] = "neuron_rank"
+    merges_exactly: ClassVar[bool] = True
     takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class Pattern(Criterion):
 
     capacity: int = 1024
     name: ClassVar[str] = "pattern"
+    merges_exactly: ClassVar[bool] = True
     takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ class SingleRange(Criterion):
     quantile: float = 0.0
     magnitude: bool = False
     name: ClassVar[str] = "single_range"
+    merges_exactly: ClassVar[bool] = True
     takes_codes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -38,10 +38,13 @@ def dyadic_grid(low, high, sections):
 
 @inlined
 def widen(low, high, at, lowest, highest, sections):
-    """Widen the extremes at an index: whether there were none before, and (scale, base) of the grid they have now."""
+    """Widen the extremes at an index: whether there were none before, and (scale, base) of the grid they have now.
+
+    -0 becomes 0: which of them an extreme is would depend on the order.
+    """
     empty = low[at] > high[at]
-    low[at] = min(low[at], lowest)
-    high[at] = max(high[at], highest)
+    low[at] = min(low[at], lowest + float32(0))
+    high[at] = max(high[at], highest + float32(0))
     return empty, dyadic_grid(low[at], high[at], sections)
 
 

@@ -34,11 +34,14 @@ def _code_outside(code, tables, c, j):
 
 @compiled(VALUES, LABELS, float32[:, ::1], float32[:, ::1], codes=[CODES])
 def range_observe(values, labels, low, high):
-    """Widen `low` and `high` (classes, neurons) by the values."""
+    """Widen `low` and `high` (classes, neurons) by the values.
+
+    -0 becomes 0: which of them an extreme is would depend on the order.
+    """
     for i in range(values.shape[0]):
         c = labels[i]
         for j in range(values.shape[1]):
-            v = float32(values[i, j])
+            v = float32(values[i, j]) + float32(0)
             low[c, j] = min(low[c, j], v)
             high[c, j] = max(high[c, j], v)
 

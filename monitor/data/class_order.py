@@ -22,6 +22,24 @@ class Confusion:
         for label, prediction, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
             self._counts[label, prediction] += count
 
+    @property
+    def counts(self) -> np.ndarray:
+        """(k, 3) int64: label, prediction, and how many frames, in their order."""
+        return np.array([(*pair, count) for pair, count in sorted(self._counts.items())], np.int64).reshape(-1, 3)
+
+    @classmethod
+    def of(cls, counts: np.ndarray) -> Confusion:
+        """That of such counts. Raises ValueError for anything else."""
+        if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype != np.int64 or (counts < 0).any():
+            raise ValueError(f"expected labels, predictions and counts, got {counts.dtype} of shape {counts.shape}")
+        found = cls()
+        found._counts.update({(label, prediction): count for label, prediction, count in counts.tolist()})
+        return found
+
+    def merge(self, other: Confusion) -> None:
+        """Add the counts of another."""
+        self._counts.update(other._counts)
+
     def other_order(self) -> tuple[dict[int, int], float] | None:
         """{label: class} where each label is mostly seen as a class of its own, and the share right if that were so.
 

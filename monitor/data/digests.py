@@ -65,6 +65,10 @@ class FrameDigests:
             self._values = np.unique(np.concatenate([self._values, *self._pending]))[:MOST]
             self._pending, self._waiting = [], 0
 
+    def merge(self, other: FrameDigests) -> None:
+        """Keep what would be kept of the frames of both."""
+        self.add(other.values)
+
     @property
     def values(self) -> np.ndarray:
         """(m,) uint64, ascending. None of a profile of an older file."""

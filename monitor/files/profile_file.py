@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -34,11 +34,22 @@ from .container import FORMAT, Contents, checked_contents, packed, read_contents
 from .content import check_calibration, check_trusted, checked_array
 from .whole import write_whole
 
+PART, SCORES = "part", "part of scores"
+"""The kinds of what workers write, see `shards`."""
+
 
 def write_profile(
     path: str | os.PathLike, profile: Profile, logic: Logic, calibration: Calibration | None = None
 ) -> None:
     """Write one file, for its owner alone to read where it is a checkpoint, which holds frames; see `write_whole`."""
+    mode = 0o644 if profile.spool.frames is None else 0o600
+    write_whole(Path(path), packed(*profile_contents(profile, logic, calibration)), mode=mode)
+
+
+def profile_contents(
+    profile: Profile, logic: Logic, calibration: Calibration | None = None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The facts in JSON types, and the arrays by name, that a file of a profile holds."""
     tensors: dict[str, np.ndarray] = {}
     firsts = first_alike(profile.columns)
     for i, signature in enumerate(profile.signatures):
@@ -90,7 +101,7 @@ def write_profile(
     if profile.boxes is not None:
         facts["boxes"], arrays = packed_boxes(profile.boxes, None if calibration is None else calibration.boxes)
         tensors |= arrays
-    write_whole(Path(path), packed(facts, tensors), mode=0o644 if held is None else 0o600)
+    return facts, tensors
 
 
 def read_profile(
@@ -109,18 +120,24 @@ def read_network(path: str | os.PathLike, *, key: str | os.PathLike | None = Non
     key: as for `read_contents`. Raises ProfileError, FileNotFoundError.
     """
     facts = checked_contents(path, key=key, arrays=False).facts
-    with _damage_told(path):
+    with damage_told(path):
         return NetworkFacts.from_dict(_of_a_network(facts, path)["network"])
 
 
 def unpacked_profile(contents: Contents, path: str | os.PathLike) -> tuple[Profile, Logic, Calibration | None]:
     """The profile of what a file holds. path: for errors. Raises ProfileError."""
     facts = _of_a_network(contents.facts, path)
-    with _damage_told(path):
-        return _assemble(facts, ReadArrays(contents.arrays))
+    with damage_told(path):
+        return assembled(facts, ReadArrays(contents.arrays))
 
 
 def _of_a_network(facts: dict[str, Any], path: str | os.PathLike) -> dict[str, Any]:
+    if facts.get("kind") in (PART, SCORES):
+        of, what = facts["shard"], "of its scores" if facts["kind"] == SCORES else "of one"
+        raise ProfileError(
+            f"{path}: expected a profile, got part {of['worker']} of {of['of']} {what}; `outrider merge` makes one of"
+            " all parts"
+        )
     if "kind" in facts:
         raise ProfileError(
             f"{path}: expected a profile of a network, got one of {facts['kind']}; load a guard of attention heads with"
@@ -130,7 +147,8 @@ def _of_a_network(facts: dict[str, Any], path: str | os.PathLike) -> dict[str, A
 
 
 @contextmanager
-def _damage_told(path: str | os.PathLike) -> Iterator[None]:
+def damage_told(path: str | os.PathLike) -> Iterator[None]:
+    """Raise ProfileError for what a file holds that cannot be."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
@@ -138,7 +156,14 @@ def _damage_told(path: str | os.PathLike) -> Iterator[None]:
         raise ProfileError(f"{path}: expected a profile of format {FORMAT}, got a damaged one: {reason}") from error
 
 
-def _assemble(facts: dict[str, Any], tensors: ReadArrays) -> tuple[Profile, Logic, Calibration | None]:
+def assembled(
+    facts: dict[str, Any], tensors: ReadArrays, elsewhere: Mapping[int, np.ndarray] | None = None
+) -> tuple[Profile, Logic, Calibration | None]:
+    """The profile of facts and arrays. Raises an error of `damage_told` for what cannot have been learned.
+
+    elsewhere: columns whose signatures are not among the arrays, with the samples of each class, (classes,): of these
+    the counts alone are in the profile, and none is ready to be compared with.
+    """
     network = NetworkFacts.from_dict(facts["network"])
     classes = network.classes or 1
     columns: list[Column] = []
@@ -149,7 +174,12 @@ def _assemble(facts: dict[str, Any], tensors: ReadArrays) -> tuple[Profile, Logi
             raise ValueError(f"column {i} is of tap {column.tap} of {len(network.taps)}")
         columns.append(column)
         try:
-            signatures.append(_signature(columns, signatures, network, tensors))
+            counts = (elsewhere or {}).get(first_alike(columns)[-1])
+            signatures.append(
+                _signature(columns, signatures, network, tensors, prepared=elsewhere is None)
+                if counts is None
+                else _counted(column, network, counts)
+            )
         except ValueError as error:
             name = f"{network.taps[column.tap].id} {column.criterion.name}"
             raise ValueError(f"column {i} ({name}): {error}") from error
@@ -224,10 +254,20 @@ def _digests(tensors: dict[str, np.ndarray]) -> FrameDigests:
     return FrameDigests(values)
 
 
+def _counted(column: Column, network: NetworkFacts, counts: np.ndarray) -> Signature:
+    """A signature of nothing but the samples of each class."""
+    signature = column.criterion.empty(network.taps[column.tap].size, network.classes_of(column.tap))
+    signature.counts += counts
+    return signature
+
+
 def _signature(
-    columns: list[Column], signatures: list[Signature], network: NetworkFacts, tensors: dict[str, np.ndarray]
-) -> Signature:
-    """That of the last of the columns. It shares the arrays of one before that keeps the same.
+    columns: list[Column], signatures: list[Signature], network: NetworkFacts, tensors: dict[str, np.ndarray],
+    *, prepared: bool,
+) -> Signature:  # fmt: skip
+    """That of the last of the columns. prepared: whether it is ready to be compared with.
+
+    It shares the arrays of one before that keeps the same.
 
     It has arrays of its own in files of older versions, which are checked and then let go.
     """
@@ -239,6 +279,7 @@ def _signature(
         signature = column.criterion.restore(tap.size, counts, {name: tensors[f"column.{i}.{name}"] for name in names})
     if first != i:
         signature = signatures[first].shared(repr(column.criterion))
-    with np.errstate(all="ignore"):
-        column.criterion.prepare(signature, codes=gives_codes(tap))
+    if prepared:
+        with np.errstate(all="ignore"):
+            column.criterion.prepare(signature, codes=gives_codes(tap))
     return signature

@@ -21,7 +21,12 @@ from ..kinds import Kinds
 from ..kinds.learning import Lesson
 from ..learning import sure_of
 from ..online import Watcher
+from ..shards.frames import frames_of
+from ..shards.part import refuse_memory
+from ..shards.plan import Sharding
+from ..shards.profiling import as_shard
 from .calibrating import FAR, calibrate, check_groups, check_rates
+from .gathered import Gathered, ScorePart, profile_digest
 from .held_out import HeldOut, numbered
 from .recalibrating import KeptFrames, Recalibration, recalibrate
 
@@ -54,7 +59,8 @@ class Calibrated(Watcher):
     ) -> Calibration:
         """Set the threshold on held-out, in-distribution data that the profile has not seen.
 
-        batches: as for `profile`; labels are not used, and a recurrent network is reset once. Where the logic learns
+        batches: as for `profile`, or `Gathered` of many workers; labels are not used, and a recurrent network is reset
+        once. Where the logic learns
         scales, every other frame goes to them and the rest to the threshold (split conformal). per_class: a threshold
         of its own for each class with enough frames. The others share one, set on their frames where these are enough.
         Where the logic learns scales it is higher for those of which little was profiled (`Calibration.raised`).
@@ -111,6 +117,36 @@ class Calibrated(Watcher):
             reason = f"accepted a rate of {found.realised:.4g}{f': {reason}' if reason else ''}"
         self._take(found, found.set_by, rate, reason)
         return found
+
+    def score_part(
+        self, data: Any, shard: str | tuple[int, int], *, batch_size: int = 64, drives: Any = None, listing: str = "",
+        progress: Progress | None = None,
+    ) -> ScorePart:  # fmt: skip
+        """What one of many workers sees of its shard of the held-out frames; `calibrate` takes all parts as `Gathered`.
+
+        data, shard, batch_size, listing: as of `Monitor.profile_part`. drives: of all frames, as of `calibrate`.
+        Raises NotReadyError before `profile`, ProfileError for a recurrent network, ValueError for a shard out of range
+        and for other than a drive a frame.
+        """
+        frames, of = frames_of(data), as_shard(shard)
+        plan = Sharding(len(frames), batch_size).checked()
+        refuse_memory(self.network)
+        numbers = None if drives is None else numbered(np.asarray(drives))
+        if numbers is not None and len(numbers) != len(frames):
+            raise ValueError(f"expected the drive of each of {len(frames):,} frames, got {len(numbers):,}")
+        leaves = plan.leaves_of(of)
+        batches = (batch for leaf in leaves for batch in frames.batches(plan.rows(leaf), batch_size))
+        columns, profile = len(self.learned.columns), profile_digest(self.learned, self.logic)
+        held_out = self._held_out(batches, progress) if leaves else HeldOut.none(columns)
+        if numbers is not None:
+            rows = plan.rows_of(leaves)
+            own = numbers[rows.start : rows.stop]
+            if len(own) != len(held_out.digests):
+                raise ValueError(
+                    f"expected a frame of each drive's row, got {len(held_out.digests)} of {len(own)} rows"
+                )
+            held_out = held_out._replace(drives=own)
+        return ScorePart.of_frames(profile, plan, of, held_out, listing)
 
     def learn_kinds(
         self, batches: Batches, *, examples: int = 60, sure: float = 0.7, seed: int = 0,
@@ -223,6 +259,8 @@ class Calibrated(Watcher):
         return found
 
     def _held_out(self, batches: Batches, progress: Progress | None) -> HeldOut:
+        if isinstance(batches, Gathered):
+            return batches.of(profile_digest(self.learned, self.logic))
         trusted, parts, done = self.learned.trusted, [], 0
         boxes: list[FrameBoxes] = []
         self.network.reset()

@@ -41,6 +41,12 @@ class HeldOut(NamedTuple):
     grids: np.ndarray | None = None
     boxes: np.ndarray | None = None
 
+    @classmethod
+    def none(cls, columns: int) -> HeldOut:
+        """No frames."""
+        whole, sure = np.empty(0, np.int64), np.empty(0, np.bool_)
+        return cls(np.empty((0, columns), np.float32), whole, sure, whole, np.empty(0, np.uint64), sure)
+
     @property
     def judged(self) -> np.ndarray:
         """What the logic takes."""

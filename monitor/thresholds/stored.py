@@ -12,18 +12,23 @@ from .calibrated import Calibrated
 
 
 class StoredProfile(Calibrated):
-    """A calibrated profile file, as far as its threshold goes: `threshold`, `set_threshold`, `recalibrate`.
+    """A profile file, as far as its threshold goes: `threshold`, `set_threshold`, `recalibrate`.
 
-    key: the file of a public key; the profile must be signed by its owner then. Raises ProfileError, NotReadyError for
-    one that was never calibrated, SignatureError, FileNotFoundError.
+    `calibrate` takes what workers `Gathered` of held-out frames. key: the file of a public key; the profile must be
+    signed by its owner then. calibrated: whether it must have a threshold. Raises ProfileError, NotReadyError for one
+    that was never calibrated, SignatureError, FileNotFoundError.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None, calibrated: bool = True
+    ) -> None:
         contents = read_contents(path, key=key)
         self._make_lock()
         self._learned, self.logic, self.calibration = unpacked_profile(contents, path)
         self.profile_sha256, self.profile_digest = contents.sha256, contents.digest
-        if not self._learned.complete or self.calibration is None:
+        if not self._learned.complete:
+            raise NotReadyError(f"{path}: expected a finished profile, got one to resume; run profile again with it")
+        if calibrated and self.calibration is None:
             raise NotReadyError(
                 f"{path}: expected a calibrated profile, got one without a threshold; `outrider calibrate {path}"
                 " HELD_OUT` sets the first"

@@ -36,6 +36,13 @@ class PictureFacts:
         if len(self.bars) < 2:
             self.bars.add(has_bars(picture))
 
+    def merge(self, other: PictureFacts) -> None:
+        """Take in what another saw."""
+        self.depths |= other.depths
+        self.channels |= other.channels
+        self.bars |= other.bars
+        self.aspect = min(self.aspect[0], other.aspect[0]), max(self.aspect[1], other.aspect[1])
+
     def strange(self, picture: np.ndarray, *, stretched: bool, said: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """(kind, sentence that says what to do) for each way in which a picture is unlike those that were added.
 

@@ -174,3 +174,14 @@ def criterion(text: str) -> tuple[str | None, str]:
     if not separator or "(" in selector:
         return None, text
     return selector or None, rest
+
+
+def shard(text: str) -> str:
+    """``3/64``: worker 3 of 64, which are counted from 0."""
+    worker, _, of = text.partition("/")
+    if not (worker.isdecimal() and of.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected K/N, such as 0/64 to 63/64, got {text!r}")
+    if not int(worker) < int(of):
+        last = max(int(of), 1)
+        raise argparse.ArgumentTypeError(f"expected 0/{last} to {last - 1}/{last}, counted from 0, got {text!r}")
+    return text

@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
         from ...networks import NetworkWarning
 
         name = "grouped" if hasattr(options, "action") else options.command
-        command = import_module(f".commands.{name}", __package__)
+        command = import_module(f".{getattr(options, 'room', 'commands')}.{name}", __package__)
 
     def show(message: Warning | str, category: type[Warning], *_where: object) -> None:
         if issubclass(category, (OutriderWarning, NetworkWarning)):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from outrider.coverage import Criterion, check_criterion, criterion_names
+from outrider.coverage import Criterion, Gaussian, check_criterion, conformance, criterion_names
 
 from .samples import CRITERIA
 
@@ -63,6 +63,20 @@ class _LargestValue(Criterion):
             out += 1 if self.broken == "lots" else float(np.isfinite(values[-1]).all()) + len(values)
 
         return compare if self.broken in ("frames", "lots") else None
+
+
+@dataclass(frozen=True)
+class _SaidExact(Gaussian):
+    """Sums, which have other last bits in another order."""
+
+    name: ClassVar[str] = "said_exact"
+    merges_exactly: ClassVar[bool] = True
+
+
+def test_sums_are_not_merged_exactly():
+    with pytest.raises(AssertionError, match="merges_exactly, and shards have other bits than one pass"):
+        conformance._merges(_SaidExact(), np.random.default_rng(0))
+    conformance._merges(Gaussian(), np.random.default_rng(0))
 
 
 def test_a_third_party_can_run_the_suite_on_its_own_criterion():

@@ -13,9 +13,11 @@ from outrider.coverage import (
     Box,
     CoverageBitmap,
     Gaussian,
+    HeadCoverage,
     Mahalanobis,
     MultiRange,
     NearestNeighbour,
+    Neighbours,
     NeuronRank,
     Pattern,
     RelativeMahalanobis,
@@ -155,3 +157,45 @@ def test_stored_arrays_of_another_size_are_refused():
 def test_nothing_to_observe_is_refused(neurons, classes):
     with pytest.raises(ValueError, match="expected at least 1 neuron and 1 class"):
         SingleRange().empty(neurons, classes)
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        SingleRange(), SingleRange(quantile=0.1), MultiRange(4), CoverageBitmap(), NeuronRank(2), Pattern(9),
+        NearestNeighbour(capacity=9), Neighbours(samples=9), Box(capacity=9), HeadCoverage(2),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_merges_exactly_has_the_same_bits_in_any_order(criterion):
+    """Also where a neuron is 0 in some samples and -0 in others."""
+    assert criterion.merges_exactly
+    rng = np.random.default_rng(3)
+    values = np.maximum(rng.normal(size=(90, 12)), 0).astype(np.float32)
+    values[rng.random(values.shape) < 0.3] = -0.0
+    labels = rng.integers(0, CLASSES, 90)
+    found = []
+    for trial in range(3):
+        order = rng.permutation(90) if trial else np.arange(90)
+        parts = [learn(criterion, values[rows], labels[rows]) for rows in np.array_split(order, 1 + 2 * trial)]
+        merged = parts[-1]
+        for part in parts[:-1]:
+            merged = criterion.merge(merged, part)
+        found.append({name: array.tobytes() for name, array in merged.arrays.items()})
+    assert found[0] == found[1] == found[2]
+
+
+def test_absorbing_is_merging_in_place():
+    values, labels = relu_data(60)
+    a, b = (learn(Mahalanobis(), values[rows], labels[rows]) for rows in (slice(30), slice(30, None)))
+    Mahalanobis().prepare(a)
+    merged = Mahalanobis().merge(a, b)
+    Mahalanobis().absorb(a, b)
+    np.testing.assert_array_equal(a.counts, merged.counts)
+    for name, array in a.arrays.items():
+        np.testing.assert_array_equal(array, merged.arrays[name])
+    np.testing.assert_array_equal(
+        Mahalanobis().deviation(a, values, labels), Mahalanobis().deviation(merged, values, labels)
+    )
+    with pytest.raises(ValueError, match="expected signatures of the same size"):
+        Mahalanobis().absorb(a, Mahalanobis().empty(3, CLASSES))

@@ -24,6 +24,7 @@ class Energy(Criterion):
     """
 
     name: ClassVar[str] = "energy"
+    merges_exactly: ClassVar[bool] = True
     tells_confidence: ClassVar[bool] = True
 
     def for_scores(self, scores: str) -> Energy:

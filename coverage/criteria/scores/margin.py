@@ -24,6 +24,7 @@ class Margin(OfScores, Criterion):
     """
 
     name: ClassVar[str] = "margin"
+    merges_exactly: ClassVar[bool] = True
     tells_confidence: ClassVar[bool] = True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:

@@ -55,6 +55,7 @@ class Softmax(OfScores, Criterion):
     """
 
     name: ClassVar[str] = "softmax"
+    merges_exactly: ClassVar[bool] = True
     tells_confidence: ClassVar[bool] = True
 
     def _deviation(self, tables: Any, values: np.ndarray, labels: np.ndarray, out: np.ndarray) -> None:

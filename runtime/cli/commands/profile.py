@@ -22,6 +22,7 @@ from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar
 from ..reading import advised, reading_facts, with_policy, write_reading
+from ..workers.shards import profile_shard
 from .inspect import print_profile
 
 
@@ -29,6 +30,12 @@ def run(options: argparse.Namespace) -> int:
     if options.extend is not None:
         _refuse_what_is_learned(options)
     criteria = _criteria(options.criterion)
+    taps = _taps(criteria) if options.taps is None else options.taps
+    if options.engine == "ray":
+        from ..workers.cluster import profile_on_ray
+
+        return profile_on_ray(options, criteria, taps)
+    refuse_without_cluster(options)
     carried = states(options)
     source = with_policy(
         open_frames(options.data, options.rows, inputs_of(options.network, options.weights, carried)), options.on_error
@@ -47,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             options.network,
             source,
             pictures(options),
-            taps=_taps(criteria) if options.taps is None else options.taps,
+            taps=taps,
             neurons=options.neurons,
             weights=options.weights,
             classes=options.classes,
@@ -68,6 +75,9 @@ def run(options: argparse.Namespace) -> int:
         source = with_labels_for(network, source)
         preprocessing, seen = remembering(network)
         try:
+            if options.shard is not None:
+                names = _class_names(network, source)
+                return profile_shard(options, monitor, source, partial, preprocessing, seen, names)
             with advised(partial), progress_bar("profiling", len(source), quiet=options.quiet) as progress:
                 if old is not None:
                     preprocessing, seen = comparing(monitor), monitor.learned.trusted.pictures
@@ -99,6 +109,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def refuse_without_cluster(options: argparse.Namespace) -> None:
+    """Raise ValueError where a flag of a cluster is given without one."""
+    given = {
+        "--workers": options.workers,
+        "--frames": options.frames,
+        "--frame-column": options.frame_column,
+        "--label-column": options.label_column,
+    }
+    if named := [name for name, value in given.items() if value is not None]:
+        raise ValueError(f"expected {', '.join(named)} with --engine ray, got it without")
+
+
 def _refuse_what_is_learned(options: argparse.Namespace) -> None:
     """Raise ValueError where a flag says what is learned, of which an older profile tells all."""
     given = {
@@ -114,6 +136,7 @@ def _refuse_what_is_learned(options: argparse.Namespace) -> None:
         "--trusted-confidence": options.trusted_confidence != 0.9,
         "--minimum-per-class": options.minimum_per_class != 5,
         "--resume": options.resume,
+        "--shard": options.shard,
         "a flag on how pictures are read": pictures(options),
     }
     named = [name for name, value in given.items() if value]

@@ -1,6 +1,6 @@
 """What each command takes. A command's name is that of its function here and of its file in `commands/`.
 
-The commands of a group are files of its own folder.
+The commands of a group are files of its own folder; others may name the folder of theirs as `room`.
 
 Nothing is imported that takes time: help and mistakes in the arguments are answered at once.
 """
@@ -14,7 +14,7 @@ from .evaluating import evaluate
 from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
 from .lab import lab
-from .offline import calibrate, profile
+from .offline import calibrate, merge, profile
 from .running import check, demo, report, watch
 
 
@@ -29,6 +29,7 @@ def head(parser: argparse.ArgumentParser) -> None:
 
 COMMANDS = (
     profile,
+    merge,
     calibrate,
     check,
     evaluate,

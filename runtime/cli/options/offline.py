@@ -1,4 +1,4 @@
-"""What the commands take that learn from data: profile, calibrate."""
+"""What the commands take that learn from data: profile, merge, calibrate."""
 
 from __future__ import annotations
 
@@ -107,6 +107,50 @@ def profile(parser: argparse.ArgumentParser) -> None:
         help="learn more into a copy of this profile, with its criteria; its threshold is dropped",
     )
     parser.add_argument("--resume", action="store_true", help="go on where Ctrl-C stopped")
+    parser.add_argument(
+        "--shard",
+        type=types.shard,
+        metavar="K/N",
+        help="learn as worker K of N, counted from 0, and write a part; `outrider merge` joins the parts of all N",
+    )
+    add_cluster_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+
+
+def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--engine` and what goes with it."""
+    cluster = parser.add_argument_group("on a cluster")
+    cluster.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="ray: on a Ray cluster; DATA are a folder of pictures, a .parquet or .tar (WebDataset), or their address",
+    )
+    cluster.add_argument("--workers", type=types.positive, metavar="N", help="default: one a core, but one to read")
+    cluster.add_argument("--frames", type=types.positive, metavar="N", help="in DATA; default: Ray counts them")
+    cluster.add_argument("--frame-column", metavar="NAME", help="of frames or pictures, in .parquet and .tar")
+    cluster.add_argument("--label-column", metavar="NAME", help="of the numbers of classes; default: no labels")
+
+
+def merge(parser: argparse.ArgumentParser) -> None:
+    """Make one profile of the parts that many workers wrote, or of the profiles of several fleets."""
+    parser.set_defaults(room="workers")
+    parser.add_argument(
+        "parts",
+        nargs="+",
+        type=Path,
+        metavar="PART",
+        help="what `profile --shard` wrote, or finished profiles",
+    )
+    parser.add_argument(
+        "-o", "--output", type=types.output_file, required=True, metavar="FILE", help="the profile to write"
+    )
+    add_network_arguments(parser)
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="make a profile of the parts that are there; its history says what is missing",
+    )
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
 
 
@@ -180,6 +224,19 @@ def calibrate(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="LOG",
         help="set it anew on the frames that a guard kept in its event log (watch --keep-clean); may be given again",
+    )
+    parser.add_argument(
+        "--shard",
+        type=types.shard,
+        metavar="K/N",
+        help="see held-out data as worker K of N, counted from 0, and write what was seen to -o FILE",
+    )
+    parser.add_argument(
+        "--scores",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="set it on what workers saw, with the files of --shard of all N; neither data nor network are needed",
     )
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history that `inspect` shows")
     add_batch_arguments(parser, 64, "DATA")

@@ -44,3 +44,21 @@ def test_the_order_of_frames_and_batches_does_not_matter():
         parts.add(labels[rows], predictions[rows])
     assert whole.other_order() == parts.other_order()
     assert whole.other_order()[0] == {c: (c + 1) % 5 for c in range(5)}
+
+
+def test_counts_are_kept_and_merge():
+    whole = confused({0: {2: 8, 0: 2}, 1: {0: 9, 1: 1}, 2: {1: 7}})
+    part = confused({0: {2: 8}, 1: {0: 4}})
+    part.merge(confused({0: {0: 2}, 1: {0: 5, 1: 1}, 2: {1: 7}}))
+    assert part.counts.tolist() == whole.counts.tolist()
+    again = Confusion.of(whole.counts)
+    assert again.other_order() == whole.other_order()
+    again.add(np.array([5]), np.array([6]))
+    assert again.counts.tolist() == [*whole.counts.tolist(), [5, 6, 1]]
+    assert Confusion.of(Confusion().counts).other_order() is None
+
+
+@pytest.mark.parametrize("counts", [np.zeros((2, 2), np.int64), np.zeros((2, 3)), np.array([[0, 1, -1]])])
+def test_other_counts_are_refused(counts):
+    with pytest.raises(ValueError, match="expected labels, predictions and counts"):
+        Confusion.of(counts)

@@ -83,3 +83,15 @@ def test_of_too_many_a_fair_sample_is_kept(monkeypatch):
     found, share = held.among(np.concatenate([known[:4_000], strangers]))
     assert share == pytest.approx(0.4, abs=0.05)
     np.testing.assert_array_equal(found, np.isin(np.concatenate([known[:4_000], strangers]), np.sort(known)[:1000]))
+
+
+def test_digests_merge_to_those_of_all_frames(monkeypatch):
+    monkeypatch.setattr(digests, "MOST", 30)
+    values = np.random.default_rng(0).integers(0, 2**63, 100).astype(np.uint64)
+    whole, a, b = FrameDigests(), FrameDigests(), FrameDigests()
+    whole.add(values)
+    a.add(values[:70])
+    b.add(values[40:])
+    b.merge(a)
+    np.testing.assert_array_equal(b.values, whole.values)
+    assert len(b.values) == 30

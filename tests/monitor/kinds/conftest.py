@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 from outrider.coverage import Mahalanobis, Margin, SingleRange
-from outrider.monitor import Monitor
+from outrider.monitor import Monitor, OutriderWarning
 from outrider.networks import Network, Observation, Tap, Taps
 
 SIZE, CLASSES, LATE = 12, 3, 8
@@ -71,7 +73,9 @@ def calibrated(network, channels=3):
     arrange = (lambda x: np.ascontiguousarray(np.moveaxis(x, 1, 3))) if network.last else (lambda x: x)
     monitor = Monitor(network, CRITERIA)
     monitor.profile([arrange(pictures(600, 1, channels))], minimum_per_class=0)
-    monitor.calibrate([arrange(pictures(300, 2, channels))], 0.1, accept_rate=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutriderWarning)  # of so few pictures, which is no matter here
+        monitor.calibrate([arrange(pictures(300, 2, channels))], 0.1, accept_rate=1)
     return monitor
 
 

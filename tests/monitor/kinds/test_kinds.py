@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from outrider.monitor import Monitor, Status
+from outrider.monitor import Status
 from outrider.monitor.judge import Judge
 
-from .conftest import CRITERIA, PictureNetwork, pictures
+from .conftest import PictureNetwork, calibrated, pictures
 
 
 def test_an_infinite_score_has_no_kind_to_be_known(taught):
@@ -46,9 +46,7 @@ def test_a_frame_alone_and_in_a_batch_is_of_the_same_kind(taught):
 
 
 def test_no_kind_changes_a_verdict(taught):
-    plain = Monitor(PictureNetwork(), CRITERIA)
-    plain.profile([pictures(600, 1)], minimum_per_class=0)
-    plain.calibrate([pictures(300, 2)], 0.1, accept_rate=1)
+    plain = calibrated(PictureNetwork())
     batch = strange(21)
     with_kinds, without = taught.check(batch)[1], plain.check(batch)[1]
     for name in ("status", "score", "threshold", "confidence", "deviation"):

@@ -73,7 +73,8 @@ def test_thresholds_keep_the_kinds_and_a_new_profile_drops_them():
     assert before.kinds is None
     monitor.threshold = 2.0
     assert monitor.calibration.kinds is kinds
-    monitor.calibrate([pictures(300, 2)], 0.15, accept_rate=1)
+    with pytest.warns(match="tells its own data"):
+        monitor.calibrate([pictures(300, 2)], 0.15, accept_rate=1)
     assert monitor.calibration.kinds is kinds
     with pytest.warns(match="is dropped; calibrate"):
         monitor.extend([pictures(100, 7)])

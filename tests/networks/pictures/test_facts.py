@@ -94,3 +94,12 @@ def test_facts_survive_json_and_read_well():
 def test_other_facts_are_refused(change):
     with pytest.raises(ValueError, match="expected the facts of pictures, got"):
         PictureFacts.from_dict(learned(noise()).to_dict() | change)
+
+
+def test_facts_merge_in_any_order():
+    some = noise(), noise(40, 80, 1), boxed(noise(), above=5), noise(60, 60, dtype="uint16")
+    whole = learned(*some)
+    for cut in range(5):
+        mine, theirs = learned(*some[cut:]), learned(*some[:cut])
+        mine.merge(theirs)
+        assert mine.to_dict() == whole.to_dict()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from outrider.runtime.cli.commands import __path__ as command_files
+from outrider.runtime.cli.commands.grouped import FOLDERS
 from outrider.runtime.cli.options import COMMANDS
 
 
@@ -21,8 +22,9 @@ def test_every_flag_says_what_it_means(add_arguments):
 def test_every_command_has_its_arguments_and_its_file(outrider):
     (folder,) = command_files
     names = {command.__name__ for command in COMMANDS}
-    files = {path.stem for path in Path(folder).glob("[!_]*.py")}
-    assert files - {"grouped"} == names - {"head", "lab"}  # whose actions have rooms of their own
+    files = {path.stem for path in Path(folder).glob("[!_]*.py")} - {"grouped"}
+    assert names == files | {*FOLDERS} | {"merge"}
+    assert (Path(folder).parent / "workers" / "merge.py").is_file()
     for name in names:
         result = outrider(name, "--help")
         assert result.code == 0

@@ -121,7 +121,7 @@ def test_a_threshold_by_hand_needs_neither_data_nor_network(outrider, calibrated
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "expected DATA, --threshold X or --from LOG, got none of them"),
+        ((), "expected DATA, --scores FILE, --threshold X or --from LOG, got none of them"),
         (("digits:test", "--threshold", "3"), "expected --threshold X alone, got DATA too"),
         (("--threshold", "3", "--false-alarm-rate", "0.1"), "expected --threshold X alone, got --false-alarm-rate too"),
         (("--threshold", "-3"), "expected a threshold that is finite and not negative"),

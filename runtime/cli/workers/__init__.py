@@ -1,0 +1,1 @@
+"""What the commands do for many workers: shards, merging, a cluster."""
