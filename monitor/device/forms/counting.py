@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ....coverage import Signature
-from .form import Form, Gathered, form_of, rows, tables_of
+from .form import Form, SomeNeurons, form_of, rows, tables_of
 
 _BLOCK = 32
 
@@ -35,7 +35,7 @@ class CountingForm(Form):
     def place(self, starts: Sequence[int]) -> None:
         super().place(starts)
         pairs = zip(self.starts, self.sizes, self.fill, strict=True)
-        self.taken = Gathered(
+        self.taken = SomeNeurons(
             np.concatenate([np.r_[start : start + size, [start] * more] for start, size, more in pairs])
         )
 

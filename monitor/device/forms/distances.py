@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ....coverage import Signature
 from ....coverage.criteria.norm import SMALLEST
-from .form import Form, Gathered, OfOne, form_of, rows, tables_of
+from .form import Form, OfOne, SomeNeurons, form_of, rows, tables_of
 
 
 class Stacked(Form):
@@ -31,7 +31,7 @@ class Stacked(Form):
     def place(self, starts: Sequence[int]) -> None:
         super().place(starts)
         ranges = [np.arange(start, start + size) for start, size in zip(self.starts, self.sizes, strict=True)]
-        self.taken = nn.ModuleList([Gathered(np.concatenate([ranges[i] for i in lot])) for lot in self.lots])
+        self.taken = nn.ModuleList([SomeNeurons(np.concatenate([ranges[i] for i in lot])) for lot in self.lots])
 
     def put_lot(self, k: int, tables: list[Any]) -> None:
         """Keep the tables of a lot."""

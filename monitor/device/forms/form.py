@@ -56,7 +56,7 @@ class Form(Tables):
         raise NotImplementedError
 
 
-class Gathered(Tables):
+class SomeNeurons(Tables):
     """Some neurons of (n, any) values: a slice where they lie side by side, else gathered."""
 
     def __init__(self, at: np.ndarray) -> None:

@@ -87,7 +87,7 @@ def _run(
     x: Tensor, y: Tensor, how: str, relu: bool, bounds: tuple[Tensor, Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
     """What was pooled, (n, splits, channels), and what is outside, (n, channels)."""
-    from .kernels import KERNEL
+    from .one_pass import KERNEL
 
     tracing = not INTERPRETED and torch.compiler.is_compiling()
     found = as_rows(x)

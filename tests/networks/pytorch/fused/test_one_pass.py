@@ -13,5 +13,5 @@ def test_triton_is_imported_by_the_kernel_alone_and_that_when_it_runs():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
         names = {alias.name for node in top for alias in node.names} | {getattr(node, "module", "") for node in top}
-        assert ("triton" in names) == (path.name == "kernels.py"), path
-        assert "kernels" not in names, path
+        assert ("triton" in names) == (path.name == "one_pass.py"), path
+        assert "one_pass" not in names, path
