@@ -12,7 +12,7 @@ from pathlib import Path
 
 from outrider.runtime.lab.evaluation import AskedPrompt, LearningPrompts
 
-from ..reasons.prompts import Prompts, prompts
+from ..reasons.prompts import SETS, Prompts, prompts
 
 RATE = 0.05
 PARTS = {"unsafe": True, "contrasts": True, "borderline": False, "safe": False}
@@ -30,7 +30,7 @@ class Material:
 
 def material(folder: Path, most: int, learned: int) -> Material:
     """The prompts of a folder. most: of each tested set. learned: instructions of each kind that guards learn of."""
-    pools = prompts(folder, most)
+    pools = prompts(folder, [most] * len(SETS))
     asked = [AskedPrompt(text, unsafe) for name, unsafe in PARTS.items() for text in pools.tested[name]]
     threshold = [*pools.chosen_with["safe"], *pools.chosen_with["borderline"]]
     learning = LearningPrompts(
