@@ -10,6 +10,7 @@ import pytest
 
 SERVER = """
 import sys
+import time
 import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
@@ -32,7 +33,13 @@ for permission in ("media.factory.access", "media.factory.construct"):
     permissions.add_permission_for_role("user", permission, True)
 factory.set_permissions(permissions)
 server.get_mount_points().add_factory("/cam", factory)
-server.attach(None)
+for _ in range(100):  # the port of a server that has just ended may not be free yet
+    if server.attach(None):
+        break
+    time.sleep(0.2)
+else:
+    print(-1, flush=True)
+    sys.exit(4)
 print(server.get_bound_port(), flush=True)
 GLib.MainLoop().run()
 """
@@ -50,6 +57,7 @@ class RtspServer:
             self.close()
             pytest.skip("no RTSP server of GStreamer: apt install gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-ugly")
         self.port = int(line)
+        assert self.port > 0, f"expected a server at port {port}, got none that binds to it"
 
     def close(self):
         self.process.kill()
