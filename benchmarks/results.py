@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from outrider.networks.cost.processor import processor
+
 FOLDER = Path(__file__).parent / "results"
 
 
@@ -39,7 +41,7 @@ def keep(name: str, figures: Any, folder: Path = FOLDER, device: str = "cpu") ->
     """Write the figures, JSON types, with the machine they were measured on, to NAME.json. device: cpu, or cuda."""
     folder.mkdir(exist_ok=True)
     machine = {
-        "processor": _processor() if device == "cpu" else _accelerator(),
+        "processor": processor() if device == "cpu" else _accelerator(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "date": datetime.now(timezone.utc).date().isoformat(),
@@ -53,11 +55,3 @@ def _accelerator() -> str:
     import torch
 
     return f"one {torch.cuda.get_device_name()}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())

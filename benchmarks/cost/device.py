@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from outrider.monitor.device import BYTES_A_FRAME, Captured, DeviceJudge, GuardedModule, guarded_module
+from outrider.networks.cost.timing import paired, ratio
 
 from ..results import keep
 from ..tables import Table, show
-from ..timing import paired, ratio
 from .device_check import checks
 from .device_models import CLASSES, frames_of, monitor_of, network_of
 

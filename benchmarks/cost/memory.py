@@ -38,10 +38,10 @@ from outrider.coverage import (
 )
 from outrider.monitor import Monitor
 from outrider.networks import TorchNetwork, trained
+from outrider.networks.cost.timing import paired, ratio
 
 from ..results import keep
 from ..tables import show
-from ..timing import paired, ratio
 from . import tables
 
 CRITERIA: dict[str, Criterion] = {

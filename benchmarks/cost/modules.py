@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from outrider.networks import TorchNetwork, torchvision_classifier
+from outrider.networks.cost.timing import paired, ratio
 
 from ..results import keep
 from ..tables import show
-from ..timing import paired, ratio
 from . import tables
 
 ROUNDS = {"LeNet": 4000, "ResNet-18": 150}

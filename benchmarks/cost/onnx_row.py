@@ -16,10 +16,10 @@ import onnxruntime
 from outrider.coverage import Criterion, parse_criterion
 from outrider.monitor import Monitor, OutriderWarning, Status, Sum, ZScore
 from outrider.networks import OnnxNetwork
+from outrider.networks.cost.timing import paired, ratio
 from outrider.runtime import export
 
 from ..onnx_models import MODELS_FOLDER, Model, opset_of, photographs
-from ..timing import paired, ratio
 
 TRUSTED, HELD_OUT, STRANGERS = 12, 20, 4  # frames: photographs, nearly the same ones, and noise
 LARGEST_SIGNATURES = 512 << 20  # bytes; above, a criterion keeps one class in place of all

@@ -19,6 +19,7 @@ import torch
 
 from outrider.monitor import ExportError, Monitor
 from outrider.networks import OnnxNetwork
+from outrider.networks.cost.timing import paired, ratio
 from outrider.runtime import export
 
 from ..places.camvid import espnet_inputs, read_frames
@@ -27,7 +28,6 @@ from ..places.espnet import trained_espnet
 from ..places.segmentation import exported
 from ..results import keep
 from ..tables import show
-from ..timing import paired, ratio
 from . import tables
 from .onnx_row import same, session
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from outrider.networks import read_picture
+from outrider.networks.cost.timing import paired, ratio
 from outrider.runtime.inputs.streams import open_stream
 
 from ..results import keep
 from ..tables import show
-from ..timing import paired, ratio
 from .tables import reading
 
 HEIGHT, WIDTH = 480, 640

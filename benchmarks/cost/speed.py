@@ -34,10 +34,10 @@ from outrider.coverage import (
 )
 from outrider.monitor import Monitor, Sum, ZScore
 from outrider.networks import OnnxNetwork, torchvision_classifier
+from outrider.networks.cost.timing import paired, ratio
 
 from ..results import keep
 from ..tables import show
-from ..timing import paired, ratio
 from . import tables
 
 CHANNELS, UNITS, OF_CLASSES = 3_904, 1_000_000, 512

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from outrider.networks import drive_model
+from outrider.networks.cost.timing import paired, ratio
 
 from ..tables import Table, show
-from ..timing import paired, ratio
 from .guard import small
 
 ROOMS = "networks", "coverage", "monitor", "runtime"

@@ -18,12 +18,12 @@ import torch
 
 from outrider.monitor import needed_samples
 from outrider.monitor.heads import HeadGuard
+from outrider.networks.cost.timing import paired, ratio
 from outrider.networks.transformers import Decoder
 from outrider.runtime.generate import GuardedAnswer, guarded_generate
 
 from ..results import keep
 from ..tables import show
-from ..timing import paired, ratio
 from . import tables
 from .features import BATCH
 from .model import arguments, opened
