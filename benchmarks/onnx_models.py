@@ -319,14 +319,19 @@ def _models() -> Iterator[Model]:
     needs = "mobilenet-v2"
     base = "mobilenet_v2-torchscript"
     yield Model(base, "torchscript", "float32", partial(torchscript, trained_mobilenet), needs=needs)
-    few = {"taps": "stages"}
+    few, thin = {"taps": "stages"}, {"neurons": "sample7"}
     for name in (base, "mobilenet_v3_small-torchscript", "mobilenet_v3_large-torchscript"):
-        yield Model(
-            name.replace("torchscript", "stages"), "torchscript", "float32", partial(same_as, name),
-            needs=needs if name == base else None, options=few,
-        )  # fmt: skip
+        for choice, options in (("stages", few), ("sample7", thin)):
+            yield Model(
+                name.replace("torchscript", choice), "torchscript", "float32", partial(same_as, name),
+                needs=needs if name == base else None, options=options,
+            )  # fmt: skip
+    for name in ("mobilenet_v3_small-dynamo", "mobilenet_v3_large-dynamo"):
+        yield Model(f"{name}-sample7", "dynamo", "float32", partial(same_as, name), options=thin)
     yield Model("mobilenet_v2-dynamo", "dynamo", "float32", partial(dynamo, trained_mobilenet), needs=needs)
     yield Model("mobilenet_v2-int8-qdq", "onnxruntime", "int8 QDQ", partial(int8, base), needs=needs)
+    again = partial(same_as, "mobilenet_v2-int8-qdq")
+    yield Model("mobilenet_v2-int8-qdq-sample7", "onnxruntime", "int8 QDQ", again, needs=needs, options=thin)
     build = partial(int8, base, form="QOperator")
     yield Model("mobilenet_v2-int8-qoperator", "onnxruntime", "int8 QOperator", build, needs=needs)
     nsfw = Model(

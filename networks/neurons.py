@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .tap import Tap
 
-NEURONS = re.compile(r"unit|channel|channel-max|head|pixel(?:[2-9]|[1-9][0-9]+)?|grid[1-9][0-9]*")
+NEURONS = re.compile(r"unit|channel|channel-max|head|pixel(?:[2-9]|[1-9][0-9]+)?|grid[1-9][0-9]*|sample[1-9][0-9]*")
 MAPS = ("NLC", "NCL", "NCHW", "NHWC", "NCDHW", "NDHWC")
 FIRST = ("NCL", "NCHW", "NCDHW")
 """Layouts with the channels right behind the batch."""
@@ -24,8 +24,8 @@ def check_neurons(neurons: str) -> None:
     """Raise ValueError for an unknown way to become neurons."""
     if not NEURONS.fullmatch(neurons):
         raise ValueError(
-            "expected neurons 'unit', 'channel', 'channel-max', 'gridK' (grid4), 'head', 'pixel' or 'pixelK' (pixel4,"
-            f" K from 2), got {neurons!r}"
+            "expected neurons 'unit', 'channel', 'channel-max', 'sampleK' (sample7), 'gridK' (grid4), 'head', 'pixel'"
+            f" or 'pixelK' (pixel4, K from 2), got {neurons!r}"
         )
 
 
@@ -105,7 +105,9 @@ def _pooled(tap: Tap, values: np.ndarray) -> np.ndarray:
     if tap.layout not in (*FIRST, *HEADS):
         values = np.moveaxis(values, -1, 1)
     axes = (tokens,) if tap.layout in HEADS else tuple(range(2, values.ndim))
-    if tap.neurons == "channel":
+    if tap.sampled:
+        values = values[(slice(None),) * 2 + places_of_lattice(values.shape[2:], tap.sampled)]
+    if tap.neurons == "channel" or tap.sampled:
         return values.mean(axes)
     return values.max(axes) if tap.neurons == "channel-max" else _grid_means(values, tap.grid)
 
@@ -117,6 +119,19 @@ def _grid_means(values: np.ndarray, k: int) -> np.ndarray:
         means = [values[(slice(None),) * axis + (slice(*window),)].mean(axis) for window in windows]
         values = np.stack(means, axis)
     return values
+
+
+def lattice(n: int, k: int) -> tuple[int, int, int]:
+    """At most k of n places along an axis, n / k apart, rounded up: the first of them, how many, and their step."""
+    step = -(-n // k)
+    count = -(-n // step)
+    return (n - (count - 1) * step - 1) // 2, count, step
+
+
+def places_of_lattice(sizes: Sequence[int], k: int) -> tuple[slice, ...]:
+    """The slices of a map that take the places of a lattice along each of its axes."""
+    found = (lattice(size, k) for size in sizes)
+    return tuple(slice(first, first + (count - 1) * step + 1, step) for first, count, step in found)
 
 
 def grid_windows(n: int, k: int) -> list[tuple[int, int]]:

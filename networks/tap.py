@@ -19,7 +19,7 @@ CODES = frozenset(("uint8", "int8", "uint16", "int16"))
 
 RANKS = {"NC": 1, "NLC": 2, "NCL": 2, "NCHW": 3, "NHWC": 3, "NHLC": 3, "NLHC": 3, "NCDHW": 4, "NDHWC": 4}
 """The layouts of taps, with the axes that a frame has in each."""
-_LAYOUTS = {"head": HEADS, "pixel": MAPS, "grid": MAPS}
+_LAYOUTS = {"head": HEADS, "pixel": MAPS, "grid": MAPS, "sample": MAPS}
 _SHIFTS = {"int8": 128, "int16": 32768}
 
 
@@ -34,9 +34,11 @@ class Tap:
     tensor's first axis is batch * heads), ``NLHC`` (also where its last axis is heads * channels) or ``NC``. dtype: of
     the tensor in the network; integers are quantised codes, and signed ones are shifted so that the lowest is 0.
     neurons: ``unit``, every value (in the tensor's own order); ``channel`` and ``channel-max``, the mean or the
-    largest value of each channel (of each head); ``gridK``, K x K means of each channel over the windows of adaptive
-    average pooling, channel by channel (K along a sequence, K x K x K in a volume); ``head``, the root mean square of
-    each attention head's output; ``pixel``, the channels at every place on their own, (batch * places, channels);
+    largest value of each channel (of each head); ``sampleK``, the mean of each channel over at most K places along each
+    axis of the map, n / K apart, rounded up; ``gridK``, K x K means of each channel over the windows of
+    adaptive average pooling, channel by channel (K along a sequence, K x K x K in a volume); ``head``, the root mean
+    square of each attention head's output; ``pixel``, the channels at every place on their own, (batch * places,
+    channels);
     ``pixelK``, K from 2, the means of the channels over windows of K x K values, each window a place. Windows begin at
     multiples of K, and the last of an axis may hold fewer values; no window is larger than the whole map.
     Dense (NC) tensors have ``unit`` only.
@@ -74,7 +76,7 @@ class Tap:
                 f"tap {self.name!r}: expected a layout among {', '.join(fitting)} for neurons {self.neurons!r},"
                 f" got {self.layout}"
             )
-        if None in (self.shape if self.neurons == "unit" else self._channels):
+        if None in (self.shape if self.neurons == "unit" or self.sampled else self._channels):
             raise ValueError(
                 f"tap {self.name!r}: expected known sizes for neurons {self.neurons!r}, got {shown(self.shape)};"
                 " fix the input shape, or take channel or grid means"
@@ -151,6 +153,11 @@ class Tap:
         if window is None:
             return None
         return tuple(None if size is None else -(-size // window) for size in self.map_sizes)
+
+    @property
+    def sampled(self) -> int | None:
+        """How many places along each axis of a map are read: K of ``sampleK``; None for neurons of all places."""
+        return int(self.neurons.removeprefix("sample")) if self.neurons.startswith("sample") else None
 
     @property
     def grid(self) -> int:

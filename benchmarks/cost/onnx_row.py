@@ -149,8 +149,8 @@ class _Networks:
         return self._class_free
 
     def _network(self, classes: str | None) -> OnnxNetwork:
-        options = {"taps": "auto"} | self._model.options
-        return OnnxNetwork(self._model.path, neurons="channel", classes=classes, threads=1, **options)
+        options = {"taps": "auto", "neurons": "channel"} | self._model.options
+        return OnnxNetwork(self._model.path, classes=classes, threads=1, **options)
 
 
 def session(path: Path) -> Any:

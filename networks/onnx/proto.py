@@ -111,12 +111,14 @@ class Fragment:
 
     The bytes of the model stay as they are: protobuf merges the message that follows them into theirs. Names start
     with `prefix`, with which no name of the model may start. Nodes stand after all of the model's, each after what
-    it reads, so that the whole stays sorted. opset: of the standard operators, where a form depends on it.
+    it reads, so that the whole stays sorted. opset: of the standard operators, where a form depends on it. convolved:
+    the tensors of the model that convolutions compute, where a form depends on that; see `convolved_tensors`.
     """
 
-    def __init__(self, prefix: str, opset: int) -> None:
+    def __init__(self, prefix: str, opset: int, convolved: frozenset[str] = frozenset()) -> None:
         self.prefix = prefix
         self.opset = opset
+        self.convolved = convolved
         self._model = messages()["Model"]()
         self._nodes = self._model.graph.node
         self._constants: dict[Any, str] = {}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..neurons import FIRST, HEADS
+from ..neurons import FIRST, HEADS, places_of_lattice
 from ..tap import Tap
 
 _POOLS = {3: functional.adaptive_avg_pool1d, 4: functional.adaptive_avg_pool2d, 5: functional.adaptive_avg_pool3d}
@@ -46,6 +46,10 @@ def _pooling(tap: Tap) -> Callable[[Tensor], Tensor]:
     axes = tuple(range(2, rank)) if tap.layout in FIRST else tuple(range(1, rank - 1))
     if tap.neurons == "channel":
         return lambda value: torch.mean(value, axes)
+    if tap.sampled:
+        sizes = [size or 0 for size in tap.map_sizes]
+        places = (slice(None),) * axes[0] + places_of_lattice(sizes, tap.sampled)
+        return lambda value: torch.mean(value[places], axes)
     if tap.neurons == "channel-max":
         return lambda value: torch.amax(value, axes)
     pool, grid, last = _POOLS[rank], tap.grid, tap.layout not in FIRST

@@ -260,7 +260,7 @@ class _Neurons:
         self._alone: dict[Tap, str] = {}
         self._spans: dict[Tap, slice] = {}
         for group in self._pooled.values():
-            _, spans = join_neurons(Fragment("trial", self._fragment.opset), group)
+            _, spans = join_neurons(Fragment("trial", self._fragment.opset, self._fragment.convolved), group)
             self._spans |= zip(group, spans, strict=True)
 
     def rows(self, column: int) -> int:

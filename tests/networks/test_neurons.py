@@ -10,18 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.networks import Tap
-from outrider.networks.neurons import fill_neurons, reduce_to_neurons
+from outrider.networks.neurons import fill_neurons, lattice, places_of_lattice, reduce_to_neurons
 
 SHAPES = {
     "NCHW": (3, 5, 7), "NHWC": (5, 7, 3), "NCL": (3, 6), "NLC": (6, 3), "NCDHW": (3, 4, 5, 2), "NDHWC": (4, 5, 2, 3),
     "NHLC": (2, 5, 3), "NC": (9,),
 }  # fmt: skip
 FIRST = "NCL", "NCHW", "NCDHW"
+WORKED_OUT = {
+    (2, 1): [0], (3, 1): [1], (4, 1): [1], (5, 1): [2], (6, 1): [2], (7, 1): [3],
+    (3, 2): [0, 2], (4, 2): [0, 2], (5, 2): [0, 3], (6, 2): [1, 4], (7, 2): [1, 5],
+}  # fmt: skip
+"""The places of a lattice, by the size of the axis and how many are asked for."""
 ALL = "unit", "channel", "channel-max", "grid2", "pixel", "pixel2"
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NCL", "NLC", "NC", "NCDHW", "NDHWC"])
-@pytest.mark.parametrize("neurons", ["unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid9"])
+@pytest.mark.parametrize(
+    "neurons", ["unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid9", "sample1", "sample2", "sample9"]
+)
 def test_neurons_equal_plain_loops(layout, neurons):
     shape = SHAPES[layout]
     if layout == "NC" and neurons != "unit":
@@ -35,10 +42,29 @@ def test_neurons_equal_plain_loops(layout, neurons):
     np.testing.assert_allclose(found, [by_hand(tap, sample) for sample in values], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("n", "k", "places"),
+    [
+        (112, 7, [7, 23, 39, 55, 71, 87, 103]), (28, 7, [1, 5, 9, 13, 17, 21, 25]), (14, 7, [0, 2, 4, 6, 8, 10, 12]),
+        (13, 7, [0, 2, 4, 6, 8, 10, 12]), (8, 7, [0, 2, 4, 6]), (7, 7, [0, 1, 2, 3, 4, 5, 6]), (3, 7, [0, 1, 2]),
+        (9, 1, [4]), (1, 1, [0]), (5, 4, [0, 2, 4]), (15, 7, [1, 4, 7, 10, 13]),
+    ],
+)  # fmt: skip
+def test_a_lattice_covers_an_axis_evenly(n, k, places):
+    first, count, step = lattice(n, k)
+    assert [first + i * step for i in range(count)] == places
+    assert np.arange(n)[places_of_lattice([n], k)].tolist() == places
+
+
 def by_hand(tap, sample):
     if tap.neurons == "unit":
         return sample.ravel().tolist()
     planes = sample if tap.layout in FIRST else np.moveaxis(sample, -1, 0)
+    if tap.neurons.startswith("sample"):
+        k = int(tap.neurons[6:])
+        chosen = [[i for i in range(n) if n <= k or i in WORKED_OUT[n, k]] for n in planes[0].shape]
+        kept = [plane[np.ix_(*chosen)] for plane in planes]
+        return [math.fsum(plane.ravel()) / plane.size for plane in kept]
     if not tap.neurons.startswith("grid"):
         largest = tap.neurons == "channel-max"
         return [max(plane.ravel()) if largest else math.fsum(plane.ravel()) / plane.size for plane in planes]

@@ -173,6 +173,10 @@ def test_two_taps_of_one_id_are_refused():
             r"expected neurons 'unit', .*'gridK' \(grid4\), .*'pixelK' \(pixel4, .*got 'grid'",
         ),
         ((3, 5, 7), "NCHW", "grid0", "got 'grid0'"),
+        ((3, 5, 7), "NCHW", "sample", "'sampleK' .sample7., .*got 'sample'"),
+        ((3, 5, 7), "NCHW", "sample0", "got 'sample0'"),
+        ((3, 5, 7), "NHLC", "sample2", "expected a layout among NLC, .* for neurons 'sample2', got NHLC"),
+        ((3, None, 7), "NCHW", "sample2", r"known sizes for neurons 'sample2', got 3x\?x7; fix .* take channel"),
         ((3, 5, 7), "NCHW", "head", "expected a layout among NHLC, NLHC for neurons 'head', got NCHW"),
         (
             (3, 5, 7),
@@ -222,7 +226,7 @@ def test_tensors_that_cannot_be_tapped_say_why(shape, dtype, obstacle):
 @pytest.mark.parametrize(
     ("shape", "last", "layout", "places", "sizes"),
     [
-        ((2, 3, 4, 5, 6), None, "NCDHW", (4, 5, 6), {"channel": 3, "pixel": 3, "grid2": 24, "unit": 360}),
+        ((2, 3, 4, 5, 6), None, "NCDHW", (4, 5, 6), {"channel": 3, "pixel": 3, "sample4": 3, "grid2": 24, "unit": 360}),
         ((2, 3, 4, 5, 6), True, "NDHWC", (3, 4, 5), {"channel-max": 6, "pixel": 6, "grid3": 162, "unit": 360}),
     ],
 )

@@ -12,6 +12,7 @@ from ..validation import check_graph, inner_tensors
 from .attention import attention_heads
 from .channels.carried import carried_axes
 from .channels.layouts import channel_axes
+from .convolved import convolved_tensors
 from .counted import counted_tensors
 from .moves import Fusions, MovedTap
 from .nodes import Nodes, kind_of
@@ -90,7 +91,7 @@ class OnnxGraph:
 
     def fragment(self) -> Fragment:
         """An empty fragment whose names cannot clash with those of the file."""
-        return Fragment(self.unused_name("outrider_"), self.opset)
+        return Fragment(self.unused_name("outrider_"), self.opset, convolved_tensors(self.nodes))
 
     def with_fragment(self, fragment: Fragment) -> bytes:
         """The file with a fragment behind it; its own bytes stay as they are."""

@@ -57,7 +57,7 @@ def profile(parser: argparse.ArgumentParser) -> None:
         "--neurons",
         type=types.words,
         default=("channel",),
-        help="unit, channel, channel-max, gridK, pixel, pixelK; or several",
+        help="unit, channel, channel-max, sampleK, gridK, pixel, pixelK; or several",
     )
     add_layout_argument(what)
     what.add_argument(

@@ -23,7 +23,20 @@ SHAPES = {
 WAYS = {
     (layout, neurons)
     for layout in SHAPES
-    for neurons in ("unit", "channel", "channel-max", "grid1", "grid2", "grid3", "pixel", "pixel2", "pixel4", "head")
+    for neurons in (
+        "unit",
+        "channel",
+        "channel-max",
+        "grid1",
+        "grid2",
+        "grid3",
+        "sample1",
+        "sample3",
+        "pixel",
+        "pixel2",
+        "pixel4",
+        "head",
+    )
     if (layout in ("NHLC", "NLHC") and neurons in ("unit", "channel", "channel-max", "head"))
     or (layout == "NC" and neurons == "unit")
     or (layout not in ("NC", "NHLC", "NLHC") and neurons != "head")

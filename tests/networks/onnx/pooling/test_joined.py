@@ -33,10 +33,21 @@ SHAPES = {
 MAPS = [
     (layout, neurons)
     for layout in ("NLC", "NCL", "NCHW", "NHWC", "NCDHW", "NDHWC")
-    for neurons in ("unit", "channel", "channel-max", "grid1", "grid2", "grid3", "grid4")
+    for neurons in (
+        "unit",
+        "channel",
+        "channel-max",
+        "grid1",
+        "grid2",
+        "grid3",
+        "grid4",
+        "sample1",
+        "sample3",
+        "sample6",
+    )
 ]
 HEADS = [(layout, neurons) for layout in ("NHLC", "NLHC") for neurons in ("unit", "channel", "channel-max", "head")]
-OPSET_FORMS = ("channel", "channel-max", "grid3", "grid4")
+OPSET_FORMS = ("channel", "channel-max", "grid3", "grid4", "sample4")
 FORMS = [("NC", "unit"), *MAPS, *HEADS]
 
 
@@ -92,7 +103,9 @@ def test_neurons_equal_those_computed_outside(layout, neurons, dtype):
 
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
-@pytest.mark.parametrize(("layout", "neurons"), [form for form in FORMS[1:] if form[1] != "unit"])
+@pytest.mark.parametrize(
+    ("layout", "neurons"), [form for form in FORMS[1:] if form[1] != "unit" and "sample" not in form[1]]
+)
 def test_sizes_may_be_left_open(layout, neurons, dtype, n):
     """All but the number of channels (and heads)."""
     shape = SHAPES[layout]
@@ -111,7 +124,7 @@ def test_every_opset_has_a_form(opset, layout, neurons):
     shape = SHAPES[layout]
     length = {"NCHW": 2, "NLC": 0, "NLHC": 0}.get(layout, 1)
     for dtype in ("float32", "uint8") if opset >= 10 else ("float32",):  # quantised operators came with opset 10
-        for opened in (None, length):
+        for opened in (None, length) if "sample" not in neurons else (None,):
             said = tuple(None if axis == opened else size for axis, size in enumerate(shape))
             tap = Tap("t", "relu", said, layout, dtype, neurons)
             values = samples(dtype, shape)
@@ -147,7 +160,7 @@ def test_taps_leave_with_those_of_as_many_rows():
 def test_taps_of_many_forms_leave_as_one_tensor():
     shape = SHAPES["NCHW"]
     values = samples("float32", shape, 3)
-    ways = ["unit", "channel", "grid3", "channel-max", "grid2", "grid4"]
+    ways = ["unit", "channel", "grid3", "sample3", "channel-max", "grid2", "sample4", "grid4"]
     taps = [Tap("t", "relu", shape, "NCHW", "float32", neurons) for neurons in ways]
     data = model("float32", ("n", *shape))
     fragment = OnnxGraph(data).fragment()
@@ -160,7 +173,7 @@ def test_taps_of_many_forms_leave_as_one_tensor():
         check(found[:, column], tap, values)
 
 
-@pytest.mark.parametrize("neurons", ["channel", "channel-max", "grid3", "grid4"])
+@pytest.mark.parametrize("neurons", ["channel", "channel-max", "grid3", "grid4", "sample4"])
 @pytest.mark.parametrize("form", ["maps", "maps, then dense", "large maps", "codes", "tokens"])
 def test_each_layer_is_pooled_before_the_next_but_one_is_computed(form, neurons, tmp_path):
     """While it is in the cache: a matter of the order in which nodes are written."""
@@ -215,6 +228,8 @@ def test_each_layer_is_pooled_before_the_next_but_one_is_computed(form, neurons,
     events.sort(key=lambda event: event["ts"])
     computed, pooled_by_then = 0, []
     pools = {"GlobalAveragePool", "GlobalMaxPool", "MaxPool", "NhwcMaxPool", "AveragePool", "MatMulInteger", "MatMul"}
+    if neurons.startswith("sample"):
+        pools = {"Conv", "Slice"}
     for event in events:
         if "outrider" not in event["name"]:
             computed += event["args"]["op_name"] in ("Conv", "FusedConv", "MatMul", "QLinearConv")
@@ -226,13 +241,53 @@ def test_each_layer_is_pooled_before_the_next_but_one_is_computed(form, neurons,
     assert all(then <= i // steps + 2 for i, then in enumerate(pooled_by_then))
 
 
-@pytest.mark.parametrize("size", [(48, 50), (56, 56), (49, 63), (53, 59), (112, 112)])
-def test_means_of_large_maps(size):
-    """Taken in two steps where the sizes have divisors."""
-    shape = (16, *size)
-    values = samples("float32", shape) + np.float32(3)
-    tap = Tap("t", "relu", shape, "NCHW", "float32", "channel")
-    check(pooled(tap, values, (2, *shape)), tap, values)
+def convolved(values, *, optimised=True):
+    """A model of a convolution that gives its input, without the negative values; and its session with a fragment."""
+    channels = values.shape[1]
+    weights = numpy_helper.from_array(np.eye(channels, dtype=np.float32)[..., None, None], "w")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Relu", ["c"], ["t"]),
+         helper.make_node("Conv", ["t", "w"], ["y"])],
+        "test",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, values.shape)],
+        [helper.make_empty_tensor_value_info("y")],
+        [weights],
+    )  # fmt: skip
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    options = ort.SessionOptions()
+    if not optimised:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+
+    def found(*taps):
+        fragment = OnnxGraph(data).fragment()
+        name, columns = join_neurons(fragment, taps)
+        fragment.output(name)
+        session = ort.InferenceSession(data + fragment.to_bytes(), options, providers=["CPUExecutionProvider"])
+        (whole,) = session.run([name], {"x": values})
+        return [whole[:, column] for column in columns]
+
+    return found
+
+
+@pytest.mark.parametrize("optimised", [True, False])
+@pytest.mark.parametrize("channels", [16, 24, 20, 3, 48])  # that fill blocks of 16, of 8, and none
+@pytest.mark.parametrize("size", [(48, 50), (56, 56), (49, 63), (53, 59), (14, 14), (7, 9), (5, 90)])
+def test_maps_behind_a_convolution(channels, size, optimised):
+    """Of every size and way together, as their forms depend on both."""
+    values = samples("float32", (channels, *size), 2) + np.float32(0.5)
+    ways = ["channel", "channel-max", "grid2", "grid3", "sample2", "sample4", "sample7", "sample60"]
+    taps = [Tap("t", "relu", values.shape[1:], "NCHW", "float32", neurons) for neurons in ways]
+    for tap, neurons in zip(taps, convolved(values, optimised=optimised)(*taps), strict=True):
+        check(neurons, tap, np.maximum(values, 0))
+
+
+def test_a_sample_reads_no_other_place():
+    """Nothing else comes in, be it no number."""
+    values = np.full((1, 24, 30, 41), np.nan, np.float32)
+    wanted = np.arange(24 * 16, dtype=np.float32).reshape(24, 4, 4)
+    values[0, :, 2:27:8, 3:37:11] = wanted  # 30 / 4 and 41 / 4 apart, rounded up
+    tap = Tap("t", "relu", (24, 30, 41), "NCHW", "float32", "sample4")
+    np.testing.assert_allclose(convolved(values)(tap)[0][0], wanted.mean((1, 2)), rtol=1e-6)
 
 
 def test_means_of_codes_are_exact():
