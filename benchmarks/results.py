@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from outrider.networks.cost.processor import processor
+from outrider.networks.cost import processor
 
 FOLDER = Path(__file__).parent / "results"
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from outrider.monitor.device import BYTES_A_FRAME, Captured, DeviceJudge, GuardedModule, guarded_module
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 
 from ..results import keep
 from ..tables import Table, show

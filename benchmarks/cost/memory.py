@@ -38,7 +38,7 @@ from outrider.coverage import (
 )
 from outrider.monitor import Monitor
 from outrider.networks import TorchNetwork, trained
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 
 from ..results import keep
 from ..tables import show

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from outrider.networks import TorchNetwork, torchvision_classifier
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 
 from ..results import keep
 from ..tables import show

@@ -16,7 +16,7 @@ import onnxruntime
 from outrider.coverage import Criterion, parse_criterion
 from outrider.monitor import Monitor, OutriderWarning, Status, Sum, ZScore
 from outrider.networks import OnnxNetwork
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 from outrider.runtime import export
 
 from ..onnx_models import MODELS_FOLDER, Model, opset_of, photographs

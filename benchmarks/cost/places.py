@@ -19,7 +19,7 @@ import torch
 
 from outrider.monitor import ExportError, Monitor
 from outrider.networks import OnnxNetwork
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 from outrider.runtime import export
 
 from ..places.camvid import espnet_inputs, read_frames

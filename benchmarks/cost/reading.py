@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from outrider.networks import read_picture
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 from outrider.runtime.inputs.streams import open_stream
 
 from ..results import keep

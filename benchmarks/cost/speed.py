@@ -34,7 +34,7 @@ from outrider.coverage import (
 )
 from outrider.monitor import Monitor, Sum, ZScore
 from outrider.networks import OnnxNetwork, torchvision_classifier
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 
 from ..results import keep
 from ..tables import show

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from outrider.networks import drive_model
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 
 from ..tables import Table, show
 from .guard import small

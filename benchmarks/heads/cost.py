@@ -18,7 +18,7 @@ import torch
 
 from outrider.monitor import needed_samples
 from outrider.monitor.heads import HeadGuard
-from outrider.networks.cost.timing import paired, ratio
+from outrider.networks.cost import paired, ratio
 from outrider.networks.transformers import Decoder
 from outrider.runtime.generate import GuardedAnswer, guarded_generate
 

@@ -20,6 +20,7 @@ PUBLIC = {
     "outrider.monitor.evaluation.adaptive": "a room within",
     "outrider.monitor.heads": "a room within",
     "outrider.monitor.kinds": "a room within",
+    "outrider.networks.cost": "a room within",
     "outrider.networks.pytorch.fused": "what the benchmark checks on a device",
     "outrider.networks.testbed": "a room within",
     "outrider.networks.transformers": "a room within",
