@@ -1,9 +1,10 @@
-"""Fewer taps: `python -m benchmarks.detection.stages mobilenet` (or another network of the detection tables).
+"""Cheaper taps: `python -m benchmarks.detection.stages mobilenet` (or another network of the detection tables).
 
 `taps="stages"` observes of each size of map the last of the widest. The rows compare the default criteria on these taps
-and on the default taps, each with and without the first activation unit by unit; all else is equal. Splits and columns
-are those of `benchmarks.detection.detectors`. `mobilenet` runs in ONNX Runtime, as in `benchmarks.cost.onnx`, and has
-two rows more for that benchmark's criterion `bitmap`. Nothing was chosen by these figures.
+and on the default taps, each with and without the first activation unit by unit. `neurons="sample7"` reads at most
+7 x 7 places of each map, `sample4` at most 4 x 4. All else is equal. Splits and columns are those of
+`benchmarks.detection.detectors`. `mobilenet` runs in ONNX Runtime, as in `benchmarks.cost.onnx`, and has four rows more
+for that benchmark's criterion `bitmap`. Nothing was chosen by these figures.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ TAPS: dict[str, dict] = {
     "default, taps stages": {"taps": "stages"},
     "default, taps stages and first:unit": {"taps": ("stages", "first:unit")},
     "default, taps auto": {"taps": "auto"},
+    "default, sample7": {"neurons": "sample7"},
+    "default, sample4": {"neurons": "sample4"},
 }
+BITMAPS = (
+    {"taps": "auto"},
+    {"taps": "stages"},
+    {"taps": "auto", "neurons": "sample7"},
+    {"taps": "auto", "neurons": "sample4"},
+)
 
 
 def choices(made: Experiment) -> tuple[list[Row], dict[str, list[str]]]:
@@ -42,12 +51,12 @@ def choices(made: Experiment) -> tuple[list[Row], dict[str, list[str]]]:
         if not same:
             rows.append(Row(name, "", None, lambda options=options: Monitor(made.network(**options))))
 
-    def bitmap(choice: str) -> Monitor:
-        return Monitor(made.network(taps=choice), CoverageBitmap(), logic=ZScore())
+    def bitmap(options: dict[str, str]) -> Monitor:
+        return Monitor(made.network(**options), CoverageBitmap(), logic=ZScore())
 
-    bitmaps = ("auto", "stages") if made.name == "mobilenet" else ()
-    name = "bitmap, z of log, taps"
-    rows += [Row(f"{name} {one}", "", CoverageBitmap(), lambda one=one: bitmap(one)) for one in bitmaps]
+    for options in BITMAPS if made.name == "mobilenet" else ():
+        name = f"bitmap, z of log, {', '.join(options.values())}"
+        rows.append(Row(name, "", CoverageBitmap(), lambda options=options: bitmap(options)))
     return rows, taps
 
 

@@ -25,6 +25,8 @@ def test_a_choice_that_comes_to_the_same_taps_has_no_row(capsys):
 def test_mobilenet_has_bitmaps_too():
     made = SimpleNamespace(name="mobilenet", network=partial(TorchNetwork, SmallResNet().eval(), (3, 32, 32)))
     rows, taps = choices(made)
-    assert [row.name for row in rows][-2:] == ["bitmap, z of log, taps auto", "bitmap, z of log, taps stages"]
-    assert all(row.criterion.name == "bitmap" for row in rows[-2:])
+    ways = "auto", "stages", "auto, sample7", "auto, sample4"
+    assert [row.name for row in rows][-4:] == [f"bitmap, z of log, {way}" for way in ways]
+    assert all(row.criterion.name == "bitmap" for row in rows[-4:])
+    assert [tap.neurons for tap in rows[-1].make().network.taps[:-1]] == ["sample4"] * 7
     assert len(taps["default, taps stages"]) < len(taps["default, taps auto"])
