@@ -98,13 +98,13 @@ def _bitmap(ops: Operators, group: Group) -> Add:
 
 def _new_sections(ops: Operators, values: str, scale: np.ndarray, base: np.ndarray, byte: str) -> str:
     """1 for each value in a section whose bit is not set, (batch, n) float32. scale, base: (n,)."""
-    section = ops("Sub", ops("Floor", ops("Mul", values, ops.constant(scale[None]))), ops.constant(base[None]))
-    # Bit k of byte b is floor(b / 2^k) modulo 2: 0 in sections before the first, as b * 2 is even, and from 8 on,
-    # as b / 256 is below 1. b / 2^k has steps of 1 / 128 or more, so that 1 / 512 makes up for Exp's rounding.
-    power = ops("Exp", ops("Mul", ops.clip(section, -1, 8), ops.constant(-np.log(2))))
-    shifted = ops("Floor", ops("Add", ops("Mul", byte, power), ops.constant(1 / 512)))
-    half = ops("Mul", shifted, ops.constant(0.5))
-    return ops.to_float(ops("Less", ops("Sub", half, ops("Floor", half)), ops.constant(0.25)))
+    follower = ops("Sub", ops("Floor", ops("Mul", values, ops.constant(scale[None]))), ops.constant(base[None] - 1))
+    # Bit k of byte b is set where the fraction of b / 2^(k + 1) is a half or more: never in sections before the first,
+    # where it is whole, nor from 8 on, where it is below a half. It has steps of 1 / 512 or more, so that 1 / 1024
+    # makes up for Exp's rounding.
+    power = ops("Exp", ops("Mul", ops.clip(follower, 0, 9), ops.constant(-np.log(2))))
+    shifted = ops("Add", ops("Mul", byte, power), ops.constant(1 / 1024))
+    return ops.to_float(ops("Less", ops("Sub", shifted, ops("Floor", shifted)), ops.constant(0.5)))
 
 
 def _heads(ops: Operators, group: Group) -> Add:
