@@ -126,13 +126,14 @@ def _shapes(
 
 
 def reopen_network(
-    network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None, detections: Any = None
-) -> Network:
+    network: str | None, profile: Path, facts: NetworkFacts, weights: Path | None = None, detections: Any = None, *,
+    threads: int = 1,
+) -> Network:  # fmt: skip
     """Open the network of a profile, tapped as the profile says.
 
     Where `network` is None, it is the .onnx file beside the profile or in the working folder whose SHA-256 the profile
     holds: a profile cannot name a program to run. detections: the decoder, where it is a callable, which no profile
-    holds. Raises ValueError where there is none, MismatchError for another.
+    holds. threads: of an ONNX model. Raises ValueError where there is none, MismatchError for another.
     """
     told = {} if detections is None else {"detections": detections}
     if network is None:
@@ -145,7 +146,7 @@ def reopen_network(
             refuse_another_model(profile, facts, onnx_fingerprint(network), network)
         options = facts.options() | told
         states = options.pop("states", None)
-        return with_states(_onnx_network(network, **options), states)
+        return with_states(_onnx_network(network, threads=threads, **options), states)
     module = _module(network, weights)
     try:
         return as_network(module, **(facts.options() | told))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from .evaluating import evaluate
+from .evaluating import bench, evaluate
 from .files import compare, compile, export, inspect, sign, verify  # noqa: A004 (a command's name)
 from .heads import HEAD_COMMANDS
 from .lab import lab
@@ -33,6 +33,7 @@ COMMANDS = (
     calibrate,
     check,
     evaluate,
+    bench,
     watch,
     export,
     inspect,

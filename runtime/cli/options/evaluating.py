@@ -1,4 +1,4 @@
-"""What the command takes that says how good a monitor is: evaluate."""
+"""What the commands take that say how good a monitor is, and what it costs: evaluate, bench."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 
 from .. import argument_types as types
-from .shared import add_batch_arguments, add_key_argument, add_network_arguments, add_on_error_argument
+from .shared import (
+    add_batch_arguments,
+    add_detections_argument,
+    add_key_argument,
+    add_layout_argument,
+    add_network_arguments,
+    add_on_error_argument,
+    add_scores_arguments,
+    add_shape_argument,
+)
 
 ALL = ("all",)
 """What a flag says that names no corruption or fault."""
@@ -121,3 +130,33 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="all figures and curves as JSON, to a file, or in place of the table",
     )
+
+
+def bench(parser: argparse.ArgumentParser) -> None:
+    """Say what a monitor costs on your model and this machine, beside the bare session, in about a minute."""
+    parser.set_defaults(room="cost")
+    parser.add_argument("network", metavar="NETWORK.onnx", help="an ONNX model; it is fed noise, so no data are needed")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="PROFILE",
+        help="measure the monitor of this profile; default: bitmaps and the default monitor, taught on noise",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=types.above_zero,
+        default=60.0,
+        metavar="S",
+        help="for the timing, but 20 rounds at least; to prepare it takes some more; default: 60",
+    )
+    parser.add_argument(
+        "--threads", type=types.positive, default=1, metavar="N", help="of every session; they do not spin; default: 1"
+    )
+    add_shape_argument(parser, "of a frame, where the model leaves it open")
+    add_detections_argument(parser)
+
+    how = parser.add_argument_group("how the model is watched, without --profile")
+    how.add_argument("--classes", type=types.classes, default="auto", help="as for `outrider profile`; default: auto")
+    add_scores_arguments(how)
+    add_layout_argument(how)
+    parser.add_argument("--json", action="store_true", help="all figures as JSON")

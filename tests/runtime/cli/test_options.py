@@ -23,8 +23,9 @@ def test_every_command_has_its_arguments_and_its_file(outrider):
     (folder,) = command_files
     names = {command.__name__ for command in COMMANDS}
     files = {path.stem for path in Path(folder).glob("[!_]*.py")} - {"grouped"}
-    assert names == files | {*FOLDERS} | {"merge"}
+    assert names == files | {*FOLDERS} | {"bench", "merge"}
     assert (Path(folder).parent / "workers" / "merge.py").is_file()
+    assert (Path(folder).parent / "cost" / "bench.py").is_file()
     for name in names:
         result = outrider(name, "--help")
         assert result.code == 0

@@ -1,4 +1,4 @@
-"""Flags of the command that says how good a monitor is."""
+"""Flags of the commands that say how good a monitor is, and what it costs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from outrider.runtime.cli.options.evaluating import ALL, evaluate
+from outrider.runtime.cli.options.evaluating import ALL, bench, evaluate
 
 
 def parsed(*words):
@@ -31,3 +31,11 @@ def test_json_goes_to_a_file_or_to_the_terminal(tmp_path):
     assert parsed("--json", str(tmp_path / "x.json")).json == tmp_path / "x.json"
     assert str(parsed("--json").json) == "-"
     assert parsed().json is None
+
+
+def test_bench_takes_a_minute_on_one_thread_unless_told_otherwise():
+    parser = argparse.ArgumentParser()
+    bench(parser)
+    options = parser.parse_args(["net.onnx"])
+    assert (options.seconds, options.threads, options.profile, options.room) == (60.0, 1, None, "cost")
+    assert parser.parse_args(["net.onnx", "--seconds", "2.5"]).seconds == 2.5
