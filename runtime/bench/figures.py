@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...networks import Tap
-from ...networks.cost.timing import ratio, ratio_interval
+from ...networks.cost import ratio, ratio_interval
 from ...networks.selectors import OUTPUT
 from .reading import bytes_of
 

@@ -17,7 +17,7 @@ from ...monitor import Monitor, NotReadyError, Status
 from ...monitor.facts.network import NetworkFacts
 from ...monitor.files import read_network
 from ...networks import onnx_fingerprint
-from ...networks.cost.processor import processor
+from ...networks.cost import processor
 from ...networks.inputs import together
 from ..in_graph.exporting import export
 from ..inputs.networks import onnx_file, refuse_another_model, reopen_network

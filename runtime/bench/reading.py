@@ -9,7 +9,8 @@ from itertools import cycle
 import numpy as np
 
 from ...networks import Tap
-from ...networks.cost.timing import paired
+from ...networks.cost import paired
+from ...networks.neurons import lattice
 
 SPREAD = 256 << 20
 """Bytes that are read in turn, so that none is in the cache when it is read again."""
@@ -17,15 +18,17 @@ _READS, _WARM_UP = 31, 3
 
 
 def bytes_of(taps: Sequence[Tap]) -> int | None:
-    """The bytes of the tensors that are tapped, each once; None where the size of one is open."""
-    tensors = {tap.name: tap for tap in taps}.values()
-    total = 0
-    for tap in tensors:
+    """The bytes that are read of the tapped tensors, each once; None where the size of one is open."""
+    read: dict[str, int] = {}
+    for tap in taps:
         sizes = [size for size in (*tap.shape, tap.rows) if size is not None]
         if len(sizes) <= len(tap.shape):
             return None
-        total += math.prod(sizes) * np.dtype(tap.dtype).itemsize
-    return total
+        places = math.prod(size for size in tap.map_sizes if size is not None)
+        sampled = math.prod(lattice(size, tap.sampled)[1] for size in tap.map_sizes if size) if tap.sampled else places
+        own = math.prod(sizes) // max(places, 1) * sampled * np.dtype(tap.dtype).itemsize
+        read[tap.name] = max(read.get(tap.name, 0), own)
+    return sum(read.values())
 
 
 def read_seconds(size: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ...networks.cost.timing import paired
+from ...networks.cost import paired
 
 FEWEST = 20
 """Rounds that are made, however long they take."""

@@ -25,18 +25,20 @@ _FALSE_ALARMS = 0.1
 class Watching(NamedTuple):
     """A monitor to be measured. taps, criterion: None for what a monitor takes by itself.
 
-    outside: whether it is measured outside the graph too.
+    outside: whether it is measured outside the graph too. neurons: of the taps.
     """
 
     name: str
     taps: str | None
     criterion: str | None
     outside: bool = True
+    neurons: str = "channel"
 
 
 WATCHED = (
     Watching("bitmap on auto", "auto", "bitmap"),
     Watching("bitmap on stages", "stages", "bitmap", outside=False),
+    Watching("bitmap on sample7", "auto", "bitmap", outside=False, neurons="sample7"),
     Watching("default monitor", None, None),
 )
 """What is measured where a user has no profile."""
@@ -48,7 +50,7 @@ def teach(model: BareModel, what: Watching, trusted: Frames, profile: Path, opti
     One trusted frame is enough for a class. options: more of what `OnnxNetwork` takes.
     Raises ValueError where the model cannot be watched so, CalibrationError where its scores tell no frames apart.
     """
-    taps: dict[str, Any] = {} if what.taps is None else {"taps": what.taps, "neurons": "channel"}
+    taps: dict[str, Any] = {} if what.taps is None else {"taps": what.taps, "neurons": what.neurons}
     with closing(OnnxNetwork(model.path, threads=model.threads, **taps, **options)) as network:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutriderWarning)  # few frames, few of the classes

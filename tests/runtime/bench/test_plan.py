@@ -19,7 +19,7 @@ from .models import of_one_frame, profiled, watched, without_activations
 
 WAYS = [
     ("bitmap on auto", OUTSIDE), ("bitmap on auto", INSIDE), ("bitmap on stages", INSIDE),
-    ("default monitor", OUTSIDE), ("default monitor", INSIDE),
+    ("bitmap on sample7", INSIDE), ("default monitor", OUTSIDE), ("default monitor", INSIDE),
 ]  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def no_reads(monkeypatch):
 def test_the_monitors_that_anyone_would_try_are_run_outside_and_in_the_graph(tmp_path):
     path, done = watched(tmp_path / "m.onnx"), []
     with CostPlan(path) as plan:
-        assert plan.total == 3
+        assert plan.total == 4
         plan.prepare(done.append)
         calls = plan._calls
         assert list(calls) == [BARE, AGAIN, *(f"{name}, {where}" for name, where in WAYS)]
@@ -48,10 +48,10 @@ def test_the_monitors_that_anyone_would_try_are_run_outside_and_in_the_graph(tmp
             else:
                 assert len(said) == 5  # score, confidence, alarm and deviation beside the scores
         found = plan.run(21)
-    assert done == [1, 2, 3]
+    assert done == [1, 2, 3, 4]
     assert [(row.name, row.where) for row in found.rows] == [(AGAIN, ""), *WAYS]
     assert {row.note for row in found.rows} == {""}
-    bitmap, default = found.rows[1], found.rows[4]
+    bitmap, default = found.rows[1], found.rows[5]
     assert (bitmap.size.taps, bitmap.size.neurons, bitmap.size.nbytes) == (2, 10, 4 * (6 * 64 + 4 * 16))
     assert (default.size.taps, default.size.nbytes) == (4, bitmap.size.nbytes)
     assert bitmap.read_ms == 1e3 * bitmap.size.nbytes
@@ -64,7 +64,7 @@ def test_all_sessions_have_the_threads_asked_for(tmp_path):
     with CostPlan(watched(tmp_path / "m.onnx"), threads=2) as plan:
         plan.prepare()
         sessions = [call.func.__self__ for call in plan._calls.values() if hasattr(call, "func")]
-        assert [one.get_session_options().intra_op_num_threads for one in sessions] == [2] * 5
+        assert [one.get_session_options().intra_op_num_threads for one in sessions] == [2] * 6
 
 
 def test_a_monitor_outside_has_the_threads_asked_for(tmp_path, monkeypatch):
@@ -143,8 +143,8 @@ def test_a_monitor_that_cannot_be_taught_leaves_the_others(tmp_path, monkeypatch
     with CostPlan(watched(tmp_path / "m.onnx")) as plan:
         plan.prepare()
         rows = plan.run(20).rows
-    assert [row.note for row in rows[4:]] == ["expected another model"] * 2
-    assert [row.size for row in rows[4:]] == [None, None]
+    assert [row.note for row in rows[5:]] == ["expected another model"] * 2
+    assert [row.size for row in rows[5:]] == [None, None]
     assert all(row.ratio for row in rows[:4])
 
 

@@ -20,6 +20,9 @@ def tap(name="r", shape=(4, 5, 6), layout="NCHW", dtype="float32", neurons="chan
         ([tap(), tap(neurons="unit"), tap(neurons="channel-max")], 4 * 120),  # of one tensor
         ([tap(), tap("s", (7,), "NC", neurons="unit")], 4 * 120 + 4 * 7),
         ([tap(dtype="uint8")], 120),
+        ([tap(neurons="sample3"), tap("s", (30, 4), "NLC", neurons="sample7")], 4 * 4 * 3 * 3 + 4 * 6 * 4),
+        ([tap(neurons="sample3"), tap(neurons="sample4")], 4 * 4 * 3 * 3),  # 5 and 6 places, 2 apart
+        ([tap(neurons="sample3"), tap()], 4 * 120),
         ([tap(dtype="float16", rows=9)], 2 * 9 * 120),
         ([tap(), tap("s", (4, None, None))], None),
         ([tap(rows=None)], None),

@@ -47,7 +47,8 @@ def test_bitmaps_stand_on_the_taps_of_their_name(tmp_path):
         kinds[what.name] = {type(column.criterion) for column in columns}, type(monitor.logic)
         assert len(monitor.learned.facts.taps) > 1
         monitor.network.close()
-    assert kinds["bitmap on auto"] == kinds["bitmap on stages"] == ({CoverageBitmap}, Sum)
+    ways = [kinds[f"bitmap on {way}"] for way in ("auto", "stages", "sample7")]
+    assert ways == [({CoverageBitmap}, Sum)] * 3
     assert CoverageBitmap not in kinds["default monitor"][0]
     assert kinds["default monitor"][1] is HarmonicP
 
