@@ -5,6 +5,8 @@ monitor outside and the one in the graph say the same? And what do both cost, co
 model? Figures are medians of paired ratios, on one thread. Each model is made and measured in processes of its own.
 `--check` leaves out the timing.
 
+What is kept is named after the kind of processor: `onnx`, and `onnx-avx512` for those with AVX-512.
+
 `default` stands for the taps, criteria and logic that a monitor takes by itself; it is also timed outside.
 
 Bars: in the graph 1.05, on float32 ResNet-18 1.03, the default 1.06; outside 1.06, on int8 1.10. The guarded file may
@@ -26,6 +28,8 @@ from typing import Any
 import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from outrider.networks.cost import processor
 
 from ..onnx_models import Model, chosen
 from ..results import keep, load, names
@@ -142,10 +146,16 @@ def versions() -> dict[str, str]:
 
 def _keep(rows: Sequence[dict[str, Any]], *, whole: bool) -> None:
     """Keep the rows; those of a part replace their namesakes among the rows that are kept."""
-    if not whole and "onnx" in names():
+    name = result_of(processor())
+    if not whole and name in names():
         fresh = {row["model"]: row for row in rows}
-        rows = [fresh.pop(row["model"], row) for row in load("onnx").figures["rows"]] + list(fresh.values())
-    keep("onnx", {"versions": versions(), "rows": rows})
+        rows = [fresh.pop(row["model"], row) for row in load(name).figures["rows"]] + list(fresh.values())
+    keep(name, {"versions": versions(), "rows": rows})
+
+
+def result_of(machine: str) -> str:
+    """The name of the result for a processor: those with AVX-512 are another kind."""
+    return "onnx-avx512" if "AVX-512" in machine else "onnx"
 
 
 if __name__ == "__main__":
