@@ -27,6 +27,8 @@ ACTIVATIONS = frozenset((
 GATES = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softsign", "tanh"))
 """Kinds that ``auto`` taps only where a network has none of `ACTIVATIONS`: most often they gate other values."""
 
+BUDGET = "budget:"
+"""What begins the word for taps that are chosen by what they cost; networks refuse it, see `refuse_budget`."""
 OUTPUT = "output"
 PLACES = "places"
 """The word for the taps that show where in a picture; see `place_taps`."""
@@ -44,6 +46,7 @@ def choose(candidates: Sequence[Candidate], selectors: str | Sequence[str], neur
     and a word pass over tensors that cannot be tapped; a name does not.
     Raises ValueError for a selector that means none of the candidates.
     """
+    refuse_budget(selectors)
     ways = [neurons] if isinstance(neurons, str) else list(neurons)
     if not ways:
         raise ValueError("expected one way or more to become neurons, got none")
@@ -83,6 +86,16 @@ def default_taps(candidates: Sequence[Candidate], ways: str | Sequence[str], tol
         return (PLACES,)
     units_open = bool(maps) and None in maps[0].shape
     return tuple(selector for selector in DEFAULT_TAPS if not (units_open and selector.endswith(":unit")))
+
+
+def refuse_budget(selectors: str | Sequence[str]) -> None:
+    """Raise ValueError for ``budget:R``, which takes frames and a clock to be chosen by."""
+    words = [selectors] if isinstance(selectors, str) else selectors
+    if found := [word for word in words if word.startswith(BUDGET)]:
+        raise ValueError(
+            f"expected taps of a network by name, got {found[0]!r}: outrider.runtime.taps_within(model, frames, R)"
+            " chooses them, and so does `outrider profile --taps budget:R`"
+        )
 
 
 def _is_score_map(tensor: Candidate) -> bool:

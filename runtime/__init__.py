@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .budget.choice import TapChoice
+    from .budget.within import taps_within
     from .generate.chat import ChatGuard, Reply
     from .generate.generating import GuardedAnswer, guarded_generate
     from .generate.prechecking import Precheck, precheck, refusal_prefix
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from .report.kept import read_kept
 
 _NAMES = {
+    "budget.choice": ("TapChoice",),
+    "budget.within": ("taps_within",),
     "generate.chat": ("ChatGuard", "Reply"),
     "generate.generating": ("GuardedAnswer", "guarded_generate"),
     "generate.prechecking": ("Precheck", "precheck", "refusal_prefix"),
@@ -52,10 +56,11 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
     "RULES", "ChatGuard", "Cusum", "DriftTest", "EventLog", "Fallback", "Guard", "GuardProcessor", "GuardedAnswer",
-    "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "RegionsKOfN", "Reply", "Watchdog", "export",
-    "export_heads", "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe",
+    "Heartbeat", "KOfN", "Precheck", "RefusalPrefix", "Refusals", "RegionsKOfN", "Reply", "TapChoice", "Watchdog",
+    "export", "export_heads", "guard_facts", "guarded_generate", "guarded_scores", "hand_over", "hold_last_safe",
     "metrics_text", "precheck", "read_events", "read_kept", "recalibrate_guarded", "refusal_prefix", "scale_down",
     "serve_metrics", "set_threshold", "stop",
+    "taps_within",
 ]  # fmt: skip
 
 

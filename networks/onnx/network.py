@@ -16,7 +16,7 @@ from ..network import Network, Observation, without_batch
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
 from ..scores import LOGITS, PROBABILITIES, check_kind
-from ..selectors import DEFAULT_TAPS, OUTPUT, choose, default_taps, stands_for
+from ..selectors import DEFAULT_TAPS, OUTPUT, choose, default_taps, refuse_budget, stands_for
 from ..tap import Taps
 from .axes import settle_axes
 from .buffers import BufferedNetwork, Buffers, shapes_are_fixed
@@ -107,6 +107,7 @@ class OnnxNetwork(Network):
         detections: Any = None,
     ) -> None:
         check_kind(scores, "auto")
+        refuse_budget(taps)
         runtime = Runtime(providers, threads)
         folder = None if isinstance(model, bytes) else Path(model).parent.absolute()
         data = model if isinstance(model, bytes) else read_model(Path(model))

@@ -18,7 +18,7 @@ from ..network import Network, NetworkWarning, Observation
 from ..preprocessing import Preprocessing
 from ..renamed import renamed_keyword
 from ..scores import LOGITS, check_kind, class_scores, count_classes
-from ..selectors import DEFAULT_TAPS, OUTPUT, choose, default_taps, some
+from ..selectors import DEFAULT_TAPS, OUTPUT, choose, default_taps, refuse_budget, some
 from ..tap import Candidate, Tap, Taps
 from .arguments import Dtypes, Shapes, shapes_in, ways_to_call
 from .fingerprint import module_fingerprint
@@ -101,6 +101,7 @@ class TorchNetwork(Network):
         detections: Any = None,
     ) -> None:
         refuse_other_programs(module)
+        refuse_budget(taps)
         training = [name or "the module itself" for name, part in module.named_modules() if part.training]
         if training:
             raise ValueError(f"expected a module in eval mode (call .eval()), got training mode in {some(training)}")

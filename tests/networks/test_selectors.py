@@ -239,6 +239,12 @@ def test_choose_refuses(selectors, neurons, message):
         choose(CANDIDATES, selectors, neurons)
 
 
+@pytest.mark.parametrize("selectors", ["budget:1.05", ("first:unit", "budget:2")])
+def test_a_budget_takes_frames_and_a_clock(selectors):
+    with pytest.raises(ValueError, match=r"taps_within\(model, frames, R\).*`outrider profile --taps budget:R`"):
+        choose(CANDIDATES, selectors, "channel")
+
+
 def test_activations_that_cannot_be_tapped_say_why():
     with pytest.raises(ValueError, match="got none; name tensors among: conv; 'pair' cannot be tapped: expected"):
         choose([CANDIDATES[0], CANDIDATES[-1]], "auto", "unit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -12,12 +13,17 @@ from ....monitor import Monitor
 from ....monitor.criteria import ATTENTION, home_of
 from ....monitor.files import read_network
 from ....networks import DEFAULT_TAPS, Network
+from ...budget.candidates import budget_of
+from ...budget.choice import TapChoice
+from ...budget.designs import SCORES
+from ...budget.within import taps_within
 from ...inputs.class_numbers import numbered_as, with_labels_for
 from ...inputs.detectors import decoder_of
 from ...inputs.joint import JointSource, open_frames
 from ...inputs.learned_pictures import comparing, remembering
 from ...inputs.networks import inputs_of, open_network, reopen_network
 from ...inputs.sources import Source
+from ...printable import printable
 from ..opening import input_shape, pictures, states
 from ..printing import answer
 from ..progress import progress_bar
@@ -31,6 +37,9 @@ def run(options: argparse.Namespace) -> int:
         _refuse_what_is_learned(options)
     criteria = _criteria(options.criterion)
     taps = _taps(criteria) if options.taps is None else options.taps
+    budget = None if options.taps is None else budget_of(options.taps)
+    if budget is not None:
+        _refuse_beside_budget(options)
     if options.engine == "ray":
         from ..workers.cluster import profile_on_ray
 
@@ -45,6 +54,12 @@ def run(options: argparse.Namespace) -> int:
     partial = options.output.with_name(options.output.name + ".partial")
     if partial.exists() and not options.resume:
         raise ValueError(f"{partial} holds an interrupted run; go on with --resume, or delete it to begin anew")
+    choice = None
+    if budget is not None and partial.exists():
+        taps = tuple(read_network(partial).options()["taps"]) or (SCORES,)
+    elif budget is not None:
+        choice = _choice(options, source, criteria, budget)
+        taps = choice.taps
     decode = decoder_of(options.detections)
     old = None if options.extend is None else read_network(options.extend)
     network = (
@@ -100,13 +115,45 @@ def run(options: argparse.Namespace) -> int:
         monitor.learned.trusted.pictures = seen if seen is not None and seen.depths else None
         monitor.save(options.output)
         facts = monitor.describe() | {"data": reading_facts([source])}
+        facts |= {} if choice is None else {"budget": choice.to_dict()}
 
     def show() -> None:
+        if choice is not None:
+            sys.stdout.writelines(f"{printable(line)}\n" for line in (*str(choice).splitlines(), ""))
         print_profile(options.output, facts)
         write_reading(facts["data"])
 
     answer(facts, show, as_json=options.json)
     return 0
+
+
+def _choice(
+    options: argparse.Namespace, source: Source | JointSource, criteria: dict[str, list[Criterion]] | None,
+    budget: float,
+) -> TapChoice:  # fmt: skip
+    """The taps for a budget, chosen on a sample of the data."""
+    told = {"scores_output": options.scores_output, "scores": options.scores, "classes": options.classes}
+    with progress_bar("choosing taps", None, quiet=options.quiet) as progress:
+        return taps_within(
+            options.network, source, budget, preprocessing=pictures(options), criteria=criteria, progress=progress,
+            layouts=options.layouts, **told,
+        )  # fmt: skip
+
+
+def _refuse_beside_budget(options: argparse.Namespace) -> None:
+    """Raise ValueError where a flag stands beside a budget with which no taps are chosen."""
+    given = {
+        "--shard": options.shard is not None,
+        "--engine ray": options.engine == "ray",
+        "--neurons": options.neurons != ("channel",),
+        "--detections": options.detections is not None,
+        "--state": options.state,
+    }
+    if named := [name for name, value in given.items() if value]:
+        raise ValueError(
+            f"expected --taps {options.taps[0]} without {', '.join(named)}, got both; choose the taps in a run of their"
+            " own, and give their names here"
+        )
 
 
 def refuse_without_cluster(options: argparse.Namespace) -> None:

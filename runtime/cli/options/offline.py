@@ -50,7 +50,8 @@ def profile(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--taps",
         type=types.words,
-        help="auto, first, last, stages, widest, places, or tensors by name, glob or @kind; default:"
+        help="auto, first, last, stages, widest, places, or tensors by name, glob or @kind; budget:1.05 chooses those"
+        " of an ONNX model that take at most 1.05 of the bare inference here; default:"
         " auto,first:unit,last:channel-max; places for maps of class scores, detections and --neurons pixel",
     )
     what.add_argument(

@@ -557,3 +557,8 @@ def test_detections_are_decoded_of_the_output():
     boxes = dict(zip(both.classes.tolist(), both.boxes.round().tolist(), strict=True))
     assert boxes == {0: [4, 8, 12, 16], 1: [20, 16, 28, 24]}
     assert not len(none.boxes)
+
+
+def test_a_budget_is_refused_before_anything_runs():
+    with pytest.raises(ValueError, match=r"got 'budget:1\.05': outrider\.runtime\.taps_within\("):
+        OnnxNetwork("there is no such file.onnx", taps="budget:1.05")

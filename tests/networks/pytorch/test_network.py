@@ -366,3 +366,8 @@ def test_detections_are_decoded_of_the_output():
     red, green = detected(network.detections, network.observe(frames).output, 2)
     assert (red.classes.tolist(), red.boxes.round().tolist()) == ([0], [[4, 8, 12, 16]])
     assert (green.classes.tolist(), green.boxes.round().tolist()) == ([1], [[20, 16, 28, 24]])
+
+
+def test_a_budget_is_refused_before_the_shape_is_known():
+    with pytest.raises(ValueError, match=r"got 'budget:1\.05': outrider\.runtime\.taps_within\("):
+        TorchNetwork(built(LeNet()), taps=("budget:1.05",))

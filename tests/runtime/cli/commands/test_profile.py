@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from functools import partial
 
 import numpy as np
 import onnx
@@ -11,6 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from outrider.networks import load_dataset
+from outrider.runtime import taps_within
+from outrider.runtime.cli.commands import profile as command
 from outrider.runtime.inputs import samples as sources
 
 from ....detectors import DECODER, onnx_detector, scenes
@@ -63,6 +66,73 @@ def test_criteria_taps_and_neurons(outrider, model):
     )  # fmt: skip
     columns = [(column["tap"], column["criterion"]["name"]) for column in json.loads(result.out)["columns"]]
     assert columns == [("relu:unit", "single_range"), ("relu:grid2", "multi_range"), ("logits:unit", "softmax")]
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """A clock that finds a tenth more for each tap, and that names what it was asked."""
+    asked = []
+
+    def clock(calls, rounds):
+        _, name = calls
+        asked.append(name)
+        taps = len(set(name.split(",")) - {"@output:unit"})
+        return {"bare": np.ones(rounds), name: np.full(rounds, 1.01 + 0.1 * taps)}
+
+    monkeypatch.setattr(command, "taps_within", partial(taps_within, clock=clock))
+    return asked
+
+
+def test_taps_are_chosen_for_a_budget_and_profiled(outrider, model, timed):
+    result = outrider("profile", model, "digits:train", *PROFILE, "--taps", "budget:1.15", "--json")
+    assert (result.code, result.err) == (0, "")
+    facts = json.loads(result.out)
+    (tap,) = facts["budget"]["taps"]
+    assert tap in timed
+    assert {column["tap"] for column in facts["columns"]} == {tap, "logits:unit"}
+    assert (facts["budget"]["budget"], facts["budget"]["ratio"]) == (1.15, pytest.approx(1.11))
+    assert len(facts["budget"]["by_fault"]) == 10
+    result = outrider("profile", model, "digits:train", *PROFILE, "--taps", "budget:1.15")
+    assert result.out.startswith(f"taps {tap}\n1 of 4 candidates; ")
+    assert "time 1.110 of the bare inference" in result.out
+    assert f"{tap} mahalanobis" in " ".join(result.out.split())
+
+
+@pytest.mark.usefixtures("timed")
+def test_resume_goes_on_with_the_taps_that_were_chosen(outrider, model, monkeypatch, tmp_path):
+    asked = "profile", model, "digits:train", "-o", "halves.outrider", "--rows", ":1000", "--taps", "budget:1.15"
+    read = sources.Source.sample
+
+    def interrupted(self, index, *rest):
+        if index == 900:  # of the data; no part of the sample has as many
+            signal.raise_signal(signal.SIGINT)
+        return read(self, index, *rest)
+
+    monkeypatch.setattr(sources.Source, "sample", interrupted)
+    assert outrider(*asked).code == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "taps_within", pytest.fail)
+    result = outrider(*asked, "--resume", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out)["trusted"]["frames"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--taps", "budget:1.05,auto"), "expected budget:1.05 alone, as it chooses all taps, got auto beside it"),
+        (("--taps", "budget:1"), "expected a number above 1 behind 'budget:', such as budget:1.05, got 'budget:1'"),
+        (("--shard", "0/2"), "expected --taps budget:1.05 without --shard, got both"),
+        (("--engine", "ray"), "expected --taps budget:1.05 without --engine ray, got both"),
+        (("--neurons", "unit"), "expected --taps budget:1.05 without --neurons, got both"),
+        (("--extend", "old.outrider"), "expected --extend without --taps, got both"),
+        (("--criterion", "relu=single_range"), "expected criteria on * and @output beside a budget, got relu"),
+    ],
+)
+def test_what_does_not_go_with_a_budget_is_refused(outrider, model, flags, words):
+    message = error_of(outrider("profile", model, "digits:train", *PROFILE, "--taps", "budget:1.05", *flags))
+    assert words in message
 
 
 @pytest.fixture
