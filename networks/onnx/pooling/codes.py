@@ -8,10 +8,10 @@ from ...neurons import FIRST
 from ...tap import Tap
 from ..proto import Fragment
 from .grids import averages
-from .parts import Group, Part, channels_first, flat
+from .parts import Pooled, PooledForm, channels_first, flat
 
 
-def sums_of_codes(fragment: Fragment, tap: Tap) -> Part:
+def sums_of_codes(fragment: Fragment, tap: Tap) -> Pooled:
     """Exact sums of 8-bit codes over windows, from an integer product with a matrix of ones.
 
     The channels are put last, where ONNX Runtime has them in quantised convolutions.
@@ -23,9 +23,9 @@ def sums_of_codes(fragment: Fragment, tap: Tap) -> Part:
     ones = (averages(tap) > 0).astype(np.uint8)
     counts = np.repeat(ones.sum(1, dtype=np.float32)[:, None], channels or 0, axis=1)
     name = fragment.node("MatMulInteger", fragment.constant(ones), source)
-    return Part(name, Group("rows", "int32", 3, len(ones), tap.shift), counts)
+    return Pooled(name, PooledForm("rows", "int32", 3, len(ones), tap.shift), counts)
 
 
-def highest_codes(fragment: Fragment, tap: Tap) -> Part:
+def highest_codes(fragment: Fragment, tap: Tap) -> Pooled:
     name = fragment.node("MaxPool", channels_first(fragment, tap, tap.name), kernel_shape=tap.map_sizes)
-    return Part(name, Group("planes", tap.dtype, len(tap.shape) + 1, 1, tap.shift))
+    return Pooled(name, PooledForm("planes", tap.dtype, len(tap.shape) + 1, 1, tap.shift))

@@ -8,10 +8,10 @@ import numpy as np
 
 from ...tap import Tap
 from ..proto import Fragment
-from .parts import Group, Part, floats, shape_of
+from .parts import Pooled, PooledForm, floats, shape_of
 
 
-def pooled_heads(fragment: Fragment, tap: Tap) -> Part:
+def pooled_heads(fragment: Fragment, tap: Tap) -> Pooled:
     """Neurons of attention heads, (batch, heads) or (batch, heads, channels)."""
     source = floats(fragment, tap)
     if tap.shift:
@@ -27,7 +27,7 @@ def pooled_heads(fragment: Fragment, tap: Tap) -> Part:
     else:
         name = _reduced(fragment, "ReduceMean" if tap.neurons == "channel" else "ReduceMax", source, (tokens,))
         name = fragment.node("Flatten", name, axis=1)
-    return Part(name, Group("planes", "float32", 2, 1, 0))
+    return Pooled(name, PooledForm("planes", "float32", 2, 1, 0))
 
 
 def _reduced(fragment: Fragment, op: str, source: str, axes: Sequence[int]) -> str:

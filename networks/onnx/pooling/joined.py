@@ -14,7 +14,7 @@ from .codes import highest_codes, sums_of_codes
 from .grids import averages, windows_of_grid
 from .heads import pooled_heads
 from .maps import pooled_maps
-from .parts import BYTES, Group, Part, flat, floats, join, shape_of
+from .parts import BYTES, Pooled, PooledForm, flat, floats, join, shape_of
 from .places import CEIL_MODE, add_places
 from .sampled import sampled_maps
 
@@ -51,7 +51,7 @@ def join_neurons(fragment: Fragment, taps: Sequence[Tap]) -> tuple[str, list[sli
     """
     made_anew = [index for index, tap in enumerate(taps) if _is_made_anew(fragment, tap)]
     as_written = [index for index in reversed(range(len(taps))) if index not in set(made_anew)]
-    groups: dict[Group, list[tuple[int, Part]]] = {}
+    groups: dict[PooledForm, list[tuple[int, Pooled]]] = {}
     for index in (*as_written, *made_anew):
         part = _part(fragment, taps[index])
         groups.setdefault(part.group, []).append((index, part))
@@ -88,7 +88,7 @@ def _is_made_anew(fragment: Fragment, tap: Tap) -> bool:
     return not tap.neurons.startswith("grid") or None not in windows_of_grid(tap)
 
 
-def _part(fragment: Fragment, tap: Tap) -> Part:
+def _part(fragment: Fragment, tap: Tap) -> Pooled:
     if tap.of_places:
         raise ValueError(f"tap {tap.name!r}: expected neurons that are numbers of a frame, got {tap.neurons!r}")
     if tap.neurons == "unit":
@@ -110,14 +110,14 @@ def _part(fragment: Fragment, tap: Tap) -> Part:
     if tap.layout in ("NLC", "NHWC", "NDHWC") and still and tap.neurons != "channel-max" and source == tap.name:
         means = averages(tap)
         name = fragment.node("MatMul", fragment.constant(means), flat(fragment, tap, source))
-        return Part(name, Group("rows", "float32", 3, len(means), tap.shift))
+        return Pooled(name, PooledForm("rows", "float32", 3, len(means), tap.shift))
     return pooled_maps(fragment, tap, source)
 
 
-def _units(fragment: Fragment, tap: Tap) -> Part:
+def _units(fragment: Fragment, tap: Tap) -> Pooled:
     name = floats(fragment, tap)
     if tap.layout == "NHLC":
         name = fragment.node("Reshape", name, shape_of(fragment, -1, tap.size))
     elif tap.layout != "NC":
         name = fragment.node("Flatten", name, axis=1)
-    return Part(name, Group("planes", "float32", 2, 1, tap.shift))
+    return Pooled(name, PooledForm("planes", "float32", 2, 1, tap.shift))

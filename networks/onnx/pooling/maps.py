@@ -10,13 +10,13 @@ import numpy as np
 from ...tap import Tap
 from ..proto import Fragment
 from .grids import averages, windows_of_grid
-from .parts import FLOAT, Group, Part, block_of, channels_first, product, shape_of
+from .parts import FLOAT, Pooled, PooledForm, block_of, channels_first, product, shape_of
 
 _LARGE, _LEAST_IN_WINDOW = 48 * 48, 8  # places
 _BLOCK = 16  # channels, the most that ONNX Runtime has
 
 
-def pooled_maps(fragment: Fragment, tap: Tap, source: str) -> Part:
+def pooled_maps(fragment: Fragment, tap: Tap, source: str) -> Pooled:
     """Pooling as convolutional networks have it, which ONNX Runtime does in its own layouts."""
     source, rank = channels_first(fragment, tap, source), len(tap.shape) + 1
     sizes, cells = tap.map_sizes, 1
@@ -40,7 +40,7 @@ def pooled_maps(fragment: Fragment, tap: Tap, source: str) -> Part:
             source = _window_means(fragment, tap, source, first, first)
         name = fragment.node("GlobalMaxPool" if tap.neurons == "channel-max" else "GlobalAveragePool", source)
     channels = tap.size // cells
-    return Part(name, Group("planes", "float32", rank, cells, tap.shift, block_of(channels)))
+    return Pooled(name, PooledForm("planes", "float32", rank, cells, tap.shift, block_of(channels)))
 
 
 def _window_means(fragment: Fragment, tap: Tap, source: str, kernel: Sequence[int], strides: Sequence[int]) -> str:

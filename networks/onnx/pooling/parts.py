@@ -20,7 +20,7 @@ _LAST_FORMS = "rows", "samples"
 BYTES = ("uint8", "int8")
 
 
-class Group(NamedTuple):
+class PooledForm(NamedTuple):
     """What parts have in common that can be joined.
 
     form: ``planes`` (batch, channels, ...), ``rows`` (batch, cells, channels) or ``samples`` (batch, places...,
@@ -37,15 +37,15 @@ class Group(NamedTuple):
     block: int = 1
 
 
-class Part(NamedTuple):
+class Pooled(NamedTuple):
     """Neurons of a tap, not yet flat. counts: what sums of codes are divided by, (cells, channels) float32."""
 
     tensor: str
-    group: Group
+    group: PooledForm
     counts: np.ndarray | None = None
 
 
-def join(fragment: Fragment, group: Group, parts: Sequence[Part]) -> str:
+def join(fragment: Fragment, group: PooledForm, parts: Sequence[Pooled]) -> str:
     """Parts of one group as a (batch, sum of sizes) float32 tensor, channel by channel."""
     names = [part.tensor for part in parts]
     rows = group.form == "rows"
@@ -68,7 +68,7 @@ def join(fragment: Fragment, group: Group, parts: Sequence[Part]) -> str:
     return fragment.node("Flatten", name, axis=1) if group.rank > 2 else name
 
 
-def _means(fragment: Fragment, group: Group, name: str, total: int) -> str:
+def _means(fragment: Fragment, group: PooledForm, name: str, total: int) -> str:
     """The means of samples over their places, (batch, total) float32."""
     if group.rank > 3:
         name = fragment.node("Reshape", name, shape_of(fragment, -1, group.cells, total))

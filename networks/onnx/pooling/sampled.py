@@ -11,12 +11,12 @@ from ...neurons import FIRST, lattice
 from ...tap import Tap
 from ..proto import Fragment
 from .maps import pooled_maps
-from .parts import BYTES, Group, Part, block_of, channels_first, floats, shape_of
+from .parts import BYTES, Pooled, PooledForm, block_of, channels_first, floats, shape_of
 
 _SLICES_WITH_STEPS = 10  # the operator set
 
 
-def sampled_maps(fragment: Fragment, tap: Tap) -> Part:
+def sampled_maps(fragment: Fragment, tap: Tap) -> Pooled:
     """Neurons ``sampleK`` of a map with more places than these.
 
     What a convolution computes is read in ONNX Runtime's blocks, by another convolution of each channel by itself: its
@@ -41,7 +41,7 @@ def sampled_maps(fragment: Fragment, tap: Tap) -> Part:
 _FIRST_OF = {2: "NCL", 3: "NCHW", 4: "NCDHW"}
 
 
-def _in_blocks(fragment: Fragment, tap: Tap) -> Part:
+def _in_blocks(fragment: Fragment, tap: Tap) -> Pooled:
     kernel, dilations, pads = [], [], []
     for size in tap.map_sizes:
         first, count, step = lattice(size or 0, tap.sampled or 0)
@@ -59,13 +59,13 @@ def _in_blocks(fragment: Fragment, tap: Tap) -> Part:
         "Conv", tap.name, weights, group=tap.size, kernel_shape=kernel, dilations=dilations, strides=tap.map_sizes,
         pads=[*pads, 0, 0],
     )  # fmt: skip
-    return Part(name, Group("planes", "float32", 4, 1, 0, block_of(tap.size)))
+    return Pooled(name, PooledForm("planes", "float32", 4, 1, 0, block_of(tap.size)))
 
 
-def _channels_last(fragment: Fragment, tap: Tap, source: str) -> Part:
+def _channels_last(fragment: Fragment, tap: Tap, source: str) -> Pooled:
     counts = np.full((int(np.prod(_counts(tap))), tap.size), 1, np.float32)
     name = _places(fragment, tap, source, 1)
-    return Part(name, Group("samples", tap.dtype, len(tap.shape) + 1, len(counts), tap.shift), counts)
+    return Pooled(name, PooledForm("samples", tap.dtype, len(tap.shape) + 1, len(counts), tap.shift), counts)
 
 
 def _places(fragment: Fragment, tap: Tap, source: str, axis: int) -> str:
