@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import fill
 
 from . import sections
-from .cost import onnx_tables
+from .cost import onnx_tables, shards
 from .cost import tables as cost
 from .detection import adaptive_tables
 from .detection import tables as detection
@@ -168,6 +168,15 @@ SECTIONS = (
         " planes, checks the checksums of PNG files and asks the decoder about damage; OpenCV gives pixels side by"
         " side and does neither. `largest difference` compares the numbers.",
         cost.reading,
+    ),
+    Section(
+        "Profiles from many workers",
+        "shards",
+        "python -m benchmarks.cost.shards --keep",
+        "ResNet-18 with random weights, 1,000 classes and the default criteria; each worker is a process of its own on"
+        " one thread. Frames are counted from a worker's first to its last. A plain process profiles all frames at"
+        " once; a worker learns a shard of them and leaves a part.",
+        shards.tables,
     ),
     Section(
         "Memory",
