@@ -27,7 +27,9 @@ BARE = "bare"
 SCORES = f"@{OUTPUT}:unit"
 _TRUSTED, _HELD_OUT = 12, 20
 _RATE = 0.1
-_SECONDS, _FEWEST, _MOST = 20.0, 30, 300
+_FEWEST, _MOST = 30, 300
+DESIGN, RESULT = 5.0, 20.0
+"""Seconds that the rounds of a design take, and those of a choice."""
 
 
 def designs_of(candidates: Sequence[Tap]) -> list[list[Tap]]:
@@ -112,7 +114,7 @@ def near_frames(frames: np.ndarray) -> np.ndarray:
     return flat.reshape(near.shape)
 
 
-def rounds_for(clock: Clock, calls: Mapping[str, Callable[[], object]]) -> int:
-    """As many rounds as fit into some seconds, within bounds."""
+def rounds_for(clock: Clock, calls: Mapping[str, Callable[[], object]], seconds: float) -> int:
+    """As many rounds as fit into so many seconds, within bounds."""
     once = sum(float(times[0]) for times in clock(calls, 1).values())
-    return int(min(max(_SECONDS / max(once, 1e-9), _FEWEST), _MOST))
+    return int(min(max(seconds / max(once, 1e-9), _FEWEST), _MOST))

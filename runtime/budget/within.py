@@ -25,7 +25,7 @@ from .candidates import candidate_taps, checked_budget
 from .choice import TapChoice
 from .choosing import Valued, chosen_within, without_least
 from .costs import TapCosts, features_of, features_of_all
-from .designs import BARE, Clock, Open, bare_call, bound, designs_of, name_of, rounds_for, selectors_of
+from .designs import BARE, DESIGN, RESULT, Clock, Open, bare_call, bound, designs_of, name_of, rounds_for, selectors_of
 from .frames import MOST, Sample, batches, sampled
 from .gains import Detection
 from .taught import as_learned, criteria_by_tap, deviations_of, is_scores, learned, of_one_class
@@ -153,7 +153,7 @@ class _Choice:
         for taps in designs_of(candidates):
             if not taps and not self.scored:
                 continue
-            times = self._timed(taps)
+            times = self._timed(taps, DESIGN)
             designs.append(features_of_all(features[tap.id] for tap in taps))
             ratios.append(ratio(times, name_of(taps), BARE))
             bare.append(float(np.median(times[BARE])))
@@ -204,15 +204,15 @@ class _Choice:
         return taps, found, interval
 
     def _ratio_of(self, taps: Sequence[Tap]) -> tuple[float, tuple[float, float]]:
-        times, name = self._timed(taps), name_of(taps)
+        times, name = self._timed(taps, RESULT), name_of(taps)
         return ratio(times, name, BARE), ratio_interval(times, name, BARE)
 
-    def _timed(self, taps: Sequence[Tap]) -> Mapping[str, np.ndarray]:
+    def _timed(self, taps: Sequence[Tap], seconds: float) -> Mapping[str, np.ndarray]:
         """A monitor of these taps and the bare network in turn."""
         bare = bare_call(self.model, self.options, self.few[0])
         with bound(self.open, taps, self.criteria, self.few) as call:
             calls = {BARE: bare, name_of(taps): call}
-            times = self.clock(calls, rounds_for(self.clock, calls))
+            times = self.clock(calls, rounds_for(self.clock, calls, seconds))
         self.count()
         return times
 
