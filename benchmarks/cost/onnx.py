@@ -154,7 +154,7 @@ def _keep(rows: Sequence[dict[str, Any]], *, whole: bool) -> None:
 
 
 def result_of(machine: str) -> str:
-    """The name of the result for a processor: those with AVX-512 are another kind."""
+    """The name of the result for a processor: those that are known to have AVX-512 are another kind."""
     return "onnx-avx512" if "AVX-512" in machine else "onnx"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from ...selectors import ACTIVATIONS, GATES
@@ -89,9 +90,13 @@ class OnnxGraph:
             stem += "_"
         return stem
 
+    @cached_property
+    def _convolved(self) -> frozenset[str]:
+        return convolved_tensors(self.nodes)
+
     def fragment(self) -> Fragment:
         """An empty fragment whose names cannot clash with those of the file."""
-        return Fragment(self.unused_name("outrider_"), self.opset, convolved_tensors(self.nodes))
+        return Fragment(self.unused_name("outrider_"), self.opset, self._convolved)
 
     def with_fragment(self, fragment: Fragment) -> bytes:
         """The file with a fragment behind it; its own bytes stay as they are."""
